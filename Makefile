@@ -1,0 +1,39 @@
+# `make demo` shows the product on a fresh machine, `make test` proves it; both set up .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# The pair that is tested; pyproject.toml allows a range.
+TORCH ?= torch==2.14.1 torchvision==0.29.1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup demo test lint format clean
+
+help:  ## Show the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/.ready: pyproject.toml Makefile
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet $(TORCH)
+	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/pip install --quiet --editable '.[train]' --group dev
+	touch $@
+
+setup: $(VENV)/.ready  ## Make .venv and install everything
+
+demo: setup  ## Index the bundled pictures with the bundled model, search them, draw the hits to demo-out/
+	$(BIN)/tips demo --out demo-out
+
+test: setup lint  ## Lint, check types and run all tests
+	$(BIN)/pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup  ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## Remove everything that the targets made
+	rm -rf $(VENV) demo-out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
