@@ -1,0 +1,263 @@
+"""The vector side of a collection: points, filters and the one interface that both Qdrant engines serve.
+
+The vectors are derived data. Everything here can be made again from the catalog, so the interface is small:
+read (`VectorStore`) and publish (`VectorWriter`). Scores are cosines in [-1, 1], best first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, Protocol
+from uuid import UUID
+
+import numpy as np
+import numpy.typing as npt
+from tips_model.errors import TipsError
+
+Kind = Literal["images", "regions"]
+KINDS: tuple[Kind, ...] = ("images", "regions")
+FloatArray = npt.NDArray[np.float32]
+Payload = dict[str, Any]
+
+REGION_VECTOR = "region"  # the name of the only vector of a region point
+MAX_REGIONS = 255  # the region's number lives in one byte of its point id
+
+FieldType = Literal["keyword", "integer", "float", "geo"]
+FIELDS: Mapping[str, FieldType] = MappingProxyType(
+    {
+        "image": "keyword",  # id of the photo, 32 hex characters
+        "folders": "keyword",  # every ancestor folder of every file of the photo
+        "taken": "integer",  # seconds since 1970, local time of the camera
+        "year": "integer",
+        "month": "keyword",  # "2024-05"
+        "camera": "keyword",
+        "lens": "keyword",
+        "type": "keyword",  # file format, lower case: "jpeg"
+        "place": "geo",  # {"lat": degrees, "lon": degrees}
+        "width": "integer",  # pixels of the upright photo
+        "height": "integer",
+    }
+)
+"""Payload fields of both kinds that are indexed; regions carry `box`, `area` and `k` besides."""
+REGION_FIELDS: Mapping[str, FieldType] = MappingProxyType({"area": "float"})
+
+
+class VectorError(TipsError):
+    """The vector store cannot do what was asked; the sentence says what to do instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The field equals one of the values (for a list field: one of its entries does)."""
+
+    field: str
+    values: tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """gte <= field < lt; None leaves that side open."""
+
+    field: str
+    gte: float | None = None
+    lt: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """The photo was taken within `km` kilometres of the place (degrees)."""
+
+    lat: float
+    lon: float
+    km: float
+
+
+@dataclass(frozen=True, slots=True)
+class Has:
+    """The field is present and not empty."""
+
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Every part holds; true when there is none."""
+
+    parts: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """At least one part holds; false when there is none."""
+
+    parts: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The part does not hold."""
+
+    part: Filter
+
+
+Filter = Match | Range | Near | Has | All | AnyOf | Not
+
+
+@dataclass(frozen=True, slots=True)
+class PointBatch:
+    """N points of one kind: `ids` UUID strings, `vectors` name -> (N, D) float32, `payload` with at least `image`.
+
+    A batch holds all points of each of its images: publishing it replaces what these images had before.
+    """
+
+    ids: list[str]
+    vectors: dict[str, FloatArray]
+    payload: list[Payload]
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.ids), len(self.payload), *(len(v) for v in self.vectors.values())}
+        if len(lengths) != 1:
+            raise ValueError(f"ids, vectors and payload must have one length, not {lengths}")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def images(self) -> list[str]:
+        """The distinct image ids of the batch, in order of appearance."""
+        return list(dict.fromkeys(entry["image"] for entry in self.payload))
+
+
+@dataclass(frozen=True, slots=True)
+class VectorHits:
+    """The answer to one query vector, best first: point ids, cosines and payloads of one length."""
+
+    ids: list[str]
+    scores: FloatArray
+    payload: list[Payload]
+
+
+class VectorWriter(AbstractContextManager["VectorWriter"], Protocol):
+    """The only way to change a store, one at a time. What is not committed is dropped at the exit."""
+
+    def upsert(self, kind: Kind, points: PointBatch) -> None:
+        """Replace all points of this kind that the batch's images had by the batch."""
+        ...
+
+    def remove(self, image_ids: Sequence[str]) -> None:
+        """Drop the points of both kinds of these images; unknown ids are fine."""
+        ...
+
+    def commit(self, revision: int) -> None:
+        """Make everything so far visible at once and durable, as state `revision` of the catalog."""
+        ...
+
+
+class VectorStore(Protocol):
+    """A published state of the points, searchable. Answers never mix two states; `refresh` takes up a newer one."""
+
+    @property
+    def revision(self) -> int:
+        """The catalog's revision that this state shows; 0 when nothing was published."""
+        ...
+
+    def count(self, kind: Kind, filter: Filter | None = None) -> int:
+        """The number of points that match."""
+        ...
+
+    def search(
+        self,
+        kind: Kind,
+        vectors: npt.ArrayLike,
+        *,
+        using: str,
+        filter: Filter | None = None,
+        limit: int,
+    ) -> list[VectorHits]:
+        """The `limit` nearest points for each row of `vectors` (Q, D); `using` names the vector."""
+        ...
+
+    def vectors(self, kind: Kind, ids: Sequence[str], using: str) -> FloatArray:
+        """The vectors (N, D), unit norm, of these points in this order; an unknown id raises `VectorError`."""
+        ...
+
+    def facet(
+        self, field: str, filter: Filter | None = None, limit: int = 100
+    ) -> list[tuple[str | int, int]]:
+        """The most frequent values of a keyword or integer field over images: (value, count), most first."""
+        ...
+
+    def scroll_ids(self, kind: Kind) -> Iterator[list[str]]:
+        """All point ids, in pages, in no particular order."""
+        ...
+
+    def refresh(self) -> bool:
+        """Take up what was published since; True when there was something new."""
+        ...
+
+    def writer(self, rebuild: bool = False) -> VectorWriter:
+        """A writer on top of the published state, or on nothing when `rebuild`."""
+        ...
+
+    def close(self) -> None:
+        """Release files and connections; the store is not used afterwards."""
+        ...
+
+
+def image_point_id(image_id: str) -> str:
+    """The UUID of an image's point: its 32 hex characters with the last byte 0."""
+    return str(UUID(hex=image_id[:30] + "00"))
+
+
+def region_point_id(image_id: str, k: int) -> str:
+    """The UUID of region k (0 <= k < 255): the image's with the last byte k + 1."""
+    if not 0 <= k < MAX_REGIONS:
+        raise ValueError(f"region number {k} is not in 0..{MAX_REGIONS - 1}")
+    return str(UUID(hex=f"{image_id[:30]}{k + 1:02x}"))
+
+
+def point_ids(image_ids: Sequence[str]) -> list[str]:
+    """`image_point_id` of each."""
+    return [image_point_id(image_id) for image_id in image_ids]
+
+
+def image_key(identifier: str) -> str:
+    """The 30 hex characters that an image id and all point ids of that image share."""
+    return identifier.replace("-", "")[:30]
+
+
+def open_vectors(
+    engine: Mapping[str, str],
+    folder: Path,
+    *,
+    heads: Sequence[str],
+    dim: int,
+    model_id: str,
+    read_only: bool = True,
+) -> VectorStore:
+    """Open the vector store of a collection.
+
+    `engine` is {"kind": "embedded"}, or {"kind": "server", "url": ..., "prefix": ...} with the key in QDRANT_API_KEY.
+    `folder` is where the embedded engine lives. `heads` name the image vectors, all vectors have `dim` entries.
+    Raises `VectorError` if the engine is unknown, unreachable, or holds another model's vectors.
+    """
+    kind = engine.get("kind")
+    if kind == "embedded":
+        from indexer.edge import EdgeStore
+
+        return EdgeStore(folder, heads=heads, dim=dim, model_id=model_id, read_only=read_only)
+    if kind == "server":
+        from indexer.server import ServerStore
+
+        return ServerStore.connect(
+            engine["url"],
+            engine["prefix"],
+            heads=heads,
+            dim=dim,
+            model_id=model_id,
+            read_only=read_only,
+        )
+    raise VectorError(f"unknown vector engine {kind!r}; use 'embedded' or 'server'")
