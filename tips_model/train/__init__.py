@@ -1,0 +1,1 @@
+"""Training of TIPS and TIPSv2: objective, data, optimisation, and the run."""

@@ -1,0 +1,218 @@
+"""What a training run is: frozen dataclasses, checked when they are made.
+
+A run is one `TrainConfig`; `presets.py` holds the named ones. The recipes of the papers (v1, v2,
+distillation) differ in the fields of `Objective`, not in code. Where a paper gives no value, the
+default follows the conventions of DINO, iBOT and DINOv2, and the field says so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tips_model.config import TIPSConfig
+from tips_model.errors import TipsError
+
+TeacherKind = Literal["none", "ema", "head", "frozen"]
+PatchLoss = Literal["masked", "all"]
+Targets = Literal["prototypes", "features"]
+OptimizerKind = Literal["muon", "adamw", "adafactor"]
+
+
+class ConfigError(TipsError):
+    """A training configuration that cannot be run."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Weights:
+    """Weights of the named losses. The papers: 0.5 and 0.5, 1 (alpha), 2 (beta)."""
+
+    web: float = 0.5
+    caption: float = 0.5
+    distill: float = 0.0
+    masked: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stage:
+    """A stretch of the run with its own data, resolution, batch and loss weights."""
+
+    name: str
+    data: str = "default"
+    """What the source shall give (its own names, such as `single` or `scenes`)."""
+    steps: int
+    batch: int
+    """Images of one optimiser step over all processes."""
+    accumulate: int = 1
+    """Passes that make one step; the contrastive negatives are those of one pass."""
+    resolution: int
+    """Side of the global crop in pixels, a multiple of the patch."""
+    global_scale: tuple[float, float] = (0.4, 1.0)
+    """Area fractions of the global crop; (1, 1) keeps the whole picture. SILC's range."""
+    crops: int = 0
+    """Local crops for each image (papers: 6)."""
+    crop_resolution: int = 0
+    crop_scale: tuple[float, float] = (0.05, 0.4)
+    flip: float = 0.5
+    """Probability of a mirrored image; 0 where captions speak of left and right."""
+    jitter: float = 0.0
+    """Strength of brightness, contrast and saturation changes; the papers use none."""
+    weights: Weights = field(default_factory=Weights)
+    ramp: int = 0
+    """Steps over which the weights go linearly from those of the stage before (at the start: the
+    self-supervised ones from 0) to this stage's."""
+    lr: float = 1.0
+    """Factor on the learning rates of this stage."""
+    restart: bool = False
+    """Start a new warm-up and cosine here; else the schedule runs on from the stage before."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Head:
+    """Projection head: MLP, L2 norm, weight-normed prototypes (DINO and iBOT convention)."""
+
+    layers: int = 3
+    hidden: int = 2048
+    bottleneck: int = 256
+    prototypes: int = 32768
+    shared: bool = True
+    """One head for CLS and patches; the reported parameter saving of 42 % fits that."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Objective:
+    """The fields in which v1, v2 and distillation differ, and their constants."""
+
+    teacher: TeacherKind = "head"
+    """`ema`: EMA of vision tower and head (v1); `head`: EMA of the head only (v2); `frozen`:
+    another model (distillation); `none`: contrastive only."""
+    teacher_model: str = ""
+    """Name or folder of the frozen teacher."""
+    targets: Targets = "prototypes"
+    """What a frozen teacher gives: prototype scores of its own heads, or plain features (for
+    published weights, which come without heads)."""
+    patch_loss: PatchLoss = "all"
+    """`masked`: iBOT; `all`: iBOT++."""
+    mask_ratio: float = 0.75
+    dual_cls: bool = True
+    """False: both caption kinds are matched with the first CLS (for ablations)."""
+    head: Head = field(default_factory=Head)
+    momentum: tuple[float, float] = (0.994, 0.999)
+    """Teacher momentum, cosine from the first to the second. Stops short of 1, because with a
+    contrastive loss the teacher must keep up (SILC)."""
+    student_temperature: float = 0.1
+    teacher_temperature: tuple[float, float] = (0.04, 0.07)
+    """Linear warm-up from the first to the second over `temperature_steps` (DINOv2)."""
+    temperature_steps: int = 0
+    centre_momentum: float = 0.9
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Optimizer:
+    """Optimiser, schedule and layer-wise settings."""
+
+    kind: OptimizerKind = "adamw"
+    lr: float = 5e-4
+    """Peak rate of AdamW or Adafactor (of everything but the blocks' matrices under Muon)."""
+    matrix_lr: float = 0.02
+    """Peak rate of Muon."""
+    momentum: float = 0.95
+    """Of Muon."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.05
+    """On matrices and tables; never on biases, norms and single tokens."""
+    warmup: int = 100
+    """Steps of linear warm-up."""
+    final: float = 0.0
+    """Learning rate at the end as a fraction of the peak (cosine between)."""
+    clip: float = 1.0
+    """Largest norm of the gradient; 0 leaves it."""
+    layer_decay: float = 1.0
+    """Factor on the rate for each block counted from the top."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainConfig:
+    """A whole run: model, stages, objective, optimiser and how it is executed."""
+
+    name: str
+    model: TIPSConfig
+    stages: tuple[Stage, ...]
+    objective: Objective = field(default_factory=Objective)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    seed: int = 0
+    init: str = ""
+    """Name or folder of a model to start from; empty: random."""
+    precision: Literal["bf16", "fp32"] = "bf16"
+    parallel: Literal["ddp", "fsdp"] = "ddp"
+    checkpoint_blocks: bool = False
+    """Recompute activations in backward (activation checkpointing)."""
+    compile: bool = False
+    pad_captions: int = 0
+    """Caption length in tokens; 0 pads to the longest of the batch. Use it with `compile`."""
+    workers: int = 1
+    """Threads that prepare the next batches."""
+    log_every: int = 10
+    save_every: int = 500
+    keep: int = 3
+    evaluate_every: int = 0
+    """0: at the end only."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be run. Raises ConfigError with one sentence."""
+        for problem in _problems(self):
+            raise ConfigError(f"Preset '{self.name}': {problem}.")
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of the whole run."""
+        return sum(stage.steps for stage in self.stages)
+
+    def at(self, step: int) -> tuple[int, int]:
+        """Global step -> (index of its stage, step within the stage). The end maps to its last."""
+        for index, stage in enumerate(self.stages):
+            if step < stage.steps:
+                return index, step
+            step -= stage.steps
+        return len(self.stages) - 1, self.stages[-1].steps
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as written beside checkpoints and into the log."""
+        return dataclasses.asdict(self)
+
+
+def _problems(config: TrainConfig) -> list[str]:
+    """Why the configuration cannot be run, in words that fit after a colon."""
+    objective, found = config.objective, []
+    if not config.stages:
+        found.append("it has no stages")
+    for stage in config.stages:
+        found += [f"stage '{stage.name}' {problem}" for problem in _stage_problems(stage, config)]
+    if objective.teacher == "frozen" and not objective.teacher_model:
+        found.append("a frozen teacher needs `teacher_model`, the name or folder of a model")
+    if objective.targets == "features" and objective.teacher != "frozen":
+        found.append("`targets='features'` is for a frozen teacher only")
+    if not 0 <= objective.mask_ratio < 1:
+        found.append(f"`mask_ratio` is {objective.mask_ratio}, it must be in [0, 1)")
+    if objective.patch_loss == "masked" and objective.mask_ratio == 0:
+        found.append("the loss on masked patches needs a `mask_ratio` above 0")
+    return found
+
+
+def _stage_problems(stage: Stage, config: TrainConfig) -> list[str]:
+    patch, weights, found = config.model.vision.patch, stage.weights, []
+    if stage.steps < 1 or stage.batch < 1 or stage.accumulate < 1:
+        found.append("needs `steps`, `batch` and `accumulate` of at least 1")
+    if stage.resolution < patch or stage.resolution % patch:
+        found.append(f"has resolution {stage.resolution}, not a multiple of the patch {patch}")
+    if stage.crops and (stage.crop_resolution < patch or stage.crop_resolution % patch):
+        size = stage.crop_resolution
+        found.append(f"has crop resolution {size}, not a multiple of the patch {patch}")
+    if weights.distill and not stage.crops:
+        found.append("has a weight on self-distillation but no local crops")
+    if (weights.distill or weights.masked) and config.objective.teacher == "none":
+        found.append("has self-supervised losses but the objective has no teacher")
+    if not any((weights.web, weights.caption, weights.distill, weights.masked)):
+        found.append("has no loss with a weight above 0")
+    return found
