@@ -1,0 +1,140 @@
+"""The shapes of every published TIPS model, and of the small one that is in the package.
+
+Sizes are those of the official `vit.py` and `text_encoder.py`; they reproduce the published
+parameter counts (see the tests). v1 has a 16 x 16 position table, v2 a 32 x 32 one.
+"""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Ffn = Literal["gelu", "swiglu"]
+Dense = Literal["values", "values_ffn"]
+Head = Literal["web", "caption"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VisionConfig:
+    """Shape of the image tower; `grid` is the side of the learned position table, in patches."""
+
+    width: int
+    depth: int
+    heads: int
+    mlp_hidden: int
+    ffn: Ffn = "gelu"
+    patch: int = 14
+    grid: int = 16
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of {self.heads} heads")
+        if min(self.depth, self.mlp_hidden, self.patch, self.grid) < 1:
+            raise ValueError("depth, mlp_hidden, patch and grid start at 1")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextConfig:
+    """Shape of the text tower; texts are cut at `max_length` tokens."""
+
+    width: int
+    depth: int
+    heads: int
+    mlp_hidden: int
+    vocab: int = 32_000
+    max_length: int = 64
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads or self.width % 2:
+            raise ValueError(
+                f"width {self.width} must be even and a multiple of {self.heads} heads"
+            )
+        if min(self.depth, self.mlp_hidden, self.max_length) < 1 or self.vocab < 2:
+            raise ValueError("depth, mlp_hidden and max_length start at 1, vocab at 2")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TIPSConfig:
+    """One model: both towers and how its outputs are meant to be used.
+
+    `image_size` is the side in pixels of the square whose area a picture is brought to.
+    `dense` is the patch feature that goes against text: "values_ffn" is the official notebook's
+    (value path, residual, feed-forward, final norm), "values" the projected values alone, then the
+    final norm. `retrieval_head` is the image vector that goes against text by default.
+    `temperature` is the initial value of tau in `cosine / tau`.
+    """
+
+    name: str
+    vision: VisionConfig
+    text: TextConfig
+    image_size: int = 448
+    dense: Dense = "values_ffn"
+    retrieval_head: Head = "web"
+    temperature: float = field(default=0.07)
+
+    def __post_init__(self) -> None:
+        if self.vision.width != self.text.width:
+            raise ValueError("the two towers share one width: there is no projection between them")
+        if self.image_size < self.vision.patch:
+            raise ValueError(f"image_size {self.image_size} is less than one patch")
+        if self.dense not in ("values", "values_ffn"):
+            raise ValueError(f"unknown dense feature {self.dense!r}")
+        if self.retrieval_head not in ("web", "caption"):
+            raise ValueError(f"unknown head {self.retrieval_head!r}")
+        if self.temperature <= 0:
+            raise ValueError("temperature is above 0")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain nested dict, as it stands in `config.json`."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "TIPSConfig":
+        """The inverse of `to_dict`.
+
+        An unknown or missing field raises KeyError or TypeError, a bad value ValueError.
+        """
+        rest = dict(values)
+        vision = VisionConfig(**rest.pop("vision"))
+        text = TextConfig(**rest.pop("text"))
+        return cls(vision=vision, text=text, **rest)
+
+
+# width, vision depth, heads, vision feed-forward, its kind, text depth, text feed-forward.
+# SwiGLU: two thirds of 6144, rounded up to a multiple of 8, is 4096.
+_SIZES: dict[str, tuple[int, int, int, int, Ffn, int, int]] = {
+    "s14": (384, 12, 6, 1536, "gelu", 12, 1536),
+    "b14": (768, 12, 12, 3072, "gelu", 12, 3072),
+    "l14": (1024, 24, 16, 4096, "gelu", 12, 4096),
+    "so14": (1152, 27, 16, 4304, "gelu", 27, 4304),
+    "g14": (1536, 40, 24, 4096, "swiglu", 12, 6144),
+}
+
+
+def _official(name: str, size: str, *, grid: int, image_size: int = 448) -> TIPSConfig:
+    width, depth, heads, hidden, ffn, text_depth, text_hidden = _SIZES[size]
+    return TIPSConfig(
+        name=name,
+        vision=VisionConfig(
+            width=width, depth=depth, heads=heads, mlp_hidden=hidden, ffn=ffn, grid=grid
+        ),
+        text=TextConfig(width=width, depth=text_depth, heads=heads, mlp_hidden=text_hidden),
+        image_size=image_size,
+    )
+
+
+NANO = TIPSConfig(
+    name="nano",
+    vision=VisionConfig(width=128, depth=6, heads=4, mlp_hidden=512, patch=8, grid=12),
+    text=TextConfig(width=128, depth=2, heads=4, mlp_hidden=512, vocab=1024),
+    image_size=96,
+    dense="values",
+)
+
+VARIANTS: dict[str, TIPSConfig] = {
+    config.name: config
+    for config in (
+        *(_official(f"tips-{size}-hr", size, grid=16) for size in _SIZES),
+        _official("tips-g14-lr", "g14", grid=16, image_size=224),
+        *(_official(f"tipsv2-{size}", size, grid=32) for size in ("b14", "l14", "so14", "g14")),
+        NANO,
+    )
+}

@@ -1,0 +1,77 @@
+"""The text tower: bidirectional transformer over sentencepiece ids, mean of the tokens at the end.
+
+Letters in shapes: B texts, L tokens, D width.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tips_model.config import TextConfig
+from tips_model.layers import Block, Mlp, init_block, run_block
+
+NORM_EPS = 1e-5
+_LONGEST_TIMESCALE = 10_000.0
+
+
+def sinusoids(length: int, width: int) -> Tensor:
+    """Fixed positions (length, width): [sin | cos] over timescales from 1 to 10,000, geometric."""
+    count = width // 2
+    step = math.log(_LONGEST_TIMESCALE) / max(count - 1, 1)
+    # The device is named because a tower may be built on the meta device and filled afterwards.
+    rates = torch.exp(torch.arange(count, dtype=torch.float32, device="cpu") * -step)
+    angles = torch.arange(length, dtype=torch.float32, device="cpu")[:, None] * rates
+    return torch.cat((angles.sin(), angles.cos()), dim=1)
+
+
+class TextTower(nn.Module):
+    """Token ids to one vector per text. `checkpoint_blocks` trades time for memory in training."""
+
+    position_table: Tensor
+
+    def __init__(self, config: TextConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.checkpoint_blocks = False
+        width = config.width
+        self.embedding = nn.Embedding(config.vocab, width)
+        self.register_buffer(
+            "position_table", sinusoids(config.max_length, width), persistent=False
+        )
+        self.blocks = nn.ModuleList(
+            Block(width, config.heads, Mlp(width, config.mlp_hidden, F.relu), NORM_EPS)
+            for _ in range(config.depth)
+        )
+        self.norm = nn.LayerNorm(width, eps=NORM_EPS)
+
+    def init_weights(self, generator: torch.Generator) -> None:
+        """As the image tower; embeddings normal 1 / sqrt(D), which the forward pass scales to 1."""
+        nn.init.normal_(
+            self.embedding.weight, std=1 / math.sqrt(self.config.width), generator=generator
+        )
+        for block in self.blocks:
+            assert isinstance(block, Block)
+            init_block(block, generator)
+
+    def forward(self, ids: Tensor, paddings: Tensor) -> Tensor:
+        """Encode texts: ids (B,L) int64, paddings (B,L) with 1 at padding -> (B,D), unnormalised.
+
+        A text of padding only gives the zero vector and finite gradients.
+        """
+        length = ids.shape[1]
+        if length > self.config.max_length:
+            raise ValueError(f"{length} tokens are more than the {self.config.max_length} allowed")
+        real = paddings == 0  # (B,L)
+        # The first key is always open, so that a text of padding only is no softmax over nothing
+        # (NaN in the backward pass); a real text has a real token there anyway.
+        keys = real.clone()
+        keys[:, 0] = True
+        x = self.embedding(ids) * math.sqrt(self.config.width)
+        x = x + self.position_table[:length].to(x.dtype)
+        for block in self.blocks:
+            x = run_block(block, x, keys[:, None, None, :], recompute=self.checkpoint_blocks)
+        x = self.norm(x)
+        weight = real.unsqueeze(-1).to(x.dtype)
+        return (x * weight).sum(1) / weight.sum(1).clamp_min(1)
