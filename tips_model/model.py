@@ -14,8 +14,9 @@ class TIPS(nn.Module):
 
     `vision`, `text`: the towers; `temperature`: tau itself, a scalar (logits are cosine / tau);
     `tokenizer`: None until one is attached; `weights_id`: names the weights, "random-<seed>" for
-    new ones. New weights follow the official Scenic initialisation with the given seed; parameters on
-    the meta device are left alone, to be filled by a checkpoint reader.
+    new ones; `note`: a sentence for users about what the model can and cannot do, mostly empty.
+    New weights follow the official Scenic initialisation with the given seed; parameters on the
+    meta device are left alone, to be filled by a checkpoint reader.
     """
 
     def __init__(self, config: TIPSConfig, *, seed: int = 0) -> None:
@@ -26,6 +27,7 @@ class TIPS(nn.Module):
         self.temperature = nn.Parameter(torch.tensor(float(config.temperature)))
         self.tokenizer: Tokenizer | None = None
         self.weights_id = f"random-{seed}"
+        self.note = ""
         if not self.temperature.is_meta:
             generator = torch.Generator(self.temperature.device).manual_seed(seed)
             self.vision.init_weights(generator)

@@ -1,0 +1,101 @@
+"""Named tensors out of a foreign file, taken one by one so that nothing is missed or left over."""
+
+import hashlib
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from tips_model.errors import WeightsError
+
+State = dict[str, Tensor]
+
+
+class TensorSource:
+    """The tensors of one file (or tower), float32, each to be taken exactly once.
+
+    `label` names the origin in error messages.
+    """
+
+    def __init__(self, tensors: Mapping[str, Tensor], label: str) -> None:
+        self._left = dict(tensors)
+        self.label = label
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._left
+
+    def keys(self) -> tuple[str, ...]:
+        """Names not taken yet."""
+        return tuple(self._left)
+
+    def shape(self, key: str) -> tuple[int, ...]:
+        """Shape of a tensor that stays where it is; WeightsError if it is missing."""
+        return tuple(self._get(key).shape)
+
+    def take(self, key: str, shape: tuple[int, ...]) -> Tensor:
+        """The tensor under this name; WeightsError if it is missing or has another shape."""
+        tensor = self._get(key)
+        if tuple(tensor.shape) != shape:
+            raise WeightsError(
+                f"{self.label}: {key} has shape {tuple(tensor.shape)}, the model needs {shape}; "
+                "is this the file of another model?"
+            )
+        del self._left[key]
+        return tensor.float()
+
+    def finish(self) -> None:
+        """WeightsError naming the tensors that nobody took."""
+        if self._left:
+            raise WeightsError(f"{self.label}: surplus tensors {_some(sorted(self._left))}.")
+
+    def _get(self, key: str) -> Tensor:
+        if key not in self._left:
+            raise WeightsError(f"{self.label}: the tensor {key} is missing.")
+        return self._left[key]
+
+
+def _some(names: list[str], limit: int = 4) -> str:
+    rest = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + rest
+
+
+def read_npz(path: Path) -> State:
+    """All arrays of an npz file as tensors. Pickled objects are refused, never run."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {key: torch.from_numpy(np.array(arrays[key])) for key in arrays.files}
+    except FileNotFoundError as error:
+        raise WeightsError(f"The weights file {path} is missing.") from error
+    except (OSError, ValueError, TypeError, zipfile.BadZipFile, EOFError) as error:
+        raise WeightsError(
+            f"{path} is no plain npz file of numbers ({error}); fetch it again."
+        ) from error
+
+
+def read_safetensors(path: Path) -> State:
+    """All tensors of a safetensors file."""
+    try:
+        return load_file(path)
+    except FileNotFoundError as error:
+        raise WeightsError(f"The weights file {path} is missing.") from error
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path} is damaged ({error}); fetch it again.") from error
+
+
+def fingerprint(state: Mapping[str, Tensor]) -> str:
+    """16 hex digits that name these weights: sha256 over the tensors as float32, sorted by name.
+
+    The values count, not the file: the same weights read from another layout, or stored as float16
+    without loss, have the same name.
+    """
+    digest = hashlib.sha256()
+    for key in sorted(state):
+        tensor = state[key].detach().to("cpu", torch.float32).contiguous()
+        digest.update(f"{key}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.numpy().data)
+    return digest.hexdigest()[:16]
