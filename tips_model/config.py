@@ -82,6 +82,17 @@ class TIPSConfig:
         if self.temperature <= 0:
             raise ValueError("temperature is above 0")
 
+    def parameter_count(self) -> int:
+        """Parameters of both towers: no projections, no layer scale, biases everywhere."""
+        v, t, d = self.vision, self.text, self.vision.width
+        attention = 4 * d * d + 4 * d + 4 * d  # projections with biases, two norms
+        matrices, biases = (3, 2) if v.ffn == "swiglu" else (2, 1)
+        vision_block = attention + matrices * d * v.mlp_hidden + biases * v.mlp_hidden + d
+        text_block = attention + 2 * d * t.mlp_hidden + t.mlp_hidden + d
+        tokens = 3 * v.patch**2 * d + d + (2 + 1) * d + v.grid**2 * d
+        vision = tokens + v.depth * vision_block + 2 * d
+        return vision + t.vocab * d + t.depth * text_block + 2 * d
+
     def to_dict(self) -> dict[str, Any]:
         """Plain nested dict, as it stands in `config.json`."""
         return asdict(self)

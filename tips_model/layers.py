@@ -67,7 +67,8 @@ class Attention(nn.Module):
 
     def _merge(self, mixed: Tensor) -> Tensor:
         """(B,H,T,K) -> output projection (B,T,D)."""
-        return self.proj(mixed.transpose(1, 2).flatten(2))
+        merged: Tensor = self.proj(mixed.transpose(1, 2).flatten(2))
+        return merged
 
 
 class Mlp(nn.Module):
@@ -81,7 +82,8 @@ class Mlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., D) -> (..., D)."""
-        return self.fc2(self.activation(self.fc1(x)))
+        result: Tensor = self.fc2(self.activation(self.fc1(x)))
+        return result
 
 
 class SwiGlu(nn.Module):
@@ -95,7 +97,8 @@ class SwiGlu(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(..., D) -> (..., D)."""
         gate, up = self.gate_up(x).chunk(2, dim=-1)
-        return self.down(F.silu(gate) * up)
+        result: Tensor = self.down(F.silu(gate) * up)
+        return result
 
 
 class Block(nn.Module):
@@ -115,7 +118,8 @@ class Block(nn.Module):
 
     def feed_forward(self, x: Tensor) -> Tensor:
         """The second half alone, with its residual."""
-        return x + self.mlp(self.norm2(x))
+        result: Tensor = x + self.mlp(self.norm2(x))
+        return result
 
 
 def run_block(block: nn.Module, x: Tensor, mask: Tensor | None, *, recompute: bool) -> Tensor:

@@ -74,4 +74,5 @@ class TextTower(nn.Module):
             x = run_block(block, x, keys[:, None, None, :], recompute=self.checkpoint_blocks)
         x = self.norm(x)
         weight = real.unsqueeze(-1).to(x.dtype)
-        return (x * weight).sum(1) / weight.sum(1).clamp_min(1)
+        mean: Tensor = (x * weight).sum(1) / weight.sum(1).clamp_min(1)
+        return mean

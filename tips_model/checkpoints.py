@@ -1,0 +1,209 @@
+"""From a name or a folder to a model: our own folder format, and the readers of others' files.
+
+Our folder holds `model.safetensors` (our names), `config.json` and `tokenizer.model`. config.json
+is written last and names the weights, so a folder that two writers mixed is noticed.
+"""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+
+from tips_model.config import VARIANTS, TIPSConfig
+from tips_model.errors import ModelNameError, WeightsError
+from tips_model.google_npz import read_google
+from tips_model.huggingface import read_huggingface
+from tips_model.model import TIPS
+from tips_model.registry import TOKENIZER_FILE, cached_folder, missing_sentence, tokenizer_path
+from tips_model.scenic_npz import read_scenic
+from tips_model.tensors import State, TensorSource, fingerprint, read_npz, read_safetensors
+from tips_model.tokenizer import Tokenizer
+
+FORMAT = "tips-search model"
+FORMAT_VERSION = 1
+NANO_FOLDER = Path(__file__).parent / "nano"
+
+
+def load(
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | None = None,
+) -> TIPS:
+    """A model in evaluation mode, float32 unless `dtype` says otherwise.
+
+    name: one of VARIANTS, or a folder in our own format.
+    weights: a folder with the weights; None takes the package's own for `nano` and otherwise the
+    files that `tips models fetch NAME` brought. A folder in our own format says itself what it
+    holds, so its model comes back under its own name; in a folder with Google's npz pair or the
+    Hugging Face files, `name` says which model they are.
+    Raises ModelNameError for an unknown name, WeightsError when weights are missing or do not fit.
+    """
+    if weights is None and name not in VARIANTS and Path(name).is_dir():
+        weights = name
+    if weights is not None:
+        folder = Path(weights)
+        if not folder.is_dir():
+            raise WeightsError(f"The weights folder {folder} does not exist.")
+        if _is_own(folder):
+            return load_model(folder, device=device, dtype=dtype)
+    if name not in VARIANTS:
+        raise ModelNameError(
+            f"There is no model {name!r}; there are {', '.join(VARIANTS)}, openclip:ARCH/TAG, "
+            "and folders written by `tips train`."
+        )
+    if weights is None:
+        if name == "nano":
+            return load_model(NANO_FOLDER, device=device, dtype=dtype)
+        found = cached_folder(name)
+        if found is None:
+            raise WeightsError(missing_sentence(name))
+        folder = found
+    state, config = read_foreign(folder, VARIANTS[name])
+    tokenizer = Tokenizer(tokenizer_path(folder, name), config.text.max_length)
+    return _assemble(config, state, tokenizer, device=device, dtype=dtype)
+
+
+def read_foreign(folder: Path, config: TIPSConfig) -> tuple[State, TIPSConfig]:
+    """The weights in a folder with Google's npz pair (either layout) or Hugging Face's files.
+
+    Returns them in our names, float32, and the configuration, whose position table follows the file.
+    """
+    pair = [sorted(folder.glob(f"*_{tower}.npz")) for tower in ("vision", "text")]
+    if any(pair):
+        for tower, found in zip(("vision", "text"), pair, strict=True):
+            if len(found) != 1:
+                raise WeightsError(
+                    f"{folder} has {len(found)} files *_{tower}.npz; it takes one of each tower."
+                )
+        vision, text = (TensorSource(read_npz(found[0]), str(found[0])) for found in pair)
+        scenic = any(key.startswith("encoder/") for key in vision.keys())  # noqa: SIM118
+        return (read_scenic if scenic else read_google)(vision, text, config)
+    if any(folder.glob("model*.safetensors")):
+        return read_huggingface(folder, config)
+    raise WeightsError(
+        f"{folder} holds no weights: expected *_vision.npz and *_text.npz, or model.safetensors "
+        "with config.json."
+    )
+
+
+def save_model(
+    model: TIPS, folder: str | Path, *, dtype: torch.dtype | None = None, note: str | None = None
+) -> str:
+    """Write a model in our own format and return its weights id.
+
+    dtype: what the tensors are stored as, by default as they are. note: a sentence for users,
+    by default the model's. Each file is replaced atomically, config.json last.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {
+        key: tensor.detach().to("cpu", dtype).contiguous()
+        for key, tensor in model.state_dict().items()
+    }
+    weights_id = fingerprint(state)
+    config = {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "weights_id": weights_id,
+        "note": model.note if note is None else note,
+        "model": model.config.to_dict(),
+    }
+    _replace_file(folder / "model.safetensors", save(state))
+    if model.tokenizer is not None:
+        _replace_file(folder / TOKENIZER_FILE, model.tokenizer.model_bytes)
+    text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+    _replace_file(folder / "config.json", text.encode())
+    return weights_id
+
+
+def load_model(
+    folder: str | Path,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | None = None,
+) -> TIPS:
+    """Read a folder that `save_model` wrote; strict about keys, shapes and the weights id."""
+    folder = Path(folder)
+    stated = _read_config(folder)
+    config: TIPSConfig = stated["model"]
+    label = str(folder / "model.safetensors")
+    source = TensorSource(read_safetensors(folder / "model.safetensors"), label)
+    with torch.device("meta"):
+        wanted = TIPS(config).state_dict()
+    state = {key: source.take(key, tuple(tensor.shape)) for key, tensor in wanted.items()}
+    source.finish()
+    tokenizer_file = folder / TOKENIZER_FILE
+    tokenizer = (
+        Tokenizer(tokenizer_file, config.text.max_length) if tokenizer_file.exists() else None
+    )
+    model = _assemble(config, state, tokenizer, device=device, dtype=dtype)
+    if model.weights_id != stated["weights_id"]:
+        raise WeightsError(
+            f"{label} is not the file that config.json describes (weights {model.weights_id}, "
+            f"stated {stated['weights_id']}): damaged, or two saves mixed."
+        )
+    model.note = str(stated["note"])
+    return model
+
+
+def _is_own(folder: Path) -> bool:
+    try:
+        return bool(json.loads((folder / "config.json").read_bytes()).get("format") == FORMAT)
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    try:
+        stated = json.loads(path.read_bytes())
+        if (stated["format"], stated["version"]) != (FORMAT, FORMAT_VERSION):
+            raise ValueError(f"format {stated['format']!r} version {stated['version']!r}")
+        return {
+            "model": TIPSConfig.from_dict(stated["model"]),
+            "weights_id": stated["weights_id"],
+            "note": stated["note"],
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{path} describes no model that can be read here ({error}).") from error
+
+
+def _assemble(
+    config: TIPSConfig,
+    state: State,
+    tokenizer: Tokenizer | None,
+    *,
+    device: str | torch.device,
+    dtype: torch.dtype | None,
+) -> TIPS:
+    if tokenizer is not None and tokenizer.vocab > config.text.vocab:
+        raise WeightsError(
+            f"The tokenizer has {tokenizer.vocab} pieces, the model {config.name} only "
+            f"{config.text.vocab}: they do not belong together."
+        )
+    # On the meta device nothing is allocated or drawn; the file's own tensors become the parameters.
+    with torch.device("meta"):
+        model = TIPS(config)
+    model.load_state_dict(state, strict=True, assign=True)
+    model.weights_id = fingerprint(state)
+    model.tokenizer = tokenizer
+    return model.requires_grad_(False).eval().to(device=device, dtype=dtype or torch.float32)
+
+
+def _replace_file(path: Path, content: bytes) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise

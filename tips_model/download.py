@@ -1,0 +1,176 @@
+"""Fetch one large file so that it is whole or not there.
+
+Bytes go to NAME.part; an interrupted download resumes with a Range request, guarded by the server's
+ETag so that two versions are never joined. A finished file is checked against the stated length and,
+where the server states one (Google's does, in x-goog-hash), the md5; then it is renamed into place.
+The authors publish no checksums. So the sha256 of what came the first time is written to
+manifest.json beside the file, and a later download of the same file must have it: that guards
+against damage and silent change, not against a wrong first answer.
+"""
+
+import base64
+import hashlib
+import http.client
+import json
+import os
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.message import Message
+from pathlib import Path
+from typing import Any
+
+from tips_model.errors import WeightsError
+
+MANIFEST = "manifest.json"
+_CHUNK = 1 << 20
+_TIMEOUT_SECONDS = 60
+
+# Called with the file's name, the bytes that are here, and the whole size if the server says it.
+Progress = Callable[[str, int, int | None], None]
+
+
+class DownloadError(WeightsError):
+    """A file could not be fetched, or is not what was promised."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file and its address."""
+
+    name: str
+    url: str
+
+
+def download(file: RemoteFile, folder: Path, progress: Progress | None = None) -> Path:
+    """Fetch a file into a folder unless a checked copy is there; returns its path.
+
+    A present file whose size is not the recorded one is fetched again. Raises DownloadError.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / file.name
+    record = _read_manifest(folder).get(file.name)
+    if target.exists() and (record is None or record["size"] == target.stat().st_size):
+        size = target.stat().st_size
+        if progress:
+            progress(file.name, size, size)
+        return target
+    part = folder / f"{file.name}.part"
+    headers = _transfer(file, part, progress)
+    try:
+        entry = _check(file, part, headers, record)
+    except DownloadError:
+        part.unlink()
+        raise
+    _write_json(folder / MANIFEST, {**_read_manifest(folder), file.name: entry})
+    os.replace(part, target)
+    _etag_file(part).unlink(missing_ok=True)
+    return target
+
+
+def _transfer(file: RemoteFile, part: Path, progress: Progress | None) -> Message:
+    """Bring the rest of the file to `part`; returns the headers of the answer."""
+    have = part.stat().st_size if part.exists() else 0
+    etag = _etag_file(part).read_text() if _etag_file(part).exists() else ""
+    request = urllib.request.Request(file.url)
+    if have and etag:
+        request.add_header("Range", f"bytes={have}-")
+        request.add_header("If-Range", etag)
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:
+            headers: Message = answer.headers
+            resumed = answer.status == http.HTTPStatus.PARTIAL_CONTENT
+            _etag_file(part).write_text(headers.get("ETag", ""))
+            done = have if resumed else 0
+            total = _stated_size(headers, resumed)
+            with part.open("ab" if resumed else "wb") as output:
+                while chunk := answer.read(_CHUNK):
+                    output.write(chunk)
+                    done += len(chunk)
+                    if progress:
+                        progress(file.name, done, total)
+    except urllib.error.HTTPError as error:
+        with error:
+            if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
+                # Everything was here already; only the renaming had been missed.
+                return error.headers
+        raise DownloadError(
+            f"Could not fetch {file.name} from {file.url}: the server answered {error.code}."
+        ) from error
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", None) or error
+        raise DownloadError(
+            f"Could not fetch {file.name} from {file.url} ({reason}); check the connection and run "
+            "the command again, it goes on where it stopped."
+        ) from error
+    return headers
+
+
+def _check(
+    file: RemoteFile, part: Path, headers: Message, record: dict[str, Any] | None
+) -> dict[str, Any]:
+    """The manifest entry of a complete file; DownloadError if anything promised does not hold."""
+    size = part.stat().st_size
+    total = _stated_size(headers, "Content-Range" in headers)
+    if total is not None and size != total:
+        raise DownloadError(f"{file.name} has {size} bytes, the server promised {total}.")
+    sha256, md5 = _hashes(part)
+    promised = _stated_md5(headers)
+    if promised is not None and promised != md5:
+        raise DownloadError(f"{file.name} has not the md5 that the server stated for {file.url}.")
+    if record is not None and record["sha256"] != sha256:
+        raise DownloadError(
+            f"{file.name} from {file.url} is not the file that was fetched before; if the change is "
+            f"meant, delete {MANIFEST} beside it and fetch again."
+        )
+    return {"url": file.url, "size": size, "sha256": sha256}
+
+
+def _stated_size(headers: Message, partial: bool) -> int | None:
+    """Size of the whole file: from Content-Range in a partial answer, else Content-Length."""
+    if partial:
+        match = re.search(r"/(\d+)$", headers.get("Content-Range", ""))
+        return int(match[1]) if match else None
+    length = headers.get("Content-Length")
+    return int(length) if length is not None else None
+
+
+def _stated_md5(headers: Message) -> bytes | None:
+    """The md5 out of x-goog-hash, which is sent once per hash or joined with commas."""
+    for header in headers.get_all("x-goog-hash", []):
+        for item in header.split(","):
+            name, _, value = item.strip().partition("=")
+            if name == "md5":
+                return base64.b64decode(value)
+    return None
+
+
+def _hashes(path: Path) -> tuple[str, bytes]:
+    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            sha256.update(chunk)
+            md5.update(chunk)
+    return sha256.hexdigest(), md5.digest()
+
+
+def _etag_file(part: Path) -> Path:
+    return part.with_name(f"{part.name}.etag")
+
+
+def _read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
+    path = folder / MANIFEST
+    if not path.exists():
+        return {}
+    try:
+        return dict(json.loads(path.read_bytes()))
+    except ValueError as error:
+        raise DownloadError(f"{path} is damaged; delete it and fetch again.") from error
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    os.replace(temporary, path)

@@ -1,0 +1,140 @@
+"""Where the official weights are, and which of them are here.
+
+The addresses are those of the authors' README and download scripts. No checksums are published, so
+sizes and hashes are what the server states and what came the first time (see `download.py`).
+`TIPS_CACHE` moves the folder with the weights, `TIPS_MIRROR` replaces the server's address.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from tips_model.config import VARIANTS
+from tips_model.download import Progress, RemoteFile, download
+from tips_model.errors import ModelNameError, WeightsError
+
+BUCKET = "https://storage.googleapis.com/tips_data"
+TOKENIZER_FILE = "tokenizer.model"
+
+_STEMS = {
+    "tips-s14-hr": "v1_0/checkpoints/pytorch/tips_oss_s14_highres_distilled",
+    "tips-b14-hr": "v1_0/checkpoints/pytorch/tips_oss_b14_highres_distilled",
+    "tips-l14-hr": "v1_0/checkpoints/pytorch/tips_oss_l14_highres_distilled",
+    "tips-so14-hr": "v1_0/checkpoints/pytorch/tips_oss_so400m14_highres_largetext_distilled",
+    "tips-g14-hr": "v1_0/checkpoints/pytorch/tips_oss_g14_highres",
+    "tips-g14-lr": "v1_0/checkpoints/pytorch/tips_oss_g14_lowres",
+    "tipsv2-b14": "v2_0/checkpoints/pytorch/tips_v2_oss_b14",
+    "tipsv2-l14": "v2_0/checkpoints/pytorch/tips_v2_oss_l14",
+    "tipsv2-so14": "v2_0/checkpoints/pytorch/tips_v2_oss_so14",
+    "tipsv2-g14": "v2_0/checkpoints/pytorch/tips_v2_oss_g14",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelFiles:
+    """One model and its files. `here`: all files are present (always so for the bundled one).
+
+    `parameters` counts both towers; the official files hold four bytes for each.
+    """
+
+    name: str
+    parameters: int
+    files: tuple[RemoteFile, ...]
+    folder: Path | None
+    here: bool
+
+
+def cache_folder() -> Path:
+    """The folder with all fetched models."""
+    chosen = os.environ.get("TIPS_CACHE")
+    return Path(chosen) if chosen else user_cache_path("tips-search") / "models"
+
+
+def remote_files(name: str) -> tuple[RemoteFile, ...]:
+    """The official files of a model: image tower, text tower, tokenizer."""
+    stem = _STEMS.get(name)
+    if stem is None:
+        known = ", ".join(_STEMS)
+        raise ModelNameError(f"There are no official files for {name!r}; there are {known}.")
+    server = os.environ.get("TIPS_MIRROR", BUCKET).rstrip("/")
+    paths = (f"{stem}_vision.npz", f"{stem}_text.npz", f"v1_0/checkpoints/{TOKENIZER_FILE}")
+    return tuple(RemoteFile(path.rpartition("/")[2], f"{server}/{path}") for path in paths)
+
+
+def list_models() -> list[ModelFiles]:
+    """Every model by name, the bundled one first."""
+    models = [_describe("nano", (), None, here=True)]
+    for name in _STEMS:
+        folder = cache_folder() / name
+        models.append(
+            _describe(name, remote_files(name), folder, here=cached_folder(name) is not None)
+        )
+    return models
+
+
+def fetch(name: str, progress: Progress | None = None) -> Path:
+    """Download what is missing of a model and check it; returns its folder.
+
+    An interrupted download goes on where it stopped. Raises ModelNameError for a name without
+    official files, WeightsError with the address and the ways on when a file cannot be had.
+    """
+    folder = cache_folder() / name
+    for file in remote_files(name):
+        try:
+            download(file, folder, progress)
+        except WeightsError as error:
+            raise WeightsError(f"{error} {_ways_on(name)}") from error
+    return folder
+
+
+def cached_folder(name: str) -> Path | None:
+    """The folder with the fetched files of a model, or None unless all are there."""
+    folder = cache_folder() / name
+    names = (file.name for file in remote_files(name))
+    return folder if _all_in(folder, names) else None
+
+
+def missing_sentence(name: str) -> str:
+    """What to tell a user whose model has no weights here."""
+    folder = cache_folder() / name
+    missing = [file for file in remote_files(name) if not (folder / file.name).exists()]
+    return (
+        f"The weights of {name} are not here: {missing[0].name} comes from {missing[0].url} "
+        f"with `tips models fetch {name}`. {_ways_on(name)}"
+    )
+
+
+def tokenizer_path(folder: Path, name: str) -> Path:
+    """The tokenizer beside the weights, else the one of any fetched model: all share one file."""
+    places = [folder, cache_folder() / name, *(cache_folder() / other for other in _STEMS)]
+    for place in places:
+        if (place / TOKENIZER_FILE).exists():
+            return place / TOKENIZER_FILE
+    url = remote_files(name)[-1].url
+    raise WeightsError(f"{folder} has no {TOKENIZER_FILE}; put the file from {url} there.")
+
+
+def _describe(
+    name: str, files: tuple[RemoteFile, ...], folder: Path | None, *, here: bool
+) -> ModelFiles:
+    return ModelFiles(
+        name=name,
+        parameters=VARIANTS[name].parameter_count(),
+        files=files,
+        folder=folder,
+        here=here,
+    )
+
+
+def _all_in(folder: Path, names: Iterable[str]) -> bool:
+    return all((folder / name).is_file() for name in names)
+
+
+def _ways_on(name: str) -> str:
+    return (
+        "Or go on with the bundled model (`--model nano`), or with a folder that holds the files "
+        f"(`--model {name} --weights DIR`)."
+    )
