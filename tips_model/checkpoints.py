@@ -72,7 +72,7 @@ def load(
 def read_foreign(folder: Path, config: TIPSConfig) -> tuple[State, TIPSConfig]:
     """The weights in a folder with Google's npz pair (either layout) or Hugging Face's files.
 
-    Returns them in our names, float32, and the configuration, whose position table follows the file.
+    Returns them in our names, float32, and the configuration, its position table as in the file.
     """
     pair = [sorted(folder.glob(f"*_{tower}.npz")) for tower in ("vision", "text")]
     if any(pair):
@@ -186,7 +186,7 @@ def _assemble(
             f"The tokenizer has {tokenizer.vocab} pieces, the model {config.name} only "
             f"{config.text.vocab}: they do not belong together."
         )
-    # On the meta device nothing is allocated or drawn; the file's own tensors become the parameters.
+    # On the meta device nothing is allocated or drawn; the file's tensors become the parameters.
     with torch.device("meta"):
         model = TIPS(config)
     model.load_state_dict(state, strict=True, assign=True)

@@ -1,8 +1,9 @@
 """Fetch one large file so that it is whole or not there.
 
-Bytes go to NAME.part; an interrupted download resumes with a Range request, guarded by the server's
-ETag so that two versions are never joined. A finished file is checked against the stated length and,
-where the server states one (Google's does, in x-goog-hash), the md5; then it is renamed into place.
+Bytes go to NAME.part; an interrupted download resumes with a Range request, guarded by the
+server's ETag so that two versions are never joined. A finished file is checked against the stated
+length and, where the server states one (Google's does, in x-goog-hash), the md5; then it is renamed
+into place.
 The authors publish no checksums. So the sha256 of what came the first time is written to
 manifest.json beside the file, and a later download of the same file must have it: that guards
 against damage and silent change, not against a wrong first answer.
@@ -122,8 +123,8 @@ def _check(
         raise DownloadError(f"{file.name} has not the md5 that the server stated for {file.url}.")
     if record is not None and record["sha256"] != sha256:
         raise DownloadError(
-            f"{file.name} from {file.url} is not the file that was fetched before; if the change is "
-            f"meant, delete {MANIFEST} beside it and fetch again."
+            f"{file.name} from {file.url} is not the file that was fetched before; if the change "
+            f"is meant, delete {MANIFEST} beside it and fetch again."
         )
     return {"url": file.url, "size": size, "sha256": sha256}
 

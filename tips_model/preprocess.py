@@ -44,7 +44,7 @@ def fit_size(width: int, height: int, image_size: int, patch: int) -> tuple[int,
 
 
 def prepare(image: Image.Image, image_size: int, patch: int) -> Tensor:
-    """A picture as uint8 (3,H,W), RGB, resized with the antialiased bilinear filter. Thread safe."""
+    """A picture as uint8 (3,H,W), RGB, by the antialiased bilinear filter. Thread safe."""
     rgb = image if image.mode == "RGB" else image.convert("RGB")
     size = fit_size(rgb.width, rgb.height, image_size, patch)
     if rgb.size != size:

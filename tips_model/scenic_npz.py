@@ -60,10 +60,7 @@ def _text(source: TensorSource, config: TextConfig) -> State:
     for index in range(config.depth):
         theirs, ours = f"transformer/encoderblock_{index}", f"blocks.{index}"
         state |= _attention_half(source, theirs, ours, width, config.heads)
-        # The masked feed-forward of the text tower is a class of its own there.
-        masked = f"{theirs}/MlpBlockWithMask_0"
-        block = masked if f"{masked}/Dense_0/kernel" in source else f"{theirs}/MlpBlock_0"
-        state |= _mlp(source, block, f"{ours}.mlp", width, config.mlp_hidden)
+        state |= _mlp(source, f"{theirs}/MlpBlock_0", f"{ours}.mlp", width, config.mlp_hidden)
     return state
 
 

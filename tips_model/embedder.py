@@ -1,0 +1,194 @@
+"""Pictures and texts to unit vectors: what indexing and search see of a model.
+
+Letters in shapes: B pictures, h x w patches, D width.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from tips_model import preprocess
+from tips_model.checkpoints import load
+from tips_model.errors import TipsError, WeightsError
+from tips_model.model import TIPS
+
+# Tokens that go through the tower at once: enough to keep matrix products busy, bounded in memory.
+_BATCH_TOKENS = 8192
+_TEXT_BATCH = 256
+# Narrower towers spend their time elsewhere than in matrix products.
+_BF16_MIN_WIDTH = 384
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureBatch:
+    """Features of some of the pictures of one call, all of one size.
+
+    indices: their places in the call. heads: name -> (B,D) float32, unit norm.
+    patches: (B,h,w,D) float32, unit norm, the dense feature that goes against text.
+    """
+
+    indices: tuple[int, ...]
+    heads: dict[str, np.ndarray]
+    patches: Tensor
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelInfo:
+    """What a collection must know of the model that made its vectors.
+
+    model_id: equal ids mean comparable vectors (name, weights, preprocessing, dense feature).
+    note: empty, or a plain sentence for users.
+    """
+
+    name: str
+    model_id: str
+    dim: int
+    heads: tuple[str, ...]
+    retrieval_head: str
+    patch: int
+    image_size: int
+    note: str = ""
+
+
+class Embedder(Protocol):
+    """The interface of every model; `prepare` may be called from several threads at once."""
+
+    info: ModelInfo
+
+    def prepare(self, image: Image.Image) -> Tensor:
+        """A picture as uint8 (3,H,W) at the size the model takes."""
+
+    def embed_images(self, images: Sequence[Tensor]) -> Iterator[FeatureBatch]:
+        """Features of prepared pictures, grouped by size; every index comes exactly once."""
+
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """(N,D) float32, unit norm; texts as they are, without templates."""
+
+    def truncated(self, text: str) -> bool:
+        """Whether the model sees only the beginning of this text."""
+
+
+class TipsEmbedder:
+    """The `Embedder` of a TIPS model.
+
+    With `bf16` the image tower's matrix products run in bfloat16 (the default on CPUs that have
+    the instructions and on CUDA); sums, norms and results stay float32. Texts are always float32.
+    """
+
+    def __init__(self, model: TIPS, *, bf16: bool | None = None) -> None:
+        if model.tokenizer is None:
+            raise WeightsError(
+                f"The model {model.config.name} has no tokenizer.model, so it cannot read texts; "
+                "put the one it was trained with beside its weights."
+            )
+        config = model.config
+        self._model = model.eval()
+        self._tokenizer = model.tokenizer
+        self._device = model.temperature.device
+        self._bf16 = _bf16_pays(model, self._device) if bf16 is None else bf16
+        self.info = ModelInfo(
+            name=config.name,
+            model_id=(
+                f"{config.name}:{model.weights_id}:{preprocess.PREPROCESS_VERSION}-"
+                f"{config.image_size}:{config.dense}:{model.tokenizer.fingerprint}"
+            ),
+            dim=config.vision.width,
+            heads=("web", "caption"),
+            retrieval_head=config.retrieval_head,
+            patch=config.vision.patch,
+            image_size=config.image_size,
+            note=model.note,
+        )
+
+    def prepare(self, image: Image.Image) -> Tensor:
+        """A picture as uint8 (3,H,W): aspect kept, at most (image_size / patch)^2 patches."""
+        return preprocess.prepare(image, self.info.image_size, self.info.patch)
+
+    @torch.inference_mode()
+    def embed_images(self, images: Sequence[Tensor]) -> Iterator[FeatureBatch]:
+        """Features of prepared pictures, grouped by size; every index comes exactly once."""
+        for indices in group_by_size(images, self.info.patch):
+            pixels = torch.stack([images[index] for index in indices]).to(self._device)
+            with self._precision():
+                out = self._model.vision(preprocess.to_float(pixels), values=True)
+            heads = {"web": unit_rows(out.cls_web), "caption": unit_rows(out.cls_caption)}
+            patches = F.normalize(out.patches.float(), dim=-1).cpu()
+            yield FeatureBatch(indices, heads, patches)
+
+    @torch.inference_mode()
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """(N,D) float32, unit norm. An empty text raises TextError."""
+        rows = [np.empty((0, self.info.dim), dtype=np.float32)]
+        for start in range(0, len(texts), _TEXT_BATCH):
+            tokens = self._tokenizer(texts[start : start + _TEXT_BATCH])
+            ids, paddings = tokens.ids.to(self._device), tokens.paddings.to(self._device)
+            rows.append(unit_rows(self._model.text(ids, paddings)))
+        return np.concatenate(rows)
+
+    def truncated(self, text: str) -> bool:
+        """Whether the text has more tokens than the model takes."""
+        return len(self._tokenizer.encode(text)) > self._tokenizer.max_length
+
+    def _precision(self) -> AbstractContextManager[object]:
+        if not self._bf16:
+            return nullcontext()
+        return torch.autocast(self._device.type, dtype=torch.bfloat16)
+
+
+def open_embedder(
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    device: str = "cpu",
+    threads: int | None = None,
+) -> Embedder:
+    """The embedder of a model by name: TIPS (see `load`) or `openclip:ARCH/TAG`.
+
+    threads: how many the whole process gives to torch; None leaves it alone.
+    Raises TipsError for an unknown name, missing weights or a missing device.
+    """
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise TipsError(f"The device {device} is not available here; use `--device cpu`.")
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if name.startswith("openclip:"):
+        # Imported here: the library takes seconds to load and only the baseline needs it.
+        from tips_model.openclip import OpenClipEmbedder
+
+        return OpenClipEmbedder(name.removeprefix("openclip:"), weights=weights, device=device)
+    return TipsEmbedder(load(name, weights=weights, device=device))
+
+
+def group_by_size(images: Sequence[Tensor], patch: int) -> Iterator[tuple[int, ...]]:
+    """Indices of pictures (3,H,W) of one size each, in runs of bounded token count."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for index, image in enumerate(images):
+        groups.setdefault(tuple(image.shape), []).append(index)
+    for (_, height, width), indices in groups.items():
+        step = max(_BATCH_TOKENS // (height // patch * (width // patch)), 1)
+        for start in range(0, len(indices), step):
+            yield tuple(indices[start : start + step])
+
+
+def unit_rows(vectors: Tensor) -> np.ndarray:
+    """(N,D) on any device -> float32 numpy with rows of length 1."""
+    return F.normalize(vectors.float(), dim=-1).cpu().numpy()
+
+
+def _bf16_pays(model: TIPS, device: torch.device) -> bool:
+    if model.config.vision.width < _BF16_MIN_WIDTH or model.temperature.dtype != torch.float32:
+        return False
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    if device.type != "cpu":
+        return False
+    features = torch.cpu.get_capabilities()
+    return bool(features.get("avx512_bf16") or features.get("amx_bf16"))
