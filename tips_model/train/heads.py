@@ -1,0 +1,55 @@
+"""Projection heads of the self-supervised losses; never part of the weights given to users."""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tips_model.train.config import Head
+
+
+class PrototypeHead(nn.Module):
+    """MLP -> L2 norm -> scores against unit prototypes (DINO and iBOT convention).
+
+    `Head.layers` counts the linear layers before the prototypes. The prototypes are
+    weight-normed with the gain fixed at 1, so a score is a cosine.
+    """
+
+    def __init__(self, width: int, config: Head) -> None:
+        super().__init__()
+        sizes = [width, *[config.hidden] * (config.layers - 1), config.bottleneck]
+        layers: list[nn.Module] = []
+        for inputs, outputs in itertools.pairwise(sizes):
+            layers += [nn.Linear(inputs, outputs), nn.GELU()]
+        self.mlp = nn.Sequential(*layers[:-1])
+        for layer in self.mlp:
+            if isinstance(layer, nn.Linear):
+                nn.init.trunc_normal_(layer.weight, std=0.02)
+                nn.init.zeros_(layer.bias)
+        self.prototypes = nn.Parameter(torch.randn(config.prototypes, config.bottleneck) * 0.02)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(..., D) -> scores (..., K), cosines in [-1, 1]."""
+        points = F.normalize(self.mlp(tokens), dim=-1, eps=1e-6)
+        return F.linear(points, F.normalize(self.prototypes, dim=-1, eps=1e-6))
+
+
+class Heads(nn.Module):
+    """The head for CLS and the head for patches: one module or two (`Head.shared`)."""
+
+    def __init__(self, width: int, config: Head) -> None:
+        super().__init__()
+        self.cls = PrototypeHead(width, config)
+        self.patch = self.cls if config.shared else PrototypeHead(width, config)
+
+
+class FeatureHeads(nn.Module):
+    """Linear maps to a frozen teacher's width, for distillation from plain features."""
+
+    def __init__(self, width: int, teacher_width: int) -> None:
+        super().__init__()
+        self.cls = nn.Linear(width, teacher_width)
+        self.patch = nn.Linear(width, teacher_width)

@@ -1,0 +1,72 @@
+"""The losses of TIPS and TIPSv2 as pure functions of tensors: no state, no collectives.
+
+Letters: B pictures of this process, G pictures of all processes, D width, K prototypes,
+M local crops, N patches. Everything is computed in float32. Each function says its formula; the
+papers are arXiv 2410.16512 (TIPS) and 2604.12012 (TIPSv2).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def caption_targets(keys: Tensor, all_keys: Tensor) -> Tensor:
+    """Which of all captions are right for each of the local ones: (B, G), each row sums to 1.
+
+    `keys` (B) and `all_keys` (G) are numbers that are equal for identical captions: a caption
+    that occurs n times is n positives of weight 1/n, not one positive and n - 1 false negatives.
+    """
+    same = (keys[:, None] == all_keys[None, :]).float()
+    return same / same.sum(dim=1, keepdim=True)
+
+
+def contrastive(
+    image: Tensor, text: Tensor, all_image: Tensor, all_text: Tensor, targets: Tensor, tau: Tensor
+) -> Tensor:
+    """Softmax InfoNCE, both ways, averaged (the L_CLIP of both papers); a scalar.
+
+    `image`, `text` (B, D) are the local embeddings, `all_image`, `all_text` (G, D) those of all
+    processes, `targets` (B, G) comes from `caption_targets`; `tau` is the temperature.
+    With cosines s: 1/2 mean_i [-sum_j t_ij log softmax_j(s_ij / tau)] and the same from text.
+    """
+    image, text = F.normalize(image.float(), dim=-1), F.normalize(text.float(), dim=-1)
+    all_image = F.normalize(all_image.float(), dim=-1)
+    all_text = F.normalize(all_text.float(), dim=-1)
+    from_image = F.cross_entropy(image @ all_text.T / tau, targets)
+    from_text = F.cross_entropy(text @ all_image.T / tau, targets)
+    return (from_image + from_text) / 2
+
+
+def teacher_targets(scores: Tensor, centre: Tensor, tau: float) -> Tensor:
+    """Centred and sharpened teacher distribution softmax((scores - centre) / tau); (..., K)."""
+    return F.softmax((scores.float() - centre) / tau, dim=-1)
+
+
+def distillation(student: Tensor, targets: Tensor, tau: float) -> Tensor:
+    """Self-distillation on CLS (Eq. 1): cross-entropy, mean over pictures and local crops.
+
+    `student` (B, M, K) scores of the local crops, `targets` (B, K) of the global crop's teacher.
+    """
+    log_p = F.log_softmax(student.float() / tau, dim=-1)
+    return -(targets[:, None] * log_p).sum(dim=-1).mean()
+
+
+def masked_patches(student: Tensor, targets: Tensor, tau: float) -> Tensor:
+    """Patch loss: cross-entropy, mean over the given tokens.
+
+    `student` and `targets` (..., K): the masked tokens give iBOT (Eq. 2 of TIPS), all tokens
+    iBOT++ (Eq. 3 of TIPSv2). The mean over tokens keeps the weight beta's meaning in both.
+    """
+    return -(targets * F.log_softmax(student.float() / tau, dim=-1)).sum(dim=-1).mean()
+
+
+def feature_distillation(student: Tensor, teacher: Tensor) -> Tensor:
+    """1 - cosine, mean over the leading axes of (..., D): distillation from plain features."""
+    return (1 - F.cosine_similarity(student.float(), teacher.float(), dim=-1)).mean()
+
+
+def total(losses: dict[str, Tensor], weights: dict[str, float]) -> Tensor:
+    """The weighted sum of the named losses; a name without a weight is an error."""
+    return torch.stack([weights[name] * value for name, value in losses.items()]).sum()

@@ -1,0 +1,83 @@
+"""Optimisers and their parameter groups.
+
+Muon takes the matrices of the transformer blocks, AdamW everything else; AdamW or Adafactor (the
+papers' choice) alone take all. No weight decay on biases, norms and single tokens.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import torch
+from torch import nn
+
+from tips_model.train.config import Optimizer
+
+BLOCK = re.compile(r"^(vision|text)\.blocks\.(\d+)\.")
+TOKENS = re.compile(r"(^|\.)(cls|mask_token|log_tau)$")
+
+
+def decays(name: str, parameter: nn.Parameter) -> bool:
+    """Whether weight decay applies: matrices and tables, not biases, norms and tokens."""
+    return parameter.ndim >= 2 and not TOKENS.search(name)
+
+
+def depth_factor(name: str, depths: dict[str, int], decay: float) -> float:
+    """Layer-wise factor: `decay` to the number of blocks above; what is below all counts all."""
+    tower = name.split(".")[0]
+    if tower not in depths or name.startswith(f"{tower}.norm"):
+        return 1.0
+    found = BLOCK.match(name)
+    above = depths[tower] - 1 - int(found[2]) if found else depths[tower]
+    return float(decay**above)
+
+
+def groups(learner: nn.Module, config: Optimizer, *, muon: bool) -> list[dict[str, Any]]:
+    """Parameter groups: those for Muon (`muon`) or the rest; all when Muon is not used.
+
+    Each has `peak` (its largest learning rate) beside PyTorch's own fields.
+    """
+    depths = {
+        tower: 1 + max(int(m[2]) for name, _ in learner.named_parameters()
+                       if (m := BLOCK.match(name)) and m[1] == tower)
+        for tower in ("vision", "text")
+    }
+    found: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for name, parameter in learner.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        matrix = bool(BLOCK.match(name)) and parameter.ndim == 2
+        if config.kind == "muon" and matrix != muon:
+            continue
+        factor = depth_factor(name, depths, config.layer_decay)
+        found.setdefault((factor, decays(name, parameter)), []).append(parameter)
+    base = config.matrix_lr if muon else config.lr
+    return [
+        {
+            "params": parameters,
+            "peak": base * factor,
+            "lr": base * factor,
+            "weight_decay": config.weight_decay if decayed else 0.0,
+        }
+        for (factor, decayed), parameters in found.items()
+    ]
+
+
+def make_optimizers(learner: nn.Module, config: Optimizer) -> list[torch.optim.Optimizer]:
+    """The optimisers of a run: [AdamW], [Adafactor], or [Muon, AdamW]."""
+    rest = groups(learner, config, muon=False)
+    if config.kind == "adafactor":
+        return [torch.optim.Adafactor(rest, lr=config.lr)]
+    adamw = torch.optim.AdamW(rest, lr=config.lr, betas=config.betas, fused=True)
+    if config.kind == "adamw":
+        return [adamw]
+    matrices = groups(learner, config, muon=True)
+    return [torch.optim.Muon(matrices, lr=config.matrix_lr, momentum=config.momentum), adamw]
+
+
+def set_lr(optimizers: list[torch.optim.Optimizer], factor: float) -> None:
+    """Set every group's learning rate to its peak times `factor`."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak"] * factor
