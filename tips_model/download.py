@@ -101,12 +101,17 @@ def _transfer(file: RemoteFile, part: Path, progress: Progress | None) -> Messag
             f"Could not fetch {file.name} from {file.url}: the server answered {error.code}."
         ) from error
     except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", None) or error
-        raise DownloadError(
-            f"Could not fetch {file.name} from {file.url} ({reason}); check the connection and run "
-            "the command again, it goes on where it stopped."
-        ) from error
+        raise _interrupted(file, getattr(error, "reason", None) or error) from error
+    if total is not None and done < total:
+        raise _interrupted(file, f"the connection closed after {done} of {total} bytes")
     return headers
+
+
+def _interrupted(file: RemoteFile, reason: object) -> DownloadError:
+    return DownloadError(
+        f"Could not fetch {file.name} from {file.url} ({reason}); check the connection and run "
+        "the command again, it goes on where it stopped."
+    )
 
 
 def _check(

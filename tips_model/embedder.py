@@ -161,9 +161,9 @@ def open_embedder(
         torch.set_num_threads(threads)
     if name.startswith("openclip:"):
         # Imported here: the library takes seconds to load and only the baseline needs it.
-        from tips_model.openclip import OpenClipEmbedder
+        from tips_model.openclip import open_openclip
 
-        return OpenClipEmbedder(name.removeprefix("openclip:"), weights=weights, device=device)
+        return open_openclip(name.removeprefix("openclip:"), weights, device)
     return TipsEmbedder(load(name, weights=weights, device=device))
 
 
@@ -187,7 +187,7 @@ def _bf16_pays(model: TIPS, device: torch.device) -> bool:
     if model.config.vision.width < _BF16_MIN_WIDTH or model.temperature.dtype != torch.float32:
         return False
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     if device.type != "cpu":
         return False
     features = torch.cpu.get_capabilities()

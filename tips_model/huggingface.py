@@ -59,9 +59,14 @@ def read_huggingface(folder: Path, config: TIPSConfig) -> tuple[State, TIPSConfi
     tensors: State = {}
     for file in files:
         tensors |= read_safetensors(file)
+    if "temperature" not in tensors:
+        tensors["temperature"] = _stated_temperature(folder)
+    return convert_huggingface(tensors, config, str(folder / files[0].name))
+
+
+def convert_huggingface(tensors: State, config: TIPSConfig, label: str) -> tuple[State, TIPSConfig]:
+    """The same from the tensors of such a model, `temperature` among them; `label` names them."""
     vision, text, rest = _split_towers(tensors)
-    text.setdefault("temperature", rest.pop("temperature", _stated_temperature(folder)))
-    label = str(folder / files[0].name)
     TensorSource(rest, label).finish()
     return read_google(TensorSource(vision, label), TensorSource(text, label), config)
 
@@ -80,8 +85,10 @@ def _split_towers(tensors: State) -> tuple[State, State, State]:
             vision[_rename(name, _VISION_NAMES)] = tensor
         elif prefix == "text_model":
             text[_rename(name, _TEXT_NAMES)] = tensor
+        elif key == "temperature":
+            text[key] = tensor.reshape(())
         else:
-            rest[key] = tensor.reshape(()) if key == "temperature" else tensor
+            rest[key] = tensor
     return _stack(vision, _VISION_STACKS), _stack(text, _TEXT_STACKS), rest
 
 

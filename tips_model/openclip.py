@@ -26,26 +26,13 @@ _TEXT_BATCH = 256
 
 
 class OpenClipEmbedder:
-    """The `Embedder` of an OpenCLIP model, named ARCH/TAG as in `open_clip.list_pretrained()`.
+    """The `Embedder` of an OpenCLIP model with the tokenizer that belongs to it.
 
-    weights: a checkpoint file that takes the tag's place; None lets open_clip fetch the tag.
-    Only OpenCLIP's own vision transformers have the dense feature; others are refused.
+    name: ARCH/TAG. Only OpenCLIP's own vision transformers have the dense feature; others raise
+    ModelNameError.
     """
 
-    def __init__(
-        self, name: str, *, weights: str | Path | None = None, device: str = "cpu"
-    ) -> None:
-        model = _create(name, weights, device)
-        self._setup(name, model, open_clip.get_tokenizer(name.partition("/")[0]))
-
-    @classmethod
-    def from_model(cls, name: str, model: Any, tokenizer: Any) -> "OpenClipEmbedder":
-        """An embedder around a model that is already built."""
-        embedder = cls.__new__(cls)
-        embedder._setup(name, model, tokenizer)
-        return embedder
-
-    def _setup(self, name: str, model: Any, tokenizer: Any) -> None:
+    def __init__(self, name: str, model: Any, tokenizer: Any) -> None:
         visual = model.visual
         if not isinstance(visual, VisionTransformer) or visual.attn_pool is not None:
             raise ModelNameError(
@@ -148,7 +135,11 @@ def _own_values(block: Any, x: Tensor) -> Tensor:
     return projected
 
 
-def _create(name: str, weights: str | Path | None, device: str) -> Any:
+def open_openclip(name: str, weights: str | Path | None, device: str) -> OpenClipEmbedder:
+    """The embedder of ARCH/TAG as in `open_clip.list_pretrained()`.
+
+    weights: a checkpoint file that takes the tag's place; None lets open_clip fetch the tag.
+    """
     arch, _, tag = name.partition("/")
     if arch not in open_clip.list_models():
         raise ModelNameError(
@@ -161,7 +152,7 @@ def _create(name: str, weights: str | Path | None, device: str) -> Any:
     if weights is not None and not Path(weights).is_file():
         raise WeightsError(f"The OpenCLIP checkpoint file {weights} does not exist.")
     try:
-        return open_clip.create_model(
+        model = open_clip.create_model(
             arch, pretrained=tag if weights is None else str(weights), device=device
         )
     except (OSError, RuntimeError) as error:
@@ -169,3 +160,4 @@ def _create(name: str, weights: str | Path | None, device: str) -> Any:
             f"The weights of openclip:{name} could not be had ({error}); give a checkpoint file "
             "with `--weights FILE`, or go on with `--model nano`."
         ) from error
+    return OpenClipEmbedder(name, model, open_clip.get_tokenizer(arch))
