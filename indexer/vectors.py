@@ -1,6 +1,6 @@
-"""The vector side of a collection: points, filters and the one interface that both Qdrant engines serve.
+"""The vector side of a collection: points, filters, and the one interface that both engines serve.
 
-The vectors are derived data. Everything here can be made again from the catalog, so the interface is small:
+The vectors are derived data, which can be made again from the catalog, so the interface is small:
 read (`VectorStore`) and publish (`VectorWriter`). Scores are cosines in [-1, 1], best first.
 """
 
@@ -16,6 +16,7 @@ from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
+
 from tips_model.errors import TipsError
 
 Kind = Literal["images", "regions"]
@@ -109,9 +110,10 @@ Filter = Match | Range | Near | Has | All | AnyOf | Not
 
 @dataclass(frozen=True, slots=True)
 class PointBatch:
-    """N points of one kind: `ids` UUID strings, `vectors` name -> (N, D) float32, `payload` with at least `image`.
+    """N points of one kind: `ids` UUID strings, `vectors` name -> (N, D) float32, `payload` dicts.
 
-    A batch holds all points of each of its images: publishing it replaces what these images had before.
+    Every payload has `image`. A batch holds all points of each of its images: publishing it
+    replaces what these images had before.
     """
 
     ids: list[str]
@@ -141,7 +143,7 @@ class VectorHits:
 
 
 class VectorWriter(AbstractContextManager["VectorWriter"], Protocol):
-    """The only way to change a store, one at a time. What is not committed is dropped at the exit."""
+    """The only way to change a store, one at a time. What is not committed is dropped at exit."""
 
     def upsert(self, kind: Kind, points: PointBatch) -> None:
         """Replace all points of this kind that the batch's images had by the batch."""
@@ -152,12 +154,12 @@ class VectorWriter(AbstractContextManager["VectorWriter"], Protocol):
         ...
 
     def commit(self, revision: int) -> None:
-        """Make everything so far visible at once and durable, as state `revision` of the catalog."""
+        """Make everything so far visible and durable, as state `revision` of the catalog."""
         ...
 
 
 class VectorStore(Protocol):
-    """A published state of the points, searchable. Answers never mix two states; `refresh` takes up a newer one."""
+    """The published points, searchable; `refresh` takes up what was published since."""
 
     @property
     def revision(self) -> int:
@@ -181,13 +183,16 @@ class VectorStore(Protocol):
         ...
 
     def vectors(self, kind: Kind, ids: Sequence[str], using: str) -> FloatArray:
-        """The vectors (N, D), unit norm, of these points in this order; an unknown id raises `VectorError`."""
+        """The vectors (N, D), unit norm, of these points in this order.
+
+        An id that is not there raises `VectorError`.
+        """
         ...
 
     def facet(
         self, field: str, filter: Filter | None = None, limit: int = 100
     ) -> list[tuple[str | int, int]]:
-        """The most frequent values of a keyword or integer field over images: (value, count), most first."""
+        """The values of a keyword or integer field over images: (value, count), most first."""
         ...
 
     def scroll_ids(self, kind: Kind) -> Iterator[list[str]]:
@@ -229,6 +234,30 @@ def image_key(identifier: str) -> str:
     return identifier.replace("-", "")[:30]
 
 
+def query_rows(vectors: npt.ArrayLike, dim: int) -> FloatArray:
+    """Query vectors as (Q, dim) float32; raises `ValueError` unless finite and of that shape."""
+    rows = np.ascontiguousarray(vectors, np.float32)
+    if rows.ndim != 2 or rows.shape[1] != dim:
+        raise ValueError(f"query vectors must be (Q, {dim}), not {rows.shape}")
+    if not np.isfinite(rows).all():
+        raise ValueError("query vectors must be finite")
+    return rows
+
+
+def check_points(kind: Kind, points: PointBatch, names: Sequence[str], dim: int) -> None:
+    """Raise `ValueError` unless the batch has exactly these vectors of `dim` finite entries."""
+    if set(points.vectors) != set(names):
+        raise ValueError(f"{kind} have the vectors {sorted(names)}, not {sorted(points.vectors)}")
+    for name, vectors in points.vectors.items():
+        if vectors.shape != (len(points), dim) or not np.isfinite(vectors).all():
+            raise ValueError(f"vectors {name!r} must be ({len(points)}, {dim}) and finite")
+
+
+def vector_names(kind: Kind, heads: Sequence[str]) -> tuple[str, ...]:
+    """The named vectors of the points of this kind."""
+    return tuple(heads) if kind == "images" else (REGION_VECTOR,)
+
+
 def open_vectors(
     engine: Mapping[str, str],
     folder: Path,
@@ -240,9 +269,10 @@ def open_vectors(
 ) -> VectorStore:
     """Open the vector store of a collection.
 
-    `engine` is {"kind": "embedded"}, or {"kind": "server", "url": ..., "prefix": ...} with the key in QDRANT_API_KEY.
-    `folder` is where the embedded engine lives. `heads` name the image vectors, all vectors have `dim` entries.
-    Raises `VectorError` if the engine is unknown, unreachable, or holds another model's vectors.
+    `engine` is {"kind": "embedded"}, or {"kind": "server", "url": ..., "prefix": ...} with the key
+    in QDRANT_API_KEY. `folder` is where the embedded engine lives. `heads` name the image vectors;
+    all vectors have `dim` entries. Raises `VectorError` if the engine is unknown; a server out of
+    reach and a store with another model's vectors raise it when first used.
     """
     kind = engine.get("kind")
     if kind == "embedded":

@@ -1,0 +1,153 @@
+"""The manifest of the embedded vector store: which shards make up the published state.
+
+A shard folder is never written again once the manifest names it. Publishing is the atomic
+replacement of this one file, so a reader sees the state before or after, and a crash leaves the
+state before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from indexer.vectors import Kind, VectorError, image_key
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+ENGINE = "qdrant-edge-py 0.9.0"  # beta: its storage format is tied to the version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardEntry:
+    """One shard: its folder's name, the points and images in it, and the images dead since."""
+
+    name: str
+    kind: Kind
+    points: int
+    images: int
+    dead: frozenset[str] = frozenset()
+
+    def bury(self, image_ids: frozenset[str]) -> ShardEntry:
+        """The entry with these images dead as well."""
+        return replace(self, dead=self.dead | image_ids) if image_ids - self.dead else self
+
+    @property
+    def live_points(self) -> int:
+        """About how many points live: exact while nothing is dead."""
+        return round(self.points * (1 - self.dead_share))
+
+    @property
+    def dead_share(self) -> float:
+        """The share of its images that are dead, 0..1."""
+        return len(self.dead) / self.images
+
+    @property
+    def dead_keys(self) -> frozenset[str]:
+        """What the point ids of the dead images begin with (`vectors.image_key`)."""
+        return frozenset(map(image_key, self.dead))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """A published state: the catalog's revision, the model, and the shards (oldest first)."""
+
+    revision: int = 0
+    model_id: str
+    heads: tuple[str, ...]
+    dim: int
+    shards: tuple[ShardEntry, ...] = field(default=())
+
+    def check_same_model(self, other: Manifest) -> None:
+        """Raise `VectorError` unless both hold vectors of one model."""
+        if (self.model_id, self.heads, self.dim) != (other.model_id, other.heads, other.dim):
+            raise VectorError(
+                f"the vector store holds vectors of {self.model_id} and was asked for "
+                f"{other.model_id}; `tips rebuild` makes it new from the catalog"
+            )
+
+    def to_json(self) -> str:
+        """The file's text."""
+        shards = [
+            {
+                "name": shard.name,
+                "kind": shard.kind,
+                "points": shard.points,
+                "images": shard.images,
+                "dead": sorted(shard.dead),
+            }
+            for shard in self.shards
+        ]
+        head = {"format": FORMAT, "engine": ENGINE, "revision": self.revision}
+        model = {"model_id": self.model_id, "heads": list(self.heads), "dim": self.dim}
+        return json.dumps({**head, **model, "shards": shards})
+
+    @classmethod
+    def from_json(cls, text: str) -> Manifest:
+        """The state in the file's text; raises `VectorError` if this version cannot read it."""
+        try:
+            data: Mapping[str, Any] = json.loads(text)
+            written_by = (data["format"], data["engine"])
+            if written_by == (FORMAT, ENGINE):
+                shards = tuple(
+                    ShardEntry(**{**shard, "dead": frozenset(shard["dead"])})
+                    for shard in data["shards"]
+                )
+                return cls(
+                    revision=data["revision"],
+                    model_id=data["model_id"],
+                    heads=tuple(data["heads"]),
+                    dim=data["dim"],
+                    shards=shards,
+                )
+        except (ValueError, KeyError, TypeError) as error:
+            raise VectorError(
+                "the manifest of the vector store is damaged; `tips rebuild` makes it new "
+                "from the catalog"
+            ) from error
+        raise VectorError(
+            f"the vector store was written by {written_by[1]}, format {written_by[0]}, and this "
+            f"version reads {ENGINE}, format {FORMAT}; `tips rebuild` makes it new from the catalog"
+        )
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """The published state in `folder`; None when nothing was published yet."""
+    try:
+        text = (folder / MANIFEST).read_text()
+    except FileNotFoundError:
+        return None
+    return Manifest.from_json(text)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Replace the published state, durably: file, rename and folder are synced in this order."""
+    temporary = folder / (MANIFEST + ".tmp")
+    with temporary.open("w") as file:
+        file.write(manifest.to_json())
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, folder / MANIFEST)
+    sync_folder(folder)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_tree(folder: Path) -> None:
+    """Make a folder, everything in it, and its name durable."""
+    for path, _, files in os.walk(folder):
+        for name in files:
+            with open(os.path.join(path, name), "rb") as file:
+                os.fsync(file.fileno())
+        sync_folder(Path(path))
+    sync_folder(folder.parent)

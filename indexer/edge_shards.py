@@ -1,0 +1,247 @@
+"""Qdrant Edge shards: how one is configured, built, sealed, merged from others, and opened.
+
+A sealed shard is complete on disk and opening it changes nothing any more, so any number of
+processes may have it open (no write-ahead log, which would lock it; the catalog is the log).
+Vectors are float16 and flat; from `QUANTISE_FROM` points on, 4-bit TurboQuant codes find
+candidates and the float16 vectors rescore them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import numpy.typing as npt
+import qdrant_edge as edge
+
+from indexer.edge_manifest import ShardEntry, sync_tree
+from indexer.vectors import (
+    FIELDS,
+    REGION_FIELDS,
+    FieldType,
+    FloatArray,
+    Kind,
+    PointBatch,
+)
+
+QUANTISE_FROM = 20_000  # points; below, the plain scan of float16 is as fast and exact
+IMAGES_FILE = "images.npy"  # beside the engine's files: the sorted image ids of the shard
+PREFIX = "shard-"
+_DROPPED = "dropped-"
+_WRITE_CHUNK = 1024  # points per engine call
+_SCHEMA: dict[FieldType, edge.PayloadSchemaType] = {
+    "keyword": edge.PayloadSchemaType.Keyword,
+    "integer": edge.PayloadSchemaType.Integer,
+    "float": edge.PayloadSchemaType.Float,
+    "geo": edge.PayloadSchemaType.Geo,
+}
+ImageIds = npt.NDArray[np.bytes_]
+
+
+def shard_config(names: Sequence[str], dim: int, *, quantised: bool) -> edge.EdgeConfig:
+    """Flat float16 cosine vectors, one segment, no write-ahead log."""
+    vector = edge.EdgeVectorParams(
+        size=dim, distance=edge.Distance.Cosine, datatype=edge.VectorStorageDatatype.Float16
+    )
+    codes = edge.TurboQuantQuantizationConfig(
+        bits=edge.TurboQuantBitSize.Bits4, memory=edge.Memory.Pinned
+    )
+    return edge.EdgeConfig(
+        vectors=dict.fromkeys(names, vector),
+        # m=0 is no graph: a graph without payload links loses filtered hits silently.
+        hnsw_config=edge.HnswIndexConfig(
+            m=0, ef_construct=16, full_scan_threshold=10_000, payload_m=0
+        ),
+        quantization_config=codes if quantised else None,
+        optimizers=edge.EdgeOptimizersConfig(
+            default_segment_number=1,
+            max_segment_size=2**31,  # KB: whatever was merged becomes one segment
+            indexing_threshold=1 if quantised else 0,  # KB; 0 never builds codes
+            deleted_threshold=1e-6,
+            vacuum_min_vector_number=1,
+        ),
+        wal_enabled=False,
+    )
+
+
+class ShardBuilder:
+    """A new shard that takes points until it is sealed or discarded; no manifest names it."""
+
+    def __init__(self, folder: Path, kind: Kind, names: Sequence[str], dim: int) -> None:
+        self.kind: Kind = kind
+        self.images: set[str] = set()
+        self._points = 0
+        self._names, self._dim = tuple(names), dim
+        self._path = _new_shard_path(folder, kind)
+        self._path.mkdir(parents=True)
+        config = shard_config(self._names, dim, quantised=False)
+        self._shard = edge.EdgeShard.create(str(self._path), config)
+        fields = FIELDS if kind == "images" else {**FIELDS, **REGION_FIELDS}
+        for name, type_ in fields.items():
+            index = edge.UpdateOperation.create_field_index(name, _SCHEMA[type_])
+            self._shard.update(index)
+
+    def __len__(self) -> int:
+        return self._points
+
+    def add(self, batch: PointBatch) -> None:
+        """Take the batch; what its images had in this shard before is replaced."""
+        images = batch.images()
+        self.drop(images)
+        for start in range(0, len(batch), _WRITE_CHUNK):
+            points = [
+                edge.Point(
+                    batch.ids[i],
+                    {name: batch.vectors[name][i] for name in self._names},
+                    batch.payload[i],
+                )
+                for i in range(start, min(start + _WRITE_CHUNK, len(batch)))
+            ]
+            self._shard.update(edge.UpdateOperation.upsert_points(points))
+        self.images.update(images)
+        self._points += len(batch)
+
+    def drop(self, image_ids: Sequence[str]) -> None:
+        """Delete the points that these images have in this shard."""
+        known = self.images.intersection(image_ids)
+        if known:
+            self._shard.update(delete_images(known))
+            self.images -= known
+            self._points = self._shard.count(edge.CountRequest(exact=True))
+
+    def seal(self) -> ShardEntry | None:
+        """Finish the shard durably and return its entry; None (and no folder) when it is empty."""
+        if not self.images:
+            self.discard()
+            return None
+        self._shard.flush()
+        self._shard.close()
+        if self._points >= QUANTISE_FROM:
+            _optimise(self._path, shard_config(self._names, self._dim, quantised=True))
+        return _seal(self._path, self.kind, self.images)
+
+    def discard(self) -> None:
+        """Drop the shard and its folder."""
+        self._shard.close()
+        shutil.rmtree(self._path)
+
+
+def merge_shards(
+    folder: Path, entries: Sequence[ShardEntry], names: Sequence[str], dim: int
+) -> ShardEntry:
+    """One sealed shard with the live points of the entries, which stay as they are; some must live.
+
+    The segments are copied and the engine merges them, which is an order of magnitude faster than
+    reading the vectors out and writing them again.
+    """
+    images: set[str] = set()
+    for entry in entries:
+        images |= {image.decode() for image in read_images(folder / entry.name)} - entry.dead
+    path = _new_shard_path(folder, entries[0].kind)
+    for number, entry in enumerate(entries):
+        part = path if number == 0 else path.with_name(path.name + ".part")
+        shutil.copytree(folder / entry.name, part, copy_function=_copy_sparse)
+        if entry.dead:
+            # Before the merge: an image that is dead here may live in another of the entries.
+            _delete_images(part, entry.dead)
+        if part != path:
+            for segment in (part / "segments").iterdir():
+                segment.rename(path / "segments" / segment.name)
+            shutil.rmtree(part)
+    points = sum(entry.live_points for entry in entries)
+    _optimise(path, shard_config(names, dim, quantised=points >= QUANTISE_FROM))
+    return _seal(path, entries[0].kind, images)
+
+
+def read_images(shard_path: Path) -> ImageIds:
+    """The sorted ids of the images that were written to a shard."""
+    images: ImageIds = np.load(shard_path / IMAGES_FILE, allow_pickle=False)
+    return images
+
+
+def open_shard(path: Path, points: int) -> edge.EdgeShard | None:
+    """A sealed shard, opened for reading; None if it is gone or not whole."""
+    if not path.is_dir():
+        return None
+    try:
+        shard = edge.EdgeShard.load(str(path))
+    except Exception:  # the engine raises bare Exception when files vanish under it
+        return None
+    if shard.info().points_count != points:
+        shard.close()
+        return None
+    return shard
+
+
+def sweep(folder: Path, keep: set[str]) -> None:
+    """Delete the shard folders that are not in `keep`, and what earlier sweeps left."""
+    for path in folder.iterdir():
+        if path.name.startswith(PREFIX) and path.name not in keep:
+            # First out of sight: a reader must not open what is half deleted.
+            path.rename(path.with_name(_DROPPED + path.name))
+    for path in folder.glob(_DROPPED + "*"):
+        # A reader that is just closing may add a file meanwhile; the next sweep takes it.
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def point_vectors(records: Sequence[edge.Record], name: str) -> FloatArray:
+    """The named vectors of retrieved records, (N, D), made unit again after float16."""
+    vectors = np.array([record.vector[name] for record in records], np.float32)  # type: ignore[index,call-overload]
+    unit: FloatArray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit
+
+
+def _new_shard_path(folder: Path, kind: Kind) -> Path:
+    return folder / f"{PREFIX}{kind}-{uuid4().hex[:12]}"
+
+
+def _optimise(path: Path, config: edge.EdgeConfig) -> None:
+    shard = edge.EdgeShard.load(str(path), config)
+    shard.optimize()
+    shard.flush()
+    shard.close()
+
+
+def _delete_images(path: Path, image_ids: Iterable[str]) -> None:
+    shard = edge.EdgeShard.load(str(path))
+    shard.update(delete_images(image_ids))
+    shard.flush()
+    shard.close()
+
+
+def delete_images(image_ids: Iterable[str]) -> edge.UpdateOperation:
+    """The operation that deletes all points of these images."""
+    where = edge.FieldCondition("image", match=edge.MatchAny(list(image_ids)))
+    return edge.UpdateOperation.delete_points_by_filter(edge.Filter(must=[where]))
+
+
+def _seal(path: Path, kind: Kind, images: set[str]) -> ShardEntry:
+    np.save(path / IMAGES_FILE, np.array(sorted(images), dtype="S32"))
+    # The first opening after writing still rewrites journals; afterwards openings change nothing.
+    shard = edge.EdgeShard.load(str(path))
+    points = shard.info().points_count
+    shard.close()
+    sync_tree(path)
+    return ShardEntry(name=path.name, kind=kind, points=points, images=len(images))
+
+
+def _copy_sparse(source: str, target: str) -> str:
+    """Copy a file without its holes: the engine preallocates files that are mostly holes."""
+    with open(source, "rb") as reader, open(target, "wb") as writer:
+        size = os.fstat(reader.fileno()).st_size
+        writer.truncate(size)
+        end = 0
+        while end < size:
+            try:
+                start = os.lseek(reader.fileno(), end, os.SEEK_DATA)
+            except OSError:  # ENXIO: only a hole is left
+                break
+            end = os.lseek(reader.fileno(), start, os.SEEK_HOLE)
+            reader.seek(start)
+            writer.seek(start)
+            writer.write(reader.read(end - start))
+    return target

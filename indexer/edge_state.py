@@ -1,0 +1,200 @@
+"""One published state of the embedded store, opened: its shards searched as if they were one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import qdrant_edge as edge
+
+from indexer.edge_manifest import Manifest, ShardEntry, read_manifest
+from indexer.edge_shards import open_shard, point_vectors
+from indexer.filters import to_edge
+from indexer.vectors import (
+    Filter,
+    FloatArray,
+    Kind,
+    Payload,
+    VectorError,
+    VectorHits,
+    image_key,
+)
+
+_PAGE = 4096  # ids per page of a scroll
+_ALL_VALUES = 1_000_000  # values of a facet: shards can only be added up when each tells all
+_OVERSAMPLING = 3.0  # candidates by codes per hit; 4-bit codes then find 0.9995 of the exact top 10
+
+
+@dataclass(frozen=True, slots=True)
+class OpenShard:
+    """A shard of the state with what is dead in it."""
+
+    entry: ShardEntry
+    shard: edge.EdgeShard
+    dead_keys: frozenset[str]
+
+    def lives(self, point_id: str) -> bool:
+        """Whether the point's image is not dead in this shard."""
+        return not self.dead_keys or image_key(point_id) not in self.dead_keys
+
+    def dead_among(self, filter: Filter | None) -> edge.Filter:
+        """The filter for the dead points that match `filter`."""
+        dead = edge.FieldCondition("image", match=edge.MatchAny(list(self.entry.dead)))
+        matching = to_edge(filter)
+        return edge.Filter(must=[dead] if matching is None else [dead, matching])
+
+
+class EdgeState:
+    """The open shards of one manifest (None: nothing is published). Threads may share it."""
+
+    def __init__(self, manifest: Manifest | None, shards: Sequence[OpenShard]) -> None:
+        self.manifest = manifest
+        self._shards = tuple(shards)
+
+    @classmethod
+    def open(cls, folder: Path, previous: EdgeState | None = None) -> EdgeState:
+        """The newest published state; shards that `previous` has open are taken over."""
+        at_hand = {s.entry.name: s.shard for s in previous._shards} if previous else {}
+        manifest = read_manifest(folder)
+        while True:
+            opened = []
+            for entry in manifest.shards if manifest else ():
+                shard = at_hand.get(entry.name) or open_shard(folder / entry.name, entry.points)
+                if shard is None:
+                    break
+                at_hand[entry.name] = shard
+                opened.append(OpenShard(entry, shard, entry.dead_keys))
+            else:
+                return cls(manifest, opened)
+            newer = read_manifest(folder)
+            if newer == manifest:
+                raise VectorError(
+                    f"shard {entry.name} of the vector store is damaged or gone; `tips rebuild` "
+                    "makes the store new from the catalog"
+                )
+            manifest = newer
+
+    def count(self, kind: Kind, filter: Filter | None) -> int:
+        """The number of live points that match."""
+        total = 0
+        for part in self._of(kind):
+            total += part.shard.count(edge.CountRequest(exact=True, filter=to_edge(filter)))
+            if part.entry.dead:
+                dead = part.dead_among(filter)
+                total -= part.shard.count(edge.CountRequest(exact=True, filter=dead))
+        return total
+
+    def facet(self, field: str, filter: Filter | None) -> dict[str | int, int]:
+        """Value -> number of live images that have it, zero counts left out."""
+        counts: defaultdict[str | int, int] = defaultdict(int)
+        for part in self._of("images"):
+            requests = [(1, to_edge(filter))]
+            if part.entry.dead:
+                requests.append((-1, part.dead_among(filter)))
+            for sign, where in requests:
+                request = edge.FacetRequest(field, limit=_ALL_VALUES, exact=True, filter=where)
+                for hit in part.shard.facet(request).hits:
+                    counts[hit.value] += sign * hit.count
+        return {value: count for value, count in counts.items() if count}
+
+    def search(
+        self, kind: Kind, queries: FloatArray, *, using: str, filter: Filter | None, limit: int
+    ) -> list[VectorHits]:
+        """The best live points of all shards for each query (Q, D)."""
+        where = to_edge(filter)
+        found: list[list[tuple[str, float]]] = [[] for _ in queries]
+        for part in self._of(kind):
+            for row, hits in zip(
+                found, _search_shard(part, queries, using, where, limit), strict=True
+            ):
+                row += hits
+        # Ties go by id, so that the order does not depend on how the points are spread over shards.
+        best = [sorted(row, key=lambda hit: (-hit[1], hit[0]))[:limit] for row in found]
+        payloads = self._payloads(kind, {point_id for row in best for point_id, _ in row})
+        return [
+            VectorHits(
+                ids=[point_id for point_id, _ in row],
+                scores=np.array([score for _, score in row], np.float32),
+                payload=[payloads[point_id] for point_id, _ in row],
+            )
+            for row in best
+        ]
+
+    def vectors(self, kind: Kind, ids: Sequence[str], using: str, dim: int) -> FloatArray:
+        """The live vectors (N, dim) of these points; raises `VectorError` if one is missing."""
+        found: dict[str, FloatArray] = {}
+        for part in self._of(kind):
+            wanted = [i for i in dict.fromkeys(ids) if i not in found and part.lives(i)]
+            records = part.shard.retrieve(wanted, False, [using]) if wanted else []  # type: ignore[arg-type]
+            if records:
+                names = [str(record.id) for record in records]
+                found.update(zip(names, point_vectors(records, using), strict=True))
+        missing = [point_id for point_id in ids if point_id not in found]
+        if missing:
+            raise VectorError(f"point {missing[0]} is not among the published {kind}")
+        return np.stack([found[i] for i in ids]) if ids else np.zeros((0, dim), np.float32)
+
+    def scroll_ids(self, kind: Kind) -> Iterator[list[str]]:
+        """The ids of all live points, page by page."""
+        for part in self._of(kind):
+            offset: edge.PointId | None = None
+            while True:
+                request = edge.ScrollRequest(
+                    offset=offset, limit=_PAGE, with_payload=False, with_vector=False
+                )
+                records, offset = part.shard.scroll(request)
+                page = [i for i in (str(record.id) for record in records) if part.lives(i)]
+                if page:
+                    yield page
+                if offset is None:
+                    break
+
+    def close(self) -> None:
+        """Close every shard."""
+        for part in self._shards:
+            part.shard.close()
+        self._shards = ()
+
+    def _of(self, kind: Kind) -> Iterator[OpenShard]:
+        return (part for part in self._shards if part.entry.kind == kind)
+
+    def _payloads(self, kind: Kind, ids: set[str]) -> dict[str, Payload]:
+        payloads: dict[str, Payload] = {}
+        for part in self._of(kind):
+            wanted = [i for i in ids if part.lives(i)]
+            records = part.shard.retrieve(wanted, True, False) if wanted else []  # type: ignore[arg-type]
+            payloads |= {str(record.id): record.payload or {} for record in records}
+        return payloads
+
+
+def _search_shard(
+    part: OpenShard, queries: FloatArray, using: str, where: edge.Filter | None, limit: int
+) -> list[list[tuple[str, float]]]:
+    """The `limit` best live (id, score) of one shard per query; dead ones make it ask for more."""
+    params = edge.SearchParams(
+        quantization=edge.QuantizationSearchParams(rescore=True, oversampling=_OVERSAMPLING)
+    )
+    ask = limit if not part.entry.dead else limit + max(8, round(limit * part.entry.dead_share * 2))
+    while True:
+        requests = [
+            edge.QueryRequest(
+                limit=ask,
+                query=edge.Query.Nearest(query, using=using),
+                filter=where,
+                params=params,
+            )
+            for query in queries
+        ]
+        answers = part.shard.query_batch(edge.QueryBatchRequest(requests))
+        live = [
+            [(i, hit.score) for hit in hits if part.lives(i := str(hit.id))] for hits in answers
+        ]
+        enough = (
+            len(row) >= limit or len(hits) < ask for row, hits in zip(live, answers, strict=True)
+        )
+        if all(enough):
+            return [row[:limit] for row in live]
+        ask *= 2

@@ -1,0 +1,174 @@
+"""The server engine: the same points and filters in a Qdrant server or cluster (`VectorStore`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from qdrant_client import QdrantClient, models
+
+from indexer.filters import to_client
+from indexer.server_client import call, connect
+from indexer.server_collections import Collections, ServerState
+from indexer.server_writer import ServerWriter
+from indexer.vectors import Filter, FloatArray, Kind, VectorError, VectorHits, query_rows
+
+_PAGE = 1024  # points per request when reading
+_OVERSAMPLING = 2.0  # candidates by int8 codes per hit
+
+
+class ServerStore:
+    """`VectorStore` on a server. Threads may share it; nothing is asked of the server before use."""
+
+    def __init__(
+        self,
+        client: QdrantClient,
+        prefix: str,
+        *,
+        heads: Sequence[str],
+        dim: int,
+        model_id: str,
+        read_only: bool = True,
+    ) -> None:
+        self._client = client
+        self._collections = Collections(client, prefix)
+        self._empty = ServerState(model_id=model_id, heads=tuple(heads), dim=dim)
+        self._read_only = read_only
+        self._state: ServerState | None = None
+
+    @classmethod
+    def connect(
+        cls,
+        url: str,
+        prefix: str,
+        *,
+        heads: Sequence[str],
+        dim: int,
+        model_id: str,
+        read_only: bool = True,
+    ) -> ServerStore:
+        """The store on the server at `url`; the key is read from QDRANT_API_KEY."""
+        client = connect(url)
+        return cls(client, prefix, heads=heads, dim=dim, model_id=model_id, read_only=read_only)
+
+    @property
+    def revision(self) -> int:
+        """The catalog's revision at the last look (`refresh`); 0 when nothing was published."""
+        self._is_published()
+        return self._state.revision if self._state else 0
+
+    def count(self, kind: Kind, filter: Filter | None = None) -> int:
+        """The number of points that match."""
+        if not self._is_published():
+            return 0
+        name, where = self._collections.alias(kind), to_client(filter)
+        return call(lambda: self._client.count(name, count_filter=where, exact=True)).count
+
+    def search(
+        self,
+        kind: Kind,
+        vectors: npt.ArrayLike,
+        *,
+        using: str,
+        filter: Filter | None = None,
+        limit: int,
+    ) -> list[VectorHits]:
+        """The `limit` nearest points for each row of `vectors` (Q, D)."""
+        queries = query_rows(vectors, self._empty.dim)
+        if not self._is_published():
+            return [VectorHits(ids=[], scores=np.zeros(0, np.float32), payload=[]) for _ in queries]
+        where = to_client(filter)
+        codes = models.QuantizationSearchParams(rescore=True, oversampling=_OVERSAMPLING)
+        requests = [
+            models.QueryRequest(
+                query=query.tolist(),
+                using=using,
+                filter=where,
+                limit=limit,
+                params=models.SearchParams(quantization=codes),
+                with_payload=True,
+            )
+            for query in queries
+        ]
+        name = self._collections.alias(kind)
+        answers = call(lambda: self._client.query_batch_points(name, requests))
+        return [
+            VectorHits(
+                ids=[str(point.id) for point in answer.points],
+                scores=np.array([point.score for point in answer.points], np.float32),
+                payload=[point.payload or {} for point in answer.points],
+            )
+            for answer in answers
+        ]
+
+    def vectors(self, kind: Kind, ids: Sequence[str], using: str) -> FloatArray:
+        """The vectors (N, D), unit norm, of these points in this order."""
+        found: dict[str, Any] = {}
+        name = self._collections.alias(kind)
+        wanted = list(dict.fromkeys(ids)) if self._is_published() else []
+        for start in range(0, len(wanted), _PAGE):
+            page = wanted[start : start + _PAGE]
+            records = call(
+                lambda page=page: self._client.retrieve(  # type: ignore[misc]
+                    name, page, with_payload=False, with_vectors=[using]
+                )
+            )
+            found |= {str(r.id): r.vector[using] for r in records}  # type: ignore[index,call-overload]
+        missing = [point_id for point_id in ids if point_id not in found]
+        if missing:
+            raise VectorError(f"point {missing[0]} is not among the published {kind}")
+        rows = np.array([found[i] for i in ids], np.float32).reshape(len(ids), self._empty.dim)
+        unit: FloatArray = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        return unit
+
+    def facet(
+        self, field: str, filter: Filter | None = None, limit: int = 100
+    ) -> list[tuple[str | int, int]]:
+        """The values of a keyword or integer field over images: (value, count), most first."""
+        if not self._is_published():
+            return []
+        name, where = self._collections.alias("images"), to_client(filter)
+        answer = call(
+            lambda: self._client.facet(name, field, facet_filter=where, limit=limit, exact=True)
+        )
+        hits = [(hit.value, hit.count) for hit in answer.hits]
+        return sorted(hits, key=lambda hit: (-hit[1], str(hit[0])))
+
+    def scroll_ids(self, kind: Kind) -> Iterator[list[str]]:
+        """All point ids, in pages."""
+        name, offset = self._collections.alias(kind), None
+        while self._is_published():
+            records, offset = call(
+                lambda offset=offset: self._client.scroll(  # type: ignore[misc]
+                    name, limit=_PAGE, offset=offset, with_payload=False, with_vectors=False
+                )
+            )
+            if records:
+                yield [str(record.id) for record in records]
+            if offset is None:
+                break
+
+    def refresh(self) -> bool:
+        """Look at the published revision again; True when it is another one."""
+        before, self._state = self._state, self._collections.read_state()
+        if self._state is not None:
+            self._state.check_same_model(self._empty)
+        return before != self._state
+
+    def writer(self, rebuild: bool = False) -> ServerWriter:
+        """A writer on top of the published collections, or to new ones when `rebuild`."""
+        if self._read_only:
+            raise VectorError("the vector store on the Qdrant server is open for reading only")
+        self._state = None  # to be read anew after the writer
+        return ServerWriter(self._collections, self._empty, rebuild=rebuild)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def _is_published(self) -> bool:
+        if self._state is None:
+            self.refresh()
+        return self._state is not None
