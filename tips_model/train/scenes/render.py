@@ -51,9 +51,7 @@ class Bank:
 
     def select(self, keep: NDArray[np.bool_]) -> Bank:
         """The cut-outs where `keep` (N,) is true."""
-        return Bank(
-            self.pixels[keep], self.concept[keep], self.drawing_set[keep], self.slug[keep]
-        )
+        return Bank(self.pixels[keep], self.concept[keep], self.drawing_set[keep], self.slug[keep])
 
     def held_out(self) -> Bank:
         """The drawings that training never sees."""
@@ -141,6 +139,4 @@ def load_bank(size: int = BANK_SIZE, folder: Path | None = None) -> Bank:
             )
         scratch.replace(path)
     with np.load(path, allow_pickle=False) as stored:
-        return Bank(
-            stored["pixels"], stored["concept"], stored["drawing_set"], stored["slug"]
-        )
+        return Bank(stored["pixels"], stored["concept"], stored["drawing_set"], stored["slug"])
