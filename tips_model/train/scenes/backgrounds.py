@@ -1,4 +1,4 @@
-"""Procedural backgrounds: flat, gradient, ground under sky, clouds of noise, stripes, checks, blobs.
+"""Procedural backgrounds: flat, gradient, ground, noise, stripes, checks and blobs.
 
 Every background is drawn from two named colours, so a caption can say what it is.
 """

@@ -59,7 +59,8 @@ def nearest_colour(rgb: NDArray[np.floating]) -> NDArray[np.intp]:
 def saturation_matrix(amount: NDArray[np.floating]) -> NDArray[np.float64]:
     """(N,) factors to (N, 3, 3) matrices on RGB columns; 0 gives grey, 1 the identity."""
     amount = np.asarray(amount, np.float64)[:, None, None]
-    return amount * np.eye(3) + (1 - amount) * np.broadcast_to(_LUMA, (3, 3))
+    matrix: NDArray[np.float64] = amount * np.eye(3) + (1 - amount) * np.tile(_LUMA, (3, 1))
+    return matrix
 
 
 def hue_matrix(step: NDArray[np.integer]) -> NDArray[np.float64]:
@@ -69,7 +70,8 @@ def hue_matrix(step: NDArray[np.integer]) -> NDArray[np.float64]:
     cos_part = np.eye(3) - grey
     sin_part = np.array([[-0.213, -0.715, 0.928], [0.143, 0.140, -0.283], [-0.787, 0.715, 0.072]])
     cos, sin = np.cos(angle)[:, None, None], np.sin(angle)[:, None, None]
-    return grey + cos * cos_part + sin * sin_part
+    matrix: NDArray[np.float64] = grey + cos * cos_part + sin * sin_part
+    return matrix
 
 
 def colour_table(pixels: NDArray[np.uint8], share: float = 0.4) -> NDArray[np.int16]:

@@ -6,6 +6,7 @@ Letters: B scenes, K places for objects in a scene (unused ones have drawing -1)
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,12 +81,11 @@ class ScenePlan:
 
     def part(self, rows: slice) -> ScenePlan:
         """The plan of some of the scenes."""
-        return ScenePlan(
-            *(
-                value.part(rows) if isinstance(value, BackgroundPlan) else value[rows]
-                for value in (getattr(self, field.name) for field in fields(self))
-            )
-        )
+        parts: dict[str, Any] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            parts[field.name] = value.part(rows) if field.name == "background" else value[rows]
+        return ScenePlan(**parts)
 
 
 class Catalogue:
