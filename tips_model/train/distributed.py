@@ -21,7 +21,7 @@ from tips_model.train.config import TrainConfig
 def processes() -> Iterator[torch.device]:
     """Join the processes that `torchrun` started, if any; gives this one's device."""
     cuda = torch.cuda.is_available()
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)) if cuda else "cpu")
+    device = torch.device(f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if cuda else "cpu")
     if cuda:
         torch.cuda.set_device(device)
     ours = "WORLD_SIZE" in os.environ and not dist.is_initialized()

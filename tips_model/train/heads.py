@@ -27,7 +27,9 @@ class PrototypeHead(nn.Module):
         self.mlp = nn.Sequential(*layers[:-1])
         for layer in self.mlp:
             if isinstance(layer, nn.Linear):
-                nn.init.trunc_normal_(layer.weight, std=0.02)
+                # Unit variance through the layers: the L2 norm divides by the length of its input,
+                # so DINO's std of 0.02 would give narrow heads gradients that drown the rest.
+                nn.init.trunc_normal_(layer.weight, std=layer.in_features**-0.5)
                 nn.init.zeros_(layer.bias)
         self.prototypes = nn.Parameter(torch.randn(config.prototypes, config.bottleneck) * 0.02)
 

@@ -39,8 +39,12 @@ def groups(learner: nn.Module, config: Optimizer, *, muon: bool) -> list[dict[st
     Each has `peak` (its largest learning rate) beside PyTorch's own fields.
     """
     depths = {
-        tower: 1 + max(int(m[2]) for name, _ in learner.named_parameters()
-                       if (m := BLOCK.match(name)) and m[1] == tower)
+        tower: 1
+        + max(
+            int(m[2])
+            for name, _ in learner.named_parameters()
+            if (m := BLOCK.match(name)) and m[1] == tower
+        )
         for tower in ("vision", "text")
     }
     found: dict[tuple[float, bool], list[nn.Parameter]] = {}

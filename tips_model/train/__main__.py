@@ -1,0 +1,34 @@
+"""Train from the command line, alone or under torchrun.
+
+python -m tips_model.train nano --data scenes --out runs/nano
+torchrun --nproc-per-node 2 -m tips_model.train nano --data scenes --out runs/nano --resume
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from tips_model.errors import TipsError
+from tips_model.train.data import train_preset
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse and train; 0 when finished, 1 when stopped before the end, 2 for a user's mistake."""
+    parser = argparse.ArgumentParser(prog="python -m tips_model.train", description=__doc__)
+    parser.add_argument("preset", help="name of the run, such as nano or tipsv2_b14")
+    parser.add_argument("--data", required=True, help="`scenes`, or the folder of a training table")
+    parser.add_argument("--out", required=True, type=Path, help="folder for everything it makes")
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    options = parser.parse_args(arguments)
+    try:
+        result = train_preset(options.preset, options.data, options.out, resume=options.resume)
+    except TipsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0 if result.finished else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,206 @@
+"""The named runs. A variant calls a base function and changes a few named fields.
+
+`nano` is the model in the package, `debug` a run of a minute for tests; `tips_*` and `tipsv2_*`
+follow the papers (their learning rates, warm-ups and heads are not published: the values here are
+conventions, see `config.py`); `distill_*` train a student from a frozen larger model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from tips_model.config import VARIANTS, TextConfig, TIPSConfig, VisionConfig
+from tips_model.train.config import (
+    ConfigError,
+    Head,
+    Objective,
+    Optimizer,
+    Stage,
+    TrainConfig,
+    Weights,
+)
+
+CONTRASTIVE = Weights()
+FULL = Weights(distill=1.0, masked=2.0)
+SIZES = ("s14", "b14", "l14", "so14", "g14")
+
+V1 = Objective(teacher="ema", patch_loss="masked")
+V2 = Objective(teacher="head", patch_loss="all", momentum=(0.994, 0.994))
+SMALL_HEAD = Head(layers=2, hidden=256, bottleneck=64, prototypes=1024)
+
+
+def nano() -> TrainConfig:
+    """The model in the package: names, then scenes with all losses, then a larger size.
+
+    Scenes carry their own changes of view and colour, and their captions speak of left and right:
+    pictures are neither cropped nor mirrored here.
+    """
+    whole = {"global_scale": (1.0, 1.0), "flip": 0.0}
+    local = {"crops": 6, "crop_scale": (0.1, 0.4)}
+    return TrainConfig(
+        name="nano",
+        model=VARIANTS["nano"],
+        stages=(
+            Stage(name="names", data="objects", steps=6000, batch=128, resolution=64, **whole),
+            Stage(
+                name="scenes",
+                data="scenes",
+                steps=4000,
+                batch=128,
+                resolution=96,
+                crop_resolution=40,
+                weights=FULL,
+                ramp=1500,
+                **whole,
+                **local,
+            ),
+            Stage(
+                name="large",
+                data="scenes",
+                steps=400,
+                batch=128,
+                resolution=128,
+                crop_resolution=56,
+                weights=FULL,
+                **whole,
+                **local,
+            ),
+        ),
+        objective=replace(V2, head=SMALL_HEAD, teacher_temperature=(0.04, 0.04)),
+        optimizer=Optimizer(kind="muon", lr=2e-3, matrix_lr=0.02, betas=(0.9, 0.98), warmup=100),
+        save_every=250,
+        log_every=25,
+    )
+
+
+def debug() -> TrainConfig:
+    """A few steps of everything with a tiny model, on scenes."""
+    base = nano()
+    model = TIPSConfig(
+        name="debug",
+        vision=VisionConfig(width=32, depth=2, heads=2, mlp_hidden=64, patch=8, grid=4),
+        text=TextConfig(width=32, depth=1, heads=2, mlp_hidden=64, vocab=1024),
+        image_size=32,
+    )
+    whole = {"global_scale": (1.0, 1.0), "flip": 0.0}
+    return replace(
+        base,
+        name="debug",
+        model=model,
+        stages=(
+            Stage(name="names", data="objects", steps=4, batch=8, resolution=32, **whole),
+            Stage(
+                name="scenes",
+                data="scenes",
+                steps=4,
+                batch=8,
+                resolution=32,
+                crops=2,
+                crop_resolution=16,
+                weights=FULL,
+                ramp=2,
+                **whole,
+            ),
+        ),
+        objective=replace(V2, head=Head(layers=2, hidden=32, bottleneck=16, prototypes=64)),
+        optimizer=replace(base.optimizer, warmup=2),
+        log_every=1,
+        save_every=4,
+    )
+
+
+def _large(
+    name: str, model: TIPSConfig, low: tuple[int, int], high: tuple[int, int]
+) -> TrainConfig:
+    """The papers' two stages, (steps, batch) each: 224 px with 6 x 98, then 448 with 6 x 140."""
+    stage = Stage(
+        name="low",
+        steps=low[0],
+        batch=low[1],
+        resolution=224,
+        crops=6,
+        crop_resolution=98,
+        weights=FULL,
+    )
+    return TrainConfig(
+        name=name,
+        model=model,
+        stages=(
+            stage,
+            replace(
+                stage,
+                name="high",
+                steps=high[0],
+                batch=high[1],
+                resolution=448,
+                crop_resolution=140,
+                restart=True,
+                lr=0.1,
+            ),
+        ),
+        optimizer=Optimizer(kind="adafactor", lr=5e-4, warmup=max(1, low[0] // 50)),
+        parallel="fsdp",
+        checkpoint_blocks=True,
+        pad_captions=64,
+        workers=8,
+        log_every=50,
+        save_every=1000,
+    )
+
+
+def tips(size: str) -> TrainConfig:
+    """TIPS (v1): EMA of the whole encoder, iBOT, one synthetic caption; 70 epochs of batch 16k."""
+    model = replace(VARIANTS[f"tips-{size}-hr"], name=f"tips_{size}")
+    config = _large(f"tips_{size}", model, (496_000, 16_384), (2_800, 4_096))
+    return replace(config, objective=V1)
+
+
+def tipsv2(size: str) -> TrainConfig:
+    """TIPSv2: head-only EMA, iBOT++, a drawn caption; 90k steps of 8,192, then 9k of 4,096."""
+    model = replace(VARIANTS[f"tipsv2-{size}"], name=f"tipsv2_{size}")
+    config = _large(f"tipsv2_{size}", model, (90_000, 8_192), (9_000, 4_096))
+    return replace(config, objective=V2)
+
+
+def distill(size: str) -> TrainConfig:
+    """A student of TIPSv2 g/14 from random weights: frozen teacher, all patches, no mask.
+
+    Published weights have no heads, so the targets are plain features.
+    """
+    config = tipsv2(size)
+    return replace(
+        config,
+        name=f"distill_{size}",
+        model=replace(config.model, name=f"distill_{size}"),
+        objective=replace(
+            V2, teacher="frozen", teacher_model="tipsv2-g14", targets="features", mask_ratio=0.0
+        ),
+    )
+
+
+def distill_nano(teacher: str = "runs/nano") -> TrainConfig:
+    """A second nano from the first (the folder of its run): its heads' targets, no mask."""
+    base = nano()
+    return replace(
+        base,
+        name="distill_nano",
+        objective=replace(base.objective, teacher="frozen", teacher_model=teacher, mask_ratio=0.0),
+    )
+
+
+PRESETS: dict[str, Callable[[], TrainConfig]] = {
+    "nano": nano,
+    "debug": debug,
+    **{f"tips_{size}": lambda size=size: tips(size) for size in SIZES},
+    **{f"tipsv2_{size}": lambda size=size: tipsv2(size) for size in SIZES if size != "s14"},
+    **{f"distill_{size}": lambda size=size: distill(size) for size in ("b14", "l14", "so14")},
+    "distill_nano": distill_nano,
+}
+
+
+def preset(name: str) -> TrainConfig:
+    """The run called `name`. Raises ConfigError that lists the names for an unknown one."""
+    if name not in PRESETS:
+        raise ConfigError(f"There is no preset '{name}'; there are {', '.join(PRESETS)}.")
+    return PRESETS[name]()

@@ -1,0 +1,292 @@
+"""The run: `run(preset("debug"), source, tokenizer, Path("out"))`.
+
+The loop reads top to bottom: schedules, losses, backward, finite check, step, teacher, log, and
+every so often evaluation and saving.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from tips_model.checkpoints import save_model
+from tips_model.errors import TipsError
+from tips_model.model import TIPS
+from tips_model.tokenizer import Tokenizer
+from tips_model.train import distributed, losses, schedules
+from tips_model.train.checkpoint import (
+    full_state,
+    load_state,
+    save_state,
+    saved_steps,
+    write_atomically,
+)
+from tips_model.train.config import ConfigError, TrainConfig
+from tips_model.train.loader import Batch, load
+from tips_model.train.metrics import Metrics, draw_curves
+from tips_model.train.objective import Learner
+from tips_model.train.optim import make_optimizers, set_lr
+from tips_model.train.setup import build
+from tips_model.train.source import Source
+from tips_model.train.teacher import Teacher
+
+Evaluate = Callable[[TIPS, int], dict[str, float]]
+
+
+class NotFiniteError(TipsError):
+    """A loss or gradient that is not a number; nothing was changed by that step."""
+
+
+@dataclass(slots=True)
+class Trainer:
+    """All state of a running training; `step` counts the finished steps."""
+
+    config: TrainConfig
+    learner: Learner
+    called: nn.Module
+    """The learner as `parallelize` wrapped it."""
+    teacher: Teacher | None
+    optimizers: list[torch.optim.Optimizer]
+    device: torch.device
+    step: int = 0
+
+    @property
+    def parts(self) -> dict[str, nn.Module]:
+        """What a checkpoint holds beside the optimisers."""
+        parts: dict[str, nn.Module] = {"learner": self.learner}
+        return parts if self.teacher is None else parts | {"teacher": self.teacher}
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a run ended."""
+
+    step: int
+    finished: bool
+    evaluation: dict[str, float]
+
+
+def make_trainer(config: TrainConfig, device: torch.device) -> Trainer:
+    """Model, heads, teacher and optimisers of a run that has not begun, on `device`."""
+    learner, teacher = build(config)
+    learner.to(device)
+    called = distributed.parallelize(learner, config)
+    if teacher is not None:
+        distributed.parallelize(teacher.to(device), config)
+    return Trainer(
+        config, learner, called, teacher, make_optimizers(learner, config.optimizer), device
+    )
+
+
+def train_step(trainer: Trainer, batch: Batch) -> dict[str, float]:
+    """One optimiser step. Raises NotFiniteError before anything is changed.
+
+    Returns the named losses, their weighted sum, the gradient's norm, tau and the rate's factor.
+    """
+    config, step = trainer.config, trainer.step
+    factor = schedules.lr_factor(config, step)
+    set_lr(trainer.optimizers, factor)
+    values = backward(trainer, batch)
+    parameters = [p for p in trainer.learner.parameters() if p.grad is not None]
+    norm = distributed.full(
+        nn.utils.clip_grad_norm_(parameters, config.optimizer.clip or math.inf)
+    ).item()
+    if not (math.isfinite(norm) and math.isfinite(values["loss"])):
+        for optimizer in trainer.optimizers:
+            optimizer.zero_grad()
+        raise NotFiniteError(
+            f"Step {step + 1} is not finite (loss {values['loss']}, gradient norm {norm})"
+        )
+    for optimizer in trainer.optimizers:
+        optimizer.step()
+        optimizer.zero_grad()
+    if trainer.teacher is not None:
+        momentum = schedules.teacher_momentum(config.objective, step, config.steps)
+        assert trainer.learner.heads is not None
+        trainer.teacher.update(trainer.learner.vision, trainer.learner.heads, momentum)
+    trainer.step += 1
+    tau = distributed.full(trainer.learner.log_tau.detach()).exp().item()
+    return values | {"grad_norm": norm, "tau": tau, "lr": factor}
+
+
+def backward(trainer: Trainer, batch: Batch) -> dict[str, float]:
+    """Gradients of the weighted sum of the losses, averaged over passes and processes.
+
+    Returns the losses and their weighted sum under `loss`, averaged in the same way.
+    """
+    config, step = trainer.config, trainer.step
+    weights = schedules.loss_weights(config, step)
+    tau = schedules.teacher_temperature(config.objective, step)
+    passes = config.stages[config.at(step)[0]].accumulate
+    sums: dict[str, Tensor] = {}
+    for i, part in enumerate(batch.split(passes)):
+        part = part.to(trainer.device)
+        with (
+            distributed.gradient_sync(trainer.called, i == passes - 1),
+            torch.autocast(trainer.device.type, torch.bfloat16, enabled=config.precision == "bf16"),
+        ):
+            found = trainer.called(part, weights, trainer.teacher, tau)
+            loss = losses.total(found, weights) / passes
+            loss.backward()
+        for name, value in (found | {"loss": loss * passes}).items():
+            sums[name] = sums.get(name, 0) + value.detach() / passes
+    means = distributed.all_mean(torch.stack(list(sums.values())).float())
+    return dict(zip(sums, means.tolist(), strict=True))
+
+
+def export(trainer: Trainer, tokenizer: Tokenizer, out: Path) -> TIPS:
+    """Write the weights for users to OUT/model, the teacher's heads to OUT/heads.safetensors.
+
+    Returns the model as written, on the CPU. All processes must call.
+    """
+    state = full_state(trainer.learner)
+    model = TIPS(trainer.config.model)
+    kept = {k: v for k, v in state.items() if k.split(".")[0] in ("vision", "text")}
+    model.load_state_dict(kept | {"temperature": state["log_tau"].exp()})
+    model.tokenizer = tokenizer
+    model.requires_grad_(False).eval()
+    heads = {} if trainer.teacher is None else full_state(trainer.teacher)
+    heads = {k: v for k, v in heads.items() if not k.startswith("vision.")}
+    if distributed.rank() == 0:
+        model.weights_id = save_model(model, out / "model")
+        if heads:
+            save_file(heads, out / "heads.safetensors")
+    return model
+
+
+@contextmanager
+def stop_signals() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set; the run then saves and ends after its step."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    old = {
+        kind: signal.signal(kind, lambda *_: asked.set())
+        for kind in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield asked
+    finally:
+        for kind, handler in old.items():
+            signal.signal(kind, handler)
+
+
+def run(
+    config: TrainConfig,
+    source: Source,
+    tokenizer: Tokenizer,
+    out: Path,
+    *,
+    resume: bool = False,
+    evaluate: Evaluate | None = None,
+    stop_after: int | None = None,
+) -> RunResult:
+    """Train and leave checkpoints, logs, curves and the model for users in `out`.
+
+    `evaluate(model, step)` runs in the first process every `config.evaluate_every` steps and at
+    the end. `stop_after` ends the run after that many steps in all, as Ctrl-C would. Raises
+    ConfigError when `out` holds a run and `resume` is not set (or the other way round).
+    """
+    check_tokenizer(config, tokenizer)
+    saved = saved_steps(out)
+    if saved and not resume:
+        raise ConfigError(f"{out} already holds a run: add --resume or choose another folder.")
+    with distributed.processes() as device, stop_signals() as asked:
+        check_world(config)
+        trainer = make_trainer(config, device)
+        if saved:
+            trainer.step = load_state(saved[-1][1], config, trainer.parts, trainer.optimizers)
+        folder = out if distributed.rank() == 0 else None
+        with Metrics(folder, config.log_every, config.steps, trainer.step) as metrics:
+            evaluation: dict[str, float] = {}
+            batches = load(
+                config, source, tokenizer, distributed.rank(), distributed.world(), trainer.step
+            )
+            while trainer.step < config.steps:
+                start = time.perf_counter()
+                batch = next(batches)
+                waited = time.perf_counter() - start
+                try:
+                    values = train_step(trainer, batch)
+                except NotFiniteError as error:
+                    raise with_batch(error, trainer.step, batch, out) from None
+                size = len(batch.images) * distributed.world()
+                metrics.add(trainer.step, values, size, waited)
+                stop = distributed.any_process(asked.is_set(), device)
+                stop = stop or trainer.step == (stop_after or config.steps)
+                evaluation = after_step(trainer, tokenizer, out, metrics, evaluate, stop)
+                if stop:
+                    break
+            batches.close()
+        if folder is not None:
+            draw_curves(folder)
+        return RunResult(trainer.step, trainer.step == config.steps, evaluation)
+
+
+def after_step(
+    trainer: Trainer,
+    tokenizer: Tokenizer,
+    out: Path,
+    metrics: Metrics,
+    evaluate: Evaluate | None,
+    stop: bool,
+) -> dict[str, float]:
+    """Save and evaluate when it is time; returns what the evaluation gave."""
+    config, step, start = trainer.config, trainer.step, time.perf_counter()
+    save = stop or step % config.save_every == 0
+    due = config.evaluate_every and step % config.evaluate_every == 0
+    look = evaluate is not None and (due or step == config.steps)
+    found: dict[str, float] = {}
+    if save:
+        save_state(out, step, config, trainer.parts, trainer.optimizers)
+    if save or look:
+        model = export(trainer, tokenizer, out)
+        if look and evaluate is not None and distributed.rank() == 0:
+            with torch.inference_mode():
+                found = evaluate(model, step)
+            metrics.write(step, {f"eval/{name}": value for name, value in found.items()})
+            shown = "  ".join(f"{name} {value:.4g}" for name, value in found.items())
+            print(f"step {step}  evaluation: {shown}", file=sys.stderr, flush=True)
+        distributed.barrier()
+        metrics.pause(time.perf_counter() - start)
+    return found
+
+
+def with_batch(error: NotFiniteError, step: int, batch: Batch, out: Path) -> NotFiniteError:
+    """Save the batch that failed; the same error, saying where the batch is."""
+    path = out / f"not_finite_step_{step + 1}_rank_{distributed.rank()}.pt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, {name: getattr(batch, name) for name in batch.__slots__})
+    return NotFiniteError(f"{error}; the batch is in {path}, the last checkpoint stands.")
+
+
+def check_tokenizer(config: TrainConfig, tokenizer: Tokenizer) -> None:
+    """Refuse a tokenizer with more pieces than the text tower has rows."""
+    if tokenizer.vocab > config.model.text.vocab:
+        raise ConfigError(
+            f"The tokenizer has {tokenizer.vocab} pieces, the model of preset '{config.name}' "
+            f"{config.model.text.vocab}: take the tokenizer that the preset was made for."
+        )
+
+
+def check_world(config: TrainConfig) -> None:
+    """Refuse batches that the processes and passes cannot share equally."""
+    for stage in config.stages:
+        parts = distributed.world() * stage.accumulate
+        if stage.batch % parts:
+            raise ConfigError(
+                f"Stage '{stage.name}' has batch {stage.batch}, which {distributed.world()} "
+                f"processes with {stage.accumulate} passes cannot share equally."
+            )
