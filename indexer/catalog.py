@@ -1,0 +1,197 @@
+"""The catalog: what is known of every photo, one row per distinct content, in one LanceDB table.
+
+It is the truth; Qdrant is made from it. A commit is atomic: a process that dies at any moment
+leaves the last one. Rows carry the number of the commit that changed them, so that publishing takes
+only what is new.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import lancedb
+import polars as pl
+import pyarrow as pa
+
+from indexer.errors import CollectionError, explain_full_disk
+from indexer.rows import FACT_COLUMNS, Link, photo_schema
+from indexer.scan import FILE_SCHEMA
+from indexer.snapshot import drop_snapshot
+
+T = TypeVar("T")
+TABLE = "photos"
+LINK_SCHEMA = pl.Schema([*FILE_SCHEMA.items(), ("id", pl.String()), ("status", pl.String())])
+_IDS_PER_QUERY = 500
+_KEEP_VERSIONS = timedelta(hours=1)  # readers may still be on an old one
+_READ_BATCH = 256  # rows; at most some 50 KB of vectors each
+
+
+class Catalog:
+    """The table `photos` of a collection. One process writes (see `Collection.lock`), any number
+    read.
+
+    heads, dim: names and width of the model's global vectors; they are columns of the table.
+    """
+
+    def __init__(self, folder: Path, heads: Sequence[str], dim: int) -> None:
+        """Open the table in `folder`, or make it when it is not there yet."""
+        self.folder = folder
+        self.dim = dim
+        self.schema = photo_schema(heads, dim)
+        # Every read looks for the newest version: the app must see what `tips index` commits.
+        self._db = lancedb.connect(folder, read_consistency_interval=timedelta(0))
+        with explain_full_disk(folder):
+            self._table = self._db.create_table(TABLE, schema=self.schema, exist_ok=True)
+        if self._table.schema.names != self.schema.names:
+            raise CollectionError(
+                f"The catalog in {folder} has other columns than this version of the program "
+                "expects; index the photos into a new collection."
+            )
+
+    @property
+    def revision(self) -> int:
+        """The number of the newest state; it only grows, and grows with every commit."""
+        return int(self._table.version)
+
+    def commit(self, rows: pa.Table | None, links: Sequence[Link] = ()) -> int:
+        """Write one batch in one atomic step and return its revision.
+
+        rows: new rows, or new contents of rows with the same id, with all columns. links: rows that
+        stay as they are except for their files and status; an id must not be in both. Raises
+        `DiskFullError`; then nothing was written.
+        """
+        parts = [] if rows is None else [rows]
+        for chunk in _chunks(links, _IDS_PER_QUERY):
+            parts.append(self._relinked(chunk))
+        table = pa.concat_tables(parts) if parts else self.schema.empty_table()
+        if not len(table):
+            return self.revision
+        revision = self.revision + 1
+        place = self.schema.get_field_index("revision")
+        numbers = pa.array([revision] * len(table), pa.int64())
+        table = table.set_column(place, self.schema.field(place), numbers)
+        drop_snapshot(self.folder)
+        merge = self._table.merge_insert("id")
+        with explain_full_disk(self.folder):
+            # "null" lets the rows of failed photos have no vectors; `to_table` refuses vectors with
+            # NaN.
+            merge.when_matched_update_all().when_not_matched_insert_all().execute(
+                table, on_bad_vectors="null"
+            )
+        return revision
+
+    def _relinked(self, links: Sequence[Link]) -> pa.Table:
+        # Whole rows are read and written again: a merge of some columns would rewrite these columns
+        # of the whole table.
+        rows = self.rows([link.id for link in links])
+        changes = {link.id: link for link in links}
+        ordered = [changes[key] for key in rows["id"].to_pylist()]
+        for name, values in (
+            ("status", [link.status for link in ordered]),
+            ("files", [[file._asdict() for file in link.files] for link in ordered]),
+        ):
+            field = self.schema.field(name)
+            place = self.schema.get_field_index(name)
+            rows = rows.set_column(place, field, pa.array(values, field.type))
+        return rows
+
+    def files(self) -> pl.DataFrame:
+        """Every file of every row: `LINK_SCHEMA`."""
+        table = self._query(["id", "status", "files"], None).to_arrow()
+        frame = pl.DataFrame(table).explode("files", empty_as_null=False).unnest("files")
+        return frame.select(LINK_SCHEMA.names()).cast(LINK_SCHEMA)
+
+    def ids(self) -> dict[str, bool]:
+        """All ids, and whether that content has vectors (False: it failed)."""
+        table = self._query(["id", "reason"], None).to_arrow()
+        failed = table["reason"].is_valid().to_pylist()
+        return {key: not bad for key, bad in zip(table["id"].to_pylist(), failed, strict=True)}
+
+    def changed_since(
+        self,
+        revision: int,
+        columns: Sequence[str] | None = None,
+        batch_rows: int = _READ_BATCH,
+    ) -> Iterator[pa.RecordBatch]:
+        """Rows (also "removed" and "failed" ones) changed after `revision`, a bounded batch at a
+        time."""
+        query = self._query(columns, f"revision > {int(revision)}" if revision > 0 else None)
+        for batch in query.to_batches(batch_size=batch_rows):
+            if len(batch):
+                yield batch
+
+    def rows(self, ids: Sequence[str], columns: Sequence[str] | None = None) -> pa.Table:
+        """Rows in the order of `ids`; unknown ids are left out. All columns unless some are
+        named."""
+        names = list(columns or self.schema.names)
+        wanted = names if "id" in names else ["id", *names]
+        parts = [
+            self._query(wanted, f"id IN ({_quoted(chunk)})").to_arrow()
+            for chunk in _chunks(ids, _IDS_PER_QUERY)
+        ]
+        if not parts:
+            return pa.schema([self.schema.field(name) for name in names]).empty_table()
+        table = pa.concat_tables(parts)
+        place = {key: index for index, key in enumerate(table["id"].to_pylist())}
+        return table.take(pa.array([place[key] for key in ids if key in place], pa.int64())).select(
+            names
+        )
+
+    def photos(self, ids: Sequence[str], columns: Sequence[str] = FACT_COLUMNS) -> pl.DataFrame:
+        """Facts of photos in the order of `ids`; unknown ids are left out."""
+        return pl.DataFrame(self.rows(ids, columns))
+
+    def thumbnails(self, ids: Sequence[str]) -> dict[str, bytes]:
+        """WebP thumbnails by id; photos without one are left out."""
+        table = self.rows(ids, ["id", "thumbnail"])
+        pairs = zip(table["id"].to_pylist(), table["thumbnail"].to_pylist(), strict=True)
+        return {key: image for key, image in pairs if image is not None}
+
+    def failures(self) -> pl.DataFrame:
+        """Files that cannot be read, by path: path, reason, size, mtime_ns, id."""
+        table = self._query(["id", "reason", "files"], "status = 'failed'").to_arrow()
+        frame = pl.DataFrame(table).explode("files", empty_as_null=False).unnest("files")
+        return frame.select("path", "reason", "size", "mtime_ns", "id").sort("path")
+
+    def counts(self) -> dict[str, int]:
+        """Rows by status: ok, failed, removed (gone, but not yet from the vectors)."""
+        return {
+            status: int(self._table.count_rows(f"status = '{status}'"))
+            for status in ("ok", "failed", "removed")
+        }
+
+    def purge(self, revision: int) -> None:
+        """Drop "removed" rows that the vectors have let go: those changed up to `revision`."""
+        condition = f"status = 'removed' AND revision <= {int(revision)}"
+        if self._table.count_rows(condition):
+            self._table.delete(condition)
+
+    def optimize(self) -> None:
+        """Join small fragments, and drop versions that no reader uses any more."""
+        with explain_full_disk(self.folder), warnings.catch_warnings():
+            self._table.optimize(cleanup_older_than=_KEEP_VERSIONS)
+
+    def fragments(self) -> int:
+        """How many pieces the table is in; every commit adds one, `optimize` joins them."""
+        statistics: Any = self._table.stats()  # a dict, whatever its type says
+        return int(statistics["fragment_stats"]["num_fragments"])
+
+    def _query(
+        self, columns: Sequence[str] | None, condition: str | None
+    ) -> lancedb.query.LanceQueryBuilder:
+        query = self._table.search().limit(None).select(list(columns or self.schema.names))
+        return query.where(condition) if condition else query
+
+
+def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _quoted(ids: Sequence[str]) -> str:
+    # Ids are our own hex; anything else cannot be one and must not reach the query.
+    return ", ".join(f"'{key}'" for key in ids if key.isalnum()) or "''"

@@ -1,0 +1,86 @@
+"""What differs between the files found and the files known: joins of two frames, no file is opened.
+
+Names: a *link* is a row (path, id) of the catalog's file list: this path held this content when it
+was read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import polars as pl
+
+FACTS = ("size", "mtime_ns", "ctime_ns")
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The work of a run.
+
+    candidates: found files to read, with `kind` "new" or "modified" and `old_ids` (what the links
+    of a modified path point to, else null); files that look like moved ones (size and mtime of a
+    missing link) come first.
+    missing: links (path, id) whose file is gone although its folder was walked.
+    stale: links (path, id) that a later link of the same path has replaced.
+    unchanged: the number of found files whose facts are known.
+    """
+
+    candidates: pl.DataFrame
+    missing: pl.DataFrame
+    stale: pl.DataFrame
+    unchanged: int
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not (len(self.candidates) or len(self.missing) or len(self.stale))
+
+
+def compare(
+    found: pl.DataFrame,
+    known: pl.DataFrame,
+    roots: Iterable[str],
+    unseen: Iterable[str] = (),
+    retry: Iterable[str] = (),
+) -> Changes:
+    """Compare found files (`scan.FILE_SCHEMA`) with known links (the same columns and `id`).
+
+    roots: the folders that were to be walked; links outside of them are left alone.
+    unseen: missing roots and unreadable folders; links below them are left alone as well.
+    retry: paths to read again although their facts are known.
+    """
+    here = known.filter(_below(known["path"], roots) & ~_below(known["path"], unseen))
+    exact = found.join(here, on=["path", *FACTS], how="semi").filter(
+        ~pl.col("path").is_in(list(retry))
+    )
+    links = here.select("path", "id")
+    # The links of a path whose facts are known, other than the one with these facts: left by a
+    # stopped run.
+    current = here.join(found, on=["path", *FACTS], how="semi").select("path", "id")
+    stale = links.join(exact, on="path", how="semi").join(current, on=["path", "id"], how="anti")
+    missing = here.join(found, on="path", how="anti")
+    candidates = found.join(exact, on="path", how="anti").join(
+        links.group_by("path").agg(pl.col("id").alias("old_ids")), on="path", how="left"
+    )
+    gone = missing.select("size", "mtime_ns").unique().with_columns(like_moved=pl.lit(True))
+    candidates = (
+        candidates.join(gone, on=["size", "mtime_ns"], how="left", maintain_order="left")
+        .with_columns(
+            kind=pl.when(pl.col("old_ids").is_null())
+            .then(pl.lit("new"))
+            .otherwise(pl.lit("modified")),
+            like_moved=pl.col("like_moved").fill_null(False) & pl.col("old_ids").is_null(),
+        )
+        .sort(~pl.col("like_moved"), "path")
+        .drop("like_moved")
+    )
+    return Changes(candidates, missing.select("path", "id"), stale, len(exact))
+
+
+def _below(paths: pl.Series, folders: Iterable[str]) -> pl.Series:
+    below = pl.repeat(False, len(paths), dtype=pl.Boolean, eager=True)
+    for folder in folders:
+        prefix = folder.rstrip("/") + "/"
+        below = below | paths.str.starts_with(prefix) | (paths == folder)
+    return below

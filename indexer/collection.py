@@ -1,0 +1,260 @@
+"""A collection: the folder with everything known of some photos, made with one model.
+
+collection.json   model, region settings, roots, engine
+catalog/          the truth, LanceDB (see `catalog`)
+vectors/          the embedded Qdrant shards (see `edge`), made from the catalog
+lock              held by the one process that writes
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from indexer.errors import (
+    CollectionBusyError,
+    CollectionError,
+    ModelMismatchError,
+    explain_full_disk,
+)
+from indexer.paths import to_text
+from indexer.scan import minimal_roots
+from indexer.snapshot import drop_snapshot
+from indexer.vectors import VectorStore, open_vectors
+
+if TYPE_CHECKING:
+    from indexer.catalog import Catalog
+    from tips_model.embedder import ModelInfo
+
+SCHEMA_VERSION = 1
+SETTINGS = "collection.json"
+EMBEDDED: Mapping[str, str] = {"kind": "embedded"}
+MAX_REGIONS = 32
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelRecord:
+    """The model of a collection: what `open_embedder` needs, and what `ModelInfo` says of it."""
+
+    name: str
+    weights: str | None
+    model_id: str
+    dim: int
+    heads: tuple[str, ...]
+    retrieval_head: str
+    patch: int
+    image_size: int
+    note: str = ""
+
+
+class Collection:
+    """An opened collection. Opening reads one small file; catalog and vectors open when asked
+    for."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
+        """Use `create` or `open`."""
+        self.folder = folder
+        self.model = ModelRecord(
+            **{**settings["model"], "heads": tuple(settings["model"]["heads"])}
+        )
+        self.max_regions = int(settings["regions"]["max_regions"])
+        self.roots: tuple[str, ...] = tuple(settings["roots"])
+        self.engine: dict[str, str] = dict(settings["engine"])
+
+    @classmethod
+    def create(
+        cls,
+        folder: str | Path,
+        info: ModelInfo,
+        *,
+        weights: str | None = None,
+        engine: Mapping[str, str] = EMBEDDED,
+        max_regions: int = MAX_REGIONS,
+    ) -> Collection:
+        """Make a collection for photos seen by this model.
+
+        weights: what was given to `open_embedder`, so that search can open the same model again.
+        Raises `CollectionError` when the folder holds a collection already, or anything else.
+        """
+        folder = _path(folder)
+        if (folder / SETTINGS).exists():
+            raise CollectionError(f"{folder} holds a collection already.")
+        with explain_full_disk(folder):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                surplus = sorted(entry.name for entry in folder.iterdir() if entry.name != "lock")
+            except (FileExistsError, NotADirectoryError, PermissionError) as error:
+                raise CollectionError(
+                    f"{folder} cannot become a collection: {error.strerror}."
+                ) from error
+            if surplus:
+                raise CollectionError(
+                    f"{folder} is not empty (it holds {to_text(os.fsencode(surplus[0]))}); "
+                    "give a new folder for the collection."
+                )
+            record = {name: getattr(info, name) for name in _INFO_FIELDS}
+            collection = cls(
+                folder,
+                {
+                    "model": {**record, "weights": weights},
+                    "regions": {"max_regions": max_regions},
+                    "roots": (),
+                    "engine": engine,
+                },
+            )
+            collection._save()
+        return collection
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Collection:
+        """Open a collection; raises `CollectionError` when there is none or it cannot be read."""
+        folder = _path(folder)
+        try:
+            settings = json.loads((folder / SETTINGS).read_text("utf-8"))
+            version = settings["schema"]
+            if version == SCHEMA_VERSION:
+                return cls(folder, settings)
+        except (FileNotFoundError, NotADirectoryError):
+            raise CollectionError(
+                f"There is no collection in {folder}; "
+                f"make one with `tips index PHOTOS -c {folder}`."
+            ) from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CollectionError(
+                f"{folder / SETTINGS} cannot be read ({error}); restore it, or index the photos "
+                "into a new collection."
+            ) from error
+        raise CollectionError(
+            f"{folder} has the format {version}, this program knows {SCHEMA_VERSION}; use the "
+            "version of tips-search that made it, or index the photos into a new collection."
+        )
+
+    @classmethod
+    def exists(cls, folder: str | Path) -> bool:
+        """Whether the folder holds a collection."""
+        return (_path(folder) / SETTINGS).exists()
+
+    @property
+    def catalog_folder(self) -> Path:
+        """Where the catalog lives."""
+        return self.folder / "catalog"
+
+    def catalog(self) -> Catalog:
+        """Open the catalog."""
+        from indexer.catalog import Catalog  # LanceDB takes two seconds to import
+
+        return Catalog(self.catalog_folder, self.model.heads, self.model.dim)
+
+    def vectors(self, read_only: bool = True) -> VectorStore:
+        """Open the vectors; raises `VectorError` when the engine cannot be reached."""
+        return open_vectors(
+            self.engine,
+            self.folder / "vectors",
+            heads=self.model.heads,
+            dim=self.model.dim,
+            model_id=self.model.model_id,
+            read_only=read_only,
+        )
+
+    def check_model(self, info: ModelInfo) -> None:
+        """Raise `ModelMismatchError`, naming both, unless this is the collection's model."""
+        if info.model_id != self.model.model_id:
+            raise ModelMismatchError(
+                f"The collection {self.folder} was made with {self.model.name} "
+                f"({self.model.model_id}), not with {info.name} ({info.model_id}); use that model, "
+                "or index the photos into a new collection."
+            )
+
+    def add_roots(self, roots: Sequence[str]) -> None:
+        """Remember roots (absolute texts); those inside another are left out."""
+        merged = minimal_roots({*self.roots, *roots})
+        if merged != self.roots:
+            self.roots = merged
+            self._save()
+
+    def use_engine(self, engine: Mapping[str, str]) -> None:
+        """Keep the vectors elsewhere from now on; they have to be published there (`tips
+        rebuild`)."""
+        if dict(engine) != self.engine:
+            drop_snapshot(self.catalog_folder)
+            self.engine = dict(engine)
+            self._save()
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the one writer; raises `CollectionBusyError` naming the holder. Ends with the
+        process."""
+        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.pread(descriptor, 1000, 0).decode("utf-8", "replace").strip()
+                raise CollectionBusyError(
+                    f"The collection {self.folder} is being written by "
+                    f"{holder or 'another process'}; wait until it is done, or stop it."
+                ) from None
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, _holder().encode("utf-8", "replace"), 0)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _save(self) -> None:
+        settings = {
+            "schema": SCHEMA_VERSION,
+            "model": asdict(self.model),
+            "regions": {"max_regions": self.max_regions},
+            "roots": list(self.roots),
+            "engine": self.engine,
+        }
+        with explain_full_disk(self.folder):
+            write_atomically(
+                self.folder / SETTINGS, json.dumps(settings, indent=2, ensure_ascii=False) + "\n"
+            )
+
+
+_INFO_FIELDS = (
+    "name",
+    "model_id",
+    "dim",
+    "heads",
+    "retrieval_head",
+    "patch",
+    "image_size",
+    "note",
+)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file by a new one that is on the disk before it takes the name."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _path(folder: str | Path) -> Path:
+    return Path(folder).expanduser().absolute()
+
+
+def _holder() -> str:
+    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]
+    since = time.strftime("%Y-%m-%d %H:%M:%S")
+    return f"process {os.getpid()} on {socket.gethostname()} (`{command}`, since {since})"

@@ -1,0 +1,241 @@
+"""From the bytes of a photo to upright RGB pixels, a thumbnail and facts. What cannot be read
+raises `DecodeError`.
+
+The content decides the format, not the name; a name only says that a TIFF may be a camera's raw
+file. Large pictures are reduced while they are decoded (JPEG at 1/2, 1/4 or 1/8, others right
+after), because an encoder sees a few hundred pixels and memory should not grow with the camera.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from io import BytesIO
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+from pillow_heif import register_heif_opener
+
+from indexer.content import content_id, read_content
+from indexer.errors import DecodeError
+from indexer.exif import Facts, read_facts
+from indexer.ignore import RAW_EXTENSIONS, extension
+from indexer.paths import to_text
+from indexer.raw import looks_raw, raw_preview
+
+__all__ = ["MAX_PIXELS", "THUMBNAIL", "Photo", "content_id", "decode", "decode_stream", "quiet"]
+
+MAX_PIXELS = 250_000_000  # the largest phone sensors have 200 megapixels
+THUMBNAIL = 320  # pixels, long side
+_LARGE = 40_000_000  # pixels; larger pictures are decoded one at a time, to bound the memory
+_one_large = threading.Lock()
+
+register_heif_opener()
+Image.init()
+# Pillow's own limit is per process, warns first, and does not name the file; `_check_size` takes
+# its place.
+Image.MAX_IMAGE_PIXELS = None
+
+_TRANSPOSE = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """A decoded photo: `image` is upright RGB, possibly reduced; width and height are those of the
+    upright original in pixels; `format` is lower case ("jpeg", "heif", "raw"); `thumbnail` is
+    WebP."""
+
+    image: Image.Image
+    width: int
+    height: int
+    format: str
+    facts: Facts
+    thumbnail: bytes
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Pillow's warnings about odd files off the terminal. Enter it in one thread, around the
+    others."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\..*")
+        yield
+
+
+def decode(
+    path: bytes, *, max_pixels: int = MAX_PIXELS, thumbnail: int = THUMBNAIL, target: int = 448
+) -> Photo:
+    """Read and decode a file; see `decode_stream`. Raises `DecodeError`, also when the file is
+    gone."""
+    content = read_content(to_text(path))
+    if content is None:
+        raise DecodeError("the file is gone")
+    with content.stream:
+        return decode_stream(
+            content.stream,
+            hint=extension(path),
+            max_pixels=max_pixels,
+            thumbnail=thumbnail,
+            target=target,
+        )
+
+
+def decode_stream(
+    stream: BinaryIO,
+    *,
+    hint: str = "",
+    max_pixels: int = MAX_PIXELS,
+    thumbnail: int = THUMBNAIL,
+    target: int = 448,
+) -> Photo:
+    """Decode a seekable stream.
+
+    hint: the file name's ending. max_pixels: more are refused, before any is decoded. thumbnail:
+    its long side in pixels. target: the image is kept at no less than about target x target pixels
+    in area.
+    """
+    if not stream.read(1):
+        raise DecodeError("the file is empty")
+    stream.seek(0)
+    try:
+        return _decode(stream, hint, max_pixels, thumbnail, target)
+    except DecodeError:
+        raise
+    except Exception as error:
+        # Decoders meet hostile bytes here and raise whatever they trip over (struct.error,
+        # IndexError, SyntaxError ...). Each means that this one photo cannot be read, and the row
+        # says why.
+        raise DecodeError(_reason(error)) from error
+
+
+def _decode(stream: BinaryIO, hint: str, max_pixels: int, thumbnail: int, target: int) -> Photo:
+    if hint in RAW_EXTENSIONS or looks_raw(stream):
+        preview = raw_preview(stream)
+        if preview is not None:
+            _check_size(preview.width, preview.height, max_pixels)
+            photo = _from_image(
+                preview.image, preview.orientation, max_pixels, thumbnail, target, preview.facts
+            )
+            turned = preview.orientation >= 5
+            size = (preview.height, preview.width) if turned else (preview.width, preview.height)
+            return Photo(photo.image, *size, "raw", preview.facts, photo.thumbnail)
+    stream.seek(0)
+    with Image.open(stream) as image:
+        facts = read_facts(_exif(image))
+        return _from_image(image, facts.orientation, max_pixels, thumbnail, target, facts)
+
+
+def _exif(image: Image.Image) -> Image.Exif:
+    try:
+        return image.getexif()
+    except Exception:  # as in `exif._tags`: a damaged block is no block
+        return Image.Exif()
+
+
+def _from_image(
+    image: Image.Image, orientation: int, max_pixels: int, thumbnail: int, target: int, facts: Facts
+) -> Photo:
+    width, height = image.size
+    _check_size(width, height, max_pixels)
+    if orientation >= 5:
+        upright_width, upright_height = height, width
+    else:
+        upright_width, upright_height = width, height
+    format = (image.format or "").lower()
+    wanted = _wanted_size(width, height, target, thumbnail)
+    with _one_large if width * height > _LARGE and format != "jpeg" else nullcontext():
+        image.draft(None, wanted)
+        image.load()
+        pixels = _eight_bit(image)
+        factor = min(pixels.width // wanted[0], pixels.height // wanted[1])
+        if factor > 1:
+            pixels = pixels.reduce(factor)
+    rgb = _rgb(pixels)
+    if orientation in _TRANSPOSE:
+        rgb = rgb.transpose(_TRANSPOSE[orientation])
+    return Photo(rgb, upright_width, upright_height, format, facts, _thumbnail(rgb, thumbnail))
+
+
+def _check_size(width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise DecodeError(
+            f"{width} x {height} pixels are more than the limit of {max_pixels / 1e6:g} megapixels"
+        )
+
+
+def _wanted_size(width: int, height: int, target: int, thumbnail: int) -> tuple[int, int]:
+    # The smallest size that still serves the encoder (by area) and the thumbnail (by its long
+    # side).
+    scale = max(target / math.sqrt(width * height), thumbnail / max(width, height))
+    scale = min(scale, 1.0)
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """The picture in a mode that Pillow converts and reduces well: palettes resolved, 8 bits a
+    channel."""
+    if image.mode == "P" or image.mode == "PA":
+        return image.convert(
+            "RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB"
+        )
+    if image.mode == "1":
+        return image.convert("L")
+    if image.mode.startswith(("I", "F")):
+        # Pillow would clip these at 255. 16-bit samples fill 0..65535; others are stretched over
+        # their range.
+        values = np.asarray(image, dtype=np.float64)
+        low, high = (0.0, 65535.0) if image.mode.startswith("I;16") else _value_range(values)
+        scaled = np.nan_to_num((values - low) / max(high - low, 1e-12), posinf=1.0, neginf=0.0)
+        return Image.fromarray((scaled.clip(0, 1) * 255).round().astype(np.uint8))
+    if image.has_transparency_data and image.mode in ("RGB", "L"):
+        return image.convert("RGBA")
+    return image
+
+
+def _value_range(values: npt.NDArray[np.float64]) -> tuple[float, float]:
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return 0.0, 1.0
+    low, high = float(finite.min()), float(finite.max())
+    if low >= 0 and high <= 65535 and high > 255:
+        return 0.0, 65535.0
+    return (0.0, 1.0) if low >= 0 and high <= 1 else (min(low, 0.0), max(high, 255.0))
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """RGB; transparent pixels over white."""
+    if image.mode in ("RGBA", "LA", "La", "RGBa"):
+        rgba = image.convert("RGBA")
+        white = Image.new("RGB", image.size, "white")
+        white.paste(rgba, mask=rgba.getchannel("A"))
+        return white
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _thumbnail(image: Image.Image, side: int) -> bytes:
+    small = image.copy()
+    small.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    out = BytesIO()
+    small.save(out, "WEBP", quality=75, method=2)
+    return out.getvalue()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "not a picture in a known format"
+    text = " ".join(str(error).split())[:200]
+    return f"damaged: {text}" if text else f"damaged ({type(error).__name__})"

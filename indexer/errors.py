@@ -1,0 +1,82 @@
+"""What can go wrong while indexing: mistakes a user repairs, and what is said about a single
+photo."""
+
+from __future__ import annotations
+
+import errno
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tips_model.errors import TipsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from indexer.progress import IndexReport
+
+
+class CollectionError(TipsError):
+    """The collection is not there, not readable, or not what was asked for."""
+
+
+class CollectionBusyError(CollectionError):
+    """Another process is writing the collection."""
+
+
+class ModelMismatchError(CollectionError):
+    """The collection was made with another model."""
+
+
+class RootError(TipsError):
+    """A folder to index cannot be used."""
+
+
+class DiskFullError(TipsError):
+    """The disk that holds the collection is full; what was committed stands."""
+
+
+class InterruptedIndexError(TipsError):
+    """Indexing was stopped by the user; `report` says how far it came."""
+
+    def __init__(self, message: str, report: IndexReport) -> None:
+        super().__init__(message)
+        self.report = report
+
+
+class DecodeError(Exception):
+    """One photo cannot be read: `reason` is what its row in the catalog says. Never stops a run."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+# LanceDB and Qdrant report a full disk as text inside a RuntimeError or a bare Exception.
+_FULL_DISK_TEXTS = ("no space left on device", "disk quota exceeded", "os error 28", "os error 122")
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether the error, or one that it came from, says that the disk or the quota is full."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if any(text in str(seen).lower() for text in _FULL_DISK_TEXTS):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+@contextmanager
+def explain_full_disk(folder: Path) -> Iterator[None]:
+    """Turn a full disk into `DiskFullError`; everything else passes as it is."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, TipsError) or not is_disk_full(error):
+            raise
+        raise DiskFullError(
+            f"The disk that holds {folder} is full; everything committed so far stands: "
+            "free some space and run the same command again to go on."
+        ) from error

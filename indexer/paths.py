@@ -1,0 +1,49 @@
+"""File names are bytes; a catalog, JSON and a terminal want text. The two functions here are exact
+inverses.
+
+A name that is valid UTF-8 stays as it is. Every byte 0xNN that UTF-8 cannot read becomes the
+private-use character U+F7NN, and a valid name that contains one of U+F780..U+F7FF itself has the
+bytes of that character written the same way, so no two names share a text. The text is always valid
+Unicode.
+"""
+
+from __future__ import annotations
+
+import re
+
+_ESCAPED = range(0x80, 0x100)  # bytes that can be undecodable; ASCII always decodes
+_TO_TEXT = {0xDC00 + byte: chr(0xF700 + byte) for byte in _ESCAPED}
+_TO_SURROGATE = {0xF700 + byte: 0xDC00 + byte for byte in _ESCAPED}
+_OWN = re.compile("[\uf780-\uf7ff]")
+
+
+def to_text(path: bytes) -> str:
+    """The text of a path, reversible by `to_bytes`, always valid Unicode."""
+    try:
+        text = path.decode("utf-8")
+    except UnicodeDecodeError:
+        text = path.decode("utf-8", "surrogateescape")
+    else:
+        if text.isascii():
+            return text
+    text = _OWN.sub(lambda match: "".join(chr(0xDC00 + b) for b in match[0].encode()), text)
+    return text.translate(_TO_TEXT)
+
+
+def to_bytes(text: str) -> bytes:
+    """The path whose text this is; raises `UnicodeEncodeError` for a lone surrogate."""
+    if text.isascii():
+        return text.encode()
+    text.encode("utf-8")
+    return text.translate(_TO_SURROGATE).encode("utf-8", "surrogateescape")
+
+
+def folders(path: str) -> list[str]:
+    """All folders above a path, outermost first: '/a/b/c.jpg' gives ['/', '/a', '/a/b']."""
+    parts = path.split("/")[1:-1]
+    return ["/", *("/" + "/".join(parts[:n]) for n in range(1, len(parts) + 1))]
+
+
+def is_under(path: str, folder: str) -> bool:
+    """Whether the path is the folder or lies below it."""
+    return path == folder or path.startswith(folder.rstrip("/") + "/")

@@ -1,0 +1,212 @@
+"""Walk the folders and list the photos in them: names, sizes and times. No photo is opened."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import polars as pl
+
+from indexer.errors import RootError
+from indexer.ignore import (
+    EXTENSIONS,
+    IGNORE_FILE,
+    NO_MEDIA,
+    SKIPPED_FOLDERS,
+    IgnoreRules,
+    extension,
+)
+from indexer.paths import is_under, to_bytes, to_text
+
+FILE_SCHEMA = pl.Schema(
+    {
+        "path": pl.String,
+        "root": pl.String,
+        "size": pl.Int64,
+        "mtime_ns": pl.Int64,
+        "ctime_ns": pl.Int64,
+    }
+)
+"""One photo file: text path and root (see `paths`), bytes, and the two times in nanoseconds since
+1970."""
+
+
+class Problem(NamedTuple):
+    """A folder or file that could not be looked at."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScanResult:
+    """files: a frame of `FILE_SCHEMA`, sorted by folder. missing_roots: roots that are not there,
+    or are empty folders (a mount point without its disk). unseen: folders that could not be read;
+    nothing is known about what is below them."""
+
+    files: pl.DataFrame
+    missing_roots: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def absolute_roots(roots: Sequence[str | bytes | os.PathLike[str]]) -> tuple[str, ...]:
+    """Roots as the user wrote them -> absolute texts, without those that lie in another one.
+
+    Links are not resolved: the path that the user gave is the one that is shown. Raises `RootError`
+    for a file.
+    """
+    texts = {to_text(os.path.abspath(os.fsencode(root))) for root in roots}
+    for text in sorted(texts):
+        if os.path.isfile(to_bytes(text)):
+            raise RootError(f"{text} is a file; give the folder that holds it.")
+    return minimal_roots(texts)
+
+
+def minimal_roots(roots: set[str]) -> tuple[str, ...]:
+    """The roots that do not lie in another one, sorted."""
+    return tuple(
+        sorted(
+            root
+            for root in roots
+            if not any(other != root and is_under(root, other) for other in roots)
+        )
+    )
+
+
+def scan(
+    roots: Sequence[str],
+    *,
+    ignore: Sequence[str] = (),
+    include_hidden: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> ScanResult:
+    """List the photos below the roots (absolute texts, none inside another).
+
+    `ignore` are gitignore patterns relative to each root, on top of the `.tipsignore` files.
+    Hidden files and folders are left out unless `include_hidden`. Real folders come before links to
+    folders, and each folder is read once, so loops of links end and a photo keeps its real path.
+    """
+    walk = _Walk(include_hidden, progress)
+    for root in roots:
+        walk.add_root(root, ignore)
+    walk.run()
+    return walk.result()
+
+
+class _Folder(NamedTuple):
+    path: bytes
+    root: str
+    rules: IgnoreRules | None
+
+
+@dataclass
+class _Walk:
+    include_hidden: bool
+    progress: Callable[[int], None] | None
+    pending: deque[_Folder] = field(default_factory=deque)
+    links: deque[_Folder] = field(default_factory=deque)
+    visited: set[tuple[int, int]] = field(default_factory=set)
+    rows: list[tuple[str, str, int, int, int]] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def add_root(self, root: str, ignore: Sequence[str]) -> None:
+        path = to_bytes(root)
+        try:
+            with os.scandir(path) as entries:
+                empty = next(entries, None) is None
+        except (FileNotFoundError, NotADirectoryError):
+            empty = True
+        except OSError:
+            empty = False  # it is there; the walk reports why it cannot be read
+        if empty:
+            self.missing.append(root)
+            return
+        rules = (
+            IgnoreRules.parse(path, ignore, None, "The list of ignored files") if ignore else None
+        )
+        self.pending.append(_Folder(path, root, rules))
+
+    def run(self) -> None:
+        while self.pending or self.links:
+            folder = self.pending.popleft() if self.pending else self.links.popleft()
+            try:
+                self._folder(folder)
+            except OSError as error:
+                text = to_text(folder.path)
+                self.unseen.append(text)
+                self.problems.append(Problem(text, f"folder not readable: {error.strerror}"))
+            if self.progress:
+                self.progress(len(self.rows))
+
+    def _folder(self, folder: _Folder) -> None:
+        facts = os.stat(folder.path)
+        identity = (facts.st_dev, facts.st_ino)
+        if identity in self.visited:
+            return
+        self.visited.add(identity)
+        with os.scandir(folder.path) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+        names = {entry.name for entry in found}
+        if NO_MEDIA in names:
+            return
+        rules = self._rules(folder) if IGNORE_FILE in names else folder.rules
+        inner: list[_Folder] = []
+        for entry in found:
+            if not self.include_hidden and entry.name.startswith(b"."):
+                continue
+            if self._is_folder(entry):
+                if entry.name.lower() in SKIPPED_FOLDERS or (
+                    rules and rules.ignores(entry.path, is_folder=True)
+                ):
+                    continue
+                below = _Folder(entry.path, folder.root, rules)
+                (self.links if entry.is_symlink() else inner).append(below)
+            elif extension(entry.name) in EXTENSIONS and not (
+                rules and rules.ignores(entry.path, is_folder=False)
+            ):
+                self._file(entry, folder.root)
+        self.pending.extendleft(reversed(inner))
+
+    def _rules(self, folder: _Folder) -> IgnoreRules:
+        path = os.path.join(folder.path, IGNORE_FILE)
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return IgnoreRules.parse(
+                folder.path, file.read().splitlines(), folder.rules, to_text(path)
+            )
+
+    def _is_folder(self, entry: os.DirEntry[bytes]) -> bool:
+        try:
+            return entry.is_dir()
+        except OSError:  # a link to itself: not a folder, `_file` lists it as it is
+            return False
+
+    def _file(self, entry: os.DirEntry[bytes], root: str) -> None:
+        try:
+            facts = entry.stat()
+        except OSError:
+            # A link that leads nowhere: listed with its own facts, so that it becomes a row with a
+            # reason.
+            try:
+                facts = entry.stat(follow_symlinks=False)
+            except OSError as error:
+                self.problems.append(Problem(to_text(entry.path), str(error.strerror)))
+                return
+        if stat.S_ISREG(facts.st_mode) or stat.S_ISLNK(facts.st_mode):
+            self.rows.append(
+                (to_text(entry.path), root, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+            )
+
+    def result(self) -> ScanResult:
+        return ScanResult(
+            files=pl.DataFrame(self.rows, schema=FILE_SCHEMA, orient="row"),
+            missing_roots=tuple(self.missing),
+            unseen=tuple(self.unseen),
+            problems=tuple(self.problems),
+        )
