@@ -95,8 +95,10 @@ def _transfer(file: RemoteFile, part: Path, progress: Progress | None) -> Messag
     except urllib.error.HTTPError as error:
         with error:
             if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
-                # Everything was here already; only the renaming had been missed.
-                return error.headers
+                if "Content-Range" in error.headers:
+                    # Everything is here already, to be checked: only the renaming was missed.
+                    return error.headers
+                part.unlink()  # of unknown worth: the next try starts afresh
         raise DownloadError(
             f"Could not fetch {file.name} from {file.url}: the server answered {error.code}."
         ) from error

@@ -79,8 +79,8 @@ class Embedder(Protocol):
 class TipsEmbedder:
     """The `Embedder` of a TIPS model.
 
-    With `bf16` the image tower's matrix products run in bfloat16 (the default on CPUs that have
-    the instructions and on CUDA); sums, norms and results stay float32. Texts are always float32.
+    With `bf16` the image tower's matrix products run in bfloat16 (the default on CUDA and on the
+    CPUs where it is faster); sums, norms and results stay float32. Texts are always float32.
     """
 
     def __init__(self, model: TIPS, *, bf16: bool | None = None) -> None:
@@ -191,4 +191,7 @@ def _bf16_pays(model: TIPS, device: torch.device) -> bool:
     if device.type != "cpu":
         return False
     features = torch.cpu.get_capabilities()
-    return bool(features.get("avx512_bf16") or features.get("amx_bf16"))
+    # Measured (bench/encoder.py): AMD's avx512_bf16 multiplies twice as fast as float32; Intel's
+    # has one port for it where float32 has two, and is slower unless there are matrix tiles.
+    amd = "AMD" in str(features.get("cpu_name", ""))
+    return bool(features.get("amx_bf16") or (amd and features.get("avx512_bf16")))

@@ -29,6 +29,8 @@ _VISION_NAMES = (
     (r"\.layer_scale([12])\.lambda1$", r".ls\1.gamma"),
     (r"\.mlp\.down_proj\.", ".mlp.w3."),
 )
+# What `transformers` writes when it saves under the hub's names.
+_HUB_VISION_NAMES = ((r"\.mlp\.c_fc\.", ".mlp.fc1."), (r"\.mlp\.c_proj\.", ".mlp.fc2."))
 _TEXT_NAMES = (
     (r"^embeddings\.", ""),
     (r"^final_layer_norm\.", "ln_final."),
@@ -78,7 +80,7 @@ def _split_towers(tensors: State) -> tuple[State, State, State]:
     for key, tensor in tensors.items():
         prefix, _, name = key.partition(".")
         if prefix == "vision_encoder":
-            vision[name] = tensor
+            vision[_rename(name, _HUB_VISION_NAMES)] = tensor
         elif prefix == "text_encoder":
             text[name] = tensor
         elif prefix == "vision_model":

@@ -43,8 +43,10 @@ class OpenClipEmbedder:
         self._visual = visual
         self._tokenizer = tokenizer
         self._device = next(model.parameters()).device
-        self._mean = torch.tensor(visual.image_mean or open_clip.OPENAI_DATASET_MEAN)
-        self._std = torch.tensor(visual.image_std or open_clip.OPENAI_DATASET_STD)
+        # Set when open_clip creates a model by name; its own default otherwise.
+        stated = getattr(visual, "preprocess_cfg", {})
+        self._mean = torch.tensor(stated.get("mean", open_clip.OPENAI_DATASET_MEAN))
+        self._std = torch.tensor(stated.get("std", open_clip.OPENAI_DATASET_STD))
         image_size = int(visual.image_size[0])
         self.info = ModelInfo(
             name=f"openclip:{name}",

@@ -67,7 +67,7 @@ def _some(names: list[str], limit: int = 4) -> str:
 def read_npz(path: Path) -> State:
     """All arrays of an npz file as tensors. Pickled objects are refused, never run."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {key: torch.from_numpy(np.array(arrays[key])) for key in arrays.files}
     except FileNotFoundError as error:
         raise WeightsError(f"The weights file {path} is missing.") from error

@@ -1,0 +1,99 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tests.tips_model.layouts import SMALL
+from tips_model import TIPS
+from tips_model.layers import attend
+
+
+@pytest.fixture(scope="module")
+def tower():
+    return TIPS(SMALL, seed=1).vision.eval().requires_grad_(False)
+
+
+def pixels(*shape, seed=0):
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_outputs_have_names_and_the_shape_of_the_picture(tower):
+    out = tower(pixels(2, 3, 84, 140))
+    assert out.cls_web.shape == out.cls_caption.shape == (2, 32)
+    assert out.patches.shape == (2, 6, 10, 32)
+
+
+def test_a_tall_picture_is_not_read_as_a_wide_one(tower):
+    """Rows come first: a change in the bottom left corner moves the patch there the most."""
+    a, b = pixels(1, 3, 84, 140), pixels(1, 3, 84, 140)
+    b[..., 70:, :14] = 1 - b[..., 70:, :14]
+    moved = (tower(a).patches - tower(b).patches).norm(dim=-1)[0]
+    assert divmod(int(moved.argmax()), 10) == (5, 0)
+
+
+def test_a_masked_patch_hides_its_pixels_but_keeps_its_place(tower):
+    mask = torch.zeros(1, 60, dtype=torch.bool)
+    mask[0, 7] = True
+    a, b = pixels(1, 3, 84, 140), pixels(1, 3, 84, 140)
+    b[..., :14, 98:112] = 0
+    assert not torch.equal(tower(a).patches, tower(b).patches)
+    assert torch.equal(tower(a, mask=mask).patches, tower(b, mask=mask).patches)
+    tokens = tower.embed(a, mask)[0, 2 + 7]
+    expected = tower.mask_token + tower.resampled_positions(6, 10)[7]
+    assert torch.allclose(tokens, expected)
+
+
+def test_size_that_the_patch_does_not_divide_is_refused(tower):
+    with pytest.raises(ValueError, match="100 x 84 is not a multiple of patch 14"):
+        tower(pixels(1, 3, 84, 100))
+
+
+def test_values_leave_the_cls_outputs_as_they_are(tower):
+    x = pixels(2, 3, 56, 70)
+    ordinary, dense = tower(x), tower(x, values=True)
+    assert torch.allclose(ordinary.cls_web, dense.cls_web, atol=1e-6)
+    assert torch.allclose(ordinary.cls_caption, dense.cls_caption, atol=1e-6)
+    assert not torch.allclose(ordinary.patches, dense.patches, atol=1e-2)
+
+
+def test_picture_does_not_depend_on_its_batch_mates(tower):
+    x = pixels(3, 3, 56, 70)
+    alone, together = tower(x[1:2]), tower(x)
+    assert torch.allclose(alone.patches[0], together.patches[1], atol=1e-5)
+
+
+def test_activation_checkpointing_gives_the_same_gradients():
+    def gradients(recompute):
+        model = TIPS(SMALL, seed=1)
+        model.vision.checkpoint_blocks = model.text.checkpoint_blocks = recompute
+        ids = torch.tensor([[3, 4, 5]])
+        out = model(pixels(1, 3, 28, 28), ids, torch.zeros_like(ids))
+        out.sum().backward()
+        return [p.grad for p in model.parameters() if p.grad is not None]
+
+    plain, recomputed = gradients(False), gradients(True)
+    assert len(plain) == len(recomputed) > 50
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(plain, recomputed, strict=True))
+
+
+def test_plain_attention_in_training_equals_the_fused_one():
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(2, 3, 9, 8, generator=generator).bfloat16() for _ in range(3))
+    mask = torch.rand(2, 1, 1, 9, generator=generator) < 0.7
+    mask[..., 0] = True
+    plain = attend(q.clone().requires_grad_(), k, v, mask)
+    fused = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    assert (plain - fused).abs().max() < 0.03
+
+
+def test_new_weights_follow_their_seed_and_the_official_scheme():
+    a, b, c = TIPS(SMALL, seed=1), TIPS(SMALL, seed=1), TIPS(SMALL, seed=2)
+    same, other = a.state_dict(), c.state_dict()
+    assert all(torch.equal(value, b.state_dict()[key]) for key, value in same.items())
+    assert not torch.equal(same["vision.positions"], other["vision.positions"])
+    assert a.weights_id == "random-1"
+    assert same["vision.cls"].abs().max() == 0
+    assert same["vision.positions"].std() == pytest.approx(32**-0.5, rel=0.05)
+    # Each of query, key, value is a square Xavier matrix of its own.
+    bound = (6 / 64) ** 0.5
+    qkv = same["vision.blocks.0.attn.qkv.weight"].abs()
+    assert bound * 0.98 < qkv.max() <= bound
