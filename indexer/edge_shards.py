@@ -21,7 +21,6 @@ import qdrant_edge as edge
 from indexer.edge_manifest import ShardEntry, sync_tree
 from indexer.vectors import (
     FIELDS,
-    REGION_FIELDS,
     FieldType,
     FloatArray,
     Kind,
@@ -38,6 +37,12 @@ _SCHEMA: dict[FieldType, edge.PayloadSchemaType] = {
     "integer": edge.PayloadSchemaType.Integer,
     "float": edge.PayloadSchemaType.Float,
     "geo": edge.PayloadSchemaType.Geo,
+}
+# Each index costs a small shard 20 ms and a dozen files. Filters on other fields read the payload.
+_FILTERED = ("image", "folders", "taken", "camera", "lens", "type", "place")
+_INDEXED: dict[Kind, tuple[str, ...]] = {
+    "images": (*_FILTERED, "year", "month"),  # facets need an index and are over images
+    "regions": _FILTERED,
 }
 ImageIds = npt.NDArray[np.bytes_]
 
@@ -80,9 +85,8 @@ class ShardBuilder:
         self._path.mkdir(parents=True)
         config = shard_config(self._names, dim, quantised=False)
         self._shard = edge.EdgeShard.create(str(self._path), config)
-        fields = FIELDS if kind == "images" else {**FIELDS, **REGION_FIELDS}
-        for name, type_ in fields.items():
-            index = edge.UpdateOperation.create_field_index(name, _SCHEMA[type_])
+        for name in _INDEXED[kind]:
+            index = edge.UpdateOperation.create_field_index(name, _SCHEMA[FIELDS[name]])
             self._shard.update(index)
 
     def __len__(self) -> int:

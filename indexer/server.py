@@ -20,7 +20,7 @@ _OVERSAMPLING = 2.0  # candidates by int8 codes per hit
 
 
 class ServerStore:
-    """`VectorStore` on a server. Threads may share it; nothing is asked of the server before use."""
+    """`VectorStore` on a server. Threads may share it; nothing is asked before the first use."""
 
     def __init__(
         self,

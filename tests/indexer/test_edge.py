@@ -1,0 +1,295 @@
+"""The embedded store: several processes, killed writers, damage, and merging shards."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from indexer import compaction, edge_shards
+from indexer.compaction import FAN, MAX_POINTS, next_merge
+from indexer.edge import EdgeStore
+from indexer.edge_manifest import MANIFEST, ShardEntry, read_manifest
+from indexer.vectors import PointBatch, VectorError, VectorHits, image_point_id
+from tests.indexer.vector_cases import DIM, FILTERS, HEADS, Model, image_id, images, regions, unit
+
+ACTOR = Path(__file__).with_name("edge_actor.py")
+
+
+def open_store(folder: Path) -> EdgeStore:
+    return EdgeStore(folder, heads=HEADS, dim=DIM, model_id="model-a", read_only=False)
+
+
+def publish(store: EdgeStore, revision: int, numbers: range, version: int = 0) -> None:
+    with store.writer() as writer:
+        writer.upsert("images", images(numbers, version))
+        writer.upsert("regions", regions(numbers, version))
+        writer.commit(revision)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with photos 0..19 at revision 1, to be copied."""
+    folder = tmp_path_factory.mktemp("base") / "vectors"
+    publish(open_store(folder), 1, range(20))
+    return folder
+
+
+@pytest.fixture
+def folder(base: Path, tmp_path: Path) -> Path:
+    target = tmp_path / "vectors"
+    shutil.copytree(base, target, copy_function=edge_shards._copy_sparse)
+    return target
+
+
+@contextmanager
+def actor(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, str(ACTOR), *arguments]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield process
+        process.stdin.close()  # type: ignore[union-attr]
+
+
+def ask(process: subprocess.Popen[str]) -> list[int]:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+    return [int(word) for word in process.stdout.readline().split()]
+
+
+def shard_folders(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir() if path.is_dir()}
+
+
+def hits_of(store: EdgeStore) -> list[VectorHits]:
+    return store.search("regions", unit(3, 2), using="region", limit=50)
+
+
+@pytest.mark.parametrize(
+    ("stop", "revision"),
+    [
+        ("indexer.edge_shards._new_shard_path:2", 1),  # one shard is begun
+        ("indexer.edge_shards._seal", 1),  # points written, not finished
+        ("indexer.edge_shards.sync_tree:2", 1),  # one shard complete, one not synced
+        ("indexer.edge_writer.write_manifest", 1),  # both complete
+        ("os.replace", 1),  # the new manifest is written beside the old
+        ("indexer.edge_writer.sweep:2", 2),  # published, nothing swept
+    ],
+)
+def test_a_killed_writer_leaves_the_state_before_or_after(
+    folder: Path, stop: str, revision: int
+) -> None:
+    before = hits_of(open_store(folder))
+    with actor("write", str(folder), stop) as process:
+        process.wait()
+    assert process.returncode == -signal.SIGKILL
+    store = open_store(folder)
+    assert store.revision == revision
+    assert store.count("images") == (20 if revision == 1 else 39)
+    if revision == 1:
+        for old, new in zip(before, hits_of(store), strict=True):
+            assert old.ids == new.ids
+    publish(store, 3, range(40), version=2)  # the next writer sweeps up
+    manifest = read_manifest(folder)
+    assert manifest is not None
+    assert shard_folders(folder) == {shard.name for shard in manifest.shards}
+    assert (store.count("images"), store.count("regions")) == (40, 120)
+
+
+def test_a_reader_in_another_process_sees_each_state_whole(folder: Path) -> None:
+    store = open_store(folder)
+    with actor("read", str(folder)) as reader:
+        assert ask(reader) == [1, 20, 60]
+        for revision in range(2, 12):  # the eighth shard makes a merge
+            numbers = range(20 * revision, 20 * revision + 4)
+            publish(store, revision, numbers)
+            assert ask(reader) == [revision, 20 + 4 * (revision - 1), 60 + 12 * (revision - 1)]
+
+
+def test_an_open_state_outlives_the_shards_it_was_made_of(folder: Path) -> None:
+    reader, before = open_store(folder), None
+    before = hits_of(reader)
+    names = shard_folders(folder)
+    with open_store(folder).writer(rebuild=True) as writer:
+        writer.upsert("images", images(range(3), version=1))
+        writer.commit(2)
+    assert not names & shard_folders(folder)
+    for old, new in zip(before, hits_of(reader), strict=True):
+        assert old.ids == new.ids
+        assert old.payload == new.payload
+    assert reader.refresh()
+    assert (reader.count("images"), reader.count("regions")) == (3, 0)
+
+
+def test_threads_may_search_while_another_refreshes(folder: Path) -> None:
+    store, errors = open_store(folder), list[BaseException]()
+    expected, stop = hits_of(store)[0].ids[:5], threading.Event()
+
+    def search() -> None:
+        try:
+            while not stop.is_set():
+                (hits,) = store.search("regions", unit(3, 1), using="region", limit=5)
+                assert set(hits.ids) == set(expected)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=search) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        other = open_store(folder)
+        for revision in range(2, 5):
+            publish(other, revision, range(20))
+            store.refresh()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert errors == []
+
+
+def test_a_second_writer_is_told_to_wait(folder: Path) -> None:
+    with actor("hold", str(folder)) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(VectorError, match="another process is publishing"):
+            publish(open_store(folder), 2, range(1))
+        assert open_store(folder).count("images") == 20
+    publish(open_store(folder), 2, range(1))
+
+
+def test_damage_is_named_with_the_way_out(folder: Path) -> None:
+    manifest = read_manifest(folder)
+    assert manifest is not None
+    shutil.rmtree(folder / manifest.shards[0].name / "segments")
+    with pytest.raises(VectorError, match=rf"{manifest.shards[0].name}.*tips rebuild"):
+        open_store(folder).count("images")
+    (folder / MANIFEST).write_text("{")
+    with pytest.raises(VectorError, match=r"damaged.*tips rebuild"):
+        open_store(folder).count("images")
+    store = open_store(folder)
+    with store.writer(rebuild=True) as writer:
+        writer.upsert("images", images(range(2)))
+        writer.commit(5)
+    assert (store.revision, store.count("images")) == (5, 2)
+
+
+def test_a_store_of_another_engine_version_is_not_read(folder: Path) -> None:
+    text = (folder / MANIFEST).read_text()
+    (folder / MANIFEST).write_text(text.replace("qdrant-edge-py 0.9.0", "qdrant-edge-py 0.8.0"))
+    with pytest.raises(VectorError, match=r"0\.8\.0.*0\.9\.0.*tips rebuild"):
+        open_store(folder).count("images")
+
+
+def test_opening_and_searching_writes_nothing_new(folder: Path) -> None:
+    def contents() -> dict[str, bytes]:
+        return {str(p): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+    before = contents()
+    store = open_store(folder)
+    hits_of(store)
+    store.close()
+    assert contents() == before
+
+
+def test_a_small_publish_leaves_the_old_shards_alone(folder: Path) -> None:
+    before = shard_folders(folder)
+    publish(open_store(folder), 2, range(20, 22))
+    assert before < shard_folders(folder)
+    assert len(shard_folders(folder)) == len(before) + 2
+
+
+def test_many_small_publishes_are_merged_and_answer_the_same(tmp_path: Path) -> None:
+    store, model = open_store(tmp_path / "vectors"), Model()
+    for revision in range(1, 2 * FAN + 2):
+        with store.writer() as writer:
+            numbers = range(revision * 3, revision * 3 + 5)  # each publish replaces two of the last
+            model.upsert(writer, "images", images(numbers, version=revision))
+            if revision % 5 == 0:
+                model.remove(writer, [image_id(revision * 3)])
+            writer.commit(revision)
+        assert len(shard_folders(tmp_path / "vectors")) < FAN
+    for name in (None, "has", "near", "not a camera"):
+        filter = FILTERS[name] if name else None
+        assert store.count("images", filter) == len(model.matching("images", filter))
+        (hits,) = store.search("images", unit(9, 1), using="web", filter=filter, limit=9)
+        expected = model.search("images", unit(9, 1)[0], "web", filter, 9)
+        np.testing.assert_allclose(hits.scores, [score for _, score in expected], atol=5e-4)
+    ids = [i for page in store.scroll_ids("images") for i in page]
+    assert sorted(ids) == sorted(model.points["images"])
+    truth = np.stack([model.points["images"][i][0]["caption"] for i in ids])
+    np.testing.assert_allclose(store.vectors("images", ids, "caption"), truth, atol=1e-3)
+
+
+def test_quantised_shards_find_nearly_what_brute_force_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge_shards, "QUANTISE_FROM", 1000)
+    vectors, store = (
+        unit(1, 1500, 64),
+        EdgeStore(tmp_path, heads=["web"], dim=64, model_id="m", read_only=False),
+    )
+    payload = [{"image": image_id(n), "year": n % 7} for n in range(1500)]
+    ids = [image_point_id(image_id(n)) for n in range(1500)]
+    with store.writer() as writer:
+        writer.upsert("images", PointBatch(ids, {"web": vectors}, payload))
+        writer.commit(1)
+    queries = unit(2, 50, 64)
+    answers = store.search("images", queries, using="web", limit=10)
+    best = np.argsort(-queries @ vectors.T, axis=1)[:, :10]
+    overlap = [
+        len({ids[n] for n in row} & set(hits.ids)) for row, hits in zip(best, answers, strict=True)
+    ]
+    assert np.mean(overlap) >= 9.7
+    rows = next(tmp_path.glob("shard-*/segments/*/vector_storage-web/quantized.meta.json"))
+    assert rows.exists()
+
+
+def entry(name: str, points: int, images_: int = 100, dead: int = 0) -> ShardEntry:
+    buried = frozenset(str(n) for n in range(dead))
+    return ShardEntry(name=name, kind="images", points=points, images=images_, dead=buried)
+
+
+def test_merging_waits_for_a_full_tier_and_takes_that_tier() -> None:
+    small = [entry(f"s{n}", 100 + n) for n in range(FAN)]
+    assert next_merge([]) == []
+    assert next_merge(small[1:]) == []
+    assert next_merge([entry("big", 200_000), *small]) == small
+
+
+def test_a_merge_never_passes_the_largest_size() -> None:
+    large = [entry(f"l{n}", MAX_POINTS // 3) for n in range(FAN)]
+    assert len(next_merge(large)) == 3
+    assert next_merge([entry(f"f{n}", MAX_POINTS) for n in range(2 * FAN)]) == []
+
+
+def test_a_worn_shard_is_rewritten_alone_the_worst_first() -> None:
+    shards = [entry("a", 900, dead=20), entry("b", 900, dead=40), entry("c", 90_000, dead=21)]
+    assert [shard.name for shard in next_merge(shards)] == ["b"]
+    assert next_merge(shards[:1]) == []
+
+
+def test_every_point_is_rewritten_a_bounded_number_of_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(compaction, "MAX_POINTS", 10**9)
+    shards, rewritten = list[ShardEntry](), 0
+    for number in range(FAN**3):
+        shards.append(entry(f"{number}", 512))
+        while merge := next_merge(shards):
+            total = sum(shard.points for shard in merge)
+            rewritten += total
+            shards = [s for s in shards if s not in merge] + [entry(f"{number}m", total)]
+    assert len(shards) < 3 * FAN
+    assert rewritten <= 3 * 512 * FAN**3
