@@ -1,0 +1,81 @@
+"""The command `tips`: photos go in, and a sentence finds the photo and the place in it.
+
+    tips index ~/Pictures
+    tips regions "red umbrella" --draw hits/
+
+Results go to stdout, talk to stderr. Exit codes: 0 done, 1 nothing found, 2 a wrong call or a
+problem that the message
+names, 130 stopped by Ctrl-C. Heavy libraries are imported inside the commands, so that `tips
+--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from ui.commands_demo import demo
+from ui.commands_index import index, rebuild
+from ui.commands_models import models
+from ui.commands_search import regions, search
+from ui.commands_status import status, verify
+from ui.commands_ui import ui
+from ui.render import talk
+
+STOPPED = 130  # what a shell reports for a program that Ctrl-C ended
+
+
+class TipsGroup(click.Group):
+    """A group that lists its commands in the order in which they are used, and turns errors into
+    one sentence.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order in which they were added."""
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a `TipsError` becomes its sentence and exit code 2, Ctrl-C becomes 130."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            talk().print("Stopped. What was finished is kept; the same command goes on from there.")
+            ctx.exit(STOPPED)
+        except BrokenPipeError:
+            # The reader of a pipe has seen enough, as in `tips search ... | head`.
+            sys.stderr.close()
+            ctx.exit(0)
+        except Exception as error:
+            from tips_model.errors import TipsError  # imports the encoder: only when it matters
+
+            if not isinstance(error, TipsError):
+                raise
+            talk().print(
+                f"tips: {error}", style="red", markup=False, highlight=False, soft_wrap=True
+            )
+            ctx.exit(2)
+
+
+@click.group(cls=TipsGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="tips-search", prog_name="tips")
+def cli() -> None:
+    """Photos go in, and a sentence finds the photo and the place in it.
+
+    \b
+    Example:
+      tips index ~/Pictures
+      tips search "a red umbrella in the rain"
+      tips regions "red umbrella" --draw hits/
+      tips ui
+    """
+
+
+for command in (index, search, regions, status, rebuild, verify, models, demo, ui):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """The entry point `tips`."""
+    cli(prog_name="tips")

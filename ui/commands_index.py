@@ -1,0 +1,247 @@
+"""`tips index` and `tips rebuild`: photos -> a collection, and the vectors once more from the
+catalog.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ui.options import collection_option, device_option, json_option, pick_device
+from ui.render import facts_table, photo_progress, print_json, say, talk
+from ui.words import counted, shown
+
+if TYPE_CHECKING:
+    from indexer.collection import Collection
+    from indexer.progress import IndexReport, Progress, ProgressCallback
+    from tips_model.embedder import Embedder
+
+DEFAULT_MODEL = "tipsv2-b14"
+STAGES = {
+    "scan": "Looking for photos",
+    "load": "Loading the model",
+    "index": "Indexing",
+    "publish": "Publishing",
+    "tidy": "Tidying up",
+}
+
+
+@click.command()
+@click.argument(
+    "paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH..."
+)
+@click.option(
+    "--model",
+    metavar="NAME",
+    help=f"Model of a new collection: a name from `tips models`, or openclip:ARCH/TAG.  "
+    f"[default: {DEFAULT_MODEL}]",
+)
+@click.option(
+    "--weights",
+    type=click.Path(exists=True, path_type=Path),
+    metavar="DIR",
+    help="Folder with the model's files, when they are not to be downloaded.",
+)
+@click.option(
+    "--qdrant",
+    metavar="URL",
+    help="Keep the vectors on this Qdrant server; its key is in $QDRANT_API_KEY.",
+)
+@click.option(
+    "--exclude-dir",
+    "exclude",
+    multiple=True,
+    metavar="NAME",
+    help="Leave out folders of this name; may be given several times.",
+)
+@click.option(
+    "--include-hidden", is_flag=True, help="Also files and folders that begin with a dot."
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1, 4096),
+    default=32,
+    show_default=True,
+    metavar="N",
+    help="Photos that are embedded and committed together.",
+)
+@click.option(
+    "--max-megapixels",
+    type=click.FloatRange(0.1),
+    default=250.0,
+    show_default=True,
+    metavar="MP",
+    help="Refuse larger photos, before they are decoded.",
+)
+@json_option
+@device_option
+@collection_option
+def index(
+    paths: tuple[Path, ...],
+    model: str | None,
+    weights: Path | None,
+    qdrant: str | None,
+    exclude: tuple[str, ...],
+    include_hidden: bool,
+    batch_size: int,
+    max_megapixels: float,
+    as_json: bool,
+    device: str,
+    collection: Path,
+) -> None:
+    """Index the photos in PATH..., or take up what changed there since the last time.
+
+    Photos are only read. What is done is kept: stop at any time, the same command goes on from
+    there.
+
+    \b
+    Example:
+      tips index ~/Pictures
+      tips index ~/Pictures /mnt/photos -c ~/all.tips --exclude-dir previews --json
+      tips index ~/Pictures --model nano
+    """
+    from indexer.pipeline import index as run
+
+    opened, embedder = open_or_create(collection, model, weights, qdrant, pick_device(device))
+    with index_progress() as progress:
+        report = run(
+            opened,
+            [os.fsencode(path) for path in paths],
+            embedder,
+            progress=progress,
+            exclude_dirs=exclude,
+            include_hidden=include_hidden,
+            batch_size=batch_size,
+            max_pixels=round(max_megapixels * 1e6),
+        )
+    print_report(report, as_json=as_json)
+
+
+@click.command()
+@click.option("--qdrant", metavar="URL", help="Move the vectors to this Qdrant server.")
+@click.option(
+    "--embedded", is_flag=True, help="Move the vectors back into the collection's folder."
+)
+@json_option
+@collection_option
+def rebuild(qdrant: str | None, embedded: bool, as_json: bool, collection: Path) -> None:
+    """Make the vectors again from the catalog, without the model; searches go on meanwhile.
+
+    \b
+    Example:
+      tips rebuild
+      tips rebuild --qdrant http://localhost:6333
+    """
+    if qdrant and embedded:
+        raise click.UsageError("--qdrant and --embedded exclude each other.")
+    from indexer.collection import EMBEDDED, Collection
+    from indexer.publish import publish
+
+    opened = Collection.open(collection)
+    with opened.lock():
+        if qdrant or embedded:
+            opened.use_engine(_server(opened.folder, qdrant) if qdrant else EMBEDDED)
+        catalog, store = opened.catalog(), opened.vectors(read_only=False)
+        with photo_progress() as bar:
+            task = bar.add_task("Publishing", total=sum(catalog.counts().values()))
+            report = publish(
+                catalog, store, rebuild=True, progress=lambda done: bar.update(task, completed=done)
+            )
+        store.close()
+    if as_json:
+        print_json({"published": report.published, "seconds": round(report.seconds, 3)})
+    else:
+        say(f"{counted(report.published, 'photo')} published in {report.seconds:.1f} s.")
+
+
+def open_or_create(
+    folder: Path, model: str | None, weights: Path | None, qdrant: str | None, device: str
+) -> tuple[Collection, Embedder]:
+    """The collection in `folder`, made if there is none, and its model; says on stderr what is
+    used.
+
+    `model` None is the collection's own, or the default for a new one. Raises `TipsError` for
+    another model than
+    the collection's, and for another engine: `tips rebuild` moves the vectors.
+    """
+    from indexer.collection import EMBEDDED, Collection
+    from indexer.errors import CollectionError
+    from tips_model.embedder import open_embedder
+
+    known = Collection.open(folder) if Collection.exists(folder) else None
+    name = model or (known.model.name if known else DEFAULT_MODEL)
+    place = str(weights.absolute()) if weights else None
+    if known and place is None and name == known.model.name:
+        place = known.model.weights
+    embedder = open_embedder(name, weights=place, device=device)
+    if known is None:
+        engine = _server(folder, qdrant) if qdrant else EMBEDDED
+        known = Collection.create(folder, embedder.info, weights=place, engine=engine)
+    known.check_model(embedder.info)
+    if qdrant and known.engine.get("url") != qdrant:
+        raise CollectionError(
+            f"The vectors of {known.folder} are not on {qdrant}; move them there first with "
+            f"`tips rebuild -c {known.folder} --qdrant {qdrant}`."
+        )
+    say(f"Model {embedder.info.name} on {device}; collection {known.folder}")
+    if embedder.info.note:
+        say(embedder.info.note, style="yellow")
+    return known, embedder
+
+
+@contextmanager
+def index_progress() -> Iterator[ProgressCallback]:
+    """A progress bar on stderr that shows the stage that runs."""
+    with photo_progress() as bar:
+        task = bar.add_task(STAGES["scan"], total=None)
+        running = "scan"
+
+        def show(progress: Progress) -> None:
+            nonlocal running
+            if progress.stage != running:
+                running = progress.stage
+                bar.reset(task, description=STAGES[progress.stage], total=progress.total)
+            failed = f", {progress.failed} failed" if progress.failed else ""
+            bar.update(
+                task,
+                description=STAGES[progress.stage] + failed,
+                completed=progress.done,
+                total=progress.total,
+            )
+
+        yield show
+
+
+def print_report(report: IndexReport, *, as_json: bool) -> None:
+    """The report as JSON on stdout, or as a table on stderr; what could not be looked at is said
+    either way.
+    """
+    for root in report.missing_roots:
+        say(f"{shown(root)} is not there; nothing of it was removed from the collection.", "yellow")
+    for path, reason in report.problems:
+        say(f"{shown(path)}: {reason}", "yellow")
+    if as_json:
+        print_json(report.to_dict())
+        return
+    names = ("new", "modified", "moved", "copied", "removed", "unchanged", "failed")
+    rows = [(name, f"{getattr(report, name):,}") for name in names if getattr(report, name)]
+    rows.append(("time", f"{report.seconds:.1f} s"))
+    if report.embedded:
+        rows.append(("rate", f"{report.images_per_second:.1f} photos/s"))
+    talk().print(facts_table(rows))
+    if report.failed:
+        say("tips status --failed says why photos could not be read.")
+
+
+def _server(folder: Path, url: str) -> dict[str, str]:
+    """The engine setting for a server; the collection's folder names its collections there."""
+    import hashlib
+
+    digest = hashlib.blake2b(os.fsencode(folder.absolute()), digest_size=4).hexdigest()
+    name = "".join(char if char.isascii() and char.isalnum() else "-" for char in folder.name)
+    return {"kind": "server", "url": url, "prefix": f"tips-{name}-{digest}"}

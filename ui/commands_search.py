@@ -1,0 +1,149 @@
+"""`tips search` and `tips regions`: a sentence or a picture -> photos, and the places in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ui.options import pick_device, result_options
+from ui.render import print_results, say
+
+if TYPE_CHECKING:
+    from search.hits import Results
+    from search.query import Query
+    from search.searcher import Searcher
+
+NOTHING_FOUND = 1  # as grep
+
+
+@click.command()
+@click.argument("text", nargs=-1)
+@click.option(
+    "--image",
+    "images",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="Look for photos like this picture; together with TEXT, for both.",
+)
+@result_options
+@click.pass_context
+def search(
+    ctx: click.Context,
+    text: tuple[str, ...],
+    images: tuple[Path, ...],
+    limit: int,
+    offset: int,
+    filter_text: str | None,
+    show_all: bool,
+    paths_only: bool,
+    print0: bool,
+    as_json: bool,
+    device: str,
+    collection: Path,
+) -> None:
+    """Find photos that show TEXT. Prints the paths, best first; exit code 1 when nothing is found.
+
+    TEXT may add and subtract: `2:red + mug - cup`. Put `--` before a TEXT that begins with a minus.
+
+    \b
+    Example:
+      tips search "a dog on the beach" --filter "date:2021 in:Trips"
+      tips search "at night" --image ./street.jpg -n 5 --json
+    """
+    query = build_query(text, images)
+    results = open_searcher(collection, device).images(
+        query, limit=limit, offset=offset, filter=filter_text, all=show_all
+    )
+    print_results(
+        results, as_json=as_json, paths_only=paths_only, print0=print0, with_regions=False
+    )
+    if not results.hits:
+        ctx.exit(NOTHING_FOUND)
+
+
+@click.command()
+@click.argument("text", nargs=-1, required=True)
+@click.option(
+    "--draw",
+    "draw_folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="OUTDIR",
+    help="Write each photo found to OUTDIR with its places drawn on.",
+)
+@result_options
+@click.pass_context
+def regions(
+    ctx: click.Context,
+    text: tuple[str, ...],
+    draw_folder: Path | None,
+    limit: int,
+    offset: int,
+    filter_text: str | None,
+    show_all: bool,
+    paths_only: bool,
+    print0: bool,
+    as_json: bool,
+    device: str,
+    collection: Path,
+) -> None:
+    """Find the places in photos that show TEXT; grouped by photo, boxes as fractions of the
+    picture.
+
+    \b
+    Example:
+      tips regions "red umbrella" -n 10 --draw hits/
+      tips regions "bicycle" --json | jq '.hits[].regions[0].box'
+    """
+    searcher = open_searcher(collection, device)
+    results = searcher.regions(
+        build_query(text, ()), limit=limit, offset=offset, filter=filter_text, all=show_all
+    )
+    print_results(results, as_json=as_json, paths_only=paths_only, print0=print0, with_regions=True)
+    if draw_folder is not None and results.hits:
+        written = draw_hits(searcher, results, draw_folder)
+        say(f"{len(written)} of {len(results.hits)} pictures are in {draw_folder}")
+    if not results.hits:
+        ctx.exit(NOTHING_FOUND)
+
+
+def build_query(text: tuple[str, ...], images: tuple[Path, ...]) -> Query:
+    """The words of the command line and the picture files as one query."""
+    from search.query import ImageTerm, Query
+
+    line = " ".join(text).strip()
+    parsed = Query.parse(line) if line or not images else None
+    pictures = tuple(ImageTerm(path) for path in images)
+    if parsed is None:
+        return Query(images=pictures)
+    return Query(texts=parsed.texts, images=(*parsed.images, *pictures))
+
+
+def open_searcher(collection: Path, device: str) -> Searcher:
+    """The collection, ready to answer; raises `TipsError` when there is none."""
+    from search.searcher import Searcher
+
+    return Searcher.open(collection, device=pick_device(device))
+
+
+def draw_hits(searcher: Searcher, results: Results, folder: Path) -> list[Path]:
+    """Write the photos with their boxes to `folder` as NNN-id.jpg; one that cannot be read is said
+    and left out.
+    """
+    from search.draw import draw_hit
+    from search.errors import QueryError
+
+    folder.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+    for rank, hit in enumerate(results.hits, 1):
+        try:
+            photo = searcher.photo(hit.id)
+        except QueryError as error:
+            say(str(error))
+            continue
+        target = folder / f"{rank:03d}-{hit.id[:8]}.jpg"
+        draw_hit(photo, hit).save(target, quality=90)
+        written.append(target)
+    return written

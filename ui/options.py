@@ -1,0 +1,93 @@
+"""Options that several commands share, and where a collection lies when none is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def default_collection() -> Path:
+    """The folder `collection` in the user's data folder for this program."""
+    from platformdirs import user_data_path
+
+    return user_data_path("tips-search") / "collection"
+
+
+collection_option = click.option(
+    "-c",
+    "--collection",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="TIPS_COLLECTION",
+    default=default_collection,
+    metavar="DIR",
+    help="Folder of the collection; else $TIPS_COLLECTION, else the user's data folder.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+device_option = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+    default="auto",
+    show_default=True,
+    help="Where the model runs.",
+)
+
+
+def result_options(command: Command) -> Command:
+    """The options of the commands that print hits: how many, which, and in what form."""
+    options = [
+        click.option(
+            "-n",
+            "--limit",
+            type=click.IntRange(1, 10_000),
+            default=20,
+            show_default=True,
+            metavar="N",
+            help="At most N photos.",
+        ),
+        click.option(
+            "--offset",
+            type=click.IntRange(0),
+            default=0,
+            show_default=True,
+            metavar="N",
+            help="Leave out the first N photos.",
+        ),
+        click.option(
+            "--filter",
+            "filter_text",
+            metavar="EXPR",
+            help="Only photos that fit, as in 'camera:canon date:2021 -in:Trash'.",
+        ),
+        click.option(
+            "--all",
+            "show_all",
+            is_flag=True,
+            help="Also photos that do not stand out from what unrelated words find.",
+        ),
+        click.option("-f", "--paths-only", is_flag=True, help="Print paths alone, one a line."),
+        click.option(
+            "-0", "--print0", is_flag=True, help="Print paths alone, each ended by a NUL byte."
+        ),
+        json_option,
+        device_option,
+        collection_option,
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def pick_device(name: str) -> str:
+    """The device to run on: `name` itself, or for "auto" the best that this machine has."""
+    if name != "auto":
+        return name
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"

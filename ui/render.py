@@ -1,0 +1,131 @@
+"""How answers look in a terminal: tables, plain paths, progress. Names from files are text, never
+markup.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from ui.words import counted, shown
+
+if TYPE_CHECKING:
+    from search.hits import Hit, Results
+
+SCORE_CELLS = 10  # length of the bar that shows a score
+
+
+def talk() -> Console:
+    """The console for everything that is not a result: stderr."""
+    return Console(stderr=True)
+
+
+def say(sentence: str, style: str | None = None) -> None:
+    """Print a sentence on stderr as it is, whatever brackets its names contain."""
+    talk().print(sentence, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """Print `value` as indented JSON on stdout."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def print_paths(paths: Sequence[str], *, end: bytes = b"\n") -> None:
+    """Print the files' real names, byte for byte, on stdout."""
+    from indexer.paths import to_bytes
+
+    click.echo(b"".join(to_bytes(path) + end for path in paths), nl=False)
+
+
+def print_results(
+    results: Results, *, as_json: bool, paths_only: bool, print0: bool, with_regions: bool
+) -> None:
+    """Print hits on stdout: JSON, paths when asked or piped, else a table."""
+    for note in results.notes:
+        say(note)
+    if as_json:
+        click.echo(results.to_json())
+    elif print0:
+        print_paths([hit.path for hit in results.hits], end=b"\0")
+    elif paths_only or not sys.stdout.isatty():
+        print_paths([hit.path for hit in results.hits])
+    elif results.hits:
+        Console().print(results_table(results, with_regions=with_regions))
+    if not results.hits:
+        looked = counted(results.searched, "photo")
+        say(f"Nothing found for '{results.query}' in {looked}; --all shows the nearest.")
+
+
+def results_table(results: Results, *, with_regions: bool) -> Table:
+    """One row per photo: rank, score (1 is the line above which a hit counts), path, places."""
+    table = Table(box=None, pad_edge=False, header_style="dim", show_edge=False)
+    table.add_column("#", justify="right", style="dim")
+    table.add_column("score", no_wrap=True)
+    table.add_column("photo", overflow="fold")
+    if with_regions:
+        table.add_column("places (left, top, right, bottom in %)")
+    for rank, hit in enumerate(results.hits, 1):
+        row = [Text(str(rank)), _score(hit), Text(shown(hit.path))]
+        if with_regions:
+            row.append(Text("\n".join(_place(region.box, region.score) for region in hit.regions)))
+        table.add_row(*row)
+    return table
+
+
+def facts_table(rows: Sequence[tuple[str, str]]) -> Table:
+    """Two columns: what, and its value as plain text."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(Text(name), Text(value))
+    return table
+
+
+class RateColumn(ProgressColumn):
+    """Photos per second."""
+
+    def render(self, task: Task) -> Text:
+        """The rate of the task, or a dash while there is none."""
+        speed = task.finished_speed or task.speed
+        return Text("  -  photos/s" if speed is None else f"{speed:5.1f} photos/s", style="cyan")
+
+
+def photo_progress(*, quiet: bool = False) -> Progress:
+    """A progress bar on stderr with count, rate and time left."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        RateColumn(),
+        TimeRemainingColumn(),
+        console=talk(),
+        disable=quiet,
+    )
+
+
+def _score(hit: Hit) -> Text:
+    filled = round(min(max(hit.score, 0.0), 2.0) / 2.0 * SCORE_CELLS)
+    style = "green" if hit.confident else "dim"
+    bar = Text("█" * filled + "░" * (SCORE_CELLS - filled), style=style)
+    return bar.append(f" {hit.score:5.2f}")
+
+
+def _place(box: tuple[float, float, float, float], score: float) -> str:
+    return "  ".join(f"{edge * 100:3.0f}" for edge in box) + f"   {score:.2f}"

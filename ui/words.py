@@ -1,0 +1,48 @@
+"""Text from files and users, made fit for a terminal or a page: always text, never markup."""
+
+from __future__ import annotations
+
+import os
+import string
+from datetime import datetime
+
+MARKDOWN = str.maketrans({char: f"\\{char}" for char in string.punctuation})
+FIRST_LONE, LAST_LONE = 0xDC80, 0xDCFF  # how Python keeps bytes that are no UTF-8
+
+
+def shown(path: str) -> str:
+    """A path in its reversible text form, with control characters and lone bytes escaped."""
+    from indexer.paths import to_bytes
+
+    return "".join(_visible(char) for char in os.fsdecode(to_bytes(path)))
+
+
+def plain(text: str) -> str:
+    """`text` as Markdown that shows it literally."""
+    return " ".join(text.split()).translate(MARKDOWN)
+
+
+def megabytes(count: float) -> str:
+    """A number of bytes as megabytes."""
+    return f"{count / 1e6:,.1f} MB"
+
+
+def day(moment: datetime) -> str:
+    """A moment as people write it, without seconds."""
+    return f"{moment.day} {moment:%B %Y, %H:%M}"
+
+
+def exposure_time(seconds: float) -> str:
+    """An exposure time as photographers write it: 1/250 s, 2.5 s."""
+    return f"1/{round(1 / seconds)} s" if 0 < seconds < 0.4 else f"{seconds:g} s"
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 photo`, `2 photos`, `1,200 photos`."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def _visible(char: str) -> str:
+    if FIRST_LONE <= ord(char) <= LAST_LONE:
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    return char if char.isprintable() else char.encode("unicode_escape").decode()
