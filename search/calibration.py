@@ -1,0 +1,209 @@
+"""What a collection gives to queries that mean nothing in it, and how a query is laid against that.
+
+`Calibration` holds a sample of the collection (see `search/sample.py`), the vectors of the
+unrelated texts, and the null laws of `search/cutoff.py` fitted on both. It turns the terms of a
+query into one search direction and raw products into scores.
+
+**Directions.** A term's vector v becomes (v - c) / s: c is the mean of its kind (unrelated texts,
+or the sample's own vectors for pictures), s the spread of its products with the sample. So a word
+and a picture weigh the same in `2:red + ./mug.jpg`, although pictures lie far nearer to each other
+than texts lie to pictures; and `mug - cup` takes away what a cup has beyond any text. Every product
+with the summed direction is an affine function of the cosines, so the vector store ranks by it as
+it stands.
+
+Letters: n sampled photos, m sampled regions, T unrelated texts, D width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from indexer.vectors import Kind
+from search.cutoff import Array, Evidence, NullLaw, Scale, best_region
+
+PHANTOMS = 128
+"""Random mixtures from which the null laws start."""
+NULL_PICTURES = 256
+"""Sampled photos, and sampled regions, that stand for unrelated pictures."""
+SEED = 0
+TEXT_SETS: tuple[tuple[Evidence, ...], ...] = (("global", "region", "both"), ("region", "both"))
+PICTURE_SETS: tuple[tuple[Evidence, ...], ...] = (("global",), ("region",))
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """n photos of a collection: unit vectors `photos` (n, D) and `regions` (m, D), photo i's
+    regions from `starts[i]`.
+
+    Every photo has at least one region. `population` is the number of photos that the sample stands
+    for.
+    """
+
+    photos: Array
+    regions: Array
+    starts: npt.NDArray[np.int64]
+    population: int
+
+    def owners(self) -> npt.NDArray[np.int64]:
+        """The photo of each region, (m,)."""
+        return np.repeat(
+            np.arange(len(self.starts)), np.diff(self.starts, append=len(self.regions))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TermVector:
+    """A unit vector (D,) of a query's term, its weight, and whether it came from a picture."""
+
+    vector: Array
+    weight: float
+    picture: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """Where to search: the unit vector for the store, (D,), and the affine map from its cosines to
+    standard scores.
+    """
+
+    vector: Array
+    location: float
+    spread: float
+    picture: bool
+
+    def standard(self, cosines: Array) -> Array:
+        """Cosines with `vector` -> standard scores z, any shape."""
+        return ((cosines - self.location) / self.spread).astype(np.float32)
+
+
+class Side:
+    """One kind of vectors (photos or regions): its sample, means, and priors for texts and for
+    pictures.
+    """
+
+    def __init__(
+        self, sample: Array, starts: npt.NDArray[np.int64] | None, texts: Array, pictures: Array
+    ) -> None:
+        self._sample, self._starts = sample, starts
+        self.text_centre = texts.mean(axis=0)
+        self.picture_centre = sample.mean(axis=0)
+        self.texts = _unit(texts - self.text_centre)
+        self.pictures = _unit(pictures - self.picture_centre)
+        self._text_scale = Scale.pooled(self.scores(self.texts))
+        self._picture_scale = Scale.pooled(self.scores(self.pictures))
+
+    def scores(self, directions: Array) -> Array:
+        """Each sampled photo's score, (Q, n): its own product with the directions (Q, D), or its
+        best region's.
+        """
+        scores = directions @ self._sample.T
+        return scores if self._starts is None else best_region(scores, self._starts)
+
+    def standard(self, directions: Array, *, picture: bool) -> Array:
+        """Standard scores (Q, n) of the sampled photos for the unit directions (Q, D)."""
+        scores = self.scores(directions)
+        location, spread = self._scale(picture).of(scores)
+        return (scores - location[:, None]) / spread[:, None]
+
+    def direction(self, terms: Sequence[TermVector]) -> Direction:
+        """The search direction of the terms together."""
+        centred = np.stack(
+            [t.vector - (self.picture_centre if t.picture else self.text_centre) for t in terms]
+        )
+        spread = np.maximum((centred @ self._sample.T).std(axis=1), 1e-6)
+        weights = np.array([t.weight for t in terms], np.float32)
+        summed = centred[0] if len(terms) == 1 else (weights / spread) @ centred
+        vector = _unit(summed[None])
+        picture = any(term.picture for term in terms)
+        location, scale = self._scale(picture).of(self.scores(vector))
+        return Direction(vector[0], float(location[0]), float(scale[0]), picture)
+
+    def _scale(self, picture: bool) -> Scale:
+        return self._picture_scale if picture else self._text_scale
+
+
+class Calibration:
+    """The null laws of a collection for one model; see the module's docstring.
+
+    `photo_texts` and `region_texts` are the unit vectors (T, D) of the unrelated texts as they are
+    compared with photos and with regions.
+    """
+
+    def __init__(self, sample: Sample, photo_texts: Array, region_texts: Array) -> None:
+        rng = np.random.default_rng(SEED)
+        count = len(sample.photos)
+        photo_rows = rng.permutation(count)[:NULL_PICTURES]
+        region_rows = rng.permutation(len(sample.regions))[:NULL_PICTURES]
+        self.population = sample.population
+        self.sides: dict[Kind, Side] = {
+            "images": Side(sample.photos, None, photo_texts, sample.photos[photo_rows]),
+            "regions": Side(
+                sample.regions, sample.starts, region_texts, sample.regions[region_rows]
+            ),
+        }
+        mixture = rng.standard_normal((PHANTOMS, len(photo_texts))).astype(np.float32)
+        self._text_law = self._fit_texts(mixture, count)
+        self._picture_law = self._fit_pictures(rng, photo_rows, sample.owners()[region_rows], count)
+
+    def score(self, z: dict[Evidence, Array], *, picture: bool) -> Array:
+        """Standard scores of photos or regions -> the users' scores: 1 is the line. See
+        `NullLaw.score`.
+        """
+        law = self._picture_law if picture else self._text_law
+        return law.score(z, self.population)
+
+    def _fit_texts(self, mixture: Array, photos: int) -> NullLaw:
+        real: dict[Kind, Array] = {}
+        phantom: dict[Kind, Array] = {}
+        for kind, side in self.sides.items():
+            real[kind] = side.standard(side.texts, picture=False)
+            phantom[kind] = side.standard(_unit(mixture @ side.texts), picture=False)
+        return NullLaw.fit(_tops(real), _tops(phantom), TEXT_SETS, photos)
+
+    def _fit_pictures(
+        self,
+        rng: np.random.Generator,
+        photo_owners: npt.NDArray[np.int64],
+        region_owners: npt.NDArray[np.int64],
+        photos: int,
+    ) -> NullLaw:
+        tops: dict[Evidence, npt.NDArray[np.float64]] = {}
+        phantoms: dict[Evidence, npt.NDArray[np.float64]] = {}
+        named: tuple[tuple[Evidence, Kind, npt.NDArray[np.int64]], ...] = (
+            ("global", "images", photo_owners),
+            ("region", "regions", region_owners),
+        )
+        for evidence, kind, owners in named:
+            side = self.sides[kind]
+            z = side.standard(side.pictures, picture=True)
+            z[
+                np.arange(len(owners)), owners
+            ] = -np.inf  # a picture's own photo is not something it found
+            tops[evidence] = z.max(axis=1).astype(np.float64) if photos > 1 else np.empty(0)
+            mixture = rng.standard_normal((PHANTOMS, len(side.pictures))).astype(np.float32)
+            mixed = side.standard(_unit(mixture @ side.pictures), picture=True)
+            phantoms[evidence] = mixed.max(axis=1).astype(np.float64)
+        return NullLaw.fit(tops, phantoms, PICTURE_SETS, photos)
+
+
+def both(photo_z: Array, region_z: Array) -> Array:
+    """The evidence of a photo and its region together: unit variance when they are independent."""
+    return ((photo_z + region_z) / np.float32(np.sqrt(2))).astype(np.float32)
+
+
+def _tops(z: dict[Kind, Array]) -> dict[Evidence, npt.NDArray[np.float64]]:
+    kinds: dict[Evidence, Array] = {
+        "global": z["images"],
+        "region": z["regions"],
+        "both": both(z["images"], z["regions"]),
+    }
+    return {kind: values.max(axis=1).astype(np.float64) for kind, values in kinds.items()}
+
+
+def _unit(vectors: Array) -> Array:
+    lengths = np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+    return np.asarray(vectors / lengths, np.float32)

@@ -1,0 +1,108 @@
+"""Terms of a query -> unit vectors, with a memory of what was encoded before."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from indexer.vectors import Kind
+from search.cutoff import Array
+from search.errors import QueryError
+from search.templates import expand, global_templates, region_templates
+
+if TYPE_CHECKING:
+    from tips_model.embedder import Embedder
+
+REMEMBERED = 1024
+"""Vectors of so many recent texts are kept; a few megabytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFeatures:
+    """One picture, unit vectors: `heads` name -> (D,), and the patch grid (h, w, D)."""
+
+    heads: dict[str, Array]
+    patches: Array
+
+    def mean_patch(self) -> Array:
+        """The direction of the average patch, (D,): the whole picture as one region."""
+        mean = self.patches.reshape(-1, self.patches.shape[-1]).mean(axis=0)
+        return np.asarray(mean / np.linalg.norm(mean), np.float32)
+
+
+class QueryEncoder:
+    """Encodes texts as they are compared with photos or with regions, and single pictures."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self.embedder = embedder
+        name = embedder.info.name
+        self._templates: dict[Kind, tuple[str, ...]] = {
+            "images": global_templates(name),
+            "regions": region_templates(name),
+        }
+        self._lock = Lock()  # pages of an app search from several threads
+        self._known: OrderedDict[tuple[str, tuple[str, ...]], Array] = OrderedDict()
+
+    def texts(self, texts: Sequence[str], kind: Kind) -> Array:
+        """Unit vectors (N, D) of the texts, averaged over the templates for `kind`; remembers the
+        last ones.
+        """
+        templates = self._templates[kind]
+        with self._lock:
+            missing = [t for t in dict.fromkeys(texts) if (t, templates) not in self._known]
+            fresh = self.encode([expand(text, templates) for text in missing])
+            self._known |= {(text, templates): v for text, v in zip(missing, fresh, strict=True)}
+            for text in texts:
+                self._known.move_to_end((text, templates))
+            vectors = np.stack([self._known[text, templates] for text in texts])
+            while len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+        return vectors
+
+    def encode(self, sentences: Sequence[Sequence[str]]) -> Array:
+        """The unit mean of each group of sentences, (N, D); nothing is remembered."""
+        flat = [sentence for group in sentences for sentence in group]
+        if not flat:
+            return np.empty((0, self.embedder.info.dim), np.float32)
+        vectors = self.embedder.embed_texts(flat)
+        starts = np.cumsum([0, *map(len, sentences)])[:-1]
+        summed = np.add.reduceat(vectors, starts, axis=0)
+        return np.asarray(summed / np.linalg.norm(summed, axis=1, keepdims=True), np.float32)
+
+    def picture(self, image: Image.Image) -> PictureFeatures:
+        """The features of one upright RGB picture."""
+        (batch,) = self.embedder.embed_images([self.embedder.prepare(image)])
+        heads = {name: vectors[0] for name, vectors in batch.heads.items()}
+        return PictureFeatures(heads, np.asarray(batch.patches[0].float().numpy(), np.float32))
+
+    def cut(self, text: str) -> str:
+        """What the model does not read of a text that is too long for it; empty if it reads all."""
+        if not self.embedder.truncated(text):
+            return ""
+        words = text.split()
+        low, high = 0, len(words)  # the first `low` words fit, the first `high` do not
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self.embedder.truncated(" ".join(words[:middle])):
+                high = middle
+            else:
+                low = middle
+        return " ".join(words[low:])
+
+
+def open_picture(path: Path) -> Image.Image:
+    """A picture file that a user names in a query: upright, RGB. Raises `QueryError` when it cannot
+    be read.
+    """
+    try:
+        with Image.open(path) as image:
+            return ImageOps.exif_transpose(image).convert("RGB")
+    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise QueryError(f"{path} cannot be read as a picture: {error}.") from error

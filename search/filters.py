@@ -1,0 +1,221 @@
+"""The text of `--filter` -> the filter of the vector store.
+
+    camera:canon date:2021-05 in:"Trip to Rome" near:48.1,11.5,20km type:jpeg|png -has:gps
+
+Terms are joined by "and", `|` means "or" (between values, or alone between groups of terms), a
+leading `-` negates. Names of cameras, lenses and folders are given in part: `resolve` looks up
+which values of the collection they mean.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from indexer.vectors import All, AnyOf, Filter, Has, Match, Near, Not, Range
+from search.errors import FilterError
+
+TOKEN = re.compile(r"""(?P<bar>\|)(?=\s|$)|(?P<term>(?:"[^"]*"|[^\s"])+)|(?P<open>")""")
+ALTERNATIVE = re.compile(r"""((?:"[^"]*"|[^|"])*)(?:\||$)""")
+DATE = re.compile(r"(\d{4})(?:-(\d{1,2}))?(?:-(\d{1,2}))?$")
+PLACE = re.compile(r"([-+]?\d+(?:\.\d+)?),([-+]?\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?)(km|m)?)?$")
+PRESENT = {"gps": "place", "place": "place", "date": "taken", "camera": "camera", "lens": "lens"}
+TYPES = {"jpg": "jpeg", "tif": "tiff", "heic": "heif"}
+NEAR_KM = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Unmatched:
+    """A filter term that no value of the collection fits: its field and what was asked for."""
+
+    field: str
+    text: str
+
+
+def parse_filter(expr: str) -> Filter | None:
+    """Read a filter expression; None for an empty one. Raises `FilterError` for what cannot be
+    read.
+    """
+    groups: list[list[Filter]] = [[]]
+    for token in TOKEN.finditer(expr):
+        if token["open"]:
+            raise FilterError(
+                f"A quote is not closed in the filter (character {token.start() + 1})."
+            )
+        if token["bar"]:
+            groups.append([])
+        else:
+            groups[-1].append(_term(token["term"]))
+    if len(groups) > 1 and not all(groups):
+        raise FilterError("A '|' in the filter needs a term on both sides.")
+    alternatives = [parts[0] if len(parts) == 1 else All(tuple(parts)) for parts in groups if parts]
+    if not alternatives:
+        return None
+    return alternatives[0] if len(alternatives) == 1 else AnyOf(tuple(alternatives))
+
+
+def resolve(
+    filter: Filter, values: Callable[[str], Iterable[str]]
+) -> tuple[Filter, tuple[Unmatched, ...]]:
+    """Replace partial names by the collection's values that they mean.
+
+    `values(field)` gives the values that the collection has in a keyword field. A camera or lens is
+    meant when it contains the text, a folder when it is the path given or ends with the name; case
+    does not count. What nothing fits finds nothing and is returned besides.
+    """
+    unmatched: list[Unmatched] = []
+
+    def walk(part: Filter) -> Filter:
+        if isinstance(part, All | AnyOf):
+            return type(part)(tuple(walk(inner) for inner in part.parts))
+        if isinstance(part, Not):
+            return Not(walk(part.part))
+        if isinstance(part, Match) and part.field in MEANT:
+            known = list(values(part.field))
+            meant: list[str | int] = []
+            for asked in part.values:
+                fits = [
+                    value
+                    for value in known
+                    if MEANT[part.field](str(asked).casefold(), value.casefold())
+                ]
+                if not fits:
+                    unmatched.append(Unmatched(part.field, str(asked)))
+                meant += fits
+            return Match(part.field, tuple(dict.fromkeys(meant)))
+        return part
+
+    return walk(filter), tuple(unmatched)
+
+
+def _contains(asked: str, value: str) -> bool:
+    return asked in value
+
+
+def _is_folder(asked: str, value: str) -> bool:
+    asked = asked.rstrip("/") or "/"
+    return value == asked or (
+        ("/" + value).endswith("/" + asked.lstrip("/")) and not asked.startswith("/")
+    )
+
+
+MEANT: dict[str, Callable[[str, str], bool]] = {
+    "camera": _contains,
+    "lens": _contains,
+    "folders": _is_folder,
+}
+
+
+def _term(text: str) -> Filter:
+    body = text.removeprefix("-")
+    name, colon, rest = body.partition(":")
+    name = name.lower()
+    if not colon or name not in FIELDS:
+        raise FilterError(
+            f"{name!r} in {text!r} is not a field that can be filtered by; there are "
+            f"{', '.join(FIELDS)}, as in camera:canon."
+        )
+    found = [value.replace('"', "").strip() for value in ALTERNATIVE.findall(rest)]
+    values = found if len(found) < 2 or found[-1] else found[:-1]
+    if not all(values) or not values:
+        raise FilterError(f"{text!r} needs a value after the colon, as in {EXAMPLES[name]}.")
+    parts = [FIELDS[name](value) for value in values]
+    if len(parts) == 1:
+        part = parts[0]
+    elif all(isinstance(each, Match) for each in parts):
+        part = Match(parts[0].field, tuple(v for each in parts for v in each.values))  # type: ignore[union-attr]
+    else:
+        part = AnyOf(tuple(parts))
+    return Not(part) if text.startswith("-") else part
+
+
+def _date(value: str) -> Filter:
+    start, dots, end = value.partition("..")
+    since = _period(start, value)[0] if start else None
+    until = _period(end if dots else start, value)[1] if end or not dots else None
+    if since is None and until is None:
+        raise FilterError(f"date:{value} needs a date, as in {EXAMPLES['date']}.")
+    if since is not None and until is not None and since >= until:
+        raise FilterError(f"date:{value} ends before it begins.")
+    return Range("taken", since, until)
+
+
+def _period(text: str, whole: str) -> tuple[float, float]:
+    """First second of the year, month or day, and of the next one."""
+    match = DATE.match(text)
+    if not match:
+        raise FilterError(f"date:{whole} is not a date; write {EXAMPLES['date']}.")
+    year, month, day = int(match[1]), int(match[2] or 0), int(match[3] or 0)
+    try:
+        start = datetime(year, month or 1, day or 1, tzinfo=UTC)
+        if day:
+            return start.timestamp(), start.timestamp() + 86_400
+        following = (year + 1, 1) if not month or month == 12 else (year, month + 1)
+        return start.timestamp(), datetime(*following, 1, tzinfo=UTC).timestamp()
+    except ValueError:
+        raise FilterError(
+            f"date:{whole} is not in the calendar; write {EXAMPLES['date']}."
+        ) from None
+
+
+def _near(value: str) -> Filter:
+    match = PLACE.match(value.replace(" ", ""))
+    if not match:
+        raise FilterError(f"near:{value} is not a place; write {EXAMPLES['near']}.")
+    latitude, longitude = float(match[1]), float(match[2])
+    if abs(latitude) > 90 or abs(longitude) > 180:
+        raise FilterError(
+            f"near:{value} is not on the globe: latitude goes to 90 degrees, longitude to 180."
+        )
+    distance = float(match[3] or NEAR_KM) / (1000.0 if match[4] == "m" else 1.0)
+    return Near(latitude, longitude, distance)
+
+
+def _type(value: str) -> Filter:
+    name = value.lower().lstrip(".")
+    return Match("type", (TYPES.get(name, name),))
+
+
+def _has(value: str) -> Filter:
+    if value.lower() not in PRESENT:
+        raise FilterError(f"has:{value} is not known; there are {', '.join(PRESENT)}.")
+    return Has(PRESENT[value.lower()])
+
+
+def _pixels(field: str) -> Callable[[str], Filter]:
+    def read(value: str) -> Filter:
+        start, dots, end = value.partition("..")
+        sides = [start, end] if dots else [start, start]
+        if not any(sides) or not all(side.isdecimal() or not side for side in sides):
+            raise FilterError(f"{field}:{value} is not a size in pixels; write {EXAMPLES[field]}.")
+        low, high = (int(side) if side else None for side in sides)
+        return Range(field, low, None if high is None else high + 1)
+
+    return read
+
+
+FIELDS: dict[str, Callable[[str], Filter]] = {
+    "camera": lambda value: Match("camera", (value,)),
+    "lens": lambda value: Match("lens", (value,)),
+    "in": lambda value: Match("folders", (value,)),
+    "date": _date,
+    "near": _near,
+    "type": _type,
+    "has": _has,
+    "width": _pixels("width"),
+    "height": _pixels("height"),
+}
+"""Readers of the fields that a filter may name."""
+EXAMPLES = {
+    "camera": "camera:canon",
+    "lens": "lens:50mm",
+    "in": 'in:"Trip to Rome"',
+    "date": "date:2021, date:2021-05, date:2021-05-03 or date:2021..2022",
+    "near": "near:48.1,11.5,20km",
+    "type": "type:jpeg",
+    "has": "has:gps",
+    "width": "width:2000..",
+    "height": "height:..1080",
+}

@@ -1,0 +1,103 @@
+"""What a search answers: photos with score, path and the places in them.
+
+Boxes are (x0, y0, x1, y1) as fractions of the upright photo. Scores of text queries are on the
+scale of `search/cutoff.py`: 0 is what an unrelated text's best photo gets in this collection, 1 is
+the line above which a hit counts.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+Box = tuple[float, float, float, float]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class RegionHit:
+    """A place in a photo: its box, its score, and its cells on the photo's patch grid, (h, w)."""
+
+    box: Box
+    score: float
+    mask: Mask = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A photo that answers, with its regions best first.
+
+    `path` is the first of `paths` (copies of one photo share an id), in the reversible text form of
+    `indexer.paths`. `width` and `height` are pixels of the upright photo. `confident`: the score
+    reaches the line of the cut-off.
+    """
+
+    id: str
+    path: str
+    paths: tuple[str, ...]
+    score: float
+    confident: bool
+    width: int
+    height: int
+    regions: tuple[RegionHit, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The hit as the command line's JSON shows it."""
+        return {
+            "id": self.id,
+            "path": self.path,
+            "score": round(self.score, 6),
+            "confident": self.confident,
+            "regions": [
+                {"box": [round(edge, 6) for edge in region.box], "score": round(region.score, 6)}
+                for region in self.regions
+            ],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """One page of hits, best first.
+
+    `confident` counts the confident photos of the whole answer, not of the page. `searched` is the
+    number of photos that passed the filter. `notes` are plain sentences for the user, for instance
+    what was cut from a long query.
+    """
+
+    query: str
+    model: str
+    hits: tuple[Hit, ...]
+    confident: int
+    searched: int
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """`{"query", "model", "hits": [{"id", "path", "score", "confident", "regions": [{"box",
+        "score"}]}]}`.
+        """
+        return {
+            "query": self.query,
+            "model": self.model,
+            "hits": [hit.to_dict() for hit in self.hits],
+        }
+
+    def to_json(self) -> str:
+        """`to_dict` as indented JSON text, non-ASCII characters as they are."""
+        return json.dumps(self.to_dict(), ensure_ascii=False, indent=2)
+
+    def to_polars(self) -> pl.DataFrame:
+        """One row per hit; the regions are a list of structs (box, score)."""
+        region = pl.Struct({"box": pl.Array(pl.Float64, 4), "score": pl.Float64})
+        schema: dict[str, pl.DataType | type[pl.DataType]] = {
+            "id": pl.String,
+            "path": pl.String,
+            "score": pl.Float64,
+            "confident": pl.Boolean,
+            "regions": pl.List(region),
+        }
+        return pl.DataFrame([hit.to_dict() for hit in self.hits], schema=schema)

@@ -1,0 +1,164 @@
+"""What is looked for: weighted texts and pictures, and the one-line way to write them.
+
+    2:red + mug - cup            weights, more of, less of
+    "salt + pepper"              quotes keep a text in one piece
+    ./corner.jpg + at night      a picture file (./, ../, ~/ or /) is a term like any other
+
+`+` and `-` are signs only when they stand alone, so that `t-shirt` and `black-and-white` stay
+words; a weight needs digits, a colon and no digit behind it, so that `16:9 screen` stays text.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from search.errors import QueryError
+from search.hits import Box
+
+TERM = re.compile(
+    r"""
+    (?P<sign>(?:^|(?<=\s))[+-](?=\s|$|"|\d+(?:\.\d+)?:(?!\d)))  # alone, or before a quote or weight
+    | (?P<weight>(?<![^\s+-])\d+(?:\.\d+)?):(?!\d)
+    | "(?P<quoted>[^"]*)"
+    | (?P<word>\S+)
+    """,
+    re.VERBOSE,
+)
+FILE_STARTS = ("./", "../", "~/", "/")
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A text and how much it counts: negative pushes away."""
+
+    text: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ImageTerm:
+    """A picture and how much it counts: a file (`Path`), an indexed photo (its id) or a picture in
+    memory.
+
+    `box` (x0, y0, x1, y1), fractions of the upright picture, names a part of it; one outside the
+    picture raises `QueryError`.
+    """
+
+    source: Path | str | Image.Image
+    weight: float = 1.0
+    box: Box | None = None
+
+    def __post_init__(self) -> None:
+        if self.box is None:
+            return
+        x0, y0, x1, y1 = self.box
+        if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
+            raise QueryError(
+                f"The box {self.box} is not inside the picture: x0 < x1 and y0 < y1 must be "
+                "fractions from 0 to 1."
+            )
+
+    def __str__(self) -> str:
+        return "picture" if isinstance(self.source, Image.Image) else str(self.source)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Texts and pictures that are searched for together.
+
+    At least one term, weights finite and not 0, at least one positive, no empty text; anything else
+    raises `QueryError`.
+    """
+
+    texts: tuple[Term, ...] = ()
+    images: tuple[ImageTerm, ...] = ()
+
+    def __post_init__(self) -> None:
+        weights = [term.weight for term in self.texts] + [term.weight for term in self.images]
+        if not weights or any(not term.text.strip() for term in self.texts):
+            raise QueryError("The query is empty: write what the photo should show.")
+        if any(not math.isfinite(weight) or weight == 0 for weight in weights):
+            raise QueryError("A weight must be a number other than 0, as in '2:red + mug'.")
+        if max(weights) < 0:
+            raise QueryError(
+                f"'{self}' only says what not to show: add something to look for before the '-'."
+            )
+
+    @classmethod
+    def of(cls, query: Query | str) -> Query:
+        """The query itself, or the parsed text."""
+        return query if isinstance(query, Query) else cls.parse(query)
+
+    @classmethod
+    def parse(cls, text: str) -> Query:
+        """Read the one-line form of the module's docstring. Raises `QueryError`."""
+        texts: list[Term] = []
+        images: list[ImageTerm] = []
+        for term in _split(text):
+            if isinstance(term, Term):
+                texts.append(term)
+            else:
+                images.append(term)
+        return cls(tuple(texts), tuple(images))
+
+    def __str__(self) -> str:
+        parts = [(term.weight, term.text) for term in self.texts]
+        parts += [(image.weight, str(image)) for image in self.images]
+        line = ""
+        for weight, name in parts:
+            sign = "- " if weight < 0 else "+ " if line else ""
+            size = "" if abs(weight) == 1 else f"{abs(weight):g}:"
+            line += f"{' ' if line else ''}{sign}{size}{name}"
+        return line
+
+
+def _split(text: str) -> list[Term | ImageTerm]:
+    if text.count('"') % 2:
+        raise QueryError(
+            f"A quote is not closed in {text!r} (at character {text.rindex(chr(34)) + 1})."
+        )
+    terms: list[Term | ImageTerm] = []
+    words: list[str] = []
+    quoted = False
+    weight = 1.0
+    sign = None
+
+    def close(end: int) -> None:
+        nonlocal words, quoted, weight
+        if not words:
+            if sign is not None or weight != 1.0:
+                raise QueryError(f"Nothing to look for before character {end + 1} of {text!r}.")
+            return
+        signed = -weight if sign == "-" else weight
+        terms.append(_term(" ".join(words), signed, quoted))
+        words, quoted, weight = [], False, 1.0
+
+    for match in TERM.finditer(text):
+        if match["sign"]:
+            close(match.start())
+            sign = match["sign"]
+        elif match["weight"] and not words:
+            weight = float(match["weight"])
+        elif match["quoted"] is not None:
+            words.append(match["quoted"])
+            quoted = True
+        else:
+            words.append(match[0])
+    close(len(text))
+    return terms
+
+
+def _term(text: str, weight: float, quoted: bool) -> Term | ImageTerm:
+    if quoted or not text.startswith(FILE_STARTS):
+        return Term(text, weight)
+    path = Path(text).expanduser()
+    if not path.is_file():
+        raise QueryError(
+            f'There is no picture file {text}; put it in quotes ("{text}") to search for the text.'
+        )
+    return ImageTerm(path, weight)

@@ -1,0 +1,205 @@
+"""From the answers of the vector store to photos in order: numpy over whole answers, nothing per
+hit.
+
+A photo is named by its key here: the part of a point id that all points of the photo share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from indexer.vectors import REGION_VECTOR, Filter, Payload, VectorHits, VectorStore
+from search.calibration import Calibration, Direction, both
+from search.cutoff import Array, Evidence
+
+KEY = "U34"  # a UUID's text without its last byte, the region's number
+PHOTOS = 256
+"""Photos that are looked at first; four times as many whenever that is not deep enough."""
+REGIONS_PER_PHOTO = 4
+DEEPER = 4
+UNKNOWN = np.float32(-np.inf)
+
+Keys = npt.NDArray[np.str_]
+Indices = npt.NDArray[np.int64]
+By = Literal["photo", "place"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """Photos best first and the regions that were found in them.
+
+    `photo_scores` (P,) go with `sources` (P,), indices into `payloads`. Regions, best first:
+    `region_ids`, `region_scores` (M,), the rank `owners` (M,) of their photos, and
+    `region_payloads`. `complete`: there are no further photos. `settled`: the weakest that the
+    store returned do not reach the line, so that no confident photo is missing.
+    """
+
+    photo_scores: Array
+    sources: Indices
+    payloads: list[Payload]
+    region_ids: list[str]
+    region_scores: Array
+    region_payloads: list[Payload]
+    owners: Indices
+    complete: bool
+    settled: bool
+
+    def confident(self) -> int:
+        """How many photos reach the line."""
+        return int((self.photo_scores >= 1).sum())
+
+    def image_ids(self, ranks: slice) -> list[str]:
+        """The ids of the photos at these ranks."""
+        return [self.payloads[source]["image"] for source in self.sources[ranks]]
+
+
+class Ranker:
+    """Ranks the photos of one store. `using` names the global vector."""
+
+    def __init__(self, store: VectorStore, calibration: Calibration, using: str) -> None:
+        self._store, self._calibration, self._using = store, calibration, using
+
+    def rank(
+        self,
+        by: By,
+        photo: Direction | None,
+        region: Direction | None,
+        filter: Filter | None,
+        wanted: int,
+    ) -> Ranked:
+        """Rank by the photo's evidence or by the place's, at least the first `wanted` photos and
+        all confident ones.
+
+        A direction is None where that side has nothing to say (a picture among photos, a box among
+        regions).
+        """
+        depth = PHOTOS
+        while True:
+            if by == "photo":
+                assert photo is not None, "photos are ranked by their vectors"
+                ranked = self._photos(photo, region, filter, depth)
+            else:
+                assert region is not None, "places are ranked by region vectors"
+                ranked = self._places(photo, region, filter, depth)
+            if ranked.complete or (ranked.settled and len(ranked.photo_scores) >= wanted):
+                return ranked
+            depth *= DEEPER
+
+    def _photos(
+        self, photo: Direction, region: Direction | None, filter: Filter | None, depth: int
+    ) -> Ranked:
+        found = self._search("images", photo, filter, depth)
+        regions = (
+            _NOTHING
+            if region is None
+            else self._search("regions", region, filter, depth * REGIONS_PER_PHOTO)
+        )
+        photo_keys, region_keys = keys(found.ids), keys(regions.ids)
+        known, first = np.unique(np.concatenate([photo_keys, region_keys]), return_index=True)
+        photo_z = self._photo_scores(photo, known, photo_keys, found.scores)
+        owners = np.searchsorted(known, region_keys)
+        z: dict[Evidence, Array] = {"global": photo_z}
+        region_scores = np.empty(0, np.float32)
+        if region is not None:
+            region_z = region.standard(regions.scores)
+            best = np.full(len(known), UNKNOWN)
+            np.maximum.at(best, owners, region_z)
+            # A photo none of whose regions came back is taken as middling there: it is below all
+            # that did.
+            z |= {"region": best, "both": both(photo_z, np.where(best == UNKNOWN, 0, best))}
+            region_scores = self._region_scores(region, region_z, photo_z[owners])
+        scores = self._calibration.score(z, picture=photo.picture)
+        payloads = [*found.payload, *regions.payload]
+        complete = len(found.ids) < depth
+        weakest = scores[np.searchsorted(known, photo_keys[-1:])]
+        settled = bool((np.concatenate([weakest, region_scores[-1:]]) < 1).all())
+        return _ordered(
+            scores, first, payloads, regions, region_scores, owners, (complete, settled)
+        )
+
+    def _places(
+        self, photo: Direction | None, region: Direction, filter: Filter | None, depth: int
+    ) -> Ranked:
+        limit = depth * REGIONS_PER_PHOTO
+        regions = self._search("regions", region, filter, limit)
+        region_keys = keys(regions.ids)
+        known, first, owners = np.unique(region_keys, return_index=True, return_inverse=True)
+        photo_z = None
+        if photo is not None:
+            photo_z = self._photo_scores(photo, known, keys([]), np.empty(0, np.float32))[owners]
+        region_scores = self._region_scores(region, region.standard(regions.scores), photo_z)
+        scores = np.full(len(known), UNKNOWN)
+        np.maximum.at(scores, owners, region_scores)
+        state = (len(regions.ids) < limit, bool((region_scores[-1:] < 1).all()))
+        return _ordered(scores, first, regions.payload, regions, region_scores, owners, state)
+
+    def _region_scores(self, region: Direction, region_z: Array, photo_z: Array | None) -> Array:
+        z: dict[Evidence, Array] = {"region": region_z}
+        if photo_z is not None:
+            z["both"] = both(photo_z, region_z)
+        return self._calibration.score(z, picture=region.picture)
+
+    def _search(
+        self,
+        kind: Literal["images", "regions"],
+        direction: Direction,
+        filter: Filter | None,
+        limit: int,
+    ) -> VectorHits:
+        using = self._using if kind == "images" else REGION_VECTOR
+        (hits,) = self._store.search(
+            kind, direction.vector[None], using=using, filter=filter, limit=limit
+        )
+        return hits
+
+    def _photo_scores(self, photo: Direction, known: Keys, found: Keys, cosines: Array) -> Array:
+        """Standard scores of all `known` photos: those found bring theirs, others are fetched."""
+        scores = np.zeros(len(known), np.float32)
+        places = np.searchsorted(known, found)
+        scores[places] = cosines
+        missing = np.setdiff1d(np.arange(len(known)), places)
+        if len(missing):
+            points = np.char.add(known[missing], "00").tolist()
+            scores[missing] = self._store.vectors("images", points, self._using) @ photo.vector
+        return photo.standard(scores)
+
+
+_NOTHING = VectorHits([], np.empty(0, np.float32), [])
+
+
+def keys(point_ids: Sequence[str]) -> Keys:
+    """The keys of points, (N,)."""
+    return np.array(point_ids, dtype="U36").astype(KEY)
+
+
+def _ordered(
+    scores: Array,
+    first: Indices,
+    payloads: list[Payload],
+    regions: VectorHits,
+    region_scores: Array,
+    owners: Indices,
+    state: tuple[bool, bool],
+) -> Ranked:
+    """Photos by falling score, equal ones by key; regions by falling score, with the rank of their
+    photo.
+    """
+    order = np.argsort(-scores, kind="stable")
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    region_order = np.argsort(-region_scores, kind="stable")
+    return Ranked(
+        scores[order],
+        first[order],
+        payloads,
+        [regions.ids[index] for index in region_order],
+        region_scores[region_order],
+        [regions.payload[index] for index in region_order],
+        rank[owners[region_order]],
+        *state,
+    )

@@ -1,0 +1,159 @@
+"""A fair sample of a collection, and the calibration made from it, kept beside the collection.
+
+The sample is the photos with the smallest ids. Ids are hashes of the content, so these are a
+uniform draw, the same on every machine, and a growing collection changes only a few of them. What
+is kept in `calibration.npz` are the inputs (the unrelated texts' vectors, which take the model, and
+the sample); the laws are fitted again in a fraction of a second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from indexer.vectors import VectorStore
+from search.calibration import Calibration, Sample
+from search.contrast import word_list
+from search.cutoff import Array
+from search.encode import QueryEncoder
+from search.templates import expand, global_templates, region_templates
+
+if TYPE_CHECKING:
+    from indexer.catalog import Catalog
+
+SAMPLE_PHOTOS = 512
+FILE = "calibration.npz"
+VERSION = 1
+
+
+class EmptySampleError(Exception):
+    """The collection has no photo with vectors."""
+
+
+def calibrate(
+    folder: Path, catalog: Catalog, store: VectorStore, encoder: QueryEncoder
+) -> Calibration:
+    """The calibration of the store's present state: from `folder`'s file when it fits, else made
+    and written there.
+
+    Raises `EmptySampleError` when there is nothing to sample.
+    """
+    info = encoder.embedder.info
+    texts_key = _key(info.model_id, *word_list("unrelated"))
+    state_key = _key(texts_key, str(store.revision))
+    kept = _read(folder / FILE)
+    if str(kept.get("texts_key")) == texts_key:
+        photo_texts, region_texts = kept["photo_texts"], kept["region_texts"]
+    else:
+        photo_texts, region_texts = unrelated_texts(encoder)
+    if str(kept.get("state_key")) == state_key:
+        sample = Sample(
+            kept["photos"].astype(np.float32),
+            kept["regions"].astype(np.float32),
+            kept["starts"],
+            int(kept["population"]),
+        )
+    else:
+        sample = draw_sample(catalog, info.retrieval_head, store.count("images"))
+        _write(
+            folder / FILE,
+            texts_key=np.array(texts_key),
+            state_key=np.array(state_key),
+            photo_texts=photo_texts,
+            region_texts=region_texts,
+            photos=sample.photos.astype(np.float16),
+            regions=sample.regions.astype(np.float16),
+            starts=sample.starts,
+            population=np.array(sample.population),
+        )
+    return Calibration(sample, photo_texts, region_texts)
+
+
+def unrelated_texts(encoder: QueryEncoder) -> tuple[Array, Array]:
+    """The unrelated texts as compared with photos and with regions, (T, D) each.
+
+    For regions each takes one of the templates in turn: the mean over texts then averages the
+    templates too, at a ninth of the cost.
+    """
+    texts = word_list("unrelated")
+    name = encoder.embedder.info.name
+    photo = encoder.encode([expand(text, global_templates(name)) for text in texts])
+    sentences = [expand(text, region_templates(name)) for text in texts]
+    turns = [[each[i % len(each)]] for i, each in enumerate(sentences)]
+    return photo, encoder.encode(turns)
+
+
+def draw_sample(
+    catalog: Catalog, head: str, population: int, photos: int = SAMPLE_PHOTOS
+) -> Sample:
+    """Vectors of the `photos` photos with the smallest ids that have any. Raises
+    `EmptySampleError`.
+    """
+    ids = heapq.nsmallest(photos, (key for key, sound in catalog.ids().items() if sound))
+    column = f"vector_{head}"
+    table = catalog.rows(ids, ["id", "status", column, "region_vectors"])
+    lengths = pc.fill_null(pc.list_value_length(table["region_vectors"]), 0)
+    sound = pc.and_(pc.equal(table["status"], "ok"), pc.greater(lengths, 0))
+    table = table.filter(sound).combine_chunks()
+    if not len(table):
+        raise EmptySampleError
+    counts = pc.list_value_length(table["region_vectors"]).to_numpy()
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64)
+    return Sample(
+        unit_vectors(table[column]),
+        unit_vectors(table["region_vectors"].combine_chunks().flatten()),
+        starts,
+        max(population, len(table)),
+    )
+
+
+def unit_vectors(column: pa.ChunkedArray | pa.Array) -> Array:
+    """A column of fixed-size lists -> (N, D) float32 of unit norm (float16 storage rounds the
+    norms).
+    """
+    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    vectors = np.asarray(whole.flatten(), np.float32).reshape(len(whole), -1)
+    lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return np.asarray(vectors / lengths, np.float32)
+
+
+def _key(*parts: str) -> str:
+    return hashlib.sha256("\n".join((str(VERSION), *parts)).encode()).hexdigest()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The arrays of the file; nothing when there is none or it is damaged, since all of it can be
+    made again.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            return {name: data[name] for name in data.files}
+    except (OSError, ValueError, BadZipFile, KeyError):
+        return {}
+
+
+def _write(path: Path, **arrays: npt.NDArray[np.generic]) -> None:
+    """Replace the file by rename. Where nothing can be written (rights, a full disk) search works
+    all the same and only starts more slowly.
+    """
+    name = None
+    try:
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.name}.", delete=False
+        ) as file:
+            name = file.name
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+        os.replace(name, path)
+    except OSError:
+        if name is not None:
+            Path(name).unlink(missing_ok=True)

@@ -1,0 +1,280 @@
+"""Ask a collection: `Searcher.open(folder)`, then `images`, `regions`, `similar`, `similar_region`,
+`heatmap`.
+
+    with Searcher.open("photos.tips") as searcher:
+        for hit in searcher.regions("red bicycle").hits:
+            print(hit.score, hit.path, hit.regions[0].box)
+
+Scores are on the scale of `search/cutoff.py`: 1 is the line of confidence. Only confident hits come
+back unless `all` is set. Model, calibration and vectors are loaded when they are first needed.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from PIL import Image
+
+from indexer.collection import Collection
+from indexer.vectors import All, Filter, Kind, Match, Not
+from search.calibration import Calibration, TermVector
+from search.contrast import different, word_list
+from search.cutoff import Array
+from search.encode import QueryEncoder
+from search.errors import QueryError, SearchError
+from search.filters import parse_filter, resolve
+from search.heatmap import from_patches, from_regions
+from search.hits import Box, Results
+from search.page import build_page
+from search.query import ImageTerm, Query
+from search.ranking import By, Ranker
+from search.sample import EmptySampleError, calibrate
+from search.stored import open_photo, regions_of
+from search.terms import TermReader
+from tips_model.embedder import Embedder, open_embedder
+
+FACET_LIMIT = 10_000
+"""So many cameras, lenses and folders are looked through for a name given in part."""
+
+
+class Searcher:
+    """The questions to one collection with one model. Close it, or use it as a context manager."""
+
+    def __init__(self, collection: Collection, embedder: Embedder | None, device: str) -> None:
+        """See `open`."""
+        self._collection, self._given, self._device = collection, embedder, device
+        if embedder is not None:
+            collection.check_model(embedder.info)
+        self._catalog = collection.catalog()
+        self._store = collection.vectors(read_only=True)
+        self._calibration: Calibration | None = None
+
+    @classmethod
+    def open(
+        cls, folder: str | Path, *, embedder: Embedder | None = None, device: str = "cpu"
+    ) -> Searcher:
+        """Open the collection in `folder` with the model that made it.
+
+        Raises a `TipsError` when there is no collection or when `embedder` is another model.
+        """
+        return cls(Collection.open(folder), embedder, device)
+
+    def __enter__(self) -> Searcher:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the vectors."""
+        self._store.close()
+
+    def refresh(self) -> bool:
+        """Take up what was indexed since; True when there was something new."""
+        if not self._store.refresh():
+            return False
+        self._calibration = None
+        return True
+
+    def images(
+        self,
+        query: Query | str,
+        *,
+        limit: int = 20,
+        offset: int = 0,
+        filter: Filter | str | None = None,
+        all: bool = False,
+    ) -> Results:
+        """Photos for a query, ranked by the whole photo and its best region together.
+
+        `offset` and `limit` cut a page out of the answer. `filter` is a filter or its text. `all`
+        gives weak hits too. Raises `TipsError` for what cannot be asked.
+        """
+        return self._search("photo", Query.of(query), (), limit, offset, filter, all)
+
+    def regions(
+        self,
+        query: Query | str,
+        *,
+        limit: int = 20,
+        offset: int = 0,
+        filter: Filter | str | None = None,
+        all: bool = False,
+    ) -> Results:
+        """Places for a query, grouped by photo and ranked by each photo's best place; arguments as
+        for `images`.
+        """
+        return self._search("place", Query.of(query), (), limit, offset, filter, all)
+
+    def similar(
+        self,
+        image_id: str,
+        *,
+        limit: int = 20,
+        offset: int = 0,
+        filter: Filter | str | None = None,
+        all: bool = True,
+    ) -> Results:
+        """Photos like an indexed one, which is not among them. Raises `TipsError` for an unknown
+        id.
+        """
+        query = Query(images=(ImageTerm(image_id),))
+        return self._search("photo", query, (image_id,), limit, offset, filter, all)
+
+    def similar_region(
+        self,
+        image_id: str,
+        box: Box,
+        *,
+        exact: bool = False,
+        limit: int = 20,
+        offset: int = 0,
+        filter: Filter | str | None = None,
+        all: bool = True,
+    ) -> Results:
+        """Places in other photos like what lies in a box of an indexed one.
+
+        The stored regions that the box overlaps are pooled; `exact` computes the patches of the
+        photo again and pools those in the box. Raises `TipsError` for an unknown id or a box
+        outside the picture.
+        """
+        query = Query(images=(ImageTerm(image_id, box=box),))
+        return self._search("place", query, (image_id,), limit, offset, filter, all, exact=exact)
+
+    def heatmap(self, image_id: str, text: Query | str, *, exact: bool = False) -> Array:
+        """Where an indexed photo shows the texts: (h, w) float32 in [0, 1] on its patch grid.
+
+        From the stored regions at once, or, `exact`, from the patches computed again from the file.
+        What the query takes away counts as contrast. Raises `TipsError` for an unknown id, a file
+        that is gone, or a query without a text.
+        """
+        query = Query.of(text)
+        wanted = [term for term in query.texts if term.weight > 0]
+        if not wanted:
+            raise QueryError("A heatmap needs a text that says what to point out.")
+        vectors = self._encoder.texts([term.text for term in wanted], "regions")
+        target = np.array([term.weight for term in wanted], np.float32) @ vectors
+        target /= np.linalg.norm(target)
+        contrasts = self._encoder.texts(word_list("contrast"), "regions")
+        contrasts = different(target, contrasts, contrasts.mean(axis=0))
+        unwanted = [term.text for term in query.texts if term.weight < 0]
+        if unwanted:
+            contrasts = np.concatenate([contrasts, self._encoder.texts(unwanted, "regions")])
+        if exact:
+            return from_patches(self._terms.features(image_id).patches, target, contrasts)
+        stored = regions_of(self._catalog, image_id)
+        return from_regions(stored.vectors, stored.masks, target, contrasts)
+
+    def photo(self, image_id: str, *, side: int = 1024) -> Image.Image:
+        """The upright pixels of an indexed photo, reduced to about `side` pixels at least, for
+        drawing on.
+        """
+        return open_photo(self._catalog, image_id, side=side)
+
+    def thumbnails(self, image_ids: list[str]) -> dict[str, bytes]:
+        """WebP thumbnails by id."""
+        return self._catalog.thumbnails(image_ids)
+
+    def facet(
+        self, field: str, filter: Filter | str | None = None, limit: int = 100
+    ) -> list[tuple[str | int, int]]:
+        """The most frequent values of a field ("camera", "year", "folders", ...) under a filter,
+        with counts.
+        """
+        return self._store.facet(field, self._filter(filter)[0], limit)
+
+    @cached_property
+    def _encoder(self) -> QueryEncoder:
+        embedder = self._given
+        if embedder is None:
+            model = self._collection.model
+            embedder = open_embedder(model.name, weights=model.weights, device=self._device)
+            self._collection.check_model(embedder.info)
+        return QueryEncoder(embedder)
+
+    @cached_property
+    def _terms(self) -> TermReader:
+        return TermReader(self._encoder, self._catalog, self._store)
+
+    def _calibrated(self) -> Calibration:
+        if self._calibration is None:
+            try:
+                self._calibration = calibrate(
+                    self._collection.folder, self._catalog, self._store, self._encoder
+                )
+            except EmptySampleError:
+                raise SearchError(
+                    f"The collection {self._collection.folder} holds no photos yet; add some "
+                    "with `tips index FOLDER`."
+                ) from None
+        return self._calibration
+
+    def _filter(self, filter: Filter | str | None) -> tuple[Filter | None, tuple[str, ...]]:
+        """The filter with partial names resolved, and a note for each name that nothing fits."""
+        parsed = parse_filter(filter) if isinstance(filter, str) else filter
+        if parsed is None:
+            return None, ()
+
+        def values(field: str) -> list[str]:
+            return [str(value) for value, _ in self._store.facet(field, limit=FACET_LIMIT)]
+
+        resolved, unmatched = resolve(parsed, values)
+        names = {"folders": "folder"}
+        return resolved, tuple(
+            f"No {names.get(miss.field, miss.field)} of the collection fits '{miss.text}'."
+            for miss in unmatched
+        )
+
+    def _search(
+        self,
+        by: By,
+        query: Query,
+        excluded: tuple[str, ...],
+        limit: int,
+        offset: int,
+        filter: Filter | str | None,
+        all: bool,
+        *,
+        exact: bool = False,
+    ) -> Results:
+        if limit < 1 or offset < 0:
+            raise QueryError("A page has at least one hit and does not begin before the first.")
+        chosen, notes = self._filter(filter)
+        calibration = self._calibrated()
+        head = self._encoder.embedder.info.retrieval_head
+        photo = region = None
+        if by == "photo" or not query.images:
+            photo = calibration.sides["images"].direction(self._read(query, "images", exact))
+        if by == "place" or not query.images:
+            region = calibration.sides["regions"].direction(self._read(query, "regions", exact))
+        within = chosen
+        if excluded:
+            others = Not(Match("image", excluded))
+            within = others if chosen is None else All((chosen, others))
+        ranked = Ranker(self._store, calibration, head).rank(
+            by, photo, region, within, offset + limit if all else 0
+        )
+        confident = ranked.confident()
+        last = min(offset + limit, len(ranked.photo_scores) if all else confident)
+        hits = build_page(
+            self._catalog, ranked, slice(min(offset, last), last), weak_places=by == "place"
+        )
+        return Results(
+            query=str(query),
+            model=self._encoder.embedder.info.model_id,
+            hits=hits,
+            confident=confident,
+            searched=self._store.count("images", within),
+            notes=(*self._terms.notes(query), *notes),
+        )
+
+    def _read(self, query: Query, kind: Kind, exact: bool) -> list[TermVector]:
+        return self._terms.read(query, kind, exact=exact)

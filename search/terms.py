@@ -1,0 +1,94 @@
+"""The terms of a query -> vectors on the side they are compared with: photos or regions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from indexer.vectors import Kind, VectorError, VectorStore, image_point_id
+from search.calibration import TermVector
+from search.cutoff import Array
+from search.encode import PictureFeatures, QueryEncoder, open_picture
+from search.errors import QueryError
+from search.hits import Box
+from search.query import ImageTerm, Query
+from search.stored import open_photo, pool, pool_patches, regions_of
+
+if TYPE_CHECKING:
+    from indexer.catalog import Catalog
+
+
+class TermReader:
+    """Turns terms (words, files, photos of one collection) into unit vectors of one model."""
+
+    def __init__(self, encoder: QueryEncoder, catalog: Catalog, store: VectorStore) -> None:
+        self._encoder, self._catalog, self._store = encoder, catalog, store
+        self._info = encoder.embedder.info
+
+    def read(self, query: Query, kind: Kind, *, exact: bool = False) -> list[TermVector]:
+        """One vector per term, for a search among `kind`.
+
+        `exact`: parts of indexed photos are computed from the pixels, not from the stored regions.
+        """
+        vectors = (
+            self._encoder.texts([term.text for term in query.texts], kind) if query.texts else ()
+        )
+        terms = [
+            TermVector(vector, term.weight, picture=False)
+            for term, vector in zip(query.texts, vectors, strict=True)
+        ]
+        picture = self._as_photo if kind == "images" else self._as_region
+        terms += [TermVector(picture(t, exact), t.weight, picture=True) for t in query.images]
+        return terms
+
+    def notes(self, query: Query) -> tuple[str, ...]:
+        """What the user should know about how the texts were read."""
+        cut = ((term.text, self._encoder.cut(term.text)) for term in query.texts)
+        return tuple(
+            f"The text is longer than the model reads; this was not used: '{rest}'."
+            for _, rest in cut
+            if rest
+        )
+
+    def _as_photo(self, term: ImageTerm, exact: bool) -> Array:
+        if isinstance(term.source, str) and term.box is None:
+            try:
+                point = image_point_id(term.source)
+                found = self._store.vectors("images", [point], self._info.retrieval_head)
+            except (ValueError, VectorError):
+                raise QueryError(
+                    f"There is no photo with the id {term.source} in this collection."
+                ) from None
+            return np.asarray(found[0], np.float32)
+        image = self._open(term.source)
+        if term.box is not None:
+            image = crop(image, term.box)
+        heads = self._encoder.picture(image).heads
+        return heads[self._info.retrieval_head]
+
+    def _as_region(self, term: ImageTerm, exact: bool) -> Array:
+        if isinstance(term.source, str) and not exact:
+            return pool(regions_of(self._catalog, term.source), term.box or (0, 0, 1, 1))
+        return pool_patches(self.features(term.source).patches, term.box)
+
+    def features(self, source: Path | str | Image.Image) -> PictureFeatures:
+        """The features of a file, an indexed photo or a picture in memory, computed now."""
+        return self._encoder.picture(self._open(source))
+
+    def _open(self, source: Path | str | Image.Image) -> Image.Image:
+        if isinstance(source, Image.Image):
+            return source.convert("RGB")
+        if isinstance(source, Path):
+            return open_picture(source)
+        return open_photo(self._catalog, source, side=self._info.image_size)
+
+
+def crop(image: Image.Image, box: Box) -> Image.Image:
+    """The part of the picture in a box of fractions, at least one pixel wide and high."""
+    width, height = image.size
+    left, top = int(box[0] * width), int(box[1] * height)
+    right, bottom = max(left + 1, round(box[2] * width)), max(top + 1, round(box[3] * height))
+    return image.crop((left, top, right, bottom))
