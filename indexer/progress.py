@@ -3,6 +3,8 @@ here."""
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -66,3 +68,39 @@ class IndexReport:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self)
+
+
+class Meter:
+    """Counts files of a stage and tells the callback; the rate is that of the last half minute.
+
+    clock: seconds, monotonic.
+    """
+
+    _WINDOW = 30.0  # seconds
+
+    def __init__(
+        self,
+        callback: ProgressCallback,
+        stage: Stage,
+        total: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Start the stage and say so."""
+        self._callback, self._stage, self._total, self._clock = callback, stage, total, clock
+        self._recent = deque([(clock(), 0)])
+        self.done = 0
+        self.failed = 0
+        callback(Progress(stage, total=total))
+
+    def add(self, done: int, failed: int = 0) -> None:
+        """Count some more files."""
+        self.done += done
+        self.failed += failed
+        now = self._clock()
+        self._recent.append((now, self.done))
+        while len(self._recent) > 2 and now - self._recent[1][0] > self._WINDOW:
+            self._recent.popleft()
+        since, before = self._recent[0]
+        rate = (self.done - before) / (now - since) if now > since else 0.0
+        eta = (self._total - self.done) / rate if self._total is not None and rate > 0 else None
+        self._callback(Progress(self._stage, self.done, self._total, self.failed, rate, eta))

@@ -179,7 +179,7 @@ def _fixed(vectors: Sequence[npt.NDArray[Any] | None], dim: int) -> pa.Array:
             if not np.isfinite(vector).all():
                 raise ValueError("the model gave a vector that is not finite")
             filled[index] = vector
-    missing = pa.array([vector is None for vector in vectors])
+    missing = pa.array([vector is None for vector in vectors], pa.bool_())
     return pa.FixedSizeListArray.from_arrays(pa.array(filled.ravel()), dim, mask=missing)
 
 
@@ -195,5 +195,5 @@ def _nested(rows: Sequence[PhotoRow], name: str, type_: pa.DataType) -> pa.Array
         lengths.append(len(parts[-1]) if row.features is not None else 0)
     flat = pa.FixedSizeListArray.from_arrays(pa.array(np.concatenate(parts).ravel()), size)
     offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32))
-    missing = pa.array([row.features is None for row in rows])
+    missing = pa.array([row.features is None for row in rows], pa.bool_())
     return pa.ListArray.from_arrays(offsets, flat, type=type_, mask=missing)

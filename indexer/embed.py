@@ -1,0 +1,94 @@
+"""Decode ahead in threads, embed in the calling one. Order is kept, memory is that of two
+windows."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from indexer.rows import Features
+
+if TYPE_CHECKING:
+    from indexer.reading import Reading
+    from tips_model.embedder import Embedder
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+WINDOW = 64  # photos that are embedded together: enough of each picture size to fill batches
+
+
+def look_ahead(
+    function: Callable[[T], R], items: Iterable[T], *, threads: int, ahead: int
+) -> Generator[R, None, None]:
+    """`function` of each item, in order; at most `ahead` items are being worked on or wait to be
+    taken.
+
+    What the function raises is raised here, in its turn. Closing the iterator drops what has not
+    begun.
+    """
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
+    try:
+        pending: deque[Future[R]] = deque()
+        for item in items:
+            pending.append(pool.submit(function, item))
+            if len(pending) >= ahead:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def windows(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Consecutive items in lists of `size`; the last may be shorter."""
+    window: list[T] = []
+    for item in items:
+        window.append(item)
+        if len(window) == size:
+            yield window
+            window = []
+    if window:
+        yield window
+
+
+def add_features(
+    readings: Sequence[Reading],
+    embedder: Embedder,
+    max_regions: int,
+    advance: Callable[[int], None],
+    stopped: Callable[[], bool],
+) -> list[Reading]:
+    """Embed the readings that have pixels, and find their regions; returns the finished ones in
+    order.
+
+    advance: called with the number of photos embedded since the last call. stopped: asked between
+    two batches of the model; when it says yes, the readings not embedded so far are left out.
+    """
+    from indexer.regions import find_regions  # with torch
+
+    todo = [reading for reading in readings if reading.pixels is not None]
+    for batch in embedder.embed_images([r.pixels for r in todo if r.pixels is not None]):
+        regions = find_regions(batch.patches, max_regions)
+        vectors, masks = regions.vectors.numpy(), regions.masks.numpy()
+        boxes, valid = regions.boxes.numpy(), regions.valid.numpy()
+        for place, index in enumerate(batch.indices):
+            row, keep = todo[index].row, valid[place]
+            assert row is not None, "pixels come with a row"
+            heads = {name: rows[place] for name, rows in batch.heads.items()}
+            # Copies: a view would keep the arrays of the whole batch alive until the commit.
+            row.features = Features(
+                heads,
+                vectors[place][keep].astype(np.float16),
+                boxes[place][keep],
+                masks[place][keep],
+            )
+            todo[index].pixels = None
+        advance(len(batch.indices))
+        if stopped():
+            break
+    return [reading for reading in readings if reading.pixels is None]

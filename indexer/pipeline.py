@@ -1,0 +1,292 @@
+"""Index photos: scan -> compare -> decode -> embed -> regions -> commit -> publish.
+
+    index(Collection.open(folder), roots, lambda: open_embedder("nano"))
+
+A run may be killed at any moment; the next one goes on from its last commit.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from indexer.changes import Changes, compare
+from indexer.collection import Collection
+from indexer.errors import InterruptedIndexError, RootError, explain_full_disk
+from indexer.progress import IndexReport, Meter, Progress, ProgressCallback, ignore_progress
+from indexer.scan import ScanResult, absolute_roots, scan
+from indexer.snapshot import read_snapshot, write_snapshot
+
+if TYPE_CHECKING:
+    import os
+
+    from indexer.catalog import Catalog
+    from indexer.ledger import Ledger
+    from indexer.reading import Candidate, Reading
+    from indexer.vectors import VectorStore
+    from tips_model.embedder import Embedder
+
+_MANY_FRAGMENTS = 48  # each commit adds one; joining them rewrites the table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexOptions:
+    """How to index.
+
+    ignore: gitignore patterns relative to each root. include_hidden: also names that begin with a
+    dot.
+    max_pixels: larger pictures are refused (None: `decode.MAX_PIXELS`). retry_failed: read photos
+    that failed again although their files are the same. threads: for decoding (None: one per
+    processor).
+    commit_photos, commit_seconds, publish_photos, publish_seconds: how much may pass between two
+    commits, and between two publishings, whichever comes first.
+    """
+
+    ignore: tuple[str, ...] = ()
+    include_hidden: bool = False
+    max_pixels: int | None = None
+    retry_failed: bool = False
+    threads: int | None = None
+    commit_photos: int = 256
+    commit_seconds: float = 15.0
+    publish_photos: int = 2000
+    publish_seconds: float = 30.0
+
+
+def index(
+    collection: Collection,
+    roots: Sequence[str | bytes | os.PathLike[str]],
+    embedder: Embedder | Callable[[], Embedder],
+    *,
+    options: IndexOptions | None = None,
+    progress: ProgressCallback | None = None,
+) -> IndexReport:
+    """Bring a collection up to date with some folders, and remember these.
+
+    roots: folders; none means all that the collection knows. embedder: the collection's model, or a
+    function that loads it, which is called only when there is something to embed.
+    Raises `RootError`, `ModelMismatchError`, `CollectionBusyError`, `DiskFullError`, `VectorError`,
+    and `InterruptedIndexError` after the first Ctrl-C: what was embedded until then is committed
+    and published.
+    """
+    run = _Run(collection, embedder, options or IndexOptions(), progress or ignore_progress)
+    with collection.lock(), explain_full_disk(collection.folder), _stop_at_interrupt(run):
+        return run.run(absolute_roots(roots) if roots else collection.roots)
+
+
+@contextmanager
+def _stop_at_interrupt(run: _Run) -> Iterator[None]:
+    """The first Ctrl-C lets the run finish what it has in hand, the second is the usual one."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: object) -> None:
+        run.stop = True
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@dataclass
+class _Run:
+    collection: Collection
+    embedder: Embedder | Callable[[], Embedder]
+    options: IndexOptions
+    progress: ProgressCallback
+    stop: bool = False
+    started: float = field(default_factory=time.monotonic)
+    _roots: tuple[str, ...] = ()
+
+    def run(self, roots: tuple[str, ...]) -> IndexReport:
+        if not roots:
+            raise RootError("There is nothing to index; name a folder: `tips index PHOTOS`.")
+        if not callable(self.embedder):
+            self.collection.check_model(self.embedder.info)
+        found = self._scan(roots)
+        snapshot = (
+            None if self.options.retry_failed else read_snapshot(self.collection.catalog_folder)
+        )
+        if snapshot is not None:
+            changes = self._compare(found, snapshot, roots)
+            if changes.empty:
+                self.collection.add_roots(self._roots)
+                return self._report(found, Counter(unchanged=changes.unchanged), 0.0)
+        catalog = self.collection.catalog()
+        changes = self._compare(found, catalog.files(), roots, catalog)
+        self.collection.add_roots(self._roots)
+        return self._update(catalog, found, changes)
+
+    def _scan(self, roots: tuple[str, ...]) -> ScanResult:
+        self.progress(Progress("scan"))
+        found = scan(
+            roots,
+            ignore=self.options.ignore,
+            include_hidden=self.options.include_hidden,
+            progress=lambda count: self.progress(Progress("scan", count)),
+        )
+        absent = set(found.missing_roots) - set(self.collection.roots)
+        if absent == set(roots):
+            raise RootError(f"{roots[0]} is not there, or is empty; nothing was changed.")
+        self._roots = tuple(root for root in roots if root not in absent)
+        return found
+
+    def _compare(
+        self,
+        found: ScanResult,
+        known: pl.DataFrame,
+        roots: Sequence[str],
+        catalog: Catalog | None = None,
+    ) -> Changes:
+        retry = (
+            catalog.failures()["path"].to_list() if catalog and self.options.retry_failed else []
+        )
+        unseen = (*found.missing_roots, *found.unseen)
+        return compare(found.files, known, roots, unseen, retry)
+
+    def _update(self, catalog: Catalog, found: ScanResult, changes: Changes) -> IndexReport:
+        from indexer.ledger import Ledger
+
+        ledger = Ledger(catalog, changes.missing, self.options.retry_failed)
+        ledger.counts["unchanged"] += changes.unchanged
+        store = self.collection.vectors(read_only=False)
+        try:
+            began = time.monotonic()
+            if len(changes.candidates):
+                self._index(ledger, store, changes.candidates)
+            spent = time.monotonic() - began
+            if not self.stop:
+                ledger.drop(changes.stale.select("path", "id").iter_rows())
+                ledger.drop_missing()
+            self._publish(catalog, store)
+        finally:
+            store.close()
+        report = self._report(found, ledger.counts, spent)
+        if self.stop:
+            raise InterruptedIndexError(
+                f"Stopped after {report.embedded} photos, which are kept; "
+                "run the same command again to go on.",
+                report,
+            )
+        self.progress(Progress("tidy"))
+        if catalog.fragments() > _MANY_FRAGMENTS:
+            catalog.optimize()
+        write_snapshot(self.collection.catalog_folder, catalog.files())
+        return report
+
+    def _index(self, ledger: Ledger, store: VectorStore, candidates: pl.DataFrame) -> None:
+        committed = published = time.monotonic()
+        waiting: list[Reading] = []
+        unpublished = 0
+        options = self.options
+        with closing(self._embedded(ledger, candidates)) as stream:
+            for readings in stream:
+                waiting += readings
+                now = time.monotonic()
+                if (
+                    len(waiting) < options.commit_photos
+                    and now - committed < options.commit_seconds
+                ):
+                    continue
+                unpublished += len(waiting)
+                ledger.commit(waiting)
+                waiting, committed = [], now
+                if (
+                    unpublished >= options.publish_photos
+                    or now - published >= options.publish_seconds
+                ):
+                    self._publish(ledger.catalog, store)
+                    unpublished, published = 0, time.monotonic()
+        if waiting:
+            ledger.commit(waiting)
+
+    def _embedded(
+        self, ledger: Ledger, candidates: pl.DataFrame
+    ) -> Generator[list[Reading], None, None]:
+        from indexer.decode import MAX_PIXELS, quiet
+        from indexer.embed import WINDOW, add_features, look_ahead, windows
+        from indexer.reading import Reader
+
+        embedder = self._load()
+        meter = Meter(self.progress, "index", len(candidates))
+        reader = Reader(
+            ledger.known,
+            embedder.prepare,
+            embedder.info.image_size,
+            self.options.max_pixels or MAX_PIXELS,
+        )
+        read = look_ahead(
+            reader.read,
+            _candidates(candidates),
+            threads=self.options.threads or _processors(),
+            ahead=2 * WINDOW,
+        )
+        with quiet(), closing(read):
+            for window in windows(read, WINDOW):
+                here = [reading for reading in window if reading is not None]
+                plain = [reading for reading in here if reading.pixels is None]
+                failed = sum(reading.row is not None for reading in plain)
+                meter.add(len(plain) + len(window) - len(here), failed)
+                yield add_features(
+                    here, embedder, self.collection.max_regions, meter.add, lambda: self.stop
+                )
+                if self.stop:
+                    break
+
+    def _load(self) -> Embedder:
+        if not callable(self.embedder):
+            return self.embedder
+        self.progress(Progress("load"))
+        embedder = self.embedder()
+        self.collection.check_model(embedder.info)
+        return embedder
+
+    def _publish(self, catalog: Catalog, store: VectorStore) -> None:
+        from indexer.publish import publish
+
+        meter = Meter(self.progress, "publish")
+        # Vectors from the future belong to a catalog that is no more.
+        publish(
+            catalog,
+            store,
+            rebuild=store.revision > catalog.revision,
+            progress=lambda done: meter.add(done - meter.done),
+        )
+        if catalog.fragments() > _MANY_FRAGMENTS:
+            catalog.optimize()
+
+    def _report(self, found: ScanResult, counts: Counter[str], spent: float) -> IndexReport:
+        return IndexReport(
+            **counts,
+            seconds=time.monotonic() - self.started,
+            images_per_second=counts["embedded"] / spent if spent > 0 else 0.0,
+            missing_roots=found.missing_roots,
+            problems=found.problems,
+        )
+
+
+def _candidates(frame: pl.DataFrame) -> Iterator[Candidate]:
+    from indexer.reading import Candidate
+
+    columns = [name for name in Candidate._fields if name != "old_ids"]
+    for row in frame.iter_rows(named=True):
+        known = tuple(row["old_ids"] or ())
+        yield Candidate(**{name: row[name] for name in columns}, old_ids=known)
+
+
+def _processors() -> int:
+    import os
+
+    return len(os.sched_getaffinity(0))
