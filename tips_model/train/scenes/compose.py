@@ -42,9 +42,22 @@ class Composer:
             pixels = avg_pool2d(pixels, 2)
             self._levels.append(pixels.round().byte())
 
-    def draw(self, plan: ScenePlan, height: int, width: int) -> Picture:
-        """The pictures of a plan at one size in pixels."""
-        canvas = draw_backgrounds(plan.background, height, width)
+    def draw(
+        self,
+        plan: ScenePlan,
+        height: int,
+        width: int,
+        background: NDArray[np.float32] | None = None,
+    ) -> Picture:
+        """The pictures of a plan at one size in pixels.
+
+        `background` (B, 3, height, width) in 0-255 goes before the plan's own.
+        """
+        canvas = (
+            draw_backgrounds(plan.background, height, width)
+            if background is None
+            else background.copy()
+        )
         owner = np.full((len(canvas), height, width), -1, np.int8)
         scene, place = np.nonzero(plan.drawing >= 0)  # scene by scene, bottom to top
         patches = self._patches(plan, scene, place, min(height, width))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from tips_model.train.scenes.drawings import (
     DRAWING_SETS,
     HELD_OUT,
     DrawingsError,
+    DrawingSet,
     cache_folder,
     fetch,
     read_svgs,
@@ -94,17 +96,17 @@ def render_svg(svg: str, size: int) -> NDArray[np.uint8]:
     return canvas
 
 
-def _bank_name(size: int) -> str:
+def _bank_name(size: int, sets: Sequence[DrawingSet]) -> str:
     parts = [_FORMAT, str(size)]
-    parts += [s.integrity for s in DRAWING_SETS]
+    parts += [s.integrity for s in sets]
     parts += [f"{c.name}={','.join(c.slugs)}" for c in CONCEPTS]
     return f"cutouts-{size}-{hashlib.sha256('|'.join(parts).encode()).hexdigest()[:16]}.npz"
 
 
-def _render_all(size: int, folder: Path) -> Bank:
+def _render_all(size: int, folder: Path, sets: Sequence[DrawingSet]) -> Bank:
     pixels, concept, drawing_set, slugs = [], [], [], []
     wanted = [slug for c in CONCEPTS for slug in c.slugs]
-    for set_index, drawings in enumerate(DRAWING_SETS):
+    for drawings in sets:
         svgs = read_svgs(fetch(drawings, folder), wanted)
         for concept_index, entry in enumerate(CONCEPTS):
             for slug in entry.slugs:
@@ -112,7 +114,7 @@ def _render_all(size: int, folder: Path) -> Bank:
                     continue
                 pixels.append(render_svg(svgs[slug], size))
                 concept.append(concept_index)
-                drawing_set.append(set_index)
+                drawing_set.append(DRAWING_SETS.index(drawings))
                 slugs.append(slug)
     return Bank(
         np.stack(pixels),
@@ -122,12 +124,16 @@ def _render_all(size: int, folder: Path) -> Bank:
     )
 
 
-def load_bank(size: int = BANK_SIZE, folder: Path | None = None) -> Bank:
-    """All cut-outs of all sets, from the cache or fetched and rendered now (about 10 s)."""
+def load_bank(
+    size: int = BANK_SIZE,
+    folder: Path | None = None,
+    sets: Sequence[DrawingSet] = DRAWING_SETS,
+) -> Bank:
+    """All cut-outs of some sets, from the cache or fetched and rendered now (20 s at size 96)."""
     folder = folder or cache_folder()
-    path = folder / _bank_name(size)
+    path = folder / _bank_name(size, sets)
     if not path.exists():
-        bank = _render_all(size, folder)
+        bank = _render_all(size, folder, sets)
         scratch = path.with_suffix(f".{os.getpid()}.tmp")
         with scratch.open("wb") as stream:
             np.savez(
