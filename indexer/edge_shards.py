@@ -38,10 +38,11 @@ _SCHEMA: dict[FieldType, edge.PayloadSchemaType] = {
     "float": edge.PayloadSchemaType.Float,
     "geo": edge.PayloadSchemaType.Geo,
 }
-# Each index costs a small shard 20 ms and a dozen files. Filters on other fields read the payload.
+INDEX_FROM = 512  # points; an index is a dozen synced files, and few payloads are read faster
+# Filters on other fields read the payload.
 _FILTERED = ("image", "folders", "taken", "camera", "lens", "type", "place")
 _INDEXED: dict[Kind, tuple[str, ...]] = {
-    "images": (*_FILTERED, "year", "month"),  # facets need an index and are over images
+    "images": (*_FILTERED, "year", "month"),  # facets are over images
     "regions": _FILTERED,
 }
 ImageIds = npt.NDArray[np.bytes_]
@@ -85,9 +86,6 @@ class ShardBuilder:
         self._path.mkdir(parents=True)
         config = shard_config(self._names, dim, quantised=False)
         self._shard = edge.EdgeShard.create(str(self._path), config)
-        for name in _INDEXED[kind]:
-            index = edge.UpdateOperation.create_field_index(name, _SCHEMA[FIELDS[name]])
-            self._shard.update(index)
 
     def __len__(self) -> int:
         return self._points
@@ -124,8 +122,7 @@ class ShardBuilder:
             return None
         self._shard.flush()
         self._shard.close()
-        if self._points >= QUANTISE_FROM:
-            _optimise(self._path, shard_config(self._names, self._dim, quantised=True))
+        _finish(self._path, self.kind, self._names, self._dim, self._points)
         return _seal(self._path, self.kind, self.images)
 
     def discard(self) -> None:
@@ -157,7 +154,7 @@ def merge_shards(
                 segment.rename(path / "segments" / segment.name)
             shutil.rmtree(part)
     points = sum(entry.live_points for entry in entries)
-    _optimise(path, shard_config(names, dim, quantised=points >= QUANTISE_FROM))
+    _finish(path, entries[0].kind, names, dim, points, merge=True)
     return _seal(path, entries[0].kind, images)
 
 
@@ -203,8 +200,17 @@ def _new_shard_path(folder: Path, kind: Kind) -> Path:
     return folder / f"{PREFIX}{kind}-{uuid4().hex[:12]}"
 
 
-def _optimise(path: Path, config: edge.EdgeConfig) -> None:
-    shard = edge.EdgeShard.load(str(path), config)
+def _finish(
+    path: Path, kind: Kind, names: Sequence[str], dim: int, points: int, *, merge: bool = False
+) -> None:
+    """Index the payload and build codes where the size pays, and make one segment of many."""
+    quantised = points >= QUANTISE_FROM
+    if points < INDEX_FROM and not merge:
+        return
+    shard = edge.EdgeShard.load(str(path), shard_config(names, dim, quantised=quantised))
+    if points >= INDEX_FROM:
+        for name in _INDEXED[kind]:
+            shard.update(edge.UpdateOperation.create_field_index(name, _SCHEMA[FIELDS[name]]))
     shard.optimize()
     shard.flush()
     shard.close()

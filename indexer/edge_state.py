@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,31 @@ class OpenShard:
         dead = edge.FieldCondition("image", match=edge.MatchAny(list(self.entry.dead)))
         matching = to_edge(filter)
         return edge.Filter(must=[dead] if matching is None else [dead, matching])
+
+    def values(self, field: str, filter: Filter | None) -> Iterator[str | int]:
+        """The values of a field in the payload of live points, each once per point."""
+        where = to_edge(filter)
+        for record in self.records(where, with_payload=[field]):
+            value = (record.payload or {}).get(field, [])
+            yield from set(value) if isinstance(value, list) else {value}
+
+    def records(
+        self, where: edge.Filter | None, with_payload: bool | list[str]
+    ) -> Iterator[edge.Record]:
+        """All live points that match, without vectors."""
+        offset: edge.PointId | None = None
+        while True:
+            request = edge.ScrollRequest(
+                offset=offset,
+                limit=_PAGE,
+                filter=where,
+                with_payload=with_payload,
+                with_vector=False,
+            )
+            records, offset = self.shard.scroll(request)
+            yield from (record for record in records if self.lives(str(record.id)))
+            if offset is None:
+                return
 
 
 class EdgeState:
@@ -91,6 +117,10 @@ class EdgeState:
         """Value -> number of live images that have it, zero counts left out."""
         counts: defaultdict[str | int, int] = defaultdict(int)
         for part in self._of("images"):
+            if field not in part.shard.info().payload_schema:
+                for value in part.values(field, filter):
+                    counts[value] += 1
+                continue
             requests = [(1, to_edge(filter))]
             if part.entry.dead:
                 requests.append((-1, part.dead_among(filter)))
@@ -140,17 +170,9 @@ class EdgeState:
     def scroll_ids(self, kind: Kind) -> Iterator[list[str]]:
         """The ids of all live points, page by page."""
         for part in self._of(kind):
-            offset: edge.PointId | None = None
-            while True:
-                request = edge.ScrollRequest(
-                    offset=offset, limit=_PAGE, with_payload=False, with_vector=False
-                )
-                records, offset = part.shard.scroll(request)
-                page = [i for i in (str(record.id) for record in records) if part.lives(i)]
-                if page:
-                    yield page
-                if offset is None:
-                    break
+            records = part.records(None, with_payload=False)
+            while page := [str(record.id) for record in islice(records, _PAGE)]:
+                yield page
 
     def close(self) -> None:
         """Close every shard."""

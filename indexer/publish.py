@@ -1,8 +1,8 @@
 """Make the vector store equal to the catalog: what changed since the last time, or everything.
 
 Publishing may be repeated or cut off at any moment: points have fixed ids, a commit is atomic, and
-the store's revision moves only with it. A photo that left the catalog stays there as a "removed" row
-until the store has let it go.
+the store's revision moves only with it. A photo that left the catalog stays there as a "removed"
+row until the store has let it go.
 """
 
 from __future__ import annotations
