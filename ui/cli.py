@@ -22,9 +22,8 @@ from ui.commands_models import models
 from ui.commands_search import regions, search
 from ui.commands_status import status, verify
 from ui.commands_ui import ui
+from ui.options import STOPPED
 from ui.render import talk
-
-STOPPED = 130  # what a shell reports for a program that Ctrl-C ended
 
 
 class TipsGroup(click.Group):
@@ -37,7 +36,7 @@ class TipsGroup(click.Group):
         return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; a `TipsError` becomes its sentence and exit code 2, Ctrl-C becomes 130."""
+        """Run the command; a `TipsError` becomes a sentence and exit code 2, Ctrl-C becomes 130."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:

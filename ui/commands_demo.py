@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,12 +66,12 @@ def demo(out: Path) -> None:
     from search.searcher import Searcher
     from ui.commands_index import index_progress, open_or_create, print_report
 
-    collection, embedder = open_or_create(out / "collection", MODEL, None, None, "cpu")
+    collection, load = open_or_create(out / "collection", MODEL, None, None, "cpu")
     with index_progress() as progress:
-        report = index(collection, [os.fsencode(DEMO / "photos")], embedder, progress=progress)
+        report = index(collection, [DEMO / "photos"], load, progress=progress)
     print_report(report, as_json=False)
     queries = Queries.read(DEMO / "queries.json")
-    with Searcher.open(collection.folder, embedder=embedder) as searcher:
+    with Searcher.open(collection.folder) as searcher:
         sheet = [
             *(find_images(searcher, words, out) for words in queries.images),
             *(find_places(searcher, words, out) for words in queries.regions),

@@ -5,14 +5,15 @@ catalog.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ui.options import collection_option, device_option, json_option, pick_device
+from ui.options import STOPPED, collection_option, device_option, json_option, pick_device
 from ui.render import facts_table, photo_progress, print_json, say, talk
 from ui.words import counted, shown
 
@@ -32,9 +33,7 @@ STAGES = {
 
 
 @click.command()
-@click.argument(
-    "paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH..."
-)
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="PATH...")
 @click.option(
     "--model",
     metavar="NAME",
@@ -64,24 +63,25 @@ STAGES = {
 )
 @click.option(
     "--batch-size",
-    type=click.IntRange(1, 4096),
-    default=32,
+    type=click.IntRange(1, 100_000),
+    default=256,
     show_default=True,
     metavar="N",
-    help="Photos that are embedded and committed together.",
+    help="Photos that are committed together; what is committed survives a stop.",
 )
 @click.option(
     "--max-megapixels",
     type=click.FloatRange(0.1),
-    default=250.0,
-    show_default=True,
     metavar="MP",
     help="Refuse larger photos, before they are decoded.",
 )
+@click.option("--retry-failed", is_flag=True, help="Read photos that failed once more.")
 @json_option
 @device_option
 @collection_option
+@click.pass_context
 def index(
+    ctx: click.Context,
     paths: tuple[Path, ...],
     model: str | None,
     weights: Path | None,
@@ -89,15 +89,16 @@ def index(
     exclude: tuple[str, ...],
     include_hidden: bool,
     batch_size: int,
-    max_megapixels: float,
+    max_megapixels: float | None,
+    retry_failed: bool,
     as_json: bool,
     device: str,
     collection: Path,
 ) -> None:
     """Index the photos in PATH..., or take up what changed there since the last time.
 
-    Photos are only read. What is done is kept: stop at any time, the same command goes on from
-    there.
+    Without a PATH, all folders that the collection knows. Photos are only read. What is done is
+    kept: stop at any time, the same command goes on from there.
 
     \b
     Example:
@@ -105,20 +106,25 @@ def index(
       tips index ~/Pictures /mnt/photos -c ~/all.tips --exclude-dir previews --json
       tips index ~/Pictures --model nano
     """
+    from indexer.errors import InterruptedIndexError
+    from indexer.pipeline import IndexOptions
     from indexer.pipeline import index as run
 
-    opened, embedder = open_or_create(collection, model, weights, qdrant, pick_device(device))
-    with index_progress() as progress:
-        report = run(
-            opened,
-            [os.fsencode(path) for path in paths],
-            embedder,
-            progress=progress,
-            exclude_dirs=exclude,
-            include_hidden=include_hidden,
-            batch_size=batch_size,
-            max_pixels=round(max_megapixels * 1e6),
-        )
+    opened, load = open_or_create(collection, model, weights, qdrant, device)
+    options = IndexOptions(
+        ignore=tuple(f"{name.rstrip('/')}/" for name in exclude),
+        include_hidden=include_hidden,
+        max_pixels=round(max_megapixels * 1e6) if max_megapixels else None,
+        retry_failed=retry_failed,
+        commit_photos=batch_size,
+    )
+    try:
+        with index_progress() as progress:
+            report = run(opened, paths, load, options=options, progress=progress)
+    except InterruptedIndexError as stopped:
+        print_report(stopped.report, as_json=as_json)
+        say(str(stopped))
+        ctx.exit(STOPPED)
     print_report(report, as_json=as_json)
 
 
@@ -161,37 +167,53 @@ def rebuild(qdrant: str | None, embedded: bool, as_json: bool, collection: Path)
 
 def open_or_create(
     folder: Path, model: str | None, weights: Path | None, qdrant: str | None, device: str
-) -> tuple[Collection, Embedder]:
-    """The collection in `folder`, made if there is none, and its model; says on stderr what is
-    used.
+) -> tuple[Collection, Callable[[], Embedder]]:
+    """The collection in `folder`, made if there is none, and a function that loads its model.
 
-    `model` None is the collection's own, or the default for a new one. Raises `TipsError` for
-    another model than
-    the collection's, and for another engine: `tips rebuild` moves the vectors.
+    `model` None is the collection's own, or the default for a new one. Says on stderr what is
+    used. Raises `TipsError` for another model than the collection's, and for another engine: `tips
+    rebuild` moves the vectors.
     """
     from indexer.collection import EMBEDDED, Collection
-    from indexer.errors import CollectionError
-    from tips_model.embedder import open_embedder
 
     known = Collection.open(folder) if Collection.exists(folder) else None
-    name = model or (known.model.name if known else DEFAULT_MODEL)
+    if known is not None:
+        _check_same(known, model, qdrant)
     place = str(weights.absolute()) if weights else None
-    if known and place is None and name == known.model.name:
-        place = known.model.weights
-    embedder = open_embedder(name, weights=place, device=device)
+    name = known.model.name if known else model or DEFAULT_MODEL
+
+    @cache
+    def load() -> Embedder:
+        from tips_model.embedder import open_embedder  # torch: not for a run without work
+
+        chosen = pick_device(device)
+        say(f"Model {name} on {chosen}")
+        saved = known.model.weights if known else None
+        return open_embedder(name, weights=place or saved, device=chosen)
+
     if known is None:
         engine = _server(folder, qdrant) if qdrant else EMBEDDED
-        known = Collection.create(folder, embedder.info, weights=place, engine=engine)
-    known.check_model(embedder.info)
+        known = Collection.create(folder, load().info, weights=place, engine=engine)
+    say(f"Collection {known.folder}")
+    if known.model.note:
+        say(known.model.note, style="yellow")
+    return known, load
+
+
+def _check_same(known: Collection, model: str | None, qdrant: str | None) -> None:
+    """Refuse another model or another engine than the collection's."""
+    from indexer.errors import CollectionError, ModelMismatchError
+
+    if model is not None and model != known.model.name:
+        raise ModelMismatchError(
+            f"The collection {known.folder} was made with {known.model.name}, not with {model}; "
+            "leave --model out, or index into a new collection (-c DIR)."
+        )
     if qdrant and known.engine.get("url") != qdrant:
         raise CollectionError(
             f"The vectors of {known.folder} are not on {qdrant}; move them there first with "
             f"`tips rebuild -c {known.folder} --qdrant {qdrant}`."
         )
-    say(f"Model {embedder.info.name} on {device}; collection {known.folder}")
-    if embedder.info.note:
-        say(embedder.info.note, style="yellow")
-    return known, embedder
 
 
 @contextmanager

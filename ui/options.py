@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+STOPPED = 130  # what a shell reports for a program that Ctrl-C ended
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
