@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 from indexer.vectors import All, AnyOf, Filter, Has, Match, Near, Not, Range
 from search.errors import FilterError
 
-TOKEN = re.compile(r"""(?P<bar>\|)(?=\s|$)|(?P<term>(?:"[^"]*"|[^\s"])+)|(?P<open>")""")
-ALTERNATIVE = re.compile(r"""((?:"[^"]*"|[^|"])*)(?:\||$)""")
+TOKEN = re.compile(r"""(?P<bar>\|)(?=\s|$)|(?P<term>(?:"[^"]*"|[^\s"])+)""")
+ALTERNATIVE = re.compile(r'\|(?=(?:[^"]*"[^"]*")*[^"]*$)')  # a | outside quotes
 DATE = re.compile(r"(\d{4})(?:-(\d{1,2}))?(?:-(\d{1,2}))?$")
 PLACE = re.compile(r"([-+]?\d+(?:\.\d+)?),([-+]?\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?)(km|m)?)?$")
 PRESENT = {"gps": "place", "place": "place", "date": "taken", "camera": "camera", "lens": "lens"}
@@ -38,12 +38,12 @@ def parse_filter(expr: str) -> Filter | None:
     """Read a filter expression; None for an empty one. Raises `FilterError` for what cannot be
     read.
     """
+    if expr.count('"') % 2:
+        raise FilterError(
+            f"A quote is not closed in the filter (at character {expr.rindex(chr(34)) + 1})."
+        )
     groups: list[list[Filter]] = [[]]
     for token in TOKEN.finditer(expr):
-        if token["open"]:
-            raise FilterError(
-                f"A quote is not closed in the filter (character {token.start() + 1})."
-            )
         if token["bar"]:
             groups.append([])
         else:
@@ -117,9 +117,8 @@ def _term(text: str) -> Filter:
             f"{name!r} in {text!r} is not a field that can be filtered by; there are "
             f"{', '.join(FIELDS)}, as in camera:canon."
         )
-    found = [value.replace('"', "").strip() for value in ALTERNATIVE.findall(rest)]
-    values = found if len(found) < 2 or found[-1] else found[:-1]
-    if not all(values) or not values:
+    values = [value.replace('"', "").strip() for value in ALTERNATIVE.split(rest)]
+    if not all(values):
         raise FilterError(f"{text!r} needs a value after the colon, as in {EXAMPLES[name]}.")
     parts = [FIELDS[name](value) for value in values]
     if len(parts) == 1:

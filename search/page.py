@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from search.cutoff import Array
 from search.hits import Hit, RegionHit
 from search.ranking import Ranked
 from search.stored import masks_of, page_rows
@@ -21,6 +22,10 @@ MOST_REGIONS = 8
 SAME_PLACE = 0.5
 """Boxes that share more than this much of the smaller one show the same place (regions of several
 scales are nested).
+"""
+WHOLE = 0.9
+"""A part of a thing often scores a little better than the thing: the larger region is shown if its
+score is at least this share of the part's.
 """
 
 
@@ -48,25 +53,31 @@ def _places(ranked: Ranked, rank: int, weak_places: bool) -> list[int]:
     if not len(shown) and weak_places:
         shown = own[:1]
     boxes = np.array([ranked.region_payloads[index]["box"] for index in shown], np.float64)
-    return [int(shown[index]) for index in distinct(boxes.reshape(-1, 4), MOST_REGIONS)]
+    chosen = distinct(boxes.reshape(-1, 4), ranked.region_scores[shown], MOST_REGIONS)
+    return [int(shown[index]) for index in chosen]
 
 
-def distinct(boxes: npt.NDArray[np.float64], most: int) -> list[int]:
-    """Indices of the boxes (N, 4), best first, that do not show the place of a better one; at most
-    `most`.
+def distinct(boxes: npt.NDArray[np.float64], scores: Array, most: int) -> list[int]:
+    """At most `most` of the boxes (N, 4), given by falling score, that show different places: indices.
+
+    The best box grows to the largest that holds it and scores nearly as well, boxes of the same
+    place are passed over, and so on with the best of the rest.
     """
-    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+    shared = np.clip(high - low, 0, None).prod(axis=2)  # (N, N)
+    same = shared > SAME_PLACE * np.minimum(area[:, None], area[None])
+    holds = shared >= 0.99 * area  # [i, j]: i holds j
+    free = np.ones(len(boxes), bool)
     kept: list[int] = []
-    for index in range(len(boxes)):
-        others = boxes[kept]
-        low = np.maximum(others[:, :2], boxes[index, :2])
-        high = np.minimum(others[:, 2:], boxes[index, 2:])
-        shared = np.clip(high - low, 0, None).prod(axis=1)
-        smaller = np.minimum(area[kept], area[index])
-        if not (shared > SAME_PLACE * smaller).any():
-            kept.append(index)
-        if len(kept) == most:
-            break
+    while free.any() and len(kept) < most:
+        best = int(np.argmax(free))
+        whole = free & holds[:, best] & (scores >= WHOLE * scores[best])
+        grown = int(np.argmax(np.where(whole, area, -1)))
+        kept.append(grown)
+        free &= ~(same[grown] | same[best])
+        free[[best, grown]] = False
     return kept
 
 
