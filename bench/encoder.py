@@ -190,8 +190,11 @@ def _speed(seconds: list[float], batch: int, gflop: float, peak: float) -> dict[
 
 def _ratios(base: list[float], seconds: list[float]) -> dict[str, Any]:
     rounds = [round(a / b, 3) for a, b in zip(base, seconds, strict=True)]
-    return {"median": round(statistics.median(rounds), 3), "best_of_each": round(min(base) / min(seconds), 3),
-            "rounds": rounds}  # fmt: skip
+    return {
+        "median": round(statistics.median(rounds), 3),
+        "best_of_each": round(min(base) / min(seconds), 3),
+        "rounds": rounds,
+    }
 
 
 def _gflop(config: TIPSConfig, size: int) -> float:
