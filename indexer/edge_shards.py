@@ -32,6 +32,7 @@ IMAGES_FILE = "images.npy"  # beside the engine's files: the sorted image ids of
 PREFIX = "shard-"
 _DROPPED = "dropped-"
 _WRITE_CHUNK = 1024  # points per engine call
+_COPY_CHUNK = 1 << 22  # bytes
 _SCHEMA: dict[FieldType, edge.PayloadSchemaType] = {
     "keyword": edge.PayloadSchemaType.Keyword,
     "integer": edge.PayloadSchemaType.Integer,
@@ -253,5 +254,6 @@ def _copy_sparse(source: str, target: str) -> str:
             end = os.lseek(reader.fileno(), start, os.SEEK_HOLE)
             reader.seek(start)
             writer.seek(start)
-            writer.write(reader.read(end - start))
+            for place in range(start, end, _COPY_CHUNK):
+                writer.write(reader.read(min(_COPY_CHUNK, end - place)))
     return target

@@ -80,7 +80,7 @@ def publish(
             for batch in chain([] if first is None else [first], changed):
                 ok = batch.filter(pc.equal(batch["status"], "ok"))
                 gone = batch.filter(pc.not_equal(batch["status"], "ok"))["id"].to_pylist()
-                put(writer, ok)
+                _put(writer, ok)
                 if gone and not rebuild:
                     writer.remove(gone)
                 published, removed = published + len(ok), removed + len(gone)
@@ -102,13 +102,13 @@ def columns(catalog: Catalog) -> list[str]:
     return [*_FACTS, *heads, *_REGIONS]
 
 
-def put(writer: VectorWriter, rows: pa.RecordBatch) -> None:
+def _put(writer: VectorWriter, rows: pa.RecordBatch) -> None:
     """Upsert the points of rows with vectors (see `columns`)."""
     if not len(rows):
         return
-    facts = [_payload(row) for row in rows.select(_FACTS).to_pylist()]
-    writer.upsert("images", _image_points(rows, facts))
-    regions = _region_points(rows, facts)
+    images = image_points(rows)
+    writer.upsert("images", images)
+    regions = _region_points(rows, images.payload)
     if len(regions):
         writer.upsert("regions", regions)
 
@@ -117,7 +117,9 @@ def _changes(catalog: Catalog, revision: int) -> Iterator[pa.RecordBatch]:
     return catalog.changed_since(revision, columns(catalog))
 
 
-def _image_points(rows: pa.RecordBatch, facts: list[Payload]) -> PointBatch:
+def image_points(rows: pa.RecordBatch) -> PointBatch:
+    """The image points of rows with vectors (see `columns`)."""
+    facts = [_payload(row) for row in rows.select(_FACTS).to_pylist()]
     heads = [name for name in rows.schema.names if name.startswith("vector_")]
     vectors = {name.removeprefix("vector_"): _matrix(rows[name]) for name in heads}
     return PointBatch([image_point_id(f["image"]) for f in facts], vectors, facts)

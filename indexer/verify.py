@@ -1,0 +1,173 @@
+"""Do catalog, vectors and files agree? And making the vectors agree with the catalog again.
+
+Every photo of the catalog must have its image point and one point per region, and nothing else may
+be in the store; the vectors themselves are compared for a sample of the photos.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from indexer.paths import to_bytes
+from indexer.publish import columns, image_points, publish
+from indexer.vectors import KINDS, VectorError, image_key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import polars as pl
+    import pyarrow as pa
+
+    from indexer.catalog import Catalog
+    from indexer.collection import Collection
+    from indexer.vectors import VectorStore
+
+_SAMPLE = 4  # photos of each batch of the catalog whose vectors are compared
+_SAME = 0.999  # least cosine of a vector and its copy; both are float16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyReport:
+    """What was compared and what disagrees.
+
+    photos: in the catalog. incomplete: ids without all their points. wrong: ids whose vectors
+    differ. surplus: beginnings of ids that are only in the vectors. stale: files that changed or
+    went since they were indexed (not those of roots that are not there). damage: why the vectors
+    cannot be read.
+    """
+
+    photos: int
+    incomplete: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
+    surplus: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
+    damage: str = ""
+    repaired: bool = False
+
+    @property
+    def vectors_agree(self) -> bool:
+        """Whether the vectors are what the catalog says."""
+        return not (self.incomplete or self.wrong or self.surplus or self.damage)
+
+    @property
+    def sound(self) -> bool:
+        """Whether everything agrees."""
+        return self.vectors_agree and not self.stale
+
+    def lines(self) -> list[str]:
+        """The report for a reader, one finding a line."""
+        found = {
+            "photos whose points are missing": self.incomplete,
+            "photos whose vectors differ from the catalog": self.wrong,
+            "photos that are only in the vectors": self.surplus,
+            "files that changed since (`tips index` takes them up)": self.stale,
+        }
+        lines = [f"{self.photos} photos in the catalog"]
+        lines += [self.damage] if self.damage else []
+        lines += [f"{len(items)} {name}" for name, items in found.items() if items]
+        lines += ["the vectors were repaired"] if self.repaired else []
+        return [*lines, "all agree"] if self.sound else lines
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"sound": self.sound, **asdict(self)}
+
+
+def verify(collection: Collection, *, repair: bool = False) -> VerifyReport:
+    """Compare; with `repair` also publish what is missing, from the catalog alone if it must be.
+
+    A repair needs the collection's lock, and raises what `Collection.lock` raises.
+    """
+    with collection.lock() if repair else nullcontext():
+        catalog, store = collection.catalog(), collection.vectors(read_only=not repair)
+        try:
+            report = _compare(catalog, store)
+            if repair and not report.vectors_agree:
+                report = _repair(catalog, store, report)
+        finally:
+            store.close()
+        return replace(report, stale=_stale_files(catalog.files(), collection.roots))
+
+
+def _repair(catalog: Catalog, store: VectorStore, before: VerifyReport) -> VerifyReport:
+    """Publish what is pending; if that was not all, make the store anew."""
+    report = before
+    if not before.damage:
+        publish(catalog, store)
+        report = _compare(catalog, store)
+    if not report.vectors_agree:
+        publish(catalog, store, rebuild=True)
+        report = _compare(catalog, store)
+    return replace(report, repaired=True)
+
+
+def _compare(catalog: Catalog, store: VectorStore) -> VerifyReport:
+    try:
+        held = _held_points(store)
+        photos, incomplete, wrong = 0, list[str](), list[str]()
+        for batch in catalog.changed_since(0, columns(catalog)):
+            ok = batch.filter([status == "ok" for status in batch["status"].to_pylist()])
+            photos += len(ok)
+            bad = _incomplete(ok, held)
+            incomplete += bad
+            if not bad:
+                wrong += _wrong(ok.slice(0, _SAMPLE), store)
+    except VectorError as error:
+        return VerifyReport(photos=catalog.counts()["ok"], damage=str(error))
+    return VerifyReport(
+        photos=photos, incomplete=tuple(incomplete), wrong=tuple(wrong), surplus=tuple(sorted(held))
+    )
+
+
+def _held_points(store: VectorStore) -> dict[str, int]:
+    """Image key -> which of its points are in the store, as bits: 0 the image, k + 1 region k."""
+    held: defaultdict[str, int] = defaultdict(int)
+    for kind in KINDS:
+        for page in store.scroll_ids(kind):
+            for point_id in page:
+                held[image_key(point_id)] |= 1 << int(point_id[-2:], 16)
+    return dict(held)
+
+
+def _incomplete(rows: pa.RecordBatch, held: dict[str, int]) -> list[str]:
+    """Ids of the rows whose points are not exactly in `held`; takes all rows out of it."""
+    counts = rows["region_boxes"].value_lengths().to_pylist()
+    return [
+        image_id
+        for image_id, regions in zip(rows["id"].to_pylist(), counts, strict=True)
+        if held.pop(image_key(image_id), 0) != (1 << (regions + 1)) - 1
+    ]
+
+
+def _wrong(rows: pa.RecordBatch, store: VectorStore) -> list[str]:
+    """Ids of the rows whose image vectors in the store are others than in the catalog."""
+    points = image_points(rows)
+    wrong: set[str] = set()
+    for name, vectors in points.vectors.items():
+        cosines = np.einsum("nd,nd->n", vectors, store.vectors("images", points.ids, name))
+        cosines /= np.linalg.norm(vectors, axis=1)
+        wrong |= {rows["id"][int(place)].as_py() for place in np.flatnonzero(cosines < _SAME)}
+    return sorted(wrong)
+
+
+def _stale_files(files: pl.DataFrame, roots: Sequence[str]) -> tuple[str, ...]:
+    """Paths under present roots whose size or time is another, or that are gone."""
+    present = {root for root in roots if os.path.isdir(to_bytes(root))}
+    stale = []
+    columns = files.select("path", "root", "size", "mtime_ns")
+    for path, root, size, mtime_ns in columns.iter_rows():
+        if root in present:
+            try:
+                now = os.stat(to_bytes(path))
+            except OSError:
+                stale.append(path)
+                continue
+            if (now.st_size, now.st_mtime_ns) != (size, mtime_ns):
+                stale.append(path)
+    return tuple(sorted(stale))
