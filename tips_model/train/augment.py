@@ -11,7 +11,7 @@ import math
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.transforms.v2 import functional as T
+from torchvision.transforms.v2 import functional as T  # type: ignore[import-untyped]
 
 from tips_model.train.config import Stage
 

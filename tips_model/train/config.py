@@ -58,6 +58,8 @@ class Stage:
     """Probability of a mirrored image; 0 where captions speak of left and right."""
     jitter: float = 0.0
     """Strength of brightness, contrast and saturation changes; the papers use none."""
+    self_share: float = 1.0
+    """Part of the pictures that the self-supervised losses see, in (0, 1]; papers: all."""
     weights: Weights = field(default_factory=Weights)
     ramp: int = 0
     """Steps over which the weights go linearly from those of the stage before (at the start: the
@@ -209,6 +211,8 @@ def _stage_problems(stage: Stage, config: TrainConfig) -> list[str]:
     if stage.crops and (stage.crop_resolution < patch or stage.crop_resolution % patch):
         size = stage.crop_resolution
         found.append(f"has crop resolution {size}, not a multiple of the patch {patch}")
+    if not 0 < stage.self_share <= 1:
+        found.append(f"has `self_share` {stage.self_share}, it must be in (0, 1]")
     if weights.distill and not stage.crops:
         found.append("has a weight on self-distillation but no local crops")
     if (weights.distill or weights.masked) and config.objective.teacher == "none":

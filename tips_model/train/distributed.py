@@ -13,6 +13,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 from tips_model.train.config import TrainConfig
 
@@ -107,7 +109,7 @@ def gather_with_grad(value: Tensor) -> Tensor:
     """
     if world() == 1:
         return value
-    gathered: Tensor = _Gather.apply(value)  # type: ignore[no-untyped-call]
+    gathered: Tensor = _Gather.apply(value)
     return gathered
 
 
@@ -126,11 +128,10 @@ def parallelize(module: nn.Module, config: TrainConfig) -> nn.Module:
     if not dist.is_initialized():
         return module
     if config.parallel == "fsdp":
-        from torch.distributed.fsdp import fully_shard
-
         for block in blocks:
             fully_shard(block)
-        return fully_shard(module)
+        fully_shard(module)
+        return module
     if not any(p.requires_grad for p in module.parameters()):
         return module
     # Stages leave out losses of weight 0, and with them some parameters.
@@ -144,22 +145,18 @@ def gradient_sync(module: nn.Module, enabled: bool) -> Iterator[None]:
         with module.no_sync():
             yield
         return
-    if hasattr(module, "set_requires_gradient_sync"):
-        module.set_requires_gradient_sync(enabled)  # type: ignore[operator]
+    if isinstance(module, FSDPModule):
+        module.set_requires_gradient_sync(enabled)
     yield
 
 
 def full(value: Tensor) -> Tensor:
     """The whole of a sharded tensor; all processes must call. Plain tensors are returned."""
-    from torch.distributed.tensor import DTensor
-
     return value.full_tensor() if isinstance(value, DTensor) else value
 
 
 def like(value: Tensor, reference: Tensor) -> Tensor:
     """`value` sharded as `reference` is, when that is sharded and of the same shape."""
-    from torch.distributed.tensor import DTensor, distribute_tensor
-
     if isinstance(reference, DTensor) and value.shape == reference.shape:
         value = value.to(reference.device)
         return distribute_tensor(value, reference.device_mesh, reference.placements)

@@ -8,8 +8,9 @@ the number of processes does not change what a picture looks like.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from typing import Protocol
@@ -42,14 +43,19 @@ class Tokenize(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one process sees in one step: B pictures, M local crops of each, N patches."""
+    """What one process sees in one step: B pictures, M local crops of each, N patches.
+
+    The self-supervised losses see S of the pictures (all, unless `Stage.self_share` is below 1).
+    """
 
     images: Tensor
     """Global crops, uint8 (B, 3, R, R)."""
+    chosen: Tensor
+    """int64 (S,), the places of the pictures that the self-supervised losses see."""
     crops: Tensor | None
-    """Local crops, uint8 (B, M, 3, r, r)."""
+    """Local crops, uint8 (S, M, 3, r, r)."""
     mask: Tensor | None
-    """bool (B, N), True where the student's patch is masked."""
+    """bool (S, N), True where the student's patch is masked."""
     web_ids: Tensor
     web_paddings: Tensor
     web_keys: Tensor
@@ -72,23 +78,28 @@ class Batch:
         size = len(self.images) // parts
         if parts == 1:
             return [self]
-        return [
-            replace(
-                self,
-                **{
-                    f.name: value[i * size : (i + 1) * size]
-                    for f in fields(self)
-                    if (value := getattr(self, f.name)) is not None
-                },
-            )
-            for i in range(parts)
-        ]
+        return [self._part(i * size, (i + 1) * size) for i in range(parts)]
+
+    def _part(self, begin: int, end: int) -> Batch:
+        """The pictures from `begin` to before `end`."""
+        inside = (self.chosen >= begin) & (self.chosen < end)
+        cut = {
+            f.name: value[inside] if f.name in ("crops", "mask") else value[begin:end]
+            for f in fields(self)
+            if (value := getattr(self, f.name)) is not None and f.name != "chosen"
+        }
+        return replace(self, chosen=self.chosen[inside] - begin, **cut)
 
 
 def caption_keys(texts: Sequence[str]) -> Tensor:
     """int64 (B,): the first eight bytes of each caption's hash; equal for identical captions."""
     digests = (hashlib.blake2b(text.encode(), digest_size=8).digest() for text in texts)
     return torch.tensor([int.from_bytes(d, "little", signed=True) for d in digests])
+
+
+def is_chosen(number: int, share: float) -> bool:
+    """Whether picture `number` of a step is among the evenly spread `share` of all."""
+    return math.floor((number + 1) * share) > math.floor(number * share)
 
 
 def assemble(
@@ -99,37 +110,39 @@ def assemble(
     Local crops and masks are made only when their losses have a weight at this step.
     """
     weights, objective = loss_weights(config, step), config.objective
-    local = weights["distill"] > 0
     patches = (stage.resolution // config.model.vision.patch) ** 2
-    masked = weights["masked"] > 0 and objective.mask_ratio > 0
-    wholes, parts, masks, chosen = [], [], [], []
-    for i, (image, captions) in enumerate(zip(raw.images, raw.synthetic, strict=True)):
+    ratio = objective.mask_ratio if weights["masked"] > 0 else 0.0
+    wholes, parts, masks, captions, chosen = [], [], [], [], []
+    for i, (image, synthetic) in enumerate(zip(raw.images, raw.synthetic, strict=True)):
         generator = np.random.default_rng([config.seed, step, first + i])
-        chosen.append(captions[int(generator.integers(len(captions)))])
-        if masked:
-            masks.append(random_mask(generator, patches, objective.mask_ratio))
-        whole, local_views = views(generator, image, stage, local)
+        captions.append(synthetic[int(generator.integers(len(synthetic)))])
+        learns = is_chosen(first + i, stage.self_share)
+        whole, crops = views(generator, image, stage, learns and weights["distill"] > 0)
         wholes.append(whole)
-        if local_views is not None:
-            parts.append(local_views)
+        if learns:
+            chosen.append(i)
+            masks.append(random_mask(generator, patches, ratio))
+        if crops is not None:
+            parts.append(crops)
     pad = config.pad_captions or None
-    web, caption = tokenize(raw.web, pad_to=pad), tokenize(chosen, pad_to=pad)
+    web, caption = tokenize(raw.web, pad_to=pad), tokenize(captions, pad_to=pad)
     return Batch(
         images=torch.stack(wholes),
+        chosen=torch.tensor(chosen),
         crops=torch.stack(parts) if parts else None,
-        mask=torch.stack(masks) if masks else None,
+        mask=torch.stack(masks) if ratio else None,
         web_ids=web.ids,
         web_paddings=web.paddings,
         web_keys=caption_keys(raw.web),
         caption_ids=caption.ids,
         caption_paddings=caption.paddings,
-        caption_keys=caption_keys(chosen),
+        caption_keys=caption_keys(captions),
     )
 
 
 def load(
     config: TrainConfig, source: Source, tokenize: Tokenize, rank: int, world: int, start: int
-) -> Iterator[Batch]:
+) -> Generator[Batch, None, None]:
     """The batches of this process from global step `start` to the end, in order.
 
     `config.workers` threads prepare that many steps and one more ahead.

@@ -23,6 +23,7 @@ from tips_model.train.distributed import gather, gather_with_grad
 from tips_model.train.heads import FeatureHeads, Heads
 from tips_model.train.loader import Batch
 from tips_model.train.teacher import Targets, Teacher
+from tips_model.vision import VisionOutput
 
 
 class Learner(nn.Module):
@@ -56,6 +57,9 @@ class Learner(nn.Module):
             found["caption"] = self._contrast(image, text, batch.caption_keys)
         if teacher is None or not (weights["distill"] or weights["masked"]):
             return found
+        if len(batch.chosen) < len(pixels):
+            pixels = pixels[batch.chosen]
+            whole = VisionOutput(*(value[batch.chosen] for value in whole))
         targets = teacher(pixels, whole, tau)
         if weights["distill"]:
             found["distill"] = self._distill(batch, targets)

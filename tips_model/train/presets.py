@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from tips_model.config import VARIANTS, TextConfig, TIPSConfig, VisionConfig
 from tips_model.train.config import (
@@ -36,37 +37,33 @@ def nano() -> TrainConfig:
     Scenes carry their own changes of view and colour, and their captions speak of left and right:
     pictures are neither cropped nor mirrored here.
     """
-    whole = {"global_scale": (1.0, 1.0), "flip": 0.0}
-    local = {"crops": 6, "crop_scale": (0.1, 0.4)}
+    names = Stage(
+        name="names",
+        data="objects",
+        steps=6000,
+        batch=128,
+        resolution=64,
+        global_scale=(1.0, 1.0),
+        flip=0.0,
+    )
+    scenes = replace(
+        names,
+        name="scenes",
+        data="scenes",
+        steps=4000,
+        resolution=96,
+        crops=6,
+        crop_resolution=40,
+        crop_scale=(0.1, 0.4),
+        self_share=0.5,
+        weights=FULL,
+        ramp=1500,
+    )
+    large = replace(scenes, name="large", steps=400, resolution=128, crop_resolution=56, ramp=0)
     return TrainConfig(
         name="nano",
         model=VARIANTS["nano"],
-        stages=(
-            Stage(name="names", data="objects", steps=6000, batch=128, resolution=64, **whole),
-            Stage(
-                name="scenes",
-                data="scenes",
-                steps=4000,
-                batch=128,
-                resolution=96,
-                crop_resolution=40,
-                weights=FULL,
-                ramp=1500,
-                **whole,
-                **local,
-            ),
-            Stage(
-                name="large",
-                data="scenes",
-                steps=400,
-                batch=128,
-                resolution=128,
-                crop_resolution=56,
-                weights=FULL,
-                **whole,
-                **local,
-            ),
-        ),
+        stages=(names, scenes, large),
         objective=replace(V2, head=SMALL_HEAD, teacher_temperature=(0.04, 0.04)),
         optimizer=Optimizer(kind="muon", lr=2e-3, matrix_lr=0.02, betas=(0.9, 0.98), warmup=100),
         save_every=250,
@@ -83,26 +80,16 @@ def debug() -> TrainConfig:
         text=TextConfig(width=32, depth=1, heads=2, mlp_hidden=64, vocab=1024),
         image_size=32,
     )
-    whole = {"global_scale": (1.0, 1.0), "flip": 0.0}
+    names, scenes, _ = base.stages
+    names = replace(names, steps=4, batch=8, resolution=32)
+    scenes = replace(
+        scenes, steps=4, batch=8, resolution=32, crops=2, crop_resolution=16, ramp=2, self_share=1.0
+    )
     return replace(
         base,
         name="debug",
         model=model,
-        stages=(
-            Stage(name="names", data="objects", steps=4, batch=8, resolution=32, **whole),
-            Stage(
-                name="scenes",
-                data="scenes",
-                steps=4,
-                batch=8,
-                resolution=32,
-                crops=2,
-                crop_resolution=16,
-                weights=FULL,
-                ramp=2,
-                **whole,
-            ),
-        ),
+        stages=(names, scenes),
         objective=replace(V2, head=Head(layers=2, hidden=32, bottleneck=16, prototypes=64)),
         optimizer=replace(base.optimizer, warmup=2),
         log_every=1,
@@ -192,9 +179,9 @@ def distill_nano(teacher: str = "runs/nano") -> TrainConfig:
 PRESETS: dict[str, Callable[[], TrainConfig]] = {
     "nano": nano,
     "debug": debug,
-    **{f"tips_{size}": lambda size=size: tips(size) for size in SIZES},
-    **{f"tipsv2_{size}": lambda size=size: tipsv2(size) for size in SIZES if size != "s14"},
-    **{f"distill_{size}": lambda size=size: distill(size) for size in ("b14", "l14", "so14")},
+    **{f"tips_{size}": partial(tips, size) for size in SIZES},
+    **{f"tipsv2_{size}": partial(tipsv2, size) for size in SIZES if size != "s14"},
+    **{f"distill_{size}": partial(distill, size) for size in ("b14", "l14", "so14")},
     "distill_nano": distill_nano,
 }
 

@@ -69,20 +69,22 @@ class Teacher(nn.Module):
             assert self.heads is not None
             lerp(self.heads, heads, momentum)
         if self._pending:
-            keep = self.objective.centre_momentum
-            for centre, means in zip(
-                (self.centre_cls, self.centre_patch), zip(*self._pending, strict=True), strict=True
-            ):
-                centre.lerp_(all_mean(torch.stack(means).mean(dim=0)), 1 - keep)
+            cls, patch = zip(*self._pending, strict=True)
+            self._move(self.centre_cls, all_mean(torch.stack(cls).mean(dim=0)))
+            self._move(self.centre_patch, all_mean(torch.stack(patch).mean(dim=0)))
             self._pending.clear()
+
+    def _move(self, centre: Tensor, mean: Tensor) -> None:
+        """Running mean; the first value is taken as it is, or all pictures would start alike."""
+        keep = self.objective.centre_momentum if centre.any() else 0.0
+        centre.lerp_(mean, 1 - keep)
 
 
 @torch.no_grad()
 def lerp(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
     """teacher <- momentum * teacher + (1 - momentum) * student, for all parameters."""
-    old, new = list(teacher.parameters()), list(student.parameters())
-    assert len(old) == len(new), "teacher and student differ in their parameters"
-    torch._foreach_lerp_(old, new, 1 - momentum)
+    for old, new in zip(teacher.parameters(), student.parameters(), strict=True):
+        old.lerp_(new, 1 - momentum)
 
 
 def make_teacher(objective: Objective, vision: VisionTower, heads: nn.Module) -> Teacher | None:

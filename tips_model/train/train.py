@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,8 +89,9 @@ def make_trainer(config: TrainConfig, device: torch.device) -> Trainer:
     )
 
 
-def train_step(trainer: Trainer, batch: Batch) -> dict[str, float]:
-    """One optimiser step. Raises NotFiniteError before anything is changed.
+def train_step(trainer: Trainer, batch: Batch, out: Path) -> dict[str, float]:
+    """One optimiser step. A loss or gradient that is not finite raises NotFiniteError before
+    anything is changed, and leaves the batch in `out`.
 
     Returns the named losses, their weighted sum, the gradient's norm, tau and the rate's factor.
     """
@@ -103,11 +104,7 @@ def train_step(trainer: Trainer, batch: Batch) -> dict[str, float]:
         nn.utils.clip_grad_norm_(parameters, config.optimizer.clip or math.inf)
     ).item()
     if not (math.isfinite(norm) and math.isfinite(values["loss"])):
-        for optimizer in trainer.optimizers:
-            optimizer.zero_grad()
-        raise NotFiniteError(
-            f"Step {step + 1} is not finite (loss {values['loss']}, gradient norm {norm})"
-        )
+        raise not_finite(step + 1, values["loss"], norm, batch, out)
     for optimizer in trainer.optimizers:
         optimizer.step()
         optimizer.zero_grad()
@@ -138,7 +135,7 @@ def backward(trainer: Trainer, batch: Batch) -> dict[str, float]:
         ):
             found = trainer.called(part, weights, trainer.teacher, tau)
             loss = losses.total(found, weights) / passes
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
         for name, value in (found | {"loss": loss * passes}).items():
             sums[name] = sums.get(name, 0) + value.detach() / passes
     means = distributed.all_mean(torch.stack(list(sums.values())).float())
@@ -203,33 +200,31 @@ def run(
     saved = saved_steps(out)
     if saved and not resume:
         raise ConfigError(f"{out} already holds a run: add --resume or choose another folder.")
+    if resume and not saved:
+        raise ConfigError(f"{out} holds no checkpoint to resume from: leave out --resume.")
     with distributed.processes() as device, stop_signals() as asked:
         check_world(config)
         trainer = make_trainer(config, device)
         if saved:
             trainer.step = load_state(saved[-1][1], config, trainer.parts, trainer.optimizers)
-        folder = out if distributed.rank() == 0 else None
-        with Metrics(folder, config.log_every, config.steps, trainer.step) as metrics:
-            evaluation: dict[str, float] = {}
-            batches = load(
-                config, source, tokenizer, distributed.rank(), distributed.world(), trainer.step
-            )
+        rank, world = distributed.rank(), distributed.world()
+        folder = out if rank == 0 else None
+        evaluation: dict[str, float] = {}
+        with (
+            Metrics(folder, config.log_every, config.steps, trainer.step) as metrics,
+            closing(load(config, source, tokenizer, rank, world, trainer.step)) as batches,
+        ):
             while trainer.step < config.steps:
                 start = time.perf_counter()
                 batch = next(batches)
                 waited = time.perf_counter() - start
-                try:
-                    values = train_step(trainer, batch)
-                except NotFiniteError as error:
-                    raise with_batch(error, trainer.step, batch, out) from None
-                size = len(batch.images) * distributed.world()
-                metrics.add(trainer.step, values, size, waited)
+                values = train_step(trainer, batch, out)
+                metrics.add(trainer.step, values, len(batch.images) * world, waited)
                 stop = distributed.any_process(asked.is_set(), device)
-                stop = stop or trainer.step == (stop_after or config.steps)
+                stop = stop or trainer.step in (stop_after, config.steps)
                 evaluation = after_step(trainer, tokenizer, out, metrics, evaluate, stop)
                 if stop:
                     break
-            batches.close()
         if folder is not None:
             draw_curves(folder)
         return RunResult(trainer.step, trainer.step == config.steps, evaluation)
@@ -264,12 +259,15 @@ def after_step(
     return found
 
 
-def with_batch(error: NotFiniteError, step: int, batch: Batch, out: Path) -> NotFiniteError:
-    """Save the batch that failed; the same error, saying where the batch is."""
-    path = out / f"not_finite_step_{step + 1}_rank_{distributed.rank()}.pt"
+def not_finite(step: int, loss: float, norm: float, batch: Batch, out: Path) -> NotFiniteError:
+    """Save the batch of a step that failed; the error that names both."""
+    path = out / f"not_finite_step_{step}_rank_{distributed.rank()}.pt"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, {name: getattr(batch, name) for name in batch.__slots__})
-    return NotFiniteError(f"{error}; the batch is in {path}, the last checkpoint stands.")
+    return NotFiniteError(
+        f"Step {step} is not finite (loss {loss}, gradient norm {norm}); the batch is in {path}, "
+        "and the last checkpoint stands."
+    )
 
 
 def check_tokenizer(config: TrainConfig, tokenizer: Tokenizer) -> None:
@@ -285,8 +283,10 @@ def check_world(config: TrainConfig) -> None:
     """Refuse batches that the processes and passes cannot share equally."""
     for stage in config.stages:
         parts = distributed.world() * stage.accumulate
-        if stage.batch % parts:
+        size = stage.batch // parts
+        if stage.batch % parts or round(size * stage.self_share, 6) % 1:
             raise ConfigError(
-                f"Stage '{stage.name}' has batch {stage.batch}, which {distributed.world()} "
-                f"processes with {stage.accumulate} passes cannot share equally."
+                f"Stage '{stage.name}' has batch {stage.batch} and self_share {stage.self_share}, "
+                f"which {distributed.world()} processes with {stage.accumulate} passes cannot "
+                "share equally."
             )

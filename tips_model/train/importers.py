@@ -1,0 +1,233 @@
+"""Public data formats to training tables: tar shards, COCO captions, and lists of files.
+
+Every importer yields `Pair`s and `Dropped`s; `import_pairs` writes the pairs, counts what was
+dropped and why, and stops when more is corrupt than a limit allows.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from PIL import Image
+
+from tips_model.train.dataset import DataError, record_batches, write_table
+
+IMAGE_SUFFIXES = frozenset({"jpg", "jpeg", "png", "webp"})
+NO_CAPTION = "no caption"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One picture with what is said of it; `key` names it in its source."""
+
+    key: str
+    image: bytes
+    web: str = ""
+    synthetic: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Something that was left out. Only `corrupt` ones count against the limit."""
+
+    key: str
+    reason: str
+    corrupt: bool = True
+
+
+Item = Pair | Dropped
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """How many rows were written, how many items were corrupt, and what was left out."""
+
+    rows: int = 0
+    corrupt: int = 0
+    _dropped: list[Dropped] = field(default_factory=list)
+
+    @property
+    def dropped(self) -> pl.DataFrame:
+        """One row for each thing left out: key, reason, corrupt."""
+        schema = {"key": pl.String, "reason": pl.String, "corrupt": pl.Boolean}
+        data = [(item.key, item.reason, item.corrupt) for item in self._dropped]
+        return pl.DataFrame(data, schema=schema, orient="row")
+
+    def summary(self) -> pl.DataFrame:
+        """How often each reason occurred, the most frequent first."""
+        counts = self.dropped.group_by("reason").len("count")
+        return counts.sort(["count", "reason"], descending=[True, False])
+
+    def add(self, item: Dropped, limit: int) -> None:
+        """Note something left out. Raises `DataError` when more is corrupt than `limit`."""
+        self._dropped.append(item)
+        self.corrupt += item.corrupt
+        if self.corrupt > limit:
+            raise DataError(
+                f"{self.corrupt} items are corrupt, more than the limit of {limit}; the last was "
+                f"{item.key}: {item.reason}."
+            )
+
+
+def import_pairs(
+    items: Iterable[Item],
+    folder: Path,
+    *,
+    limit: int = 100,
+    progress: Callable[[int], None] | None = None,
+) -> ImportReport:
+    """Write pairs to the table in `folder`, and what was dropped to `dropped.csv` beside it.
+
+    Pairs without any caption and pictures that cannot be read are dropped. `progress` is told the
+    number of rows so far.
+    """
+    report = ImportReport()
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for item in items:
+            checked = check(item)
+            if isinstance(checked, Dropped):
+                report.add(checked, limit)
+                continue
+            report.rows += 1
+            if progress is not None:
+                progress(report.rows)
+            yield {
+                "key": checked.key,
+                "image": checked.image,
+                "web": checked.web or None,
+                "synthetic": list(checked.synthetic),
+                "objects": None,
+            }
+
+    folder.mkdir(parents=True, exist_ok=True)
+    write_table(folder, record_batches(rows()))
+    report.dropped.write_csv(folder / "dropped.csv")
+    return report
+
+
+def check(item: Item) -> Item:
+    """The item with empty captions removed, or why it cannot be used."""
+    if isinstance(item, Dropped):
+        return item
+    web = " ".join(item.web.split())
+    synthetic = tuple(filter(None, (" ".join(text.split()) for text in item.synthetic)))
+    if not web and not synthetic:
+        return Dropped(item.key, NO_CAPTION, corrupt=False)
+    try:
+        with Image.open(io.BytesIO(item.image)) as image:
+            image.verify()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        kind = type(error).__name__
+        return Dropped(item.key, f"picture cannot be read ({kind})")
+    return Pair(item.key, item.image, web, synthetic)
+
+
+def read_shards(shards: Iterable[Path]) -> Iterator[Item]:
+    """WebDataset tar shards, img2dataset's included.
+
+    Files of one sample share the name up to the first dot of the last path part. The web caption
+    is `.txt`, else `caption` in `.json`; synthetic ones are `synthetic` (text or list) in `.json`.
+    A broken shard ends where it is broken and is reported once.
+    """
+    for shard in shards:
+        try:
+            with tarfile.open(shard) as archive:
+                yield from _samples(archive, shard)
+        except (tarfile.TarError, OSError, EOFError) as error:
+            yield Dropped(str(shard), f"shard cannot be read ({type(error).__name__})")
+
+
+def _samples(archive: tarfile.TarFile, shard: Path) -> Iterator[Item]:
+    """The samples of an open shard; files of one sample follow each other."""
+    current, files = "", dict[str, bytes]()
+    for member in archive:
+        if not member.isfile():
+            continue
+        folder, _, base = member.name.rpartition("/")
+        stem, _, suffix = base.partition(".")
+        name = f"{folder}/{stem}" if folder else stem
+        if name != current and files:
+            yield _sample(f"{shard.name}/{current}", files)
+            files = {}
+        current = name
+        stream = archive.extractfile(member)
+        assert stream is not None, "a file of a tar has content"
+        files[suffix.lower()] = stream.read()
+    if files:
+        yield _sample(f"{shard.name}/{current}", files)
+
+
+def _sample(key: str, files: dict[str, bytes]) -> Item:
+    image = next((files[s] for s in files if s in IMAGE_SUFFIXES), None)
+    if image is None:
+        return Dropped(key, "no picture", corrupt=False)
+    try:
+        facts = json.loads(files["json"]) if "json" in files else {}
+        web = files["txt"].decode("utf-8") if "txt" in files else facts.get("caption") or ""
+    except ValueError as error:
+        return Dropped(key, f"captions cannot be read ({type(error).__name__})")
+    return Pair(key, image, web, _texts(facts.get("synthetic")))
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    """One text, several or none as a tuple."""
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else tuple(str(text) for text in value)
+
+
+def read_coco(captions: Path, images: Path) -> Iterator[Item]:
+    """COCO captions: a JSON of `images` and `annotations`, and the folder of the pictures.
+
+    People wrote these captions while looking, so they count as synthetic ones. Raises `DataError`
+    if the JSON is not of that form.
+    """
+    try:
+        content = json.loads(captions.read_text("utf-8"))
+        files = {int(image["id"]): str(image["file_name"]) for image in content["images"]}
+        texts: dict[int, list[str]] = {}
+        for note in content["annotations"]:
+            texts.setdefault(int(note["image_id"]), []).append(str(note["caption"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{captions} is no COCO caption file ({error}).") from error
+    for number, name in files.items():
+        yield _from_file(images / name, name, "", tuple(texts.get(number, ())))
+
+
+def read_list(listing: Path, images: Path | None = None) -> Iterator[Item]:
+    """A CSV or JSON-lines list with the columns `image`, `caption` and optionally `synthetic`.
+
+    `image` is a path relative to `images`, else to the list's own folder; `synthetic` in a CSV is
+    one caption. Raises `DataError` if the list cannot be read or lacks a column.
+    """
+    folder = images or listing.parent
+    try:
+        if listing.suffix == ".csv":
+            table = pl.read_csv(listing, infer_schema=False)
+        else:
+            table = pl.read_ndjson(listing)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"{listing} cannot be read as a list of pairs ({error}).") from error
+    if not {"image", "caption"} <= set(table.columns):
+        raise DataError(
+            f"{listing} needs the columns image and caption; it has {', '.join(table.columns)}."
+        )
+    for row in table.iter_rows(named=True):
+        name = str(row["image"])
+        texts = _texts(row.get("synthetic"))
+        yield _from_file(folder / name, name, row["caption"] or "", texts)
+
+
+def _from_file(path: Path, key: str, web: str, synthetic: tuple[str, ...]) -> Item:
+    try:
+        return Pair(key, path.read_bytes(), web, synthetic)
+    except OSError as error:
+        return Dropped(key, f"file cannot be read ({type(error).__name__})")
