@@ -193,15 +193,14 @@ def run(
     """Train and leave checkpoints, logs, curves and the model for users in `out`.
 
     `evaluate(model, step)` runs in the first process every `config.evaluate_every` steps and at
-    the end. `stop_after` ends the run after that many steps in all, as Ctrl-C would. Raises
-    ConfigError when `out` holds a run and `resume` is not set (or the other way round).
+    the end. `stop_after` ends the run after that many steps in all, as Ctrl-C would. `resume`
+    goes on from the last checkpoint, or begins when there is none, so that one command serves a
+    job that may be killed. Raises ConfigError when `out` holds a run and `resume` is not set.
     """
     check_tokenizer(config, tokenizer)
     saved = saved_steps(out)
     if saved and not resume:
         raise ConfigError(f"{out} already holds a run: add --resume or choose another folder.")
-    if resume and not saved:
-        raise ConfigError(f"{out} holds no checkpoint to resume from: leave out --resume.")
     with distributed.processes() as device, stop_signals() as asked:
         check_world(config)
         trainer = make_trainer(config, device)
