@@ -106,19 +106,11 @@ def draw_masks(photo: Image.Image, masks: Sequence[Mask]) -> Image.Image:
 def draw_boxes(photo: Image.Image, boxes: Sequence[Box], tags: Sequence[str]) -> Image.Image:
     """Draw boxes, fractions of the photo, each with a tag ("" for none); the best lies on top."""
     picture = photo.convert("RGB")
-    frames = Image.new("L", (picture.width * 2, picture.height * 2))
-    unit = _unit(picture)
+    line = max(2, round(0.7 * _unit(picture)))
     for number in reversed(range(len(boxes))):
-        colour = PALETTE[number % len(PALETTE)]
-        x0, y0, x1, y1 = _pixels(boxes[number], picture.size)
-        for thickness, tone in ((1.1 * unit, INK), (0.7 * unit, colour)):
-            frames.paste(0, (0, 0, *frames.size))
-            grow = (1.1 * unit - thickness) / 2
-            outline = [2 * v for v in (x0 + grow, y0 + grow, x1 - grow, y1 - grow)]
-            ImageDraw.Draw(frames).rounded_rectangle(
-                outline, radius=3 * unit, outline=255, width=max(2, round(2 * thickness))
-            )
-            picture.paste(Image.new("RGB", picture.size, tone), mask=frames.resize(picture.size))
+        place = _pixels(boxes[number], picture.size)
+        _draw_frame(picture, place, 0, line + 2, INK)  # a dark rim of one pixel on both sides
+        _draw_frame(picture, place, 1, line, PALETTE[number % len(PALETTE)])
     placed: list[Box] = []
     for number, tag in enumerate(tags):
         if tag:
@@ -127,10 +119,22 @@ def draw_boxes(photo: Image.Image, boxes: Sequence[Box], tags: Sequence[str]) ->
     return picture
 
 
+def _draw_frame(picture: Image.Image, box: Box, inset: int, line: int, colour: Colour) -> None:
+    """Draw a frame of `line` pixels with round corners, `inset` pixels inside the box (pixels)."""
+    x0, y0, x1, y1 = (round(edge) for edge in box)
+    edges = (x0 + inset, y0 + inset, max(x1 - inset, x0 + inset), max(y1 - inset, y0 + inset))
+    frame = Image.new("L", (picture.width * 2, picture.height * 2))  # twice as fine: smooth corners
+    outline = (2 * edges[0], 2 * edges[1], 2 * edges[2] + 1, 2 * edges[3] + 1)
+    radius = 6 * _unit(picture) - 2 * inset
+    ImageDraw.Draw(frame).rounded_rectangle(outline, radius, outline=255, width=2 * line)
+    mask = frame.resize(picture.size, Image.Resampling.BOX)
+    picture.paste(Image.new("RGB", picture.size, colour), mask=mask)
+
+
 def _draw_tag(
     picture: Image.Image, box: Box, text: str, colour: Colour, taken: Sequence[Box]
 ) -> Box:
-    """Write a tag above the box, or inside it at the top edge, below tags already there; give back
+    """Write a tag above, below or inside the box, clear of tags already there; give back
     its place.
     """
     unit = _unit(picture)
@@ -142,6 +146,8 @@ def _draw_tag(
     x = min(max(box[0], 0), max(picture.width - width - 1, 0))
     y = box[1] - height - 0.6 * unit
     if y < 0:
+        y = box[3] + 0.6 * unit
+    if y + height > picture.height:
         y = box[1] + 1.6 * unit
         x = min(max(box[0] + 1.6 * unit, 0), max(picture.width - width - 1, 0))
     while any(x < t[2] and t[0] < x + width and y < t[3] and t[1] < y + height for t in taken):
@@ -160,7 +166,8 @@ def _smooth(values: Array, size: tuple[int, int]) -> npt.NDArray[np.float32]:
 
 def _pixels(box: Box, size: tuple[int, int]) -> Box:
     width, height = size
-    return (box[0] * width, box[1] * height, box[2] * width - 1, box[3] * height - 1)
+    x0, y0 = box[0] * width, box[1] * height
+    return (x0, y0, max(box[2] * width - 1, x0), max(box[3] * height - 1, y0))
 
 
 def _unit(picture: Image.Image) -> float:

@@ -58,7 +58,8 @@ def _places(ranked: Ranked, rank: int, weak_places: bool) -> list[int]:
 
 
 def distinct(boxes: npt.NDArray[np.float64], scores: Array, most: int) -> list[int]:
-    """At most `most` of the boxes (N, 4), given by falling score, that show different places: indices.
+    """At most `most` of the boxes (N, 4), given by falling score, that show different places:
+    indices.
 
     The best box grows to the largest that holds it and scores nearly as well, boxes of the same
     place are passed over, and so on with the best of the rest.

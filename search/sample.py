@@ -12,6 +12,7 @@ import hashlib
 import heapq
 import os
 import tempfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
@@ -136,9 +137,9 @@ def _read(path: Path) -> dict[str, Any]:
     made again.
     """
     try:
-        with np.load(path, allow_pickle=False) as data:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
             return {name: data[name] for name in data.files}
-    except (OSError, ValueError, BadZipFile, KeyError):
+    except (OSError, EOFError, ValueError, BadZipFile, zlib.error):
         return {}
 
 

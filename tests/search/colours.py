@@ -1,7 +1,8 @@
 """A small real model whose right answers can be computed by hand: it sees and reads colours.
 
-A patch of 8 x 8 pixels is its mean colour, as closeness to ten named colours; a text is the named colours in it. Both
-get an offset of their own (real towers have such a gap) and every text a little of its own that means nothing.
+A patch of 8 x 8 pixels is its mean colour, as closeness to ten named colours; a text is the named
+colours in it. Both get an offset of their own (real towers have such a gap) and every text a little
+of its own that means nothing.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ _PICTURE_OFFSET, _TEXT_OFFSET = DIM - 1, DIM - 2
 
 
 class ColourEmbedder:
-    """An `Embedder` for colours; `seed` gives another model of the same shape, `blind` one that knows nothing."""
+    """An `Embedder` for colours; `seed` gives another model of the same shape, `blind` one that
+    knows nothing.
+    """
 
     def __init__(self, seed: int = 0, blind: bool = False) -> None:
         self._blind = blind
@@ -118,7 +121,9 @@ def paint(
 
 
 def save(image: Image.Image, path: Path, **exif: object) -> Path:
-    """Write a JPEG with the EXIF facts `camera`, `taken` ("2021:05:03 10:00:00") and `place` (degrees)."""
+    """Write a JPEG with the EXIF facts `camera`, `taken` ("2021:05:03 10:00:00") and `place`
+    (degrees).
+    """
     facts = Image.Exif()
     if "camera" in exif:
         facts[0x0110] = exif["camera"]

@@ -1,4 +1,4 @@
-"""One real collection of painted pictures for all search tests, indexed once; tests only read it."""
+"""One real collection of painted pictures for all search tests; they only read it."""
 
 from __future__ import annotations
 

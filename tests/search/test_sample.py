@@ -1,0 +1,85 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from indexer.catalog import Catalog
+from indexer.collection import Collection
+from indexer.vectors import VectorStore, image_point_id, region_point_id
+from search.contrast import word_list
+from search.encode import QueryEncoder
+from search.sample import FILE, EmptySampleError, calibrate, draw_sample
+from tests.search.colours import ColourEmbedder
+
+
+@pytest.fixture(scope="module")
+def catalog(collection_folder: Path) -> Catalog:
+    return Collection.open(collection_folder).catalog()
+
+
+@pytest.fixture(scope="module")
+def store(collection_folder: Path) -> Iterator[VectorStore]:
+    opened = Collection.open(collection_folder).vectors(read_only=True)
+    yield opened
+    opened.close()
+
+
+def test_the_sample_is_the_photos_with_the_smallest_ids(
+    catalog: Catalog, store: VectorStore
+) -> None:
+    sample = draw_sample(catalog, "web", population=40, photos=7)
+    ids = sorted(catalog.ids())[:7]
+    points = [image_point_id(key) for key in ids]
+    np.testing.assert_allclose(sample.photos, store.vectors("images", points, "web"), atol=2e-3)
+    assert sample.photos.shape == (7, 32)
+    first = [region_point_id(key, 0) for key in ids]
+    stored = store.vectors("regions", first, "region")
+    np.testing.assert_allclose(sample.regions[sample.starts], stored, atol=2e-3)
+    assert sample.population == 40
+
+
+def test_an_empty_catalog_has_no_sample(tmp_path: Path) -> None:
+    collection = Collection.create(tmp_path / "c", ColourEmbedder().info)
+    with pytest.raises(EmptySampleError):
+        draw_sample(collection.catalog(), "web", population=0)
+
+
+def test_a_kept_calibration_needs_neither_the_model_nor_the_catalog(
+    tmp_path: Path, catalog: Catalog, store: VectorStore
+) -> None:
+    model = ColourEmbedder()
+    first = calibrate(tmp_path, catalog, store, QueryEncoder(model))
+    assert len(model.texts_seen) == 2 * len(word_list("unrelated"))
+    again = calibrate(tmp_path, None, store, QueryEncoder(model))  # type: ignore[arg-type]
+    assert len(model.texts_seen) == 2 * len(word_list("unrelated"))
+    z = {"region": np.linspace(-1, 6, 9, dtype=np.float32)}
+    np.testing.assert_allclose(
+        first.score(z, picture=True),  # type: ignore[arg-type]
+        again.score(z, picture=True),  # type: ignore[arg-type]
+        atol=0.05,
+    )
+    assert again.population == 40
+
+
+def test_another_model_or_a_damaged_file_is_calibrated_anew(
+    tmp_path: Path, catalog: Catalog, store: VectorStore
+) -> None:
+    calibrate(tmp_path, catalog, store, QueryEncoder(ColourEmbedder()))
+    other = ColourEmbedder(seed=1)
+    calibrate(tmp_path, catalog, store, QueryEncoder(other))
+    assert other.texts_seen
+    (tmp_path / FILE).write_bytes((tmp_path / FILE).read_bytes()[:5000])
+    again = ColourEmbedder(seed=1)
+    calibrate(tmp_path, catalog, store, QueryEncoder(again))
+    assert again.texts_seen
+    assert [entry.name for entry in tmp_path.iterdir()] == [FILE]
+
+
+def test_a_folder_that_cannot_be_written_is_searched_all_the_same(
+    tmp_path: Path, catalog: Catalog, store: VectorStore
+) -> None:
+    missing = tmp_path / "not there"
+    calibration = calibrate(missing, catalog, store, QueryEncoder(ColourEmbedder()))
+    assert calibration.population == 40
+    assert not missing.exists()
