@@ -15,8 +15,9 @@ from tips_model.train.config import Head, Objective, Optimizer, Stage, TrainConf
 from tips_model.train.source import RawBatch
 
 COLOURS = {
-    "red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 220), "yellow": (230, 230, 40),
-    "black": (10, 10, 10), "white": (245, 245, 245), "orange": (250, 140, 20), "pink": (250, 150, 200),
+    "red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 220),
+    "yellow": (230, 230, 40), "black": (10, 10, 10), "white": (245, 245, 245),
+    "orange": (250, 140, 20), "pink": (250, 150, 200),
 }  # fmt: skip
 FULL = Weights(distill=1.0, masked=2.0)
 
