@@ -134,9 +134,7 @@ def _draw_frame(picture: Image.Image, box: Box, inset: int, line: int, colour: C
 def _draw_tag(
     picture: Image.Image, box: Box, text: str, colour: Colour, taken: Sequence[Box]
 ) -> Box:
-    """Write a tag above, below or inside the box, clear of tags already there; give back
-    its place.
-    """
+    """Write a tag above, below or inside the box, clear of other tags; give back its place."""
     unit = _unit(picture)
     font = ImageFont.load_default(size=max(11.0, 4.6 * unit))
     draw = ImageDraw.Draw(picture)
