@@ -38,6 +38,13 @@ class ScenesError(TipsError):
     """A kind of scenes that nobody knows."""
 
 
+def spec_of(kind: str) -> SceneSpec:
+    """The named kind of scenes. Raises `ScenesError` for an unknown name."""
+    if kind not in SPECS:
+        raise ScenesError(f"There are no scenes {kind!r}; there are {', '.join(SPECS)}.")
+    return SPECS[kind]
+
+
 @dataclass(frozen=True, slots=True)
 class Scenes:
     """B drawn scenes with everything known about them.
@@ -77,12 +84,10 @@ class SceneSource:
 
     def batch(self, stage: Stage, step: int, rank: int, world: int, size: int) -> RawBatch:
         """See `Source`. Raises `ScenesError` for an unknown `stage.data`."""
-        name = "scenes" if stage.data == "default" else stage.data
-        if name not in SPECS:
-            raise ScenesError(f"there are no scenes '{name}'; known: {', '.join(SPECS)}")
+        spec = spec_of("scenes" if stage.data == "default" else stage.data)
         key = [self.seed, zlib.crc32(stage.name.encode()), step]
         rows = slice(rank * size, (rank + 1) * size)
-        made = self._make(key, SPECS[name], size * world, rows, (stage.resolution,) * 2)
+        made = self._make(key, spec, size * world, rows, (stage.resolution,) * 2)
         return RawBatch(torch.from_numpy(made.images), made.web, made.synthetic)
 
     def scenes(self, spec: SceneSpec, count: int, size: tuple[int, int], key: int = 0) -> Scenes:

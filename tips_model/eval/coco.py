@@ -1,0 +1,138 @@
+"""COCO-format data for evaluation: pictures, captions, and named masks.
+
+Takes `instances.json` and `captions.json` with `images/` in one folder, as `tips scenes coco`
+writes them, or COCO's own files under these names. Masks are polygons or uncompressed run lengths.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from torch import Tensor
+
+from tips_model import preprocess
+from tips_model.errors import TipsError
+
+
+class EvalDataError(TipsError):
+    """Evaluation data that is missing or of another form."""
+
+
+@dataclass(frozen=True, slots=True)
+class CocoObject:
+    """A named object of a picture: category is an index into `CocoSet.categories`."""
+
+    category: int
+    segmentation: Any
+
+
+@dataclass(frozen=True, slots=True)
+class CocoImage:
+    """A picture's file and size, its captions and its objects."""
+
+    path: Path
+    width: int
+    height: int
+    captions: tuple[str, ...]
+    objects: tuple[CocoObject, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CocoSet:
+    """All pictures, and the category names that are in use."""
+
+    images: tuple[CocoImage, ...]
+    categories: tuple[str, ...]
+
+
+def read_coco_set(folder: Path) -> CocoSet:
+    """Read a folder; either of the two JSON files may be missing. Raises `EvalDataError`."""
+    files = [folder / name for name in ("instances.json", "captions.json")]
+    present = [file for file in files if file.is_file()]
+    if not present:
+        raise EvalDataError(f"{folder} has neither instances.json nor captions.json.")
+    try:
+        return _assemble(folder, [json.loads(file.read_text("utf-8")) for file in present])
+    except (ValueError, KeyError, TypeError) as error:
+        raise EvalDataError(f"{folder} is not in COCO's format ({error!r}).") from error
+
+
+def _assemble(folder: Path, contents: list[dict[str, Any]]) -> CocoSet:
+    infos: dict[int, dict[str, Any]] = {}
+    captions: dict[int, list[str]] = {}
+    objects: dict[int, list[CocoObject]] = {}
+    named = {c["id"]: c["name"] for content in contents for c in content.get("categories", ())}
+    index = {number: place for place, number in enumerate(sorted(named))}
+    for content in contents:
+        infos |= {info["id"]: info for info in content["images"]}
+        for note in content["annotations"]:
+            if "caption" in note:
+                captions.setdefault(note["image_id"], []).append(note["caption"])
+            elif not note.get("iscrowd"):
+                entry = CocoObject(index[note["category_id"]], note["segmentation"])
+                objects.setdefault(note["image_id"], []).append(entry)
+    images = tuple(
+        CocoImage(
+            folder / "images" / info["file_name"],
+            info["width"],
+            info["height"],
+            tuple(captions.get(number, ())),
+            tuple(objects.get(number, ())),
+        )
+        for number, info in sorted(infos.items())
+    )
+    return CocoSet(images, tuple(named[number] for number in sorted(named)))
+
+
+def mask_of(image: CocoImage, segmentation: Any) -> NDArray[np.bool_]:
+    """A mask (height, width) from polygons or uncompressed run lengths."""
+    if isinstance(segmentation, dict):
+        counts = segmentation["counts"]
+        if isinstance(counts, str):
+            raise EvalDataError(
+                f"{image.path.name} has compressed run lengths; convert its masks to polygons or "
+                "plain run lengths."
+            )
+        values = np.arange(len(counts)) % 2 == 1
+        flat: NDArray[np.bool_] = np.repeat(values, counts)
+        return flat.reshape(image.width, image.height).T
+    canvas = Image.new("1", (image.width, image.height))
+    draw = ImageDraw.Draw(canvas)
+    for polygon in segmentation:
+        draw.polygon(list(polygon), fill=1)
+    return np.asarray(canvas)
+
+
+def label_map(image: CocoImage) -> NDArray[np.int64]:
+    """(height, width) category indices, -1 where no object is; later objects lie above."""
+    labels = np.full((image.height, image.width), -1, np.int64)
+    for entry in image.objects:
+        labels[mask_of(image, entry.segmentation)] = entry.category
+    return labels
+
+
+def load_pictures(images: Sequence[CocoImage], image_size: int, patch: int) -> list[Tensor]:
+    """Pictures as a model takes them: uint8 (3, H, W), each in its own shape."""
+    pictures = []
+    for entry in images:
+        try:
+            with Image.open(entry.path) as picture:
+                pictures.append(preprocess.prepare(picture.convert("RGB"), image_size, patch))
+        except OSError as error:
+            raise EvalDataError(f"{entry.path} cannot be read ({error}).") from error
+    return pictures
+
+
+def fit_labels(labels: NDArray[np.int64], height: int, width: int) -> Tensor:
+    """A label map at another size, by the nearest pixel: (height, width) int64."""
+    rows = ((np.arange(height) + 0.5) * labels.shape[0] / height).astype(int)
+    columns = ((np.arange(width) + 0.5) * labels.shape[1] / width).astype(int)
+    return torch.from_numpy(labels[rows][:, columns])
