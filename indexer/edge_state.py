@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import qdrant_edge as edge
 
+from indexer.edge_filters import to_edge
 from indexer.edge_manifest import Manifest, ShardEntry, read_manifest
 from indexer.edge_shards import open_shard, point_vectors
-from indexer.filters import to_edge
 from indexer.vectors import (
     Filter,
     FloatArray,

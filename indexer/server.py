@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from qdrant_client import QdrantClient, models
 
-from indexer.filters import to_client
 from indexer.server_client import call, connect
 from indexer.server_collections import Collections, ServerState
+from indexer.server_filters import to_client
 from indexer.server_writer import ServerWriter
 from indexer.vectors import Filter, FloatArray, Kind, VectorError, VectorHits, query_rows
 

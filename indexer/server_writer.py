@@ -9,9 +9,9 @@ from typing import Any
 
 from qdrant_client import models
 
-from indexer.filters import to_client
 from indexer.server_client import call
 from indexer.server_collections import Collections, ServerState
+from indexer.server_filters import to_client
 from indexer.vectors import KINDS, Kind, Match, PointBatch, check_points, vector_names
 
 _UPLOAD = 256  # points per request

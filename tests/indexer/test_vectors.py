@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
@@ -329,3 +331,9 @@ def test_engines_are_opened_by_name(tmp_path: Path) -> None:
     assert isinstance(server, ServerStore)
     with pytest.raises(VectorError, match="'embedded' or 'server'"):
         open_vectors({"kind": "cloud"}, tmp_path, **settings)  # type: ignore[arg-type]
+
+
+def test_the_embedded_engine_does_not_load_the_client() -> None:
+    code = "import sys, indexer.edge; sys.exit('qdrant_client' in sys.modules)"
+    root = Path(__file__).resolve().parents[2]
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
