@@ -45,12 +45,13 @@ class Catalog:
         # Every read looks for the newest version: the app must see what `tips index` commits.
         self._db = lancedb.connect(folder, read_consistency_interval=timedelta(0))
         with explain_full_disk(folder):
-            self._table = self._db.create_table(TABLE, schema=self.schema, exist_ok=True)
-        if self._table.schema.names != self.schema.names:
-            raise CollectionError(
-                f"The catalog in {folder} has other columns than this version of the program "
-                "expects; index the photos into a new collection."
-            )
+            try:
+                self._table = self._db.create_table(TABLE, schema=self.schema, exist_ok=True)
+            except ValueError as error:
+                raise CollectionError(
+                    f"The catalog in {folder} has other columns than this version of the program "
+                    "expects; index the photos into a new collection."
+                ) from error
 
     @property
     def revision(self) -> int:

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
-WINDOW = 64  # photos that are embedded together: enough of each picture size to fill batches
-
 
 def look_ahead(
     function: Callable[[T], R], items: Iterable[T], *, threads: int, ahead: int

@@ -45,7 +45,8 @@ class IndexOptions:
     dot.
     max_pixels: larger pictures are refused (None: `decode.MAX_PIXELS`). retry_failed: read photos
     that failed again although their files are the same. threads: for decoding (None: one per
-    processor).
+    processor). window: photos embedded together; twice as many are decoded ahead, which bounds
+    the memory.
     commit_photos, commit_seconds, publish_photos, publish_seconds: how much may pass between two
     commits, and between two publishings, whichever comes first.
     """
@@ -55,6 +56,7 @@ class IndexOptions:
     max_pixels: int | None = None
     retry_failed: bool = False
     threads: int | None = None
+    window: int = 64
     commit_photos: int = 256
     commit_seconds: float = 15.0
     publish_photos: int = 2000
@@ -216,7 +218,7 @@ class _Run:
         self, ledger: Ledger, candidates: pl.DataFrame
     ) -> Generator[list[Reading], None, None]:
         from indexer.decode import MAX_PIXELS, quiet
-        from indexer.embed import WINDOW, add_features, look_ahead, windows
+        from indexer.embed import add_features, look_ahead, windows
         from indexer.reading import Reader
 
         embedder = self._load()
@@ -231,10 +233,10 @@ class _Run:
             reader.read,
             _candidates(candidates),
             threads=self.options.threads or _processors(),
-            ahead=2 * WINDOW,
+            ahead=2 * self.options.window,
         )
         with quiet(), closing(read):
-            for window in windows(read, WINDOW):
+            for window in windows(read, self.options.window):
                 here = [reading for reading in window if reading is not None]
                 plain = [reading for reading in here if reading.pixels is None]
                 failed = sum(reading.row is not None for reading in plain)

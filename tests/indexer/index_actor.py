@@ -1,0 +1,76 @@
+"""A process that indexes with the colour embedder and may be killed on the way.
+
+    python -m tests.indexer.index_actor COLLECTION PHOTOS POINT
+
+It sends itself SIGKILL when the point is reached: "embed-N" when N photos have been embedded,
+"before-N" before and "after-N" after the N-th commit, "publish-N" before the N-th publishing
+writes, "tidy" at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+
+from torch import Tensor
+
+from indexer.catalog import Catalog
+from indexer.collection import Collection
+from indexer.pipeline import IndexOptions, index
+from indexer.progress import Progress
+from tests.indexer.colours import ColourEmbedder
+from tips_model.embedder import FeatureBatch
+
+OPTIONS = IndexOptions(window=4, commit_photos=1, publish_photos=8, publish_seconds=1e9, threads=2)
+
+
+class _Fuse:
+    def __init__(self, point: str) -> None:
+        self.name, _, count = point.partition("-")
+        self.left = int(count or 1)
+
+    def burn(self, name: str, by: int = 1) -> None:
+        if name == self.name:
+            self.left -= by
+            if self.left <= 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main(folder: str, photos: str, point: str) -> None:
+    """Index, and die when it is time."""
+    fuse = _Fuse(point)
+
+    class Mortal(ColourEmbedder):
+        def embed_images(self, images: Sequence[Tensor]) -> Iterator[FeatureBatch]:
+            for batch in super().embed_images(images):
+                fuse.burn("embed", len(batch.indices))
+                yield batch
+
+    commit = Catalog.commit
+
+    def mortal_commit(self: Catalog, rows: object, links: Sequence[object] = ()) -> int:
+        fuse.burn("before")
+        revision = commit(self, rows, links)
+        fuse.burn("after")
+        return revision
+
+    Catalog.commit = mortal_commit  # type: ignore[method-assign, assignment]
+
+    def progress(state: Progress) -> None:
+        if state.done == 0:
+            fuse.burn(state.stage)
+
+    embedder = Mortal()
+    collection = (
+        Collection.open(folder)
+        if Collection.exists(folder)
+        else Collection.create(folder, embedder.info)
+    )
+    report = index(collection, [photos], embedder, options=OPTIONS, progress=progress)
+    print(report.embedded, report.unchanged)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
