@@ -77,7 +77,7 @@ def show_controls(library: Library) -> None:
         on_change=state.asked_anew,
         max_chars=500,
     )
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(key="switches", horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.segmented_control(
             "Look for",
             SHOWS,
@@ -95,8 +95,6 @@ def show_controls(library: Library) -> None:
             key="filter",
             bind="query-params",
             placeholder='camera:canon date:2021-05 in:"Trip to Rome" -type:png',
-            help="Fields: camera, lens, in (folder), date, near, type, has, width, height. "
-            "A leading minus leaves out, a bar means or.",
             on_change=state.asked_anew,
             max_chars=500,
             width=420,

@@ -16,9 +16,12 @@ from typing import Any
 
 import click
 
+from ui.commands_data import data
 from ui.commands_demo import demo
+from ui.commands_eval import evaluate
 from ui.commands_index import index, rebuild
 from ui.commands_models import models
+from ui.commands_scenes import scenes
 from ui.commands_search import regions, search
 from ui.commands_status import status, verify
 from ui.commands_ui import ui
@@ -71,7 +74,9 @@ def cli() -> None:
     """
 
 
-for command in (index, search, regions, status, rebuild, verify, models, demo, ui):
+USING = (index, search, regions, status, rebuild, verify, models, demo, ui)
+TRAINING = (scenes, data, evaluate)
+for command in (*USING, *TRAINING):
     cli.add_command(command)
 
 

@@ -73,16 +73,18 @@ def demo(out: Path) -> None:
     queries = Queries.read(DEMO / "queries.json")
     with Searcher.open(collection.folder) as searcher:
         sheet = [
-            *(find_images(searcher, words, out) for words in queries.images),
+            *(find_images(searcher, words) for words in queries.images),
             *(find_places(searcher, words, out) for words in queries.regions),
         ]
-    path = out / "contact-sheet.png"
-    contact_sheet([row for row in sheet if row[1]]).save(path)
-    say(f"\nThe pictures are in {out}, all on one sheet in {path}")
+    found = [row for row in sheet if row[1]]
+    if found:
+        path = out / "contact-sheet.png"
+        contact_sheet(found).save(path)
+        say(f"\nThe pictures are in {out}, all on one sheet in {path}")
     say(f"Look around in the browser: tips ui -c {out / 'collection'}", "bold")
 
 
-def find_images(searcher: Searcher, words: str, out: Path) -> Row:
+def find_images(searcher: Searcher, words: str) -> Row:
     """Search whole pictures and print the hits; the pictures found, for the sheet."""
     results = searcher.images(words, limit=HITS)
     _print("search", results)
@@ -90,13 +92,16 @@ def find_images(searcher: Searcher, words: str, out: Path) -> Row:
 
 
 def find_places(searcher: Searcher, words: str, out: Path) -> Row:
-    """Search places, print the hits, and write each picture with its boxes, and with the heat, to
-    `out`.
-    """
-    from search.draw import draw_hit
-
+    """Search places, print and draw the hits; the pictures with boxes, for the sheet."""
     results = searcher.regions(words, limit=HITS)
     _print("regions", results)
+    return f"regions: {words}", draw_places(searcher, results, words, out)
+
+
+def draw_places(searcher: Searcher, results: Results, words: str, out: Path) -> list[Image]:
+    """Write each hit with its boxes and with its heat map to `out`; the pictures with boxes."""
+    from search.draw import draw_hit
+
     name = re.sub(r"\W+", "-", words.lower()).strip("-")
     pictures = []
     for rank, hit in enumerate(results.hits, 1):
@@ -106,7 +111,7 @@ def find_places(searcher: Searcher, words: str, out: Path) -> Row:
         heat = searcher.heatmap(hit.id, words, exact=True)
         draw_hit(photo, hit, boxes=False, heat=heat).save(out / f"{name}-{rank}-heat.png")
         pictures.append(boxes)
-    return f"regions: {words}", pictures
+    return pictures
 
 
 def contact_sheet(rows: list[Row]) -> Image:

@@ -220,18 +220,19 @@ def _check_same(known: Collection, model: str | None, qdrant: str | None) -> Non
 def index_progress() -> Iterator[ProgressCallback]:
     """A progress bar on stderr that shows the stage that runs."""
     with photo_progress() as bar:
-        task = bar.add_task(STAGES["scan"], total=None)
         running = "scan"
+        task = bar.add_task(STAGES[running], total=None)
 
         def show(progress: Progress) -> None:
-            nonlocal running
+            nonlocal running, task
             if progress.stage != running:
                 running = progress.stage
-                bar.reset(task, description=STAGES[progress.stage], total=progress.total)
-            failed = f", {progress.failed} failed" if progress.failed else ""
+                bar.remove_task(task)  # a total, once set, cannot be taken back
+                task = bar.add_task(STAGES[running], total=progress.total)
+            failed = f", {progress.failed:,} failed" if progress.failed else ""
             bar.update(
                 task,
-                description=STAGES[progress.stage] + failed,
+                description=STAGES[running] + failed,
                 completed=progress.done,
                 total=progress.total,
             )

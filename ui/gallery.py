@@ -31,11 +31,11 @@ def show_answer(library: Library, view: View, answer: Answer, revision: int) -> 
         show_nothing(view, answer)
     if possible:
         label = f"{counted(possible, 'possible photo')}, nearest first"
-        with st.expander(label, expanded=False, icon=":material/expand_all:"):
-            st.caption(
-                "The nearest of the rest. Unrelated words would find as much in this collection."
-            )
-            show_grid(library, view, answer.possible, "possible", revision)
+        fold = st.expander(label, key="fold", on_change="rerun")
+        if fold.open:  # nothing is drawn for those who do not look
+            with fold:
+                st.caption("The nearest of the rest. Unrelated words would find as much here.")
+                show_grid(library, view, answer.possible, "possible", revision)
 
 
 def show_nothing(view: View, answer: Answer) -> None:

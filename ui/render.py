@@ -107,8 +107,8 @@ class RateColumn(ProgressColumn):
         return Text("  -  photos/s" if speed is None else f"{speed:5.1f} photos/s", style="cyan")
 
 
-def photo_progress(*, quiet: bool = False) -> Progress:
-    """A progress bar on stderr with count, rate and time left."""
+def photo_progress() -> Progress:
+    """A progress bar on stderr with count, rate and time left; it is gone when it is done."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -116,7 +116,7 @@ def photo_progress(*, quiet: bool = False) -> Progress:
         RateColumn(),
         TimeRemainingColumn(),
         console=talk(),
-        disable=quiet,
+        transient=True,
     )
 
 

@@ -16,14 +16,14 @@ from PIL import Image
 
 from indexer.collection import Collection
 from indexer.vectors import Match
-from search.draw import draw_hit
+from search.draw import draw_boxes, draw_hit
 from search.errors import QueryError
 from search.hits import Hit, RegionHit, Results
 from search.query import FILE_STARTS, ImageTerm, Query
 from search.searcher import Searcher
 from ui.options import pick_device
 from ui.state import Overlay, View
-from ui.words import counted, day, exposure_time, megabytes, shown
+from ui.words import counted, day, exposure_time, file_size, shown
 
 if TYPE_CHECKING:
     from indexer.catalog import Catalog
@@ -176,17 +176,16 @@ def drawn(
     hit: Hit,
     overlay: Overlay,
     heat: npt.NDArray[np.float32] | None = None,
-    label: str = "",
+    label: str | None = None,
 ) -> bytes:
-    """The picture with the hit's regions laid over it, as JPEG."""
-    if overlay != "None":
+    """The picture with the hit's regions laid over it, as JPEG; `label` None draws bare boxes."""
+    if overlay == "Box" and label is None:
+        picture = draw_boxes(picture, [place.box for place in hit.regions], [])
+    elif overlay != "None":
+        shown_heat = heat if overlay == "Heat" else None
+        boxes, masks = overlay == "Box", overlay == "Mask"
         picture = draw_hit(
-            picture,
-            hit,
-            label=label,
-            boxes=overlay == "Box",
-            masks=overlay == "Mask",
-            heat=heat if overlay == "Heat" else None,
+            picture, hit, label=label or "", boxes=boxes, masks=masks, heat=shown_heat
         )
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=THUMBNAIL_QUALITY)
@@ -209,7 +208,7 @@ def _facts(row: dict[str, Any]) -> list[tuple[str, str]]:
         ("Lens", ", ".join(lens)),
         ("Exposure", ", ".join(light)),
         ("Place", place),
-        ("Size", f"{row['width']:,} × {row['height']:,} px, {megabytes(row['bytes'])}"),
+        ("Size", f"{row['width']:,} × {row['height']:,} px, {file_size(row['bytes'])}"),
         ("Type", (row["format"] or "").upper()),
         *(("File", shown(file["path"])) for file in row["files"]),
         ("Copies", counted(len(row["files"]), "file") if len(row["files"]) > 1 else ""),

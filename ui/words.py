@@ -22,9 +22,11 @@ def plain(text: str) -> str:
     return " ".join(text.split()).translate(MARKDOWN)
 
 
-def megabytes(count: float) -> str:
-    """A number of bytes as megabytes."""
-    return f"{count / 1e6:,.1f} MB"
+def file_size(count: int) -> str:
+    """A number of bytes as people write it: 900 B, 12 kB, 3.4 MB."""
+    if count < 1000:
+        return f"{count} B"
+    return f"{count / 1e3:.0f} kB" if count < 1e6 else f"{count / 1e6:,.1f} MB"
 
 
 def day(moment: datetime) -> str:

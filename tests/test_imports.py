@@ -1,0 +1,72 @@
+"""The floors of the house: imports point down only, and the encoder comes alone."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FLOORS = ("tips_model", "indexer", "search", "ui")  # each may import those before it
+ALONE = (
+    "tips_model.train",
+    "tips_model.eval",
+    "qdrant_client",
+    "qdrant_edge",
+    "lancedb",
+    "open_clip",
+    "transformers",
+    "streamlit",
+    "polars",
+)
+PAGE = ("app.py", "detail.py", "gallery.py", "services.py", "state.py", "words.py")
+
+
+def imported(file: Path) -> set[str]:
+    """The modules that a file imports anywhere, also inside functions."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file} has a relative import"
+            found.add(node.module or "")
+    return found
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_imports_point_down_only(floor: str) -> None:
+    above = set(FLOORS[FLOORS.index(floor) + 1 :])
+    files = sorted((ROOT / floor).rglob("*.py"))
+    assert files
+    for file in files:
+        upward = {name for name in imported(file) if name.split(".")[0] in above}
+        assert not upward, f"{file.relative_to(ROOT)} imports {upward}"
+
+
+def test_inference_does_not_import_training_or_evaluation() -> None:
+    for file in sorted((ROOT / "tips_model").glob("*.py")):
+        upward = {
+            n for n in imported(file) if n.startswith(("tips_model.train", "tips_model.eval"))
+        }
+        assert not upward, f"{file.name} imports {upward}"
+
+
+def test_importing_the_encoder_pulls_in_nothing_else() -> None:
+    code = (
+        "import sys, tips_model\n"
+        "tips_model.TIPS, tips_model.load, tips_model.VisionOutput\n"
+        "from tips_model.embedder import open_embedder\n"
+        f"print(*(name for name in {ALONE!r} if name in sys.modules))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == []
+
+
+@pytest.mark.parametrize("name", PAGE)
+def test_the_page_leaves_engines_and_tensors_to_the_floors_below(name: str) -> None:
+    engines = {"torch", "qdrant_client", "qdrant_edge", "lancedb", "open_clip"}
+    assert not {module.split(".")[0] for module in imported(ROOT / "ui" / name)} & engines

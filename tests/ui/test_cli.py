@@ -1,0 +1,243 @@
+"""The command line on a real collection: exit codes, what goes to stdout, and the JSON contract.
+
+The bundled model's opinions are not tested here, `--all` gives hits whatever it thinks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from .conftest import HOSTILE, paint, tips
+
+TIPS = [sys.executable, "-c", "from ui.cli import main; main()"]
+
+
+def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    """Run `tips` as a process of its own."""
+    return subprocess.run(
+        [*TIPS, *map(str, arguments)], capture_output=True, env=os.environ | environment
+    )
+
+
+def test_index_reports_what_it_did_as_json(tmp_path: Path) -> None:
+    for seed in range(3):
+        paint(tmp_path / "photos" / f"{seed}.jpg", seed)
+    (tmp_path / "photos" / "bad.png").write_bytes(b"nothing")
+    where = ("-c", tmp_path / "c", "--json")
+    first = json.loads(tips("index", tmp_path / "photos", "--model", "nano", *where).stdout)
+    assert (first["new"], first["failed"], first["unchanged"]) == (3, 1, 0)
+    assert first["seconds"] > 0
+    assert first["images_per_second"] > 0
+    (tmp_path / "photos" / "0.jpg").rename(tmp_path / "photos" / "moved.jpg")
+    (tmp_path / "photos" / "1.jpg").unlink()
+    second = json.loads(tips("index", *where).stdout)  # the folders that it knows
+    assert (second["moved"], second["removed"], second["unchanged"]) == (1, 1, 2)
+    assert second["embedded"] == 0
+
+
+def test_index_leaves_out_excluded_and_hidden_folders(tmp_path: Path) -> None:
+    for folder in ("in", "previews", ".hidden"):
+        paint(tmp_path / "photos" / folder / "a.jpg", len(folder))
+    index = ("index", tmp_path / "photos", "--model", "nano", "--json")
+    without = tips(*index, "--exclude-dir", "previews", "-c", tmp_path / "c1")
+    everything = tips(*index, "--include-hidden", "-c", tmp_path / "c2")
+    assert json.loads(without.stdout)["new"] == 1
+    assert json.loads(everything.stdout)["new"] == 3
+
+
+def test_a_photo_over_the_pixel_limit_is_refused_with_its_size(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (600, 400)).save(tmp_path / "photos" / "big.png")
+    tips(
+        *("index", tmp_path / "photos", "--model", "nano", "-c", tmp_path / "c"),
+        *("--max-megapixels", "0.2"),
+    )
+    failed = tips("status", "--failed", "-c", tmp_path / "c")
+    assert "600 x 400" in failed.stdout
+
+
+def test_the_model_and_the_device_are_said_on_stderr(tmp_path: Path) -> None:
+    paint(tmp_path / "photos" / "a.jpg", 1)
+    result = tips(
+        *("index", tmp_path / "photos", "--model", "nano", "-c", tmp_path / "c"),
+        *("--device", "cpu", "--json"),
+    )
+    assert "Model nano on cpu" in result.stderr
+    assert json.loads(result.stdout)["new"] == 1
+
+
+@pytest.mark.parametrize("command", ["search", "regions"])
+def test_json_has_the_shape_of_the_contract(collection: Path, photos: Path, command: str) -> None:
+    result = tips(command, "red disc", "-c", collection, "--all", "-n", 5, "--json")
+    assert result.exit_code == 0
+    answer = json.loads(result.stdout)
+    assert set(answer) == {"query", "model", "hits"}
+    assert answer["query"] == "red disc"
+    assert len(answer["hits"]) == 5
+    scores = [hit["score"] for hit in answer["hits"]]
+    assert scores == sorted(scores, reverse=True)
+    for hit in answer["hits"]:
+        assert set(hit) == {"id", "path", "score", "confident", "regions"}
+        assert Path(hit["path"]).is_relative_to(photos)
+        assert len(hit["id"]) == 32
+        for region in hit["regions"]:
+            x0, y0, x1, y1 = region["box"]
+            assert 0 <= x0 < x1 <= 1
+            assert 0 <= y0 < y1 <= 1
+    if command == "regions":
+        assert all(hit["regions"] for hit in answer["hits"])
+
+
+def test_piped_hits_are_plain_paths_and_offset_pages_through_them(collection: Path) -> None:
+    ask = ("search", "disc", "-c", collection, "--all")
+    first = tips(*ask, "-n", 4).stdout.splitlines()
+    assert [tips(*ask, "-n", 2, "--offset", 2).stdout.splitlines()] == [first[2:]]
+    assert all(Path(path).is_file() for path in first)
+    assert tips(*ask, "-n", 4, "--paths-only").stdout.splitlines() == first
+    assert tips(*ask, "-n", 4, "-0").stdout.split("\0") == [*first, ""]
+
+
+def test_names_that_are_no_text_come_out_byte_for_byte(tmp_path: Path) -> None:
+    name = b"caf\xe9\n.jpg"
+    paint(tmp_path / "photos" / "a.jpg", 1)
+    os.rename(tmp_path / "photos" / "a.jpg", os.fsencode(tmp_path / "photos") + b"/" + name)
+    tips("index", tmp_path / "photos", "--model", "nano", "-c", tmp_path / "c")
+    result = run("search", "disc", "--all", "-0", "-c", tmp_path / "c")
+    assert result.stdout == os.fsencode(tmp_path / "photos") + b"/" + name + b"\0"
+
+
+def test_a_filter_narrows_and_an_empty_answer_exits_with_1(collection: Path) -> None:
+    ask = ("search", "disc", "-c", collection, "--all", "-n", 100)
+    everything = tips(*ask).stdout.splitlines()
+    rome = tips(*ask, "--filter", "in:Rome camera:canon").stdout.splitlines()
+    assert len(everything) == 30
+    assert len(rome) == 5
+    assert set(rome) < set(everything)
+    nothing = tips(*ask, "--filter", "width:5000..")
+    assert (nothing.exit_code, nothing.stdout) == (1, "")
+    assert "Nothing found" in nothing.stderr
+
+
+def test_a_picture_is_a_query_alone_or_with_words(collection: Path, photos: Path) -> None:
+    ask = (
+        "search",
+        "--image",
+        photos / "Rome" / "IMG_0003.jpg",
+        "-c",
+        collection,
+        "--all",
+        "--json",
+    )
+    alone = json.loads(tips(*ask).stdout)
+    both = json.loads(tips(*ask, "at", "night").stdout)
+    assert alone["query"] == str(photos / "Rome" / "IMG_0003.jpg")
+    assert both["query"].startswith("at night + ")
+    assert [hit["score"] for hit in alone["hits"]] != [hit["score"] for hit in both["hits"]]
+
+
+def test_draw_writes_a_picture_for_each_hit(collection: Path, tmp_path: Path) -> None:
+    out = tmp_path / "hits"
+    result = tips("regions", "disc", "-c", collection, "--all", "-n", 3, "--draw", out)
+    assert result.exit_code == 0
+    assert len(list(out.glob("*.jpg"))) == 3
+    for file in out.iterdir():
+        with Image.open(file) as picture:
+            assert min(picture.size) >= 112
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("search", ""), "The query is empty"),
+        (("search", "disc", "--filter", "colour:red"), "is not a field"),
+        (("search", "disc", "--filter", "date:2021-13"), "not in the calendar"),
+        (("index", ".", "--model", "tipsv2-b14"), "was made with nano, not with tipsv2-b14"),
+        (("index", ".", "--qdrant", "http://localhost:1"), "tips rebuild"),
+        (("models", "fetch", "nope"), "There are no official files for 'nope'"),
+        (("rebuild", "--qdrant", "http://x", "--embedded"), "exclude each other"),
+    ],
+)
+def test_a_wrong_call_gets_a_sentence_and_exit_code_2(
+    collection: Path, arguments: tuple[str, ...], sentence: str
+) -> None:
+    where = () if arguments[0] == "models" else ("-c", collection)
+    result = tips(*arguments, *where)
+    assert result.exit_code == 2
+    assert sentence in " ".join(result.stderr.split())
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_missing_collection_says_how_to_make_one(tmp_path: Path) -> None:
+    for command in (("status",), ("search", "disc"), ("verify",), ("rebuild",)):
+        result = tips(*command, "-c", tmp_path / "none")
+        assert result.exit_code == 2
+        assert "tips index" in result.stderr
+
+
+def test_a_model_without_weights_names_the_ways_on_and_makes_no_collection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIPS_CACHE", str(tmp_path / "cache"))
+    result = tips("index", tmp_path, "-c", tmp_path / "c")
+    assert result.exit_code == 2
+    assert "tips models fetch tipsv2-b14" in result.stderr
+    assert "--model nano" in result.stderr
+    assert not (tmp_path / "c").exists()
+
+
+def test_the_collection_comes_from_the_environment(collection: Path) -> None:
+    result = run("status", "--json", TIPS_COLLECTION=str(collection))
+    facts = json.loads(result.stdout)
+    assert (facts["photos"], facts["failed"], facts["images"]) == (30, 1, 30)
+    assert facts["collection"] == str(collection)
+
+
+def test_without_a_name_the_collection_is_in_the_users_data_folder(tmp_path: Path) -> None:
+    environment = {"XDG_DATA_HOME": str(tmp_path), "TIPS_COLLECTION": ""}
+    result = run("status", **environment)
+    assert result.returncode == 2
+    assert str(tmp_path / "tips-search" / "collection").encode() in result.stderr
+
+
+def test_status_lists_failures_with_their_reason(collection: Path, photos: Path) -> None:
+    rows = json.loads(tips("status", "--failed", "--json", "-c", collection).stdout)
+    assert [row["path"] for row in rows] == [str(photos / "broken.jpg")]
+    assert rows[0]["reason"]
+    assert f"broken.jpg: {rows[0]['reason']}" in tips("status", "--failed", "-c", collection).stdout
+
+
+def test_rebuild_brings_lost_vectors_back_and_verify_sees_the_difference(
+    collection: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(collection, copy)
+    assert tips("verify", "-c", copy).exit_code == 0
+    shutil.rmtree(copy / "vectors")
+    assert tips("verify", "-c", copy).exit_code == 1
+    assert json.loads(tips("rebuild", "--json", "-c", copy).stdout)["published"] == 30
+    assert tips("verify", "-c", copy).exit_code == 0
+    same = [tips("search", "disc", "--all", "-n", 5, "-c", c).stdout for c in (collection, copy)]
+    assert same[0] == same[1]
+
+
+def test_models_lists_names_sizes_and_what_is_here() -> None:
+    rows = {row["name"]: row for row in json.loads(tips("models", "--json").stdout)}
+    assert rows["nano"]["here"] is True
+    assert rows["nano"]["files"] == []
+    assert rows["tipsv2-b14"]["parameters"] > 190e6
+    assert all(file["url"].startswith("https://") for file in rows["tipsv2-b14"]["files"])
+    assert "tipsv2-b14" in tips("models").stdout
+
+
+def test_hostile_names_are_shown_as_they_are(collection: Path, photos: Path) -> None:
+    result = tips("search", "disc", "-c", collection, "--all", "-n", 100)
+    assert str(photos / HOSTILE) in result.stdout.splitlines()
