@@ -8,7 +8,7 @@ what is where.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from pathlib import Path
@@ -45,26 +45,30 @@ class _Shot:
     taken: datetime
 
 
-def write_demo(out: Path, *, seed: int = 7, bank: Bank | None = None) -> int:
-    """Write all demo photos with `ATTRIBUTION.md` and `scenes.json`; returns their number.
-
-    `bank`: drawings to use; else the held-out ones, rendered large.
-    """
+def write_demo(out: Path) -> int:
+    """Write all demo photos with `ATTRIBUTION.md` and `scenes.json`; returns their number."""
     held_out = [s for s in DRAWING_SETS if s.family == HELD_OUT]
-    bank = bank or load_bank(_LARGE, sets=held_out)
-    composer, catalogue = Composer(bank), Catalogue(bank)
-    rng = np.random.default_rng(seed)
-    facts = []
-    for shot in _shots(rng):
-        facts.append(_take(shot, composer, catalogue, rng, out))
+    facts = write_photos(out, load_bank(_LARGE, sets=held_out), ALBUMS)
     (out / "scenes.json").write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
     (out / "ATTRIBUTION.md").write_text(attribution_text(held_out, "These pictures"), "utf-8")
     return len(facts)
 
 
-def _shots(rng: np.random.Generator) -> Iterator[_Shot]:
+def write_photos(
+    out: Path, bank: Bank, albums: Sequence[Album], seed: int = 7
+) -> list[dict[str, object]]:
+    """Draw the albums' photos with a bank's drawings.
+
+    For each photo its `path` below `out` and its `objects` (name, box as fractions).
+    """
+    composer, catalogue = Composer(bank), Catalogue(bank)
+    rng = np.random.default_rng(seed)
+    return [_take(shot, composer, catalogue, rng, out) for shot in _shots(albums, rng)]
+
+
+def _shots(albums: Sequence[Album], rng: np.random.Generator) -> Iterator[_Shot]:
     number = 0
-    for album in ALBUMS:
+    for album in albums:
         days = np.sort(rng.integers(0, album.days, len(album.things)))
         minutes = np.sort(rng.integers(8 * 60, 20 * 60, len(album.things)))
         for main, day, minute in zip(album.things, days, minutes, strict=True):
