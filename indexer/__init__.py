@@ -1,1 +1,1 @@
-"""From photos to vectors: scan, decode, embed, pool regions, keep the catalog, publish to Qdrant."""
+"""Photos become vectors: scan, decode, embed, pool regions, keep the catalog, publish."""

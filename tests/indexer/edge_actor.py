@@ -1,8 +1,8 @@
 """A process for the tests of the embedded store: `python edge_actor.py ACTION FOLDER [STOP]`.
 
 `write`: publishes photos 15..39 over a store with 0..19, and kills itself with SIGKILL when it
-reaches the function STOP ("module.name:call"). `read`: opens the store, and after each line on stdin
-refreshes and prints revision and counts. `hold`: holds the writer's lock until stdin closes.
+reaches the function STOP ("module.name:call"). `read`: opens the store, and after each line on
+stdin refreshes and prints revision and counts. `hold`: holds the writer's lock until stdin closes.
 """
 
 from __future__ import annotations
