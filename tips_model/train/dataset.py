@@ -60,10 +60,26 @@ class DataError(TipsError):
 
 
 def write_table(folder: Path, batches: Iterable[pa.RecordBatch]) -> int:
-    """Make (or replace) the table in `folder` from batches of `SCHEMA`; returns its rows."""
-    database = lancedb.connect(folder)
-    reader = pa.RecordBatchReader.from_batches(SCHEMA, batches)
-    table = database.create_table(TABLE, reader, mode="overwrite")
+    """Make (or replace) the table in `folder` from batches of `SCHEMA`; returns its rows.
+
+    What making the batches raises comes out as it is; then nothing has been written.
+    """
+    failures: list[Exception] = []
+
+    def watched() -> Iterator[pa.RecordBatch]:
+        try:
+            yield from batches
+        except Exception as error:  # kept, because Arrow passes on its text only
+            failures.append(error)
+            raise
+
+    reader = pa.RecordBatchReader.from_batches(SCHEMA, watched())
+    try:
+        table = lancedb.connect(folder).create_table(TABLE, reader, mode="overwrite")
+    except (RuntimeError, OSError, ValueError):
+        if failures:
+            raise failures[0] from None
+        raise
     return int(table.count_rows())
 
 

@@ -1,0 +1,72 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tips_model.eval.coco import (
+    CocoImage,
+    EvalDataError,
+    fit_labels,
+    load_pictures,
+    mask_of,
+    read_coco_set,
+)
+
+
+def _write(folder: Path) -> None:
+    (folder / "images").mkdir()
+    Image.new("RGB", (8, 4), "red").save(folder / "images" / "a.png")
+    images = [{"id": 5, "file_name": "a.png", "width": 8, "height": 4}]
+    instances = {
+        "images": images,
+        "categories": [{"id": 18, "name": "dog"}, {"id": 3, "name": "car"}],
+        "annotations": [
+            {"image_id": 5, "category_id": 18, "segmentation": [[0, 0, 3, 0, 3, 3, 0, 3]]},
+            {"image_id": 5, "category_id": 3, "iscrowd": 1, "segmentation": {}},
+        ],
+    }
+    captions = {"images": images, "annotations": [{"image_id": 5, "caption": "a dog"}]}
+    (folder / "instances.json").write_text(json.dumps(instances))
+    (folder / "captions.json").write_text(json.dumps(captions))
+
+
+def test_both_files_are_joined_and_crowds_left_out(tmp_path: Path):
+    _write(tmp_path)
+    data = read_coco_set(tmp_path)
+    assert data.categories == ("car", "dog")  # in the order of their ids
+    (image,) = data.images
+    assert (image.width, image.height, image.captions) == (8, 4, ("a dog",))
+    assert [entry.category for entry in image.objects] == [1]
+    mask = mask_of(image, image.objects[0].segmentation)
+    assert mask.shape == (4, 8)
+    assert mask[:4, :4].all()
+    assert mask.sum() == 16
+
+
+def test_compressed_run_lengths_are_refused_by_name():
+    image = CocoImage(Path("a.png"), 2, 2, (), ())
+    with pytest.raises(EvalDataError, match=r"a\.png has compressed run lengths"):
+        mask_of(image, {"size": [2, 2], "counts": "abc"})
+
+
+def test_bad_folders_are_refused(tmp_path: Path):
+    with pytest.raises(EvalDataError, match="neither"):
+        read_coco_set(tmp_path)
+    (tmp_path / "captions.json").write_text('{"images": [{}], "annotations": []}')
+    with pytest.raises(EvalDataError, match="not in COCO's format"):
+        read_coco_set(tmp_path)
+
+
+def test_a_missing_picture_is_named(tmp_path: Path):
+    _write(tmp_path)
+    (tmp_path / "images" / "a.png").unlink()
+    with pytest.raises(EvalDataError, match=r"a\.png cannot be read"):
+        load_pictures(read_coco_set(tmp_path).images, 32, 8)
+
+
+def test_labels_are_taken_from_the_nearest_pixel():
+    labels = np.array([[0, 1], [2, 3]])
+    assert fit_labels(labels, 4, 2).tolist() == [[0, 1], [0, 1], [2, 3], [2, 3]]
+    assert fit_labels(fit_labels(labels, 6, 8).numpy(), 2, 2).tolist() == labels.tolist()

@@ -1,0 +1,141 @@
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tips_model.train.dataset import DataError, open_table
+from tips_model.train.importers import (
+    NO_CAPTION,
+    Dropped,
+    Pair,
+    check,
+    import_pairs,
+    read_coco,
+    read_list,
+    read_shards,
+)
+
+
+def _picture(shade: int = 100) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8), (shade, 0, 0)).save(out, "JPEG")
+    return out.getvalue()
+
+
+def _shard(path: Path, files: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w") as archive:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+def test_shards_give_samples_by_the_name_up_to_the_first_dot(tmp_path: Path):
+    facts = {"caption": "from json", "synthetic": ["s one", "s two"]}
+    shard = _shard(tmp_path / "a.tar", {
+        "x/0001.jpg": b"1", "x/0001.txt": b"from text", "x/0001.json": json.dumps(facts).encode(),
+        "x/0002.json": json.dumps({"caption": "second"}).encode(), "x/0002.png": b"2",
+        "x/0003.txt": b"alone",
+    })  # fmt: skip
+    assert list(read_shards([shard])) == [
+        Pair("a.tar/x/0001", b"1", "from text", ("s one", "s two")),
+        Pair("a.tar/x/0002", b"2", "second", ()),
+        Dropped("a.tar/x/0003", "no picture", corrupt=False),
+    ]
+
+
+def test_a_broken_shard_is_reported_and_the_next_one_read(tmp_path: Path):
+    (tmp_path / "bad.tar").write_bytes(b"nonsense" * 200)
+    good = _shard(tmp_path / "good.tar", {"1.jpg": b"1", "1.txt": b"one"})
+    cut = tmp_path / "cut.tar"
+    cut.write_bytes(_shard(tmp_path / "t.tar", {"1.jpg": b"1" * 4000}).read_bytes()[:1500])
+    items = list(read_shards([tmp_path / "bad.tar", cut, good]))
+    assert [type(item) for item in items] == [Dropped, Dropped, Pair]
+    assert items[0].key == str(tmp_path / "bad.tar")
+    assert items[0] == Dropped(items[0].key, "shard cannot be read (ReadError)")
+
+
+def test_broken_json_drops_its_sample_only(tmp_path: Path):
+    shard = _shard(tmp_path / "a.tar", {
+        "1.jpg": b"1", "1.json": b"{", "2.jpg": b"2", "2.txt": b"two",
+    })  # fmt: skip
+    first, second = read_shards([shard])
+    assert first == Dropped("a.tar/1", "captions cannot be read (JSONDecodeError)")
+    assert second == Pair("a.tar/2", b"2", "two")
+
+
+def test_coco_captions_of_one_picture_are_synthetic_ones(tmp_path: Path):
+    (tmp_path / "p.jpg").write_bytes(b"p")
+    content = {
+        "images": [{"id": 7, "file_name": "p.jpg"}, {"id": 8, "file_name": "gone.jpg"}],
+        "annotations": [
+            {"image_id": 7, "caption": "first"}, {"image_id": 7, "caption": "second"},
+        ],
+    }  # fmt: skip
+    listing = tmp_path / "captions.json"
+    listing.write_text(json.dumps(content))
+    assert list(read_coco(listing, tmp_path)) == [
+        Pair("p.jpg", b"p", "", ("first", "second")),
+        Dropped("gone.jpg", "file cannot be read (FileNotFoundError)"),
+    ]
+    listing.write_text('{"images": []}')
+    with pytest.raises(DataError, match="no COCO caption file"):
+        list(read_coco(listing, tmp_path))
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_lists_give_pairs(tmp_path: Path, form: str):
+    (tmp_path / "1.jpg").write_bytes(b"1")
+    listing = tmp_path / f"pairs.{form}"
+    if form == "csv":
+        listing.write_text("image,caption,synthetic\n1.jpg,007,exact\n")
+    else:
+        listing.write_text('{"image": "1.jpg", "caption": "007", "synthetic": ["exact"]}\n')
+    assert list(read_list(listing)) == [Pair("1.jpg", b"1", "007", ("exact",))]
+
+
+def test_a_list_without_the_columns_is_refused(tmp_path: Path):
+    (tmp_path / "l.csv").write_text("file,text\na,b\n")
+    with pytest.raises(DataError, match="needs the columns image and caption; it has file, text"):
+        list(read_list(tmp_path / "l.csv"))
+
+
+def test_empty_captions_and_broken_pictures_are_dropped():
+    good = _picture()
+    assert check(Pair("a", good, "  ", (" ", ""))) == Dropped("a", NO_CAPTION, corrupt=False)
+    assert check(Pair("a", good, " two\n words ", ("", "s"))) == Pair(
+        "a", good, "two words", ("s",)
+    )
+    assert check(Pair("a", b"x", "w")) == Dropped(
+        "a", "picture cannot be read (UnidentifiedImageError)"
+    )
+
+
+def test_an_import_writes_rows_and_reports_what_was_dropped(tmp_path: Path):
+    items = [
+        Pair("a", _picture(), "web", ("s",)), Pair("b", _picture(), ""), Pair("c", b"x", "web"),
+        Pair("d", _picture(), "", ("only",)), Pair("e", _picture(), " "),
+    ]  # fmt: skip
+    told: list[int] = []
+    report = import_pairs(items, tmp_path / "t", progress=told.append)
+    assert (report.rows, report.corrupt, told) == (2, 1, [1, 2])
+    rows = open_table(tmp_path / "t").to_arrow().to_pylist()
+    assert [(r["key"], r["web"], r["synthetic"]) for r in rows] == [
+        ("a", "web", ["s"]), ("d", None, ["only"]),
+    ]  # fmt: skip
+    assert rows[0]["image"] == items[0].image
+    assert report.summary().rows() == [
+        (NO_CAPTION, 2), ("picture cannot be read (UnidentifiedImageError)", 1),
+    ]  # fmt: skip
+    assert (tmp_path / "t" / "dropped.csv").read_text().count("\n") == 4
+
+
+def test_more_corrupt_items_than_allowed_stop_the_import_with_the_count(tmp_path: Path):
+    items = [Pair(str(n), b"x", "web") for n in range(5)]
+    with pytest.raises(DataError, match=r"^3 items are corrupt, more than the limit of 2"):
+        import_pairs(items, tmp_path, limit=2)
+    assert not (tmp_path / "pairs.lance").exists()

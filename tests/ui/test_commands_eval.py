@@ -1,0 +1,58 @@
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tests.tips_model.train.scenes import paint
+from tips_model.checkpoints import save_model
+from tips_model.config import TextConfig, TIPSConfig, VisionConfig
+from tips_model.eval.run import TASKS as KNOWN
+from tips_model.eval.scenes import questions_of
+from tips_model.model import TIPS
+from tips_model.tokenizer import Tokenizer
+from tips_model.train.scenes import SceneSource
+from tips_model.train.scenes.export import write_coco
+from tips_model.train.scenes.plan import SPECS
+from tips_model.train.scenes.vocabulary import train_tokenizer
+from ui.commands_eval import TASKS, evaluate
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model in `model` and six scenes in `data`."""
+    folder = tmp_path_factory.mktemp("eval")
+    config = TIPSConfig(
+        name="tiny",
+        vision=VisionConfig(width=16, depth=1, heads=2, mlp_hidden=32, patch=8, grid=4),
+        text=TextConfig(width=16, depth=1, heads=2, mlp_hidden=32, vocab=1024),
+        image_size=32,
+    )
+    model = TIPS(config)
+    model.tokenizer = Tokenizer(train_tokenizer())
+    save_model(model, folder / "model")
+    write_coco(folder / "data", SceneSource(bank=paint.bank()), SPECS["scenes"], 6, (32, 32))
+    return folder
+
+
+def test_the_command_knows_all_tasks():
+    assert tuple(KNOWN) == TASKS
+
+
+def test_chosen_tasks_are_printed_as_json(folder: Path):
+    arguments = [str(folder / "model"), str(folder / "data"), "-t", "pointing", "--json"]
+    result = CliRunner().invoke(evaluate, arguments)
+    assert result.exit_code == 0, result.output
+    rows = {row["metric"]: row["value"] for row in json.loads(result.stdout)}
+    assert set(rows) == {"hit", "hit_any", "right_given_hit", "chance"}
+    scenes = SceneSource(bank=paint.bank()).scenes(SPECS["scenes"], 6, (32, 32))
+    expected = questions_of(scenes, least=1).mask.float().mean()
+    assert rows["chance"] == pytest.approx(float(expected), abs=1e-6)
+
+
+def test_a_window_that_cuts_patches_is_refused(folder: Path):
+    result = CliRunner().invoke(
+        evaluate, [str(folder / "model"), str(folder / "data"), "--window", "12"]
+    )
+    assert result.exit_code == 2
+    assert "multiple of the patch, 8" in result.output
