@@ -20,6 +20,7 @@ from ui.state import OVERLAYS, SHOWS, View
 from ui.words import counted, plain
 
 STYLE = Path(__file__).with_name("page.css")
+ICON = Path(__file__).with_name("icon.png")  # a named one would be fetched from a server
 OPEN_COLLECTIONS = 4
 
 
@@ -31,7 +32,7 @@ def open_library(folder: str) -> Library:
 
 def page() -> None:
     """Draw the page."""
-    st.set_page_config(page_title="tips-search", page_icon=":material/image_search:", layout="wide")
+    st.set_page_config(page_title="tips-search", page_icon=ICON, layout="wide")
     st.html(STYLE)
     folder = os.environ.get("TIPS_COLLECTION") or str(default_collection())
     try:
