@@ -2,9 +2,8 @@
 
     python -m tests.indexer.index_actor COLLECTION PHOTOS POINT
 
-It sends itself SIGKILL when the point is reached: "embed-N" when N photos have been embedded,
-"before-N" before and "after-N" after the N-th commit, "publish-N" before the N-th publishing
-writes, "tidy" at the end.
+It sends itself SIGKILL when the point is reached: "before-N" before and "after-N" after the N-th
+commit, "publish-N" before the N-th publishing writes, "tidy" at the end.
 """
 
 from __future__ import annotations
@@ -12,16 +11,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
-
-from torch import Tensor
+from collections.abc import Sequence
 
 from indexer.catalog import Catalog
 from indexer.collection import Collection
 from indexer.pipeline import IndexOptions, index
 from indexer.progress import Progress
 from tests.indexer.colours import ColourEmbedder
-from tips_model.embedder import FeatureBatch
 
 OPTIONS = IndexOptions(window=4, commit_photos=1, publish_photos=8, publish_seconds=1e9, threads=2)
 
@@ -31,9 +27,9 @@ class _Fuse:
         self.name, _, count = point.partition("-")
         self.left = int(count or 1)
 
-    def burn(self, name: str, by: int = 1) -> None:
+    def burn(self, name: str) -> None:
         if name == self.name:
-            self.left -= by
+            self.left -= 1
             if self.left <= 0:
                 os.kill(os.getpid(), signal.SIGKILL)
 
@@ -41,12 +37,6 @@ class _Fuse:
 def main(folder: str, photos: str, point: str) -> None:
     """Index, and die when it is time."""
     fuse = _Fuse(point)
-
-    class Mortal(ColourEmbedder):
-        def embed_images(self, images: Sequence[Tensor]) -> Iterator[FeatureBatch]:
-            for batch in super().embed_images(images):
-                fuse.burn("embed", len(batch.indices))
-                yield batch
 
     commit = Catalog.commit
 
@@ -62,7 +52,7 @@ def main(folder: str, photos: str, point: str) -> None:
         if state.done == 0:
             fuse.burn(state.stage)
 
-    embedder = Mortal()
+    embedder = ColourEmbedder()
     collection = (
         Collection.open(folder)
         if Collection.exists(folder)
