@@ -27,12 +27,12 @@ test: setup lint  ## Lint, check types and run all tests
 	$(BIN)/pytest
 
 lint: setup
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 format: setup  ## Format the code
-	$(BIN)/ruff check --fix .
+	$(BIN)/ruff check --no-cache --fix .
 	$(BIN)/ruff format .
 
 clean:  ## Remove everything that the targets made

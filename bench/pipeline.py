@@ -1,17 +1,13 @@
-"""How much of the encoder's and of the decoder's speed is left in a whole index run; JSON on
-stdout.
+"""How much of the encoder's and of the decoder's speed is left in a whole index run (JSON).
 
     python bench/pipeline.py encoder --model tipsv2-b14 --photos 48
     python bench/pipeline.py decoder --photos 64
     python bench/pipeline.py unchanged --files 10000
 
 encoder: photos of 640 x 480, random weights of that shape, against the bare encoder on the same
-prepared
-pictures. decoder: JPEGs of 4000 x 3000 through `nano`, against decoding the same files on as many
-threads,
-whole (what plain Pillow does) and reduced (what indexing does). unchanged: a second run, in a
-process of
-its own, over small files of which nothing changed.
+prepared pictures. decoder: JPEGs of 4000 x 3000 through `nano`, against decoding the same files on
+as many threads, whole (what plain Pillow does) and reduced (what indexing does). unchanged: a
+second run, in a process of its own, over small files of which nothing changed.
 """
 
 from __future__ import annotations

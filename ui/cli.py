@@ -4,9 +4,8 @@
     tips regions "red umbrella" --draw hits/
 
 Results go to stdout, talk to stderr. Exit codes: 0 done, 1 nothing found, 2 a wrong call or a
-problem that the message
-names, 130 stopped by Ctrl-C. Heavy libraries are imported inside the commands, so that `tips
---help` answers at once.
+problem that the message names, 130 stopped by Ctrl-C. Heavy libraries are imported inside the
+commands, so that `tips --help` answers at once.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from typing import Any
 
 import click
 
+from ui.commands_caption import caption
 from ui.commands_data import data
 from ui.commands_demo import demo
 from ui.commands_eval import evaluate
@@ -24,6 +24,7 @@ from ui.commands_models import models
 from ui.commands_scenes import scenes
 from ui.commands_search import regions, search
 from ui.commands_status import status, verify
+from ui.commands_train import train
 from ui.commands_ui import ui
 from ui.options import STOPPED
 from ui.render import talk
@@ -75,7 +76,7 @@ def cli() -> None:
 
 
 USING = (index, search, regions, status, rebuild, verify, models, demo, ui)
-TRAINING = (scenes, data, evaluate)
+TRAINING = (scenes, data, caption, train, evaluate)
 for command in (*USING, *TRAINING):
     cli.add_command(command)
 

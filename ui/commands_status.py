@@ -72,9 +72,8 @@ def verify(ctx: click.Context, repair: bool, as_json: bool, collection: Path) ->
       tips verify
       tips verify --repair
     """
-    from indexer.verify import verify as check
-
     from indexer.collection import Collection
+    from indexer.verify import verify as check
 
     report = check(Collection.open(collection), repair=repair)
     if as_json:

@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from torchvision.transforms.v2 import functional as T  # type: ignore[import-untyped]
 
 from tips_model.train.config import Stage
 
@@ -53,7 +53,7 @@ def crop(
     top, left, height, width = crop_box(generator, image.shape[1], image.shape[2], scale)
     part = image[:, top : top + height, left : left + width]
     if (height, width) != (size, size):
-        part = T.resize_image(part, [size, size], antialias=True)
+        part = F.interpolate(part[None], (size, size), mode="bilinear", antialias=True)[0]
     if flip and generator.random() < flip:
         part = part.flip(-1)
     return part

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import torch
 
+from tips_model.model import TIPS
 from tips_model.tokenizer import Tokenizer
 from tips_model.train.config import ConfigError, TrainConfig
 from tips_model.train.presets import preset
 from tips_model.train.source import Source
-from tips_model.train.train import RunResult, run
+from tips_model.train.train import Evaluate, RunResult, run
 
 SCENES = "scenes"
 
@@ -40,11 +41,23 @@ def open_data(data: str, config: TrainConfig) -> tuple[Source, Tokenizer]:
 
 
 def train_preset(name: str, data: str, out: Path, *, resume: bool = False) -> RunResult:
-    """Train preset `name` on `data` into `out`; everything is checked before data are opened."""
+    """Train preset `name` on `data` into `out`; everything is checked before data are opened.
+
+    On scenes, a preset with `evaluate_every` is also evaluated on held-out ones.
+    """
     config = preset(name)
     share_cores()
     source, tokenizer = open_data(data, config)
-    return run(config, source, tokenizer, out, resume=resume)
+    evaluate: Evaluate | None = None
+    if data == SCENES and config.evaluate_every:
+        from tips_model.eval.scenes import SceneEvaluator
+
+        scenes = SceneEvaluator()
+
+        def evaluate(model: TIPS, step: int) -> dict[str, float]:
+            return scenes(model)
+
+    return run(config, source, tokenizer, out, resume=resume, evaluate=evaluate)
 
 
 def share_cores() -> None:

@@ -29,11 +29,10 @@ def processes() -> Iterator[torch.device]:
     ours = "WORLD_SIZE" in os.environ and not dist.is_initialized()
     if ours:
         dist.init_process_group("nccl" if cuda else "gloo")
-    try:
-        yield device
-    finally:
-        if ours:
-            dist.destroy_process_group()
+    yield device
+    # Not after an error: the others may wait in a collective, and torchrun ends them all.
+    if ours:
+        dist.destroy_process_group()
 
 
 def rank() -> int:
@@ -127,12 +126,14 @@ def parallelize(module: nn.Module, config: TrainConfig) -> nn.Module:
             block.compile()
     if not dist.is_initialized():
         return module
+    learns = any(p.requires_grad for p in module.parameters())
     if config.parallel == "fsdp":
         for block in blocks:
             fully_shard(block)
-        fully_shard(module)
+        # What does not learn has no backward pass that would give its whole weights back.
+        fully_shard(module, reshard_after_forward=None if learns else True)
         return module
-    if not any(p.requires_grad for p in module.parameters()):
+    if not learns:
         return module
     # Stages leave out losses of weight 0, and with them some parameters.
     return nn.parallel.DistributedDataParallel(module, find_unused_parameters=True)

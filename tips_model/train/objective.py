@@ -39,7 +39,8 @@ class Learner(nn.Module):
         self.vision = model.vision
         self.text = model.text
         self.heads = heads
-        self.log_tau = nn.Parameter(torch.tensor(math.log(model.config.temperature)))
+        # One element and not a scalar, because FSDP2 shards no scalars.
+        self.log_tau = nn.Parameter(torch.tensor([math.log(model.config.temperature)]))
 
     def forward(
         self, batch: Batch, weights: dict[str, float], teacher: Teacher | None, tau: float

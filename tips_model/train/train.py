@@ -150,7 +150,7 @@ def export(trainer: Trainer, tokenizer: Tokenizer, out: Path) -> TIPS:
     state = full_state(trainer.learner)
     model = TIPS(trainer.config.model)
     kept = {k: v for k, v in state.items() if k.split(".")[0] in ("vision", "text")}
-    model.load_state_dict(kept | {"temperature": state["log_tau"].exp()})
+    model.load_state_dict(kept | {"temperature": state["log_tau"].exp()[0]})
     model.tokenizer = tokenizer
     model.requires_grad_(False).eval()
     heads = {} if trainer.teacher is None else full_state(trainer.teacher)

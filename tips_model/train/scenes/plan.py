@@ -24,6 +24,9 @@ class SceneSpec:
     objects: tuple[int, int] = (1, 5)
     size: tuple[float, float] = (0.3, 0.6)
     """Side of an object as a fraction of the shorter side; scaled down when there are many."""
+    solo: float = 0.0
+    """Part of the scenes that show one large object instead, of a side in `solo_size`."""
+    solo_size: tuple[float, float] = (0.55, 0.95)
     rotation: float = 25.0
     """Largest rotation in degrees, either way."""
     stretch: float = 0.15
@@ -52,6 +55,8 @@ SPECS: dict[str, SceneSpec] = {
     "scenes-clean": SceneSpec(junk=0),
     "scenes-light": SceneSpec(junk=0.2),
     "scenes": SceneSpec(),
+    "mixed": SceneSpec(objects=(1, 3), solo=0.4, junk=0.1),
+    "mixed-many": SceneSpec(solo=0.25, junk=0.2),
 }  # fmt: skip
 """What a training stage can ask for by `Stage.data`."""
 
@@ -113,6 +118,8 @@ def plan_scenes(
     low, high = spec.objects
     shape = (scenes, high)
     count = rng.integers(low, high + 1, size=scenes)
+    solo = rng.random(scenes) < spec.solo if spec.solo else np.zeros(scenes, bool)
+    count = np.where(solo, 1, count)
     order = rng.random((scenes, len(catalogue.present))).argpartition(high - 1, axis=1)[:, :high]
     concept = catalogue.present[order]
     used = np.arange(high)[None, :] < count[:, None]
@@ -121,6 +128,7 @@ def plan_scenes(
     # With n objects the sides shrink as 1.35/sqrt(n), so that they find room.
     crowd = np.clip(1.35 / np.sqrt(np.maximum(count, 1)), None, 1.0)[:, None]
     size = rng.uniform(*spec.size, shape) * (crowd if high > 1 else 1.0)
+    size = np.where(solo[:, None], rng.uniform(*spec.solo_size, shape), size) if spec.solo else size
     angle = np.deg2rad(spec.rotation) * rng.uniform(-1, 1, shape)
     tone = spec.jitter * rng.uniform(-1, 1, (*shape, 3)) + np.array([0.0, 1.0, 1.0])
     return ScenePlan(

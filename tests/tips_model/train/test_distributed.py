@@ -1,0 +1,66 @@
+"""Two gloo processes against one: the same gradients, and runs that can be interrupted."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.tips_model.train.two_processes import configurations, step
+from tips_model import load
+from tips_model.train import distributed
+from tips_model.train.checkpoint import saved_steps
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which two processes left what they computed."""
+    out = tmp_path_factory.mktemp("two")
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
+        "--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0", "--local-addr", "localhost",
+        "-m", "tests.tips_model.train.two_processes", str(out),
+    ]  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return out
+
+
+@pytest.mark.parametrize("name", list(configurations()))
+def test_two_processes_have_the_gradients_and_losses_of_one(two: Path, name: str) -> None:
+    theirs = torch.load(two / "gradients.pt", weights_only=False)[name]
+    ours = step(configurations()[name], torch.device("cpu"))
+    assert theirs["values"] == pytest.approx(ours["values"], rel=1e-5)
+    assert theirs["grads"].keys() == ours["grads"].keys()  # type: ignore[attr-defined]
+    for key, grad in ours["grads"].items():  # type: ignore[attr-defined]
+        scale = grad.abs().max().item()
+        torch.testing.assert_close(theirs["grads"][key], grad, rtol=1e-4, atol=1e-5 * scale + 1e-8)
+
+
+@pytest.mark.parametrize("name", ["ddp", "fsdp"])
+def test_an_interrupted_run_of_two_processes_ends_with_the_same_weights(
+    two: Path, name: str
+) -> None:
+    whole, resumed = (
+        torch.load(saved_steps(two / folder)[-1][1], weights_only=False)
+        for folder in (name, f"{name}-resumed")
+    )
+    for part in ("learner", "teacher"):
+        for key, value in whole["parts"][part].items():
+            torch.testing.assert_close(resumed["parts"][part][key], value, rtol=0, atol=0)
+    assert len(whole["random"]) == 2
+    assert load(str(two / name / "model")).config.name == "tiny"
+
+
+def test_one_process_is_the_plain_case() -> None:
+    value = torch.arange(3.0, requires_grad=True)
+    assert (distributed.rank(), distributed.world()) == (0, 1)
+    assert distributed.gather_with_grad(value) is value
+    assert distributed.all_mean(value) is value
+    assert distributed.gather_objects("x") == ["x"]
+    assert distributed.any_process(True, torch.device("cpu"))

@@ -1,0 +1,39 @@
+"""`tips train`: a training run from one of the presets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ui.options import STOPPED
+from ui.render import say
+
+
+@click.command()
+@click.argument("preset")
+@click.option(
+    "--data", required=True, metavar="D",
+    help="Folder of a training table, or `scenes` for drawn ones.",
+)  # fmt: skip
+@click.option(
+    "--out", required=True, metavar="DIR", type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for checkpoints, logs, curves and the model.",
+)  # fmt: skip
+@click.option("--resume", is_flag=True, help="Go on from the last checkpoint, if there is one.")
+@click.pass_context
+def train(ctx: click.Context, preset: str, data: str, out: Path, resume: bool) -> None:
+    """Train PRESET, such as nano, tipsv2_b14 or distill_nano; Ctrl-C saves.
+
+    \b
+    Example:
+      tips train debug --data scenes --out runs/debug
+      tips train nano --data scenes --out runs/nano --resume
+    """
+    from tips_model.train.data import train_preset
+
+    result = train_preset(preset, data, out, resume=resume)
+    if not result.finished:
+        say(f"Stopped and saved at step {result.step}; go on with --resume.")
+        ctx.exit(STOPPED)
+    say(f"The model is in {out / 'model'}, the curves in {out / 'curves.png'}.")
