@@ -105,7 +105,12 @@ class VisionTower(nn.Module):
         return torch.cat((cls, patches), dim=1)
 
     def forward(
-        self, pixels: Tensor, *, values: bool = False, mask: Tensor | None = None
+        self,
+        pixels: Tensor,
+        *,
+        values: bool = False,
+        mask: Tensor | None = None,
+        late: Tensor | None = None,
     ) -> VisionOutput:
         """Encode pictures.
 
@@ -113,12 +118,17 @@ class VisionTower(nn.Module):
         mask (B,N) bool: these patches are replaced by the mask token.
         values: patches are the dense feature that goes against text; the CLS outputs stay the
         ordinary ones.
+        late (B,) bool, for training: the CLS tokens of these pictures enter at the last block only.
         """
         rows, columns = (side // self.config.patch for side in pixels.shape[-2:])
-        x = self.embed(pixels, mask)
+        x = entered = self.embed(pixels, mask)
         ordinary = self.blocks[:-1] if values else self.blocks
-        for block in ordinary:
+        for index, block in enumerate(ordinary):
+            if late is not None and index == len(self.blocks) - 1:
+                x = late_cls(entered, x, late)
             x = run_block(block, x, None, recompute=self.checkpoint_blocks)
+        if late is not None and values:
+            x = late_cls(entered, x, late)
         cls, patches = (
             self._last_block_values(x)
             if values
@@ -137,3 +147,14 @@ class VisionTower(nn.Module):
         if self.dense == "values_ffn":
             patches = block.feed_forward(x[:, CLS_TOKENS:] + patches)
         return cls, patches
+
+
+def late_cls(entered: Tensor, x: Tensor, late: Tensor) -> Tensor:
+    """Tokens x (B,2+N,D) with the CLS tokens of the pictures `late` (B,) as they `entered`.
+
+    CaiT's late class token (arXiv 2103.17239, section 3), for some pictures only: what the CLS
+    tokens then know, they took from the last block's values, which is where text looks for places.
+    """
+    fresh = late[:, None, None]
+    cls = torch.where(fresh, entered[:, :CLS_TOKENS], x[:, :CLS_TOKENS])
+    return torch.cat((cls, x[:, CLS_TOKENS:]), dim=1)

@@ -97,3 +97,18 @@ def test_new_weights_follow_their_seed_and_the_official_scheme():
     bound = (6 / 64) ** 0.5
     qkv = same["vision.blocks.0.attn.qkv.weight"].abs()
     assert bound * 0.98 < qkv.max() <= bound
+
+
+def test_late_cls_tokens_see_the_patches_in_the_last_block_only(tower):
+    pictures = pixels(2, 3, 84, 140)
+    late = torch.tensor([True, False])
+    ordinary, mixed = tower(pictures), tower(pictures, late=late)
+    x = tower.embed(pictures)
+    entered = x[:, :2]
+    for block in tower.blocks[:-1]:
+        x = block(x, None)
+    x = tower.norm(tower.blocks[-1](torch.cat((entered, x[:, 2:]), dim=1), None))
+    torch.testing.assert_close(mixed.cls_web[0], x[0, 0])
+    torch.testing.assert_close(mixed.cls_caption[0], x[0, 1])
+    torch.testing.assert_close(mixed.cls_web[1], ordinary.cls_web[1])
+    assert not torch.allclose(mixed.cls_web[0], ordinary.cls_web[0])

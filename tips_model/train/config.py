@@ -60,6 +60,9 @@ class Stage:
     """Strength of brightness, contrast and saturation changes; the papers use none."""
     self_share: float = 1.0
     """Part of the pictures that the self-supervised losses see, in (0, 1]; papers: all."""
+    late_cls: float = 0.0
+    """Part of the pictures whose CLS tokens enter the vision tower at its last block, in [0, 1];
+    papers: none. It makes small models put what text names into the last block's values."""
     weights: Weights = field(default_factory=Weights)
     ramp: int = 0
     """Steps over which the weights go linearly from those of the stage before (at the start: the
@@ -213,6 +216,8 @@ def _stage_problems(stage: Stage, config: TrainConfig) -> list[str]:
         found.append(f"has crop resolution {size}, not a multiple of the patch {patch}")
     if not 0 < stage.self_share <= 1:
         found.append(f"has `self_share` {stage.self_share}, it must be in (0, 1]")
+    if not 0 <= stage.late_cls <= 1:
+        found.append(f"has `late_cls` {stage.late_cls}, it must be in [0, 1]")
     if weights.distill and not stage.crops:
         found.append("has a weight on self-distillation but no local crops")
     if (weights.distill or weights.masked) and config.objective.teacher == "none":

@@ -52,6 +52,8 @@ class Batch:
     """Global crops, uint8 (B, 3, R, R)."""
     chosen: Tensor
     """int64 (S,), the places of the pictures that the self-supervised losses see."""
+    late: Tensor | None
+    """bool (B,), the pictures whose CLS tokens enter at the last block; see `Stage.late_cls`."""
     crops: Tensor | None
     """Local crops, uint8 (S, M, 3, r, r)."""
     mask: Tensor | None
@@ -124,11 +126,14 @@ def assemble(
             masks.append(random_mask(generator, patches, ratio))
         if crops is not None:
             parts.append(crops)
+    numbers = range(first, first + len(wholes))
+    late = torch.tensor([is_chosen(number, stage.late_cls) for number in numbers])
     pad = config.pad_captions or None
     web, caption = tokenize(raw.web, pad_to=pad), tokenize(captions, pad_to=pad)
     return Batch(
         images=torch.stack(wholes),
         chosen=torch.tensor(chosen),
+        late=late if stage.late_cls else None,
         crops=torch.stack(parts) if parts else None,
         mask=torch.stack(masks) if ratio else None,
         web_ids=web.ids,

@@ -47,7 +47,7 @@ class Learner(nn.Module):
     ) -> dict[str, Tensor]:
         """The losses that have a weight; `tau` is the teacher's temperature at this step."""
         pixels = batch.images.float() / 255
-        whole = self.vision(pixels)
+        whole = self.vision(pixels, late=batch.late)
         found: dict[str, Tensor] = {}
         if weights["web"]:
             text = self.text(batch.web_ids, batch.web_paddings)

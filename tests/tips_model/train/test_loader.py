@@ -20,7 +20,8 @@ def batch_at(config: TrainConfig, step: int, rank: int = 0, world: int = 1) -> B
 
 
 def same(one: Batch, other: Batch) -> bool:
-    return all(getattr(one, name).equal(getattr(other, name)) for name in Batch.__slots__)
+    pairs = [(getattr(one, name), getattr(other, name)) for name in Batch.__slots__]
+    return all(a is b if a is None or b is None else a.equal(b) for a, b in pairs)
 
 
 def test_a_batch_is_a_pure_function_of_its_step() -> None:
