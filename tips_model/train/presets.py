@@ -32,42 +32,45 @@ SMALL_HEAD = Head(layers=2, hidden=256, bottleneck=64, prototypes=1024)
 
 
 def nano() -> TrainConfig:
-    """The model in the package: names, then scenes with all losses, then a larger size.
+    """The model in the package: names, several things together, their places, then all losses.
 
     Scenes carry their own changes of view and colour, and their captions speak of left and right:
-    pictures are neither cropped nor mirrored here.
+    pictures are neither cropped nor mirrored here. Self-supervised losses from the start keep a
+    model of this size from learning names at all, so they come last and weigh little.
     """
     names = Stage(
         name="names",
         data="objects",
-        steps=6000,
+        steps=1600,
         batch=128,
         resolution=64,
         global_scale=(1.0, 1.0),
         flip=0.0,
     )
-    scenes = replace(
-        names,
-        name="scenes",
-        data="scenes",
-        steps=4000,
-        resolution=96,
-        crops=6,
+    scenes = replace(names, name="scenes", data="mixed", steps=1500, restart=True, lr=0.4)
+    places = replace(scenes, name="places", data="mixed-many", resolution=96, late_cls=0.5)
+    full = replace(
+        places,
+        name="full",
+        steps=300,
+        restart=False,
+        crops=2,
         crop_resolution=40,
         crop_scale=(0.1, 0.4),
-        self_share=0.5,
-        weights=FULL,
-        ramp=1500,
+        self_share=0.25,
+        weights=Weights(distill=0.25, masked=0.5),
+        ramp=100,
     )
-    large = replace(scenes, name="large", steps=400, resolution=128, crop_resolution=56, ramp=0)
     return TrainConfig(
         name="nano",
         model=VARIANTS["nano"],
-        stages=(names, scenes, large),
+        stages=(names, scenes, places, full),
         objective=replace(V2, head=SMALL_HEAD, teacher_temperature=(0.04, 0.04)),
         optimizer=Optimizer(kind="muon", lr=2e-3, matrix_lr=0.02, betas=(0.9, 0.98), warmup=100),
-        save_every=250,
-        log_every=25,
+        precision="fp32",
+        save_every=100,
+        log_every=10,
+        keep=4,
     )
 
 
@@ -80,16 +83,16 @@ def debug() -> TrainConfig:
         text=TextConfig(width=32, depth=1, heads=2, mlp_hidden=64, vocab=1024),
         image_size=32,
     )
-    names, scenes, _ = base.stages
+    names, *_, full = base.stages
     names = replace(names, steps=4, batch=8, resolution=32)
-    scenes = replace(
-        scenes, steps=4, batch=8, resolution=32, crops=2, crop_resolution=16, ramp=2, self_share=1.0
+    full = replace(
+        full, steps=4, batch=8, resolution=32, crop_resolution=16, ramp=2, self_share=1.0
     )
     return replace(
         base,
         name="debug",
         model=model,
-        stages=(names, scenes),
+        stages=(names, full),
         objective=replace(V2, head=Head(layers=2, hidden=32, bottleneck=16, prototypes=64)),
         optimizer=replace(base.optimizer, warmup=2),
         log_every=1,

@@ -49,7 +49,7 @@ class Teacher(nn.Module):
     def forward(self, pixels: Tensor, student: VisionOutput, tau: float) -> Targets:
         """Targets for pixels (B, 3, H, W); `student` is its pass over the same pixels."""
         seen = student if self.vision is None else self.vision(pixels)
-        cls, patches = seen.cls_web, seen.patches.flatten(1, 2)
+        cls, patches = seen.cls_web.detach(), seen.patches.detach().flatten(1, 2)
         if self.heads is None:
             return Targets(cls.float(), patches.float())
         cls, patches = self.heads.cls(cls).float(), self.heads.patch(patches).float()
