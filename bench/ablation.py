@@ -1,0 +1,191 @@
+"""The papers' ablation at the scale of nano: one step of the recipe after the other, on scenes.
+
+    python bench/ablation.py --out runs/ablation --jobs 2 --seeds 3
+    python bench/ablation.py --out runs/ablation --report
+
+All runs have the same steps, batches, data order and optimiser; a seed changes the initial weights
+and the data. Self-supervised losses set in with the second stage, because a model of this size
+learns no names under them from the start (see the model card of nano). A finished run leaves
+result.json and is not repeated, a stopped one resumes. The report is a table in Markdown: mean and
+standard deviation over seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from tips_model import load
+from tips_model.eval.coco import read_coco_set
+from tips_model.eval.run import Options, evaluate
+from tips_model.tokenizer import Tokenizer
+from tips_model.train.config import Objective, TrainConfig, Weights
+from tips_model.train.presets import SMALL_HEAD, nano
+from tips_model.train.scenes import SceneSource
+from tips_model.train.scenes.export import write_coco
+from tips_model.train.scenes.source import spec_of
+from tips_model.train.scenes.vocabulary import train_tokenizer
+from tips_model.train.train import run
+
+NAMES_STEPS, SCENES_STEPS, BATCH, SIDE = 450, 300, 64, 64
+PICTURES = 600
+WEB = Weights(web=1.0, caption=0.0)
+BOTH = Weights(web=0.5, caption=0.5)
+DISTILL = replace(BOTH, distill=0.25)
+WHOLE = replace(DISTILL, masked=0.5)
+
+BASE = Objective(teacher="none", head=SMALL_HEAD, teacher_temperature=(0.04, 0.04))
+EMA = replace(BASE, teacher="ema", patch_loss="masked", momentum=(0.994, 0.994))
+RUNS: dict[str, tuple[str, Objective, Weights]] = {
+    "clip": ("web captions only (CLIP)", BASE, WEB),
+    "one_cls": ("+ synthetic captions, one CLS", replace(BASE, dual_cls=False), BOTH),
+    "dual_cls": ("dual CLS", BASE, BOTH),
+    "distill": ("+ self-distillation", EMA, DISTILL),
+    "ibot": ("+ iBOT", EMA, WHOLE),
+    "ibot_pp": ("iBOT++ for iBOT", replace(EMA, patch_loss="all"), WHOLE),
+    "head_ema": ("head-only EMA (v2)", replace(EMA, patch_loss="all", teacher="head"), WHOLE),
+    "student": (
+        "student of the v2 run, no mask",
+        replace(EMA, patch_loss="all", teacher="frozen", mask_ratio=0.0),
+        WHOLE,
+    ),
+}
+"""Name -> (what the report calls it, objective, weights of the second stage)."""
+TEACHER = "head_ema"
+
+COLUMNS = (
+    ("T->I R@1", "values", "retrieval", "caption text_to_image R@1"),
+    ("pointing, values", "values", "pointing", "hit"),
+    ("pointing, final", "final", "pointing", "hit"),
+    ("mIoU, values", "values", "segmentation", "miou"),
+    ("mIoU, final", "final", "segmentation", "miou"),
+    ("probe mIoU", "final", "probe", "miou"),
+    ("k-NN", "final", "knn", "web"),
+)
+"""Heading, patch feature, task, metric."""
+
+
+def config(name: str, seed: int, out: Path) -> TrainConfig:
+    """The run `name` of a seed."""
+    _, objective, weights = RUNS[name]
+    if objective.teacher == "frozen":
+        objective = replace(objective, teacher_model=str(out / f"{TEACHER}-{seed}"))
+    base = nano()
+    contrastive = replace(weights, distill=0.0, masked=0.0)
+    first = replace(
+        base.stages[0], steps=NAMES_STEPS, batch=BATCH, resolution=SIDE, weights=contrastive
+    )
+    second = replace(
+        first,
+        name="scenes",
+        data="mixed",
+        steps=SCENES_STEPS,
+        weights=weights,
+        ramp=SCENES_STEPS // 5,
+        self_share=0.5,
+        crops=2,
+        crop_resolution=32,
+        crop_scale=(0.1, 0.4),
+    )
+    return replace(
+        base, name=name, stages=(first, second), objective=objective, seed=seed, save_every=150
+    )
+
+
+def one(name: str, seed: int, out: Path) -> None:
+    """Train and evaluate one run; leaves result.json."""
+    torch.set_num_threads(1)
+    folder = out / f"{name}-{seed}"
+    result = run(
+        config(name, seed, out),
+        SceneSource(seed=seed),
+        Tokenizer(train_tokenizer()),
+        folder,
+        resume=True,
+    )
+    if not result.finished:
+        raise SystemExit(1)
+    model, data = load(str(folder / "model")), read_coco_set(out / "pictures")
+    found: dict[str, float] = {}
+    for patches in ("values", "final"):
+        wanted = {task for _, kind, task, _ in COLUMNS if kind == patches}
+        table = evaluate(model, data, sorted(wanted), Options(patches=patches))
+        for task, metric, value in table.iter_rows():
+            found[f"{patches} {task} {metric}"] = value
+    part = folder / "result.part"
+    part.write_text(json.dumps(found, indent=1) + "\n")
+    part.replace(folder / "result.json")
+
+
+def everything(out: Path, seeds: int, jobs: int) -> None:
+    """All runs that have no result yet, `jobs` at once, each on one core; students last."""
+    if not (out / "pictures" / "instances.json").is_file():
+        size = (nano().model.image_size,) * 2
+        write_coco(
+            out / "pictures", SceneSource(seed=20_000), spec_of("scenes-clean"), PICTURES, size
+        )
+
+    def start(task: tuple[str, int]) -> None:
+        name, seed = task
+        if (out / f"{name}-{seed}" / "result.json").is_file():
+            return
+        log = (out / f"{name}-{seed}.log").open("a")
+        command = [sys.executable, __file__, "--out", str(out), "--one", name, "--seed", str(seed)]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, stdout=log, stderr=log, env=environment, check=False)
+        print(name, seed, "done" if done.returncode == 0 else "failed", flush=True)
+
+    tasks = [(name, seed) for seed in range(seeds) for name in RUNS]
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(start, [task for task in tasks if task[0] != "student"]))
+        list(pool.map(start, [task for task in tasks if task[0] == "student"]))
+
+
+def report(out: Path) -> str:
+    """The table in Markdown, in percent: mean ± standard deviation (number of seeds)."""
+    lines = ["| run | seeds | " + " | ".join(c[0] for c in COLUMNS) + " |"]
+    lines.append("|---|---|" + "---|" * len(COLUMNS))
+    for name, (title, _, _) in RUNS.items():
+        files = sorted(out.glob(f"{name}-[0-9]*/result.json"))
+        results = [json.loads(file.read_text()) for file in files]
+        if not results:
+            continue
+        cells = []
+        for _, kind, task, metric in COLUMNS:
+            values = [100 * result[f"{kind} {task} {metric}"] for result in results]
+            spread = statistics.stdev(values) if len(values) > 1 else 0.0
+            cells.append(f"{statistics.mean(values):.1f} ± {spread:.1f}")
+        lines.append(f"| {title} | {len(results)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Train what is missing, then print the report."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--report", action="store_true", help="only print the table")
+    parser.add_argument("--one", choices=list(RUNS), help="train one run here")
+    parser.add_argument("--seed", type=int, default=0, help="of --one")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    if options.one:
+        one(options.one, options.seed, options.out)
+        return
+    if not options.report:
+        everything(options.out, options.seeds, options.jobs)
+    print(report(options.out))
+
+
+if __name__ == "__main__":
+    main()
