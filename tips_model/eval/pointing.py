@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -46,3 +47,12 @@ def pointing(patches: Tensor, names: Tensor, questions: Questions) -> dict[str, 
         "right_given_hit": float(hit / hit_any.clamp_min(1e-9)),
         "chance": float(questions.mask.float().mean()),
     }
+
+
+def centred(names: Tensor) -> Tensor:
+    """Names (C, D), C >= 2, without the direction that all share, of unit norm again.
+
+    That direction says "a picture of a thing", and patches without any thing carry it too; search
+    takes it off as well (`search/calibration.py`).
+    """
+    return F.normalize(names - names.mean(dim=0), dim=-1)

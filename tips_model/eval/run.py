@@ -29,7 +29,7 @@ from tips_model.eval.coco import (
 from tips_model.eval.encode import PatchKind, encode_images, encode_texts
 from tips_model.eval.knn import knn_accuracy
 from tips_model.eval.linear_probe import linear_probe, patch_labels
-from tips_model.eval.pointing import Questions, pointing
+from tips_model.eval.pointing import Questions, centred, pointing
 from tips_model.eval.retrieval import caption_recall, recall
 from tips_model.eval.segmentation import Confusion, class_scores, window_scores
 from tips_model.model import TIPS
@@ -115,8 +115,11 @@ def retrieval_task(model: TIPS, seen: Encoded, options: Options) -> dict[str, fl
 
 
 def pointing_task(model: TIPS, seen: Encoded, options: Options) -> dict[str, float]:
-    """Pointing at every object, averaged over objects."""
+    """Pointing at every object, averaged over objects; with the names as they are and centred."""
     sums, count = dict[str, float](), 0
+    texts = {"": seen.names}
+    if len(seen.names) > 1:
+        texts["centred "] = centred(seen.names)
     for image, labels, grid in zip(seen.data.images, seen.labels, seen.patches, strict=True):
         masks = [fit_labels(mask_of(image, e.segmentation).astype(np.int64), *labels.shape)
                  for e in image.objects]  # fmt: skip
@@ -128,11 +131,15 @@ def pointing_task(model: TIPS, seen: Encoded, options: Options) -> dict[str, flo
             mask=torch.stack(masks) > 0,
             foreground=(labels >= 0)[None],
         )
-        for key, value in pointing(grid[None], seen.names, questions).items():
-            sums[key] = sums.get(key, 0.0) + value * len(masks)
+        for prefix, names in texts.items():
+            for key, value in pointing(grid[None], names, questions).items():
+                sums[prefix + key] = sums.get(prefix + key, 0.0) + value * len(masks)
         count += len(masks)
     result = {key: value / count for key, value in sums.items()}
-    return result | {"right_given_hit": result["hit"] / max(result["hit_any"], 1e-9)}
+    for prefix in texts:
+        hit, hit_any = result[prefix + "hit"], result[prefix + "hit_any"]
+        result[prefix + "right_given_hit"] = hit / max(hit_any, 1e-9)
+    return result
 
 
 def segmentation_task(model: TIPS, seen: Encoded, options: Options) -> dict[str, float]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tips_model.eval.encode import PatchKind, encode_images, encode_texts
 from tips_model.eval.names import name_accuracy
-from tips_model.eval.pointing import Questions, pointing
+from tips_model.eval.pointing import Questions, centred, pointing
 from tips_model.eval.retrieval import recall
 from tips_model.model import TIPS
 from tips_model.train.scenes.concepts import NAMES, article
@@ -79,8 +79,9 @@ class SceneEvaluator:
             found = recall(texts, many.cls_caption, own, (1, 5))
             result |= {f"{key} name {k}": v for k, v in named.items()}
             result |= {f"{key} text_to_image {k}": v for k, v in found.items()}
-            for k, v in pointing(many.patches, names, split.questions).items():
-                result[f"{key} pointing {k}"] = v
+            for kind, asked in (("pointing", names), ("pointing centred", centred(names))):
+                for k, v in pointing(many.patches, asked, split.questions).items():
+                    result[f"{key} {kind} {k}"] = v
         return result
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from tips_model.eval.pointing import Questions, pointing
+from tips_model.eval.pointing import Questions, centred, pointing
 
 
 def test_pointing_by_hand():
@@ -36,3 +36,9 @@ def test_the_patch_is_looked_up_at_its_centre():
         image=torch.tensor([0]), name=torch.tensor([0]), mask=mask, foreground=mask
     )
     assert pointing(patches, torch.ones(1, 1), questions)["hit"] == 1.0
+
+
+def test_centred_names_have_lost_what_they_share() -> None:
+    shared, own = torch.tensor([[0.0, 0.0, 5.0]]), torch.eye(3)[:2]
+    found = centred(own + shared)
+    assert torch.allclose(found, torch.tensor([[0.5, -0.5, 0.0], [-0.5, 0.5, 0.0]]) * 2**0.5)

@@ -118,5 +118,6 @@ def test_the_scene_evaluator_gives_the_same_figures_again(model: TIPS, source: S
     assert set(first) == {
         "seen name top1", "seen name top5", "seen text_to_image R@1", "seen text_to_image R@5",
         "seen pointing hit", "seen pointing hit_any", "seen pointing right_given_hit",
-        "seen pointing chance",
+        "seen pointing chance", "seen pointing centred hit", "seen pointing centred hit_any",
+        "seen pointing centred right_given_hit", "seen pointing centred chance",
     }  # fmt: skip
