@@ -4,12 +4,13 @@
 unrelated texts, and the null laws of `search/cutoff.py` fitted on both. It turns the terms of a
 query into one search direction and raw products into scores.
 
-**Directions.** A term's vector v becomes (v - c) / s: c is the mean of its kind (unrelated texts,
-or the sample's own vectors for pictures), s the spread of its products with the sample. So a word
-and a picture weigh the same in `2:red + ./mug.jpg`, although pictures lie far nearer to each other
-than texts lie to pictures; and `mug - cup` takes away what a cup has beyond any text. Every product
-with the summed direction is an affine function of the cosines, so the vector store ranks by it as
-it stands.
+**Directions.** A single text ranks by its plain cosines: taking the mean text off loses the photos
+that show one thing clearly (mean average precision of `nano` on the bundled pictures: 0.54 with,
+0.68 without). In a query of several terms each vector v is divided by the spread s of its products
+with the sample, pictures after their mean c is taken off. So a word and a picture weigh the same in
+`2:red + ./mug.jpg`, although pictures lie far nearer to each other than texts lie to pictures.
+Every product with the summed direction is an affine function of the cosines, so the vector store
+ranks by it as it stands.
 
 Letters: n sampled photos, m sampled regions, T unrelated texts, D width.
 """
@@ -89,9 +90,8 @@ class Side:
         self, sample: Array, starts: npt.NDArray[np.int64] | None, texts: Array, pictures: Array
     ) -> None:
         self._sample, self._starts = sample, starts
-        self.text_centre = texts.mean(axis=0)
         self.picture_centre = sample.mean(axis=0)
-        self.texts = _unit(texts - self.text_centre)
+        self.texts = texts
         self.pictures = _unit(pictures - self.picture_centre)
         self._text_scale = Scale.pooled(self.scores(self.texts))
         self._picture_scale = Scale.pooled(self.scores(self.pictures))
@@ -111,9 +111,7 @@ class Side:
 
     def direction(self, terms: Sequence[TermVector]) -> Direction:
         """The search direction of the terms together."""
-        centred = np.stack(
-            [t.vector - (self.picture_centre if t.picture else self.text_centre) for t in terms]
-        )
+        centred = np.stack([t.vector - t.picture * self.picture_centre for t in terms])
         spread = np.maximum((centred @ self._sample.T).std(axis=1), 1e-6)
         weights = np.array([t.weight for t in terms], np.float32)
         summed = centred[0] if len(terms) == 1 else (weights / spread) @ centred
@@ -161,7 +159,7 @@ class Calibration:
         phantom: dict[Kind, Array] = {}
         for kind, side in self.sides.items():
             real[kind] = side.standard(side.texts, picture=False)
-            phantom[kind] = side.standard(_unit(mixture @ side.texts), picture=False)
+            phantom[kind] = side.standard(phantoms(side.texts, mixture), picture=False)
         return NullLaw.fit(_tops(real), _tops(phantom), TEXT_SETS, photos)
 
     def _fit_pictures(
@@ -193,6 +191,16 @@ class Calibration:
 def both(photo_z: Array, region_z: Array) -> Array:
     """The evidence of a photo and its region together: unit variance when they are independent."""
     return ((photo_z + region_z) / np.float32(np.sqrt(2))).astype(np.float32)
+
+
+def phantoms(texts: Array, mixture: Array) -> Array:
+    """Texts that mean nothing, unit (P, D): as far from the mean of `texts` (T, D) as those are, in
+    the directions of random `mixture` (P, T) of their differences.
+    """
+    centre = texts.mean(axis=0)
+    apart = texts - centre
+    reach = np.sqrt(np.mean((apart**2).sum(axis=1)))
+    return _unit(centre + reach * _unit(mixture @ apart))
 
 
 def _tops(z: dict[Kind, Array]) -> dict[Evidence, npt.NDArray[np.float64]]:

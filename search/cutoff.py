@@ -6,13 +6,14 @@ every score is first put on the text's own scale, then compared with the *best* 
 few hundred unrelated texts (`search/unrelated.txt`) finds in a sample of the collection.
 
 1.  **Standard scores.** For a text q and a photo x there are two pieces of evidence: the global
-    score g = x·(q - t) and the best region's score r = max_k x_k·(q - t), where t is the mean
-    unrelated text (taking it off removes the photos that every text likes). Over a sample of n
-    photos each has a median and a lower spread (median minus the 15.9 % quantile: one standard
-    deviation of a normal law, and blind to the upper tail, where the matches are). z_g and z_r are
-    the distances from the median in such spreads; z_s = (z_g + z_r) / sqrt(2) is strong where both
-    agree. With few photos median and spread are shrunk towards those of the unrelated texts by
-    `PRIOR` pseudo-photos: a collection of one still works, on the texts' scale alone.
+    score g = x·q and the best region's score r = max_k x_k·q. Over a sample of n photos each has a
+    median and a lower spread (median minus the 15.9 % quantile: one standard deviation of a normal
+    law, and blind to the upper tail, where the matches are). z_g and z_r are the distances from the
+    median in such spreads; z_s = (z_g + z_r) / sqrt(2) is strong where both agree. Median and
+    spread are drawn half of the way to those of all unrelated texts (`OWN`), since a text that the
+    model does not understand has small cosines throughout, which its own scale would forgive; and
+    further with few photos, by `PRIOR` pseudo-photos: a collection of one still works, on the
+    texts' scale alone.
 2.  **The null law.** For each unrelated text the greatest z of each kind is noted. The maximum of
     many light-tailed variables tends to a Gumbel law, exp(-exp(-(z - m) / b)): a straight line in
     the Gumbel plot, from which m and b are read. But some "unrelated" texts do occur in somebody's
@@ -46,10 +47,12 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float32]
 Evidence = Literal["global", "region", "both"]
 
-ALPHA = 0.01
+ALPHA = 0.05
 """The share of unrelated texts that find something by chance, as far as the fitted law holds."""
+OWN = 0.5
+"""How much of a text's scale is its own in a large sample; the rest is that of unrelated texts."""
 PRIOR = 10.0
-"""Pseudo-photos by which a text's median and spread are drawn to those of the unrelated texts."""
+"""Pseudo-photos by which a text's scale is drawn further to that of the unrelated texts."""
 FIT_RANGE = (0.05, 0.90)
 """The part of the ordered tops that the Gumbel line is fitted to."""
 EXPECTED_ABOVE = 0.25
@@ -119,11 +122,11 @@ class Scale:
         return cls(float(median.mean()), math.sqrt(within + float(median.var())) + SMALLEST_SPREAD)
 
     def of(self, scores: Array) -> tuple[Array, Array]:
-        """Location and spread, (Q,) each, of the scores (Q, n), shrunk to the prior by `PRIOR`
-        pseudo-photos.
+        """Location and spread, (Q,) each, of the scores (Q, n), drawn to the prior by `OWN` and
+        `PRIOR`.
         """
         median, spread = _median_and_spread(scores)
-        weight = np.float32(scores.shape[1] / (scores.shape[1] + PRIOR))
+        weight = np.float32(OWN * scores.shape[1] / (scores.shape[1] + PRIOR))
         location = weight * median + (1 - weight) * np.float32(self.location)
         variance = weight * spread**2 + (1 - weight) * np.float32(self.spread**2)
         return location, np.sqrt(variance)

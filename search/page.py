@@ -28,6 +28,9 @@ WHOLE = 0.9
 score is at least this share of the part's.
 """
 
+BESIDE = 0.5
+"""A place is shown beside the photo's best one if its score is at least this share of it."""
+
 
 def build_page(
     catalog: Catalog, ranked: Ranked, ranks: slice, *, weak_places: bool
@@ -49,7 +52,8 @@ def build_page(
 def _places(ranked: Ranked, rank: int, weak_places: bool) -> list[int]:
     """Indices of the regions to show for the photo at this rank, best first."""
     own = np.flatnonzero(ranked.owners == rank)
-    shown = own[ranked.region_scores[own] >= 1]
+    scores = ranked.region_scores[own]
+    shown = own[scores >= max(1.0, BESIDE * scores.max(initial=0.0))]
     if not len(shown) and weak_places:
         shown = own[:1]
     boxes = np.array([ranked.region_payloads[index]["box"] for index in shown], np.float64)

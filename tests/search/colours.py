@@ -34,7 +34,7 @@ DIM = 32
 PATCH = 8
 MOST_WORDS = 12
 _PROTOTYPES = np.array(list(COLOURS.values()), np.float32)
-_PICTURE_OFFSET, _TEXT_OFFSET = DIM - 1, DIM - 2
+_PICTURE_OFFSET, TEXT_OFFSET = DIM - 1, DIM - 2
 
 
 class ColourEmbedder:
@@ -70,7 +70,7 @@ class ColourEmbedder:
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
         self.texts_seen += texts
         rows = np.stack([noise(f"{self._seed} {text}") * 0.25 for text in texts])
-        rows[:, _TEXT_OFFSET] += 1
+        rows[:, TEXT_OFFSET] += 1
         for row, text in zip(rows, texts, strict=True):
             words = text.lower().replace(".", " ").split()
             for place, name in enumerate(COLOURS):

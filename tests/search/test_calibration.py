@@ -3,14 +3,16 @@ import pytest
 
 from search.calibration import Calibration, Sample, Side, TermVector, both
 from search.contrast import word_list
-from search.cutoff import PRIOR, Scale
-from tests.search.colours import ColourEmbedder, noise, unit
+from search.cutoff import OWN, PRIOR, Scale
+from tests.search.colours import TEXT_OFFSET, ColourEmbedder, noise, unit
 
 
 def make_sample(photos: int, each: int = 3) -> Sample:
-    """Random unit vectors; photo i's regions lie around it."""
+    """Random unit vectors, none of them like all texts; photo i's regions lie around it."""
     rows = np.stack([noise(f"photo {i}") for i in range(photos)])
     regions = np.stack([noise(f"region {i}") for i in range(photos * each)])
+    rows[:, TEXT_OFFSET] = regions[:, TEXT_OFFSET] = 0
+    rows = unit(rows)
     regions = unit(regions + rows.repeat(each, axis=0))
     return Sample(rows, regions, np.arange(photos) * each, photos)
 
@@ -29,13 +31,12 @@ def test_a_sample_knows_whose_each_region_is() -> None:
     np.testing.assert_array_equal(sample.owners(), [0, 1, 1, 1, 2, 2])
 
 
-def test_a_direction_is_the_term_without_what_all_texts_share(texts: np.ndarray) -> None:
+def test_a_single_text_searches_by_its_cosines(texts: np.ndarray) -> None:
     sample = make_sample(50)
     side = Side(sample.photos, None, texts, sample.photos)
     query = noise("query")
     direction = side.direction([term(query)])
-    expected = query - texts.mean(axis=0)
-    np.testing.assert_allclose(direction.vector, expected / np.linalg.norm(expected), atol=1e-6)
+    np.testing.assert_allclose(direction.vector, query, atol=1e-6)
 
 
 def test_terms_weigh_by_how_far_they_spread_the_collection(texts: np.ndarray) -> None:
@@ -43,7 +44,7 @@ def test_terms_weigh_by_how_far_they_spread_the_collection(texts: np.ndarray) ->
     side = Side(sample.photos, None, texts, sample.photos)
     word, picture = noise("word"), noise("picture")
     direction = side.direction([term(word, 2.0), term(picture, -1.0, picture=True)])
-    a, b = word - texts.mean(axis=0), picture - sample.photos.mean(axis=0)
+    a, b = word, picture - sample.photos.mean(axis=0)
     summed = 2 * a / (sample.photos @ a).std() - b / (sample.photos @ b).std()
     np.testing.assert_allclose(direction.vector, summed / np.linalg.norm(summed), atol=1e-5)
     assert direction.picture
@@ -55,9 +56,9 @@ def test_standard_scores_of_a_direction_follow_the_definition(texts: np.ndarray)
     direction = side.direction([term(noise("query"))])
     best = np.array([max(sample.regions[3 * i : 3 * i + 3] @ direction.vector) for i in range(60)])
     low, median = np.quantile(best, [0.15865525, 0.5])
-    nulls = unit(texts - texts.mean(axis=0)) @ sample.regions.T
+    nulls = texts @ sample.regions.T
     prior = Scale.pooled(nulls.reshape(-1, 60, 3).max(axis=2))
-    weight = 60 / (60 + PRIOR)
+    weight = OWN * 60 / (60 + PRIOR)
     location = weight * median + (1 - weight) * prior.location
     spread = np.sqrt(weight * (median - low) ** 2 + (1 - weight) * prior.spread**2)
     np.testing.assert_allclose(direction.standard(best), (best - location) / spread, atol=1e-4)

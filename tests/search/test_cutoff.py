@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from search.cutoff import ALPHA, Gumbel, NullLaw, Scale, best_region
+from search.cutoff import ALPHA, OWN, Gumbel, NullLaw, Scale, best_region
 
 LAW = Gumbel(3.0, 0.25)
 
@@ -55,8 +55,9 @@ def test_location_and_spread_do_not_see_a_minority_of_matches() -> None:
 
 def test_few_photos_lean_on_the_prior_as_so_many_more_photos() -> None:
     location, spread = Scale(0.5, 2.0).of(np.array([[3.0]], np.float32))
-    assert location[0] == pytest.approx(3 / 11 + 0.5 * 10 / 11)
-    assert spread[0] == pytest.approx(math.sqrt(4.0 * 10 / 11))
+    own = OWN / 11
+    assert location[0] == pytest.approx(3 * own + 0.5 * (1 - own))
+    assert spread[0] == pytest.approx(math.sqrt(4.0 * (1 - own)))
 
 
 def test_the_pooled_scale_counts_spread_within_and_between_texts() -> None:
