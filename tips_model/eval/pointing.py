@@ -52,7 +52,7 @@ def pointing(patches: Tensor, names: Tensor, questions: Questions) -> dict[str, 
 def centred(names: Tensor) -> Tensor:
     """Names (C, D), C >= 2, without the direction that all share, of unit norm again.
 
-    That direction says "a picture of a thing", and patches without any thing carry it too; search
-    takes it off as well (`search/calibration.py`).
+    That direction says "a picture of a thing", and patches without any thing carry it too; the
+    heatmaps of a search hold a text against contrast texts for the same reason.
     """
     return F.normalize(names - names.mean(dim=0), dim=-1)

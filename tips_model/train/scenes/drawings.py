@@ -93,7 +93,7 @@ DRAWING_SETS: tuple[DrawingSet, ...] = (
 """All drawing sets; twemoji is the vendor that training never sees (`HELD_OUT`)."""
 
 HELD_OUT = "twemoji"
-"""The family kept out of all training: evaluation on unseen drawings, and the demo photos."""
+"""The family kept out of all training, for evaluation on unseen drawings."""
 
 
 def cache_folder() -> Path:
