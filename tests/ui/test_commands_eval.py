@@ -44,7 +44,8 @@ def test_chosen_tasks_are_printed_as_json(folder: Path):
     result = CliRunner().invoke(evaluate, arguments)
     assert result.exit_code == 0, result.output
     rows = {row["metric"]: row["value"] for row in json.loads(result.stdout)}
-    assert set(rows) == {"hit", "hit_any", "right_given_hit", "chance"}
+    kinds = {"hit", "hit_any", "right_given_hit", "chance"}
+    assert set(rows) == kinds | {f"centred {kind}" for kind in kinds}
     scenes = SceneSource(bank=paint.bank()).scenes(SPECS["scenes"], 6, (32, 32))
     expected = questions_of(scenes, least=1).mask.float().mean()
     assert rows["chance"] == pytest.approx(float(expected), abs=1e-6)
