@@ -4,10 +4,11 @@
     python bench/ablation.py --out runs/ablation --report
 
 All runs have the same steps, batches, data order and optimiser; a seed changes the initial weights
-and the data. Self-supervised losses set in with the second stage, because a model of this size
-learns no names under them from the start (see the model card of nano). A finished run leaves
-result.json and is not repeated, a stopped one resumes. The report is a table in Markdown: mean and
-standard deviation over seeds.
+and the data. Names are learned first and contrastively, because a model of this size learns none
+under self-supervised losses from the start (see the model card of nano); runs that differ only
+after that begin from the same names. The student alone begins with random weights and has its
+teacher from the first step. A finished run leaves result.json and is not repeated, a stopped one
+resumes. The report is a table in Markdown: mean and standard deviation over seeds.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -36,7 +38,7 @@ from tips_model.train.scenes.source import spec_of
 from tips_model.train.scenes.vocabulary import train_tokenizer
 from tips_model.train.train import run
 
-NAMES_STEPS, SCENES_STEPS, BATCH, SIDE = 450, 300, 64, 64
+NAMES_STEPS, SCENES_STEPS, BATCH, SIDE = 450, 240, 64, 64
 PICTURES = 600
 WEB = Weights(web=1.0, caption=0.0)
 BOTH = Weights(web=0.5, caption=0.5)
@@ -61,6 +63,8 @@ RUNS: dict[str, tuple[str, Objective, Weights]] = {
 }
 """Name -> (what the report calls it, objective, weights of the second stage)."""
 TEACHER = "head_ema"
+NAMES = {"clip": "names_clip", "one_cls": "names_one_cls"}
+"""Run -> the run of names that it begins from, `names` where none is said."""
 
 COLUMNS = (
     ("T->I R@1", "values", "retrieval", "caption text_to_image R@1"),
@@ -75,34 +79,44 @@ COLUMNS = (
 
 
 def config(name: str, seed: int, out: Path) -> TrainConfig:
-    """The run `name` of a seed."""
-    _, objective, weights = RUNS[name]
+    """The run `name` of a seed, or the names (`names`, `names_clip`, ...) that runs begin from."""
+    names = name.startswith("names")
+    origin = name.removeprefix("names").removeprefix("_") or "dual_cls" if names else name
+    _, objective, weights = RUNS[origin]
     if objective.teacher == "frozen":
         objective = replace(objective, teacher_model=str(out / f"{TEACHER}-{seed}"))
+    views: dict[str, Any] = {
+        "weights": weights,
+        "self_share": 0.5,
+        "crops": 2,
+        "crop_resolution": 32,
+        "crop_scale": (0.1, 0.4),
+    }
     base = nano()
-    contrastive = replace(weights, distill=0.0, masked=0.0)
-    first = replace(
-        base.stages[0], steps=NAMES_STEPS, batch=BATCH, resolution=SIDE, weights=contrastive
-    )
+    first = replace(base.stages[0], steps=NAMES_STEPS, batch=BATCH, resolution=SIDE)
     second = replace(
-        first,
-        name="scenes",
-        data="mixed",
-        steps=SCENES_STEPS,
-        weights=weights,
-        ramp=SCENES_STEPS // 5,
-        self_share=0.5,
-        crops=2,
-        crop_resolution=32,
-        crop_scale=(0.1, 0.4),
+        first, name="scenes", data="mixed", steps=SCENES_STEPS, restart=True, lr=0.5, **views
     )
+    if names:
+        stages = (replace(first, weights=weights),)
+    elif name == "student":
+        stages = (replace(first, **views), second)
+    else:
+        stages = (replace(second, ramp=SCENES_STEPS // 5),)
+    start = "" if names or name == "student" else f"{NAMES.get(name, 'names')}-{seed}/model"
     return replace(
-        base, name=name, stages=(first, second), objective=objective, seed=seed, save_every=150
+        base,
+        name=name,
+        stages=stages,
+        objective=objective,
+        seed=seed,
+        init=str(out / start) if start else "",
+        save_every=150,
     )
 
 
 def one(name: str, seed: int, out: Path) -> None:
-    """Train and evaluate one run; leaves result.json."""
+    """Train and evaluate one run; leaves result.json (empty for names)."""
     torch.set_num_threads(1)
     folder = out / f"{name}-{seed}"
     result = run(
@@ -114,20 +128,23 @@ def one(name: str, seed: int, out: Path) -> None:
     )
     if not result.finished:
         raise SystemExit(1)
-    model, data = load(str(folder / "model")), read_coco_set(out / "pictures")
     found: dict[str, float] = {}
-    for patches in ("values", "final"):
-        wanted = {task for _, kind, task, _ in COLUMNS if kind == patches}
-        table = evaluate(model, data, sorted(wanted), Options(patches=patches))
-        for task, metric, value in table.iter_rows():
-            found[f"{patches} {task} {metric}"] = value
+    if name in RUNS:
+        model, data = load(str(folder / "model")), read_coco_set(out / "pictures")
+        for patches in ("values", "final"):
+            wanted = {task for _, kind, task, _ in COLUMNS if kind == patches}
+            table = evaluate(model, data, sorted(wanted), Options(patches=patches))
+            for task, metric, value in table.iter_rows():
+                found[f"{patches} {task} {metric}"] = value
     part = folder / "result.part"
     part.write_text(json.dumps(found, indent=1) + "\n")
     part.replace(folder / "result.json")
 
 
 def everything(out: Path, seeds: int, jobs: int) -> None:
-    """All runs that have no result yet, `jobs` at once, each on one core; students last."""
+    """All runs that have no result yet, `jobs` at once, each on one core: names, then what begins
+    from them, then students; one seed after the other.
+    """
     if not (out / "pictures" / "instances.json").is_file():
         size = (nano().model.image_size,) * 2
         write_coco(
@@ -144,10 +161,11 @@ def everything(out: Path, seeds: int, jobs: int) -> None:
         done = subprocess.run(command, stdout=log, stderr=log, env=environment, check=False)
         print(name, seed, "done" if done.returncode == 0 else "failed", flush=True)
 
-    tasks = [(name, seed) for seed in range(seeds) for name in RUNS]
+    others = [name for name in RUNS if name != "student"]
     with ThreadPoolExecutor(jobs) as pool:
-        list(pool.map(start, [task for task in tasks if task[0] != "student"]))
-        list(pool.map(start, [task for task in tasks if task[0] == "student"]))
+        for seed in range(seeds):
+            for names in (["names", *NAMES.values()], others, ["student"]):
+                list(pool.map(start, [(name, seed) for name in names]))
 
 
 def report(out: Path) -> str:
@@ -175,7 +193,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--report", action="store_true", help="only print the table")
-    parser.add_argument("--one", choices=list(RUNS), help="train one run here")
+    parser.add_argument(
+        "--one", choices=["names", *NAMES.values(), *RUNS], help="train one run here"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of --one")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)

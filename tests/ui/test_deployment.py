@@ -61,7 +61,13 @@ def test_the_health_check_believes_a_200_only(
         def reply() -> None:
             connection, _ = server.accept()
             with connection:
-                assert connection.recv(1000).startswith(b"GET /readyz HTTP/1.0\r\n")
+                # bash writes a request line by line: an answer after the first of them would
+                # close the socket on the second.
+                request = b""
+                while not request.endswith(b"\r\n\r\n"):
+                    request += (piece := connection.recv(1000))
+                    assert piece, request
+                assert request.startswith(b"GET /readyz HTTP/1.0\r\n")
                 connection.sendall(f"HTTP/1.0 {answer}\r\n\r\n".encode())
 
         thread = threading.Thread(target=reply)

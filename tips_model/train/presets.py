@@ -49,8 +49,9 @@ def nano() -> TrainConfig:
     )
     scenes = replace(names, name="scenes", data="mixed", steps=1500, restart=True, lr=0.4)
     places = replace(scenes, name="places", data="mixed-many", resolution=96, late_cls=0.5)
+    again = replace(places, name="again", lr=0.3)
     full = replace(
-        places,
+        again,
         name="full",
         steps=300,
         restart=False,
@@ -64,7 +65,7 @@ def nano() -> TrainConfig:
     return TrainConfig(
         name="nano",
         model=VARIANTS["nano"],
-        stages=(names, scenes, places, full),
+        stages=(names, scenes, places, again, full),
         objective=replace(V2, head=SMALL_HEAD, teacher_temperature=(0.04, 0.04)),
         optimizer=Optimizer(kind="muon", lr=2e-3, matrix_lr=0.02, betas=(0.9, 0.98), warmup=100),
         precision="fp32",
