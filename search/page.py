@@ -25,10 +25,13 @@ scales are nested).
 """
 WHOLE = 0.9
 """A part of a thing often scores a little better than the thing: the larger region is shown if its
-score is at least this share of the part's.
+score is at least this share of the part's
 """
-
-BESIDE = 0.5
+LARGER = 3.0
+"""and its box at most so many times as large: the mean over a thing and all that lies beside it can
+still resemble the thing.
+"""
+BESIDE = 0.75
 """A place is shown beside the photo's best one if its score is at least this share of it."""
 
 
@@ -65,8 +68,8 @@ def distinct(boxes: npt.NDArray[np.float64], scores: Array, most: int) -> list[i
     """At most `most` of the boxes (N, 4), given by falling score, that show different places:
     indices.
 
-    The best box grows to the largest that holds it and scores nearly as well, boxes of the same
-    place are passed over, and so on with the best of the rest.
+    The best box grows to the largest that holds it, is not much larger and scores nearly as well,
+    boxes of the same place are passed over, and so on with the best of the rest.
     """
     area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
@@ -79,6 +82,7 @@ def distinct(boxes: npt.NDArray[np.float64], scores: Array, most: int) -> list[i
     while free.any() and len(kept) < most:
         best = int(np.argmax(free))
         whole = free & holds[:, best] & (scores >= WHOLE * scores[best])
+        whole &= area <= LARGER * area[best]
         grown = int(np.argmax(np.where(whole, area, -1)))
         kept.append(grown)
         free &= ~(same[grown] | same[best])

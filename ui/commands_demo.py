@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from search.searcher import Searcher
 
 DEMO = Path(__file__).with_name("demo")
+PHOTOS = DEMO / "photos"
 MODEL = "nano"
 HITS = 4
 TILE = 300  # pixels, longer side of a picture on the contact sheet
@@ -68,7 +69,7 @@ def demo(out: Path) -> None:
 
     collection, load = open_or_create(out / "collection", MODEL, None, None, "cpu")
     with index_progress() as progress:
-        report = index(collection, [DEMO / "photos"], load, progress=progress)
+        report = index(collection, [PHOTOS], load, progress=progress)
     print_report(report, as_json=False)
     queries = Queries.read(DEMO / "queries.json")
     with Searcher.open(collection.folder) as searcher:
@@ -139,6 +140,7 @@ def _print(command: str, results: Results) -> None:
     console = Console()
     console.print(Text.assemble("\n", (f'tips {command} "{results.query}"', "bold")))
     if results.hits:
-        console.print(results_table(results, with_regions=command == "regions"))
+        places = command == "regions"
+        console.print(results_table(results, with_regions=places, folder=PHOTOS))
     else:
         console.print("nothing found", style="dim")

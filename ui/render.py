@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -72,8 +73,11 @@ def print_results(
         say(f"Nothing found for '{results.query}' in {looked}; --all shows the nearest.")
 
 
-def results_table(results: Results, *, with_regions: bool) -> Table:
-    """One row per photo: rank, score (1 is the line above which a hit counts), path, places."""
+def results_table(results: Results, *, with_regions: bool, folder: Path | None = None) -> Table:
+    """One row per photo: rank, score (1 is the line above which a hit counts), path, places.
+
+    Paths are written relative to `folder` where they lie in it.
+    """
     table = Table(box=None, pad_edge=False, header_style="dim", show_edge=False)
     table.add_column("#", justify="right", style="dim")
     table.add_column("score", no_wrap=True)
@@ -81,7 +85,10 @@ def results_table(results: Results, *, with_regions: bool) -> Table:
     if with_regions:
         table.add_column("places (left, top, right, bottom in %)")
     for rank, hit in enumerate(results.hits, 1):
-        row = [Text(str(rank)), _score(hit), Text(shown(hit.path))]
+        path = Path(hit.path)
+        if folder is not None and path.is_relative_to(folder):
+            path = path.relative_to(folder)
+        row = [Text(str(rank)), _score(hit), Text(shown(str(path)))]
         if with_regions:
             row.append(Text("\n".join(_place(region.box, region.score) for region in hit.regions)))
         table.add_row(*row)

@@ -3,7 +3,7 @@ import numpy as np
 from search.page import distinct
 
 THING = (0.2, 0.2, 0.6, 0.6)
-PART = (0.3, 0.3, 0.4, 0.4)
+PART = (0.3, 0.3, 0.6, 0.5)
 ROOM = (0.0, 0.0, 1.0, 1.0)
 OTHER = (0.7, 0.7, 0.9, 0.9)
 
@@ -14,6 +14,10 @@ def chosen(*boxes: tuple[tuple[float, float, float, float], float], most: int = 
 
 def test_a_part_grows_to_the_thing_but_not_to_the_room() -> None:
     assert chosen((PART, 2.0), (THING, 1.9), (OTHER, 1.5), (ROOM, 1.2)) == [1, 2]
+
+
+def test_a_thing_does_not_grow_to_the_much_larger_that_resembles_it() -> None:
+    assert chosen((THING, 2.0), (ROOM, 1.95)) == [0]
 
 
 def test_a_part_that_stands_out_stays_alone() -> None:
