@@ -25,6 +25,7 @@ from indexer.errors import (
     CollectionError,
     ModelMismatchError,
     explain_full_disk,
+    is_disk_full,
 )
 from indexer.paths import to_text
 from indexer.scan import minimal_roots
@@ -92,9 +93,12 @@ class Collection:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
                 surplus = sorted(entry.name for entry in folder.iterdir() if entry.name != "lock")
-            except (FileExistsError, NotADirectoryError, PermissionError) as error:
+            except OSError as error:
+                if is_disk_full(error):
+                    raise
                 raise CollectionError(
-                    f"{folder} cannot become a collection: {error.strerror}."
+                    f"{folder} cannot become a collection ({error.strerror}); give a folder that "
+                    "can be written."
                 ) from error
             if surplus:
                 raise CollectionError(

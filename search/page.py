@@ -23,13 +23,11 @@ SAME_PLACE = 0.5
 """Boxes that share more than this much of the smaller one show the same place (regions of several
 scales are nested).
 """
-WHOLE = 0.9
-"""A part of a thing often scores a little better than the thing: the larger region is shown if its
-score is at least this share of the part's
-"""
-LARGER = 3.0
-"""and its box at most so many times as large: the mean over a thing and all that lies beside it can
-still resemble the thing.
+SLACK = 0.1
+"""A part of a thing often scores a little better than the thing: the larger region is shown if it
+loses at most this share of the score over the number of times its box is larger, less one. The mean
+over a thing and all that lies beside it can still resemble the thing, so much growth must cost
+little.
 """
 BESIDE = 0.75
 """A place is shown beside the photo's best one if its score is at least this share of it."""
@@ -68,8 +66,8 @@ def distinct(boxes: npt.NDArray[np.float64], scores: Array, most: int) -> list[i
     """At most `most` of the boxes (N, 4), given by falling score, that show different places:
     indices.
 
-    The best box grows to the largest that holds it, is not much larger and scores nearly as well,
-    boxes of the same place are passed over, and so on with the best of the rest.
+    The best box grows to the largest that holds it and scores nearly as well (`SLACK`), boxes of
+    the same place are passed over, and so on with the best of the rest.
     """
     area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
@@ -81,8 +79,9 @@ def distinct(boxes: npt.NDArray[np.float64], scores: Array, most: int) -> list[i
     kept: list[int] = []
     while free.any() and len(kept) < most:
         best = int(np.argmax(free))
-        whole = free & holds[:, best] & (scores >= WHOLE * scores[best])
-        whole &= area <= LARGER * area[best]
+        growth = area / area[best] - 1
+        lost = 1 - scores / scores[best]
+        whole = free & holds[:, best] & (lost * growth <= SLACK)
         grown = int(np.argmax(np.where(whole, area, -1)))
         kept.append(grown)
         free &= ~(same[grown] | same[best])

@@ -48,6 +48,10 @@ def test_a_folder_with_other_things_is_not_taken(tmp_path: Path) -> None:
         Collection.create(tmp_path, INFO)
     with pytest.raises(CollectionError, match="cannot become a collection"):
         Collection.create(tmp_path / "holiday.jpg", INFO)
+    with pytest.raises(CollectionError, match="cannot become a collection"):
+        Collection.create(tmp_path / "holiday.jpg" / "c", INFO)
+    with pytest.raises(CollectionError, match=r"cannot become a collection \(.+\); give a folder"):
+        Collection.create("/proc/tips-search", INFO)  # no folder can be made there, even by root
     Collection.create(tmp_path / "c", INFO)
     with pytest.raises(CollectionError, match="holds a collection already"):
         Collection.create(tmp_path / "c", INFO)
