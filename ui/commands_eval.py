@@ -1,4 +1,4 @@
-"""`tips eval`: how good a model is on COCO-format data."""
+"""`tips eval`: how good a model is on COCO-format data, and how well regions are found in it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,40 @@ from pathlib import Path
 
 import click
 
-from ui.options import json_option
+from ui.options import device_option, json_option, pick_device
 from ui.render import print_json
+
+
+class _ModelFirst(click.Group):
+    """A group whose first word may be a model: `tips eval nano DATA` is `tips eval model ...`."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The subcommand of this name, or else `model` with all words."""
+        if args[0] in self.commands:
+            return super().resolve_command(ctx, args)
+        return "model", self.commands["model"], args
+
+
+@click.group("eval", cls=_ModelFirst)
+def evaluate() -> None:
+    """Evaluate a model on DATA, a folder with images/ and instances.json or captions.json (COCO).
+
+    `tips eval MODEL DATA` is `tips eval model MODEL DATA`.
+
+    \b
+    Example:
+      tips scenes coco eval-set
+      tips eval nano eval-set
+      tips eval regions eval-set --model nano
+    """
+
 
 TASKS = ("names", "retrieval", "pointing", "segmentation", "knn", "probe")
 
 
-@click.command("eval")
+@evaluate.command("model")
 @click.argument("model")
 @click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--weights", type=click.Path(path_type=Path), help="Folder with the weights.")
@@ -35,7 +62,7 @@ TASKS = ("names", "retrieval", "pointing", "segmentation", "knn", "probe")
     help="Segment with sliding windows of this side, a multiple of the patch.",
 )
 @json_option
-def evaluate(
+def model_figures(
     model: str,
     data: Path,
     weights: Path | None,
@@ -45,13 +72,12 @@ def evaluate(
     window: int,
     as_json: bool,
 ) -> None:
-    """Evaluate MODEL on DATA, a folder with images/ and instances.json or captions.json (COCO).
+    """Names, retrieval, pointing, segmentation, k-NN and linear probes of MODEL on DATA.
 
     \b
     Example:
-      tips scenes coco eval-set
-      tips eval nano eval-set
-      tips eval runs/nano/model eval-set -t pointing --patches final --json
+      tips eval model nano eval-set
+      tips eval model runs/nano/model eval-set -t pointing --patches final --json
     """
     from tips_model import load
     from tips_model.eval.coco import read_coco_set
@@ -71,3 +97,59 @@ def evaluate(
         return
     for task, metric, value in table.iter_rows():
         click.echo(f"{task:<13} {metric:<28} {100 * value:6.1f} %")
+
+
+@evaluate.command()
+@click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--model", default="tipsv2-b14", show_default=True, metavar="NAME", help="From `tips models`."
+)
+@click.option("--weights", type=click.Path(path_type=Path), help="Folder with the weights.")
+@click.option(
+    "--max-regions",
+    type=click.IntRange(1, 255),
+    default=32,
+    show_default=True,
+    metavar="N",
+    help="Regions of a picture.",
+)
+@click.option("--no-grid", is_flag=True, help="Leave out the reference, the whole patch grid.")
+@json_option
+@device_option
+def regions(
+    data: Path,
+    model: str,
+    weights: Path | None,
+    max_regions: int,
+    no_grid: bool,
+    as_json: bool,
+    device: str,
+) -> None:
+    """How well texts find things and their places in all pictures of DATA.
+
+    Each name, or each text of `instances.json`, is asked of all pictures: average precision and
+    recall of places (boxes and masks), pointing, and how well pictures are ranked by their global
+    vector, by their best region and by both; for things of all sizes, and for small (below 1 % of
+    the picture), medium and large ones (above 5 %).
+
+    \b
+    Example:
+      tips scenes coco library --kind library --held-out --size 288 -n 2000
+      tips eval regions library --model nano
+    """
+    from search.eval.run import evaluate_regions
+    from tips_model.embedder import open_embedder
+    from tips_model.eval.coco import read_coco_set
+
+    content = read_coco_set(data)
+    embedder = open_embedder(model, weights=weights, device=pick_device(device))
+    table = evaluate_regions(embedder, content, max_regions=max_regions, grid=not no_grid)
+    if as_json:
+        print_json(table.to_dicts())
+        return
+    wide = table.pivot(on="size", index=["index", "metric"], values="value")
+    sizes = wide.columns[2:]
+    click.echo(f"{'':<8} {'%':<24} " + " ".join(f"{size:>7}" for size in sizes))
+    for index, metric, *values in wide.iter_rows():
+        cells = ("      –" if v is None else f"{100 * v:7.1f}" for v in values)
+        click.echo(f"{index:<8} {metric:<24} " + " ".join(cells))

@@ -7,6 +7,7 @@ from click.testing import CliRunner
 from tests.tips_model.train.scenes import paint
 from tips_model.checkpoints import save_model
 from tips_model.config import TextConfig, TIPSConfig, VisionConfig
+from tips_model.eval.coco import EvalDataError
 from tips_model.eval.run import TASKS as KNOWN
 from tips_model.eval.scenes import questions_of
 from tips_model.model import TIPS
@@ -57,3 +58,29 @@ def test_a_window_that_cuts_patches_is_refused(folder: Path):
     )
     assert result.exit_code == 2
     assert "multiple of the patch, 8" in result.output
+
+
+def test_regions_are_measured_against_the_whole_grid(folder: Path):
+    result = CliRunner().invoke(
+        evaluate, ["regions", str(folder / "data"), "--model", str(folder / "model"), "--json"]
+    )
+    assert result.exit_code == 0, result.output
+    rows = json.loads(result.stdout)
+    assert {row["index"] for row in rows} == {"regions", "grid"}
+    found = {(row["index"], row["metric"]): row["value"] for row in rows if row["size"] == "all"}
+    assert all(0 <= value <= 1 for value in found.values())
+    # Pictures are ranked by their global vectors whatever is stored of their places.
+    by_global = "picture mAP by global"
+    assert found["regions", by_global] == found["grid", by_global] > 0
+
+
+def test_a_set_without_objects_has_nothing_to_find(folder: Path, tmp_path: Path):
+    (tmp_path / "images").symlink_to(folder / "data" / "images")
+    content = json.loads((folder / "data" / "captions.json").read_text())
+    (tmp_path / "captions.json").write_text(json.dumps(content))
+    with pytest.raises(EvalDataError, match="nothing to find"):
+        CliRunner().invoke(
+            evaluate,
+            ["regions", str(tmp_path), "--model", str(folder / "model")],
+            catch_exceptions=False,
+        )

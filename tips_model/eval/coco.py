@@ -1,7 +1,8 @@
 """COCO-format data for evaluation: pictures, captions, and named masks.
 
 Takes `instances.json` and `captions.json` with `images/` in one folder, as `tips scenes coco`
-writes them, or COCO's own files under these names. Masks are polygons or uncompressed run lengths.
+writes them, or COCO's own files under these names. Masks are polygons or uncompressed run lengths;
+an annotation without one stands for its box, and its `texts`, if any, describe just this object.
 """
 
 from __future__ import annotations
@@ -28,10 +29,16 @@ class EvalDataError(TipsError):
 
 @dataclass(frozen=True, slots=True)
 class CocoObject:
-    """A named object of a picture: category is an index into `CocoSet.categories`."""
+    """A named object of a picture: category is an index into `CocoSet.categories`.
+
+    segmentation: polygons or run lengths, None where only the box is known. box: x, y, width and
+    height in pixels. texts: what describes just this object (referring expressions), if anything.
+    """
 
     category: int
     segmentation: Any
+    box: tuple[float, float, float, float]
+    texts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,7 @@ def _assemble(folder: Path, contents: list[dict[str, Any]]) -> CocoSet:
             if "caption" in note:
                 captions.setdefault(note["image_id"], []).append(note["caption"])
             elif not note.get("iscrowd"):
-                entry = CocoObject(index[note["category_id"]], note["segmentation"])
+                entry = _object(note, index[note["category_id"]])
                 objects.setdefault(note["image_id"], []).append(entry)
     images = tuple(
         CocoImage(
@@ -92,8 +99,20 @@ def _assemble(folder: Path, contents: list[dict[str, Any]]) -> CocoSet:
     return CocoSet(images, tuple(named[number] for number in sorted(named)))
 
 
-def mask_of(image: CocoImage, segmentation: Any) -> NDArray[np.bool_]:
-    """A mask (height, width) from polygons or uncompressed run lengths."""
+def _object(note: dict[str, Any], category: int) -> CocoObject:
+    x, y, width, height = (float(edge) for edge in note["bbox"])
+    segmentation = note.get("segmentation") or None
+    return CocoObject(category, segmentation, (x, y, width, height), tuple(note.get("texts", ())))
+
+
+def mask_of(image: CocoImage, thing: CocoObject) -> NDArray[np.bool_]:
+    """A mask (height, width) from polygons or uncompressed run lengths, or else of the box."""
+    segmentation = thing.segmentation
+    if segmentation is None:
+        x, y, width, height = (round(edge) for edge in thing.box)
+        filled = np.zeros((image.height, image.width), bool)
+        filled[max(y, 0) : y + max(height, 1), max(x, 0) : x + max(width, 1)] = True
+        return filled
     if isinstance(segmentation, dict):
         counts = segmentation["counts"]
         if isinstance(counts, str):
@@ -115,7 +134,7 @@ def label_map(image: CocoImage) -> NDArray[np.int64]:
     """(height, width) category indices, -1 where no object is; later objects lie above."""
     labels = np.full((image.height, image.width), -1, np.int64)
     for entry in image.objects:
-        labels[mask_of(image, entry.segmentation)] = entry.category
+        labels[mask_of(image, entry)] = entry.category
     return labels
 
 

@@ -121,7 +121,7 @@ def pointing_task(model: TIPS, seen: Encoded, options: Options) -> dict[str, flo
     if len(seen.names) > 1:
         texts["centred "] = centred(seen.names)
     for image, labels, grid in zip(seen.data.images, seen.labels, seen.patches, strict=True):
-        masks = [fit_labels(mask_of(image, e.segmentation).astype(np.int64), *labels.shape)
+        masks = [fit_labels(mask_of(image, e).astype(np.int64), *labels.shape)
                  for e in image.objects]  # fmt: skip
         if not masks:
             continue

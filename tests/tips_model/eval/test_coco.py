@@ -7,6 +7,7 @@ from PIL import Image
 
 from tips_model.eval.coco import (
     CocoImage,
+    CocoObject,
     EvalDataError,
     fit_labels,
     load_pictures,
@@ -23,7 +24,12 @@ def _write(folder: Path) -> None:
         "images": images,
         "categories": [{"id": 18, "name": "dog"}, {"id": 3, "name": "car"}],
         "annotations": [
-            {"image_id": 5, "category_id": 18, "segmentation": [[0, 0, 3, 0, 3, 3, 0, 3]]},
+            {
+                "image_id": 5,
+                "category_id": 18,
+                "bbox": [0, 0, 4, 4],
+                "segmentation": [[0, 0, 3, 0, 3, 3, 0, 3]],
+            },
             {"image_id": 5, "category_id": 3, "iscrowd": 1, "segmentation": {}},
         ],
     }
@@ -39,7 +45,7 @@ def test_both_files_are_joined_and_crowds_left_out(tmp_path: Path):
     (image,) = data.images
     assert (image.width, image.height, image.captions) == (8, 4, ("a dog",))
     assert [entry.category for entry in image.objects] == [1]
-    mask = mask_of(image, image.objects[0].segmentation)
+    mask = mask_of(image, image.objects[0])
     assert mask.shape == (4, 8)
     assert mask[:4, :4].all()
     assert mask.sum() == 16
@@ -48,7 +54,22 @@ def test_both_files_are_joined_and_crowds_left_out(tmp_path: Path):
 def test_compressed_run_lengths_are_refused_by_name():
     image = CocoImage(Path("a.png"), 2, 2, (), ())
     with pytest.raises(EvalDataError, match=r"a\.png has compressed run lengths"):
-        mask_of(image, {"size": [2, 2], "counts": "abc"})
+        mask_of(image, CocoObject(0, {"size": [2, 2], "counts": "abc"}, (0, 0, 1, 1)))
+
+
+def test_an_object_without_a_mask_is_its_box(tmp_path: Path):
+    _write(tmp_path)
+    file = tmp_path / "instances.json"
+    content = json.loads(file.read_text())
+    note = content["annotations"][0]
+    del note["segmentation"]
+    note |= {"bbox": [2, 1, 3, 2], "texts": ["the dog on the left"]}
+    file.write_text(json.dumps(content))
+    (image,) = read_coco_set(tmp_path).images
+    assert image.objects[0].texts == ("the dog on the left",)
+    mask = mask_of(image, image.objects[0])
+    assert mask[1:3, 2:5].all()
+    assert mask.sum() == 6
 
 
 def test_bad_folders_are_refused(tmp_path: Path):

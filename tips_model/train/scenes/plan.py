@@ -24,6 +24,8 @@ class SceneSpec:
     objects: tuple[int, int] = (1, 5)
     size: tuple[float, float] = (0.3, 0.6)
     """Side of an object as a fraction of the shorter side; scaled down when there are many."""
+    even_sizes: bool = False
+    """Sides are uniform in their logarithm, so that small things are as many as large ones."""
     solo: float = 0.0
     """Part of the scenes that show one large object instead, of a side in `solo_size`."""
     solo_size: tuple[float, float] = (0.55, 0.95)
@@ -57,6 +59,7 @@ SPECS: dict[str, SceneSpec] = {
     "scenes": SceneSpec(),
     "mixed": SceneSpec(objects=(1, 3), solo=0.4, junk=0.1),
     "mixed-many": SceneSpec(solo=0.25, junk=0.2),
+    "library": SceneSpec(objects=(1, 6), size=(0.07, 0.75), even_sizes=True, hue=0.15, junk=0),
 }  # fmt: skip
 """What a training stage can ask for by `Stage.data`."""
 
@@ -127,7 +130,7 @@ def plan_scenes(
     hue = np.where(rng.random(shape) < spec.grey, HUE_STEPS, hue)
     # With n objects the sides shrink as 1.35/sqrt(n), so that they find room.
     crowd = np.clip(1.35 / np.sqrt(np.maximum(count, 1)), None, 1.0)[:, None]
-    size = rng.uniform(*spec.size, shape) * (crowd if high > 1 else 1.0)
+    size = _sides(rng, spec, shape) * (crowd if high > 1 else 1.0)
     size = np.where(solo[:, None], rng.uniform(*spec.solo_size, shape), size) if spec.solo else size
     angle = np.deg2rad(spec.rotation) * rng.uniform(-1, 1, shape)
     tone = spec.jitter * rng.uniform(-1, 1, (*shape, 3)) + np.array([0.0, 1.0, 1.0])
@@ -145,6 +148,16 @@ def plan_scenes(
         seed=rng.integers(1 << 62, size=scenes),
         background=plan_backgrounds(rng, scenes),
     )
+
+
+def _sides(
+    rng: np.random.Generator, spec: SceneSpec, shape: tuple[int, ...]
+) -> NDArray[np.float64]:
+    if not spec.even_sizes:
+        return rng.uniform(*spec.size, shape)
+    low, high = spec.size
+    sides: NDArray[np.float64] = low * (high / low) ** rng.random(shape)
+    return sides
 
 
 def place(

@@ -1,0 +1,1 @@
+"""Measures region search over a whole set of pictures; see `run`."""

@@ -1,0 +1,130 @@
+"""Figures of region retrieval over a whole set of pictures, one text at a time.
+
+A place is right when it overlaps a thing that the text names, in the same picture, by at least the
+wanted intersection over union; each thing is found once, by the best-scored place that fits. For
+figures by size, places that found a thing of another size are left out of the ranking, as in COCO.
+
+Letters: P things, K places, N pictures, C patches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from search.cutoff import Array
+from search.eval.places import Bools, Places
+from search.eval.truth import Floats, Ints, Truth
+
+IOUS = (0.3, 0.5)
+DEPTHS = (1, 10, 100)
+
+
+def average_precision(right: Bools, wanted: int) -> float:
+    """Mean over the `wanted` things of the precision at the rank at which each is found (0 where it
+    is not), for a ranking (K,) of right and wrong places, best first.
+    """
+    ranks = np.flatnonzero(right)
+    return float(((np.arange(len(ranks)) + 1) / (ranks + 1)).sum() / wanted)
+
+
+def box_overlaps(a: Floats, b: Floats) -> Floats:
+    """Intersection over union of boxes (K, 4) and (P, 4), fractions of one picture each: (K, P)."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    both = np.clip(high - low, 0, None).prod(axis=2)
+    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (a, b)]
+    union = areas[0][:, None] + areas[1][None] - both
+    overlap: Floats = both / np.maximum(union, 1e-12)
+    return overlap
+
+
+def mask_overlaps(a: Bools, cover: Array) -> Floats:
+    """Intersection over union of masks (K, C) of whole patches and things that cover parts of them,
+    (P, C): (K, P).
+    """
+    masks = a.astype(np.float64)
+    both = masks @ cover.T.astype(np.float64)
+    union = masks.sum(axis=1)[:, None] + cover.sum(axis=1)[None] - both
+    overlap: Floats = both / np.maximum(union, 1e-12)
+    return overlap
+
+
+def assign(places: Places, overlaps: Floats, things: Ints, images: Ints, least: float) -> Ints:
+    """Which thing each place finds: (K,), the number of a thing or -1.
+
+    `places` by falling score; `overlaps` (K, P') with `things` (P',), which lie in `images` (P',).
+    """
+    fits = (places.image[:, None] == images[None]) & (overlaps >= least)
+    found = np.full(len(places.image), -1, np.int64)
+    open_ = np.ones(len(things), bool)
+    for place in np.flatnonzero(fits.any(axis=1)):
+        choice = np.where(fits[place] & open_, overlaps[place], -1.0)
+        best = int(choice.argmax())
+        if choice[best] >= 0:
+            found[place] = things[best]
+            open_[best] = False
+    return found
+
+
+def ranked(places: Places) -> Places:
+    """The places by falling score, equal ones in their order."""
+    order = np.argsort(-places.score, kind="stable")
+    return Places(places.image[order], places.score[order], places.box[order], places.mask[order])
+
+
+def place_figures(places: Places, truth: Truth, text: int, within: Bools) -> dict[str, float]:
+    """Figures of one text's places; `within` (P,) are the things that count (a size).
+
+    Average precision by boxes and by masks, recall among the first places, and pointing: whether
+    the middle of a picture's best place lies in the thing's box.
+    """
+    things = truth.of_text(text)
+    counted = things[within[things]]
+    order = ranked(places)
+    boxes = box_overlaps(order.box, truth.box[things])
+    figures: dict[str, float] = {}
+    for least in IOUS:
+        for kind, overlaps in (
+            ("box", boxes),
+            ("mask", mask_overlaps(order.mask, truth.cover[things])),
+        ):
+            found = assign(order, overlaps, things, truth.image[things], least)
+            other = (found >= 0) & ~within[found]
+            right = (found >= 0)[~other]
+            figures[f"{kind} AP@{least}"] = average_precision(right, len(counted))
+            if kind == "box":
+                for depth in DEPTHS:
+                    most = min(depth, len(counted))
+                    figures[f"recall@{depth} IoU {least}"] = float(right[:depth].sum() / most)
+    best = best_places(order, counted, truth)
+    x, y = (order.box[best, :2] + order.box[best, 2:]).T / 2
+    x0, y0, x1, y1 = truth.box[counted].T
+    figures["pointing"] = float(np.mean((x0 <= x) & (x <= x1) & (y0 <= y) & (y <= y1)))
+    return figures
+
+
+def best_places(order: Places, things: Ints, truth: Truth) -> Ints:
+    """The first of the ranked places that lies in the picture of each thing: (P',) indices."""
+    image, first = np.unique(order.image, return_index=True)
+    found: Ints = first[np.searchsorted(image, truth.image[things]).clip(max=len(image) - 1)]
+    return found
+
+
+def picture_precision(scores: Array, positive: Ints, ignored: Ints) -> float:
+    """Average precision of a ranking of pictures by `scores` (N,): `positive` ones are wanted,
+    `ignored` ones are left out.
+    """
+    order = np.argsort(-scores, kind="stable")
+    order = order[~np.isin(order, np.setdiff1d(ignored, positive))]
+    return average_precision(np.isin(order, positive), len(np.unique(positive)))
+
+
+def mean(rows: Iterable[dict[str, float]]) -> dict[str, float]:
+    """The mean of each figure over the rows that have it."""
+    sums: dict[str, list[float]] = {}
+    for row in rows:
+        for name, value in row.items():
+            sums.setdefault(name, []).append(value)
+    return {name: float(np.mean(values)) for name, values in sums.items()}

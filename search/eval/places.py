@@ -1,0 +1,166 @@
+"""What a search would show for a text: places of pictures with scores, from stored regions or from
+the whole patch grid.
+
+Letters: N pictures, R regions of a picture (padded), C patches of a picture (padded, h x w row by
+row), T texts, D width, K places that are shown, over all pictures.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from search.cutoff import Array
+from search.eval.truth import Floats, Ints
+from search.page import MOST_REGIONS, SAME_PLACE, SLACK
+
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """K places: `image` (K,), `score` (K,), `box` (K, 4) fractions, `mask` (K, C) bool."""
+
+    image: Ints
+    score: Array
+    box: Floats
+    mask: Bools
+
+
+@dataclass(frozen=True)
+class Regions:
+    """The regions of N pictures: `vectors` (N, R, D) unit, `boxes` (N, R, 4), `masks` (N, R, C),
+    `valid` (N, R).
+    """
+
+    vectors: Array
+    boxes: Floats
+    masks: Bools
+    valid: Bools
+
+    def scores(self, direction: Array) -> Array:
+        """Products with a direction (D,): (N, R), -inf where there is no region."""
+        products = self.vectors @ direction
+        found: Array = np.where(self.valid, products, -np.inf).astype(np.float32)
+        return found
+
+    def shown(self, scores: Array) -> Places:
+        """The places that a search shows of every picture for region scores (N, R): the best
+        regions that do not repeat each other, as in `search.page.distinct`, for all pictures at
+        once.
+        """
+        rows = np.arange(len(scores))
+        area, same, holds = self._overlaps
+        free = np.isfinite(scores)
+        images, kept, values = [], [], []
+        for _ in range(min(MOST_REGIONS, scores.shape[1])):
+            best = np.where(free, scores, -np.inf).argmax(axis=1)
+            left = free[rows, best]
+            top = scores[rows, best][:, None]
+            growth = area / area[rows, best][:, None] - 1
+            lost = 1 - scores / top
+            whole = free & holds[rows, :, best] & (lost * growth <= SLACK) & (top > 0)
+            whole[rows, best] = True
+            grown = np.where(whole, area, -1).argmax(axis=1)
+            images.append(rows[left])
+            kept.append(grown[left])
+            values.append(top[left, 0])
+            free &= ~(same[rows, grown] | same[rows, best])
+            free[rows, grown] = free[rows, best] = False
+        image, region = np.concatenate(images), np.concatenate(kept)
+        return Places(
+            image, np.concatenate(values), self.boxes[image, region], self.masks[image, region]
+        )
+
+    @cached_property
+    def _overlaps(self) -> tuple[Floats, Bools, Bools]:
+        """Areas (N, R) of the boxes, which pairs show the same place and which box holds which:
+        (N, R, R), [n, i, j]: i holds j.
+        """
+        area = (self.boxes[..., 2:] - self.boxes[..., :2]).prod(axis=-1)
+        low = np.maximum(self.boxes[:, :, None, :2], self.boxes[:, None, :, :2])
+        high = np.minimum(self.boxes[:, :, None, 2:], self.boxes[:, None, :, 2:])
+        shared = np.clip(high - low, 0, None).prod(axis=-1)
+        area = np.where(self.valid, area, 1.0)
+        same = shared > SAME_PLACE * np.minimum(area[:, :, None], area[:, None])
+        return area, same, shared >= 0.99 * area[:, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """All patches of N pictures as vectors of their own: `vectors` (N, C, D), `shapes` h x w of
+    each picture.
+    """
+
+    vectors: Array
+    shapes: tuple[tuple[int, int], ...]
+
+    def scores(self, direction: Array) -> Array:
+        """Products with a direction (D,): (N, C), -inf behind a picture's patches."""
+        products = self.vectors @ direction
+        used = np.array([rows * columns for rows, columns in self.shapes])
+        behind = np.arange(products.shape[1]) >= used[:, None]
+        found: Array = np.where(behind, -np.inf, products).astype(np.float32)
+        return found
+
+    def shown(self, scores: Array, level: float = 0.5) -> Places:
+        """The connected patches of every picture that reach `level` of the way from the picture's
+        median score to its best one; a place's score is that of its best patch.
+        """
+        finite = np.isfinite(scores)
+        middle = np.nanmedian(np.where(finite, scores, np.nan), axis=1)
+        line = middle + level * (scores.max(axis=1) - middle)
+        parts = [
+            self._components(scores[numbers], line[numbers], shape, numbers)
+            for shape, numbers in self._same_shape()
+        ]
+        return Places(
+            np.concatenate([part.image for part in parts]),
+            np.concatenate([part.score for part in parts]),
+            np.concatenate([part.box for part in parts]),
+            np.concatenate([part.mask for part in parts]),
+        )
+
+    def _same_shape(self) -> list[tuple[tuple[int, int], Ints]]:
+        shapes = sorted(set(self.shapes))
+        return [
+            (shape, np.flatnonzero([other == shape for other in self.shapes])) for shape in shapes
+        ]
+
+    def _components(
+        self, scores: Array, line: Array, shape: tuple[int, int], numbers: Ints
+    ) -> Places:
+        rows, columns = shape
+        cells = rows * columns
+        heat = scores[:, :cells].reshape(-1, rows, columns)
+        flat = np.zeros((3, 3, 3), int)
+        flat[1] = ndimage.generate_binary_structure(2, 1)  # neighbours within a picture only
+        labels, count = ndimage.label(heat >= line[:, None, None], flat)
+        inside = labels.ravel() > 0
+        label = labels.ravel()[inside] - 1
+        image, y, x = (index.ravel()[inside] for index in np.indices(labels.shape))
+        score = np.full(count, -np.inf, np.float32)
+        np.maximum.at(score, label, heat.ravel()[inside])
+        box = np.tile([np.inf, np.inf, 0, 0], (count, 1))
+        for edge, value, ufunc in (
+            (0, x / columns, np.minimum),
+            (1, y / rows, np.minimum),
+            (2, (x + 1) / columns, np.maximum),
+            (3, (y + 1) / rows, np.maximum),
+        ):
+            ufunc.at(box[:, edge], label, value)
+        owner = np.zeros(count, np.int64)
+        owner[label] = image
+        mask = np.zeros((count, scores.shape[1]), bool)
+        mask[label, y * columns + x] = True
+        return Places(numbers[owner], score, box, mask)
+
+
+def best_of(scores: Array) -> Array:
+    """The best score of every picture: (N, R) -> (N,)."""
+    best: Array = scores.max(axis=1)
+    return best

@@ -1,0 +1,151 @@
+"""How well texts find things and their places in a whole set of pictures.
+
+    table = evaluate_regions(open_embedder("nano"), read_coco_set(Path("eval-set")))
+
+Every text is asked of all pictures. Pictures are ranked by their global vector, by their best
+region, and by both; places by their scores. The line to compare with is the whole patch grid, every
+patch a vector of its own. Columns: index ("regions", "grid" or "global"), size, metric, value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import polars as pl
+import torch
+
+from indexer.regions import find_regions
+from search.cutoff import Array
+from search.encode import QueryEncoder
+from search.eval.metrics import mean, picture_precision, place_figures
+from search.eval.places import Grid, Places, Regions, best_of
+from search.eval.truth import SIZES, Truth, read_truth
+from tips_model.embedder import Embedder
+from tips_model.eval.coco import CocoSet, EvalDataError, load_pictures
+
+Rows = Iterator[tuple[str, str, str, float]]
+
+
+class Index(Protocol):
+    """Something that gives places for a direction (D,): `Regions` or `Grid`."""
+
+    def scores(self, direction: Array) -> Array:
+        """Scores (N, R) of everything that is stored of each picture."""
+        ...
+
+    def shown(self, scores: Array) -> Places:
+        """The places that are shown for such scores."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """A set as a model sees it: `pictures` (N, D) unit global vectors, its regions and whole grids,
+    and for every text the unit vectors `photo_texts` and `region_texts` (T, D).
+    """
+
+    truth: Truth
+    pictures: Array
+    regions: Regions
+    grid: Grid
+    photo_texts: Array
+    region_texts: Array
+
+
+def encode_library(embedder: Embedder, data: CocoSet, max_regions: int = 32) -> Library:
+    """Encode all pictures of a set, and the texts of its things, once.
+
+    Holds every patch of the set: about 4 bytes x D x patches a picture. Raises `EvalDataError`
+    when no picture has a thing in it.
+    """
+    info = embedder.info
+    if not any(image.objects for image in data.images):
+        raise EvalDataError("The set names nothing to find: it needs instances.json with objects.")
+    pixels = load_pictures(data.images, info.image_size, info.patch)
+    shapes = tuple((p.shape[1] // info.patch, p.shape[2] // info.patch) for p in pixels)
+    truth = read_truth(data, shapes)
+    cells = truth.cover.shape[1]
+    count = len(pixels)
+    heads = np.zeros((count, info.dim), np.float32)
+    patches = np.zeros((count, cells, info.dim), np.float32)
+    regions = Regions(
+        np.zeros((count, max_regions, info.dim), np.float32),
+        np.zeros((count, max_regions, 4)),
+        np.zeros((count, max_regions, cells), bool),
+        np.zeros((count, max_regions), bool),
+    )
+    for batch in embedder.embed_images(pixels):
+        rows = list(batch.indices)
+        heads[rows] = batch.heads[info.retrieval_head]
+        flat = batch.patches.flatten(1, 2)
+        patches[rows, : flat.shape[1]] = flat.numpy()
+        put_regions(regions, rows, batch.patches, max_regions)
+    encoder = QueryEncoder(embedder)
+    return Library(
+        truth,
+        heads,
+        regions,
+        Grid(patches, shapes),
+        encoder.texts(truth.texts, "images"),
+        encoder.texts(truth.texts, "regions"),
+    )
+
+
+def put_regions(regions: Regions, rows: list[int], patches: torch.Tensor, most: int) -> None:
+    """Find the regions of patch grids (B, h, w, D) and write them to these rows."""
+    made = find_regions(patches, most)
+    size = made.vectors.shape[1]
+    masks = made.masks.flatten(2).numpy()
+    regions.vectors[rows, :size] = made.vectors.numpy()
+    regions.boxes[rows, :size] = made.boxes.numpy()
+    regions.masks[rows, :size, : masks.shape[2]] = masks
+    regions.valid[rows, :size] = made.valid.numpy()
+
+
+def evaluate_regions(
+    embedder: Embedder, data: CocoSet, *, max_regions: int = 32, grid: bool = True
+) -> pl.DataFrame:
+    """All figures, as fractions; `grid` False leaves the reference line out."""
+    library = encode_library(embedder, data, max_regions)
+    rows = [*measure(library, "regions", library.regions)]
+    if grid:
+        rows += measure(library, "grid", library.grid)
+    schema = {"index": pl.String, "size": pl.String, "metric": pl.String, "value": pl.Float64}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def measure(library: Library, name: str, index: Index) -> Rows:
+    """Rows (index, size, metric, value): means over the texts that name a thing of that size."""
+    truth = library.truth
+    sizes = {"all": np.ones(len(truth.text), bool)}
+    sizes |= {key: (truth.area >= low) & (truth.area < high) for key, low, high in SIZES}
+    found: dict[str, list[dict[str, float]]] = {size: [] for size in sizes}
+    for text in range(len(truth.texts)):
+        scores = index.scores(library.region_texts[text])
+        places = index.shown(scores)
+        by_photo = library.pictures @ library.photo_texts[text]
+        by_place = best_of(scores)
+        rankings = {"global": by_photo, "place": by_place, "both": fused(by_photo, by_place)}
+        things = truth.of_text(text)
+        for size, within in sizes.items():
+            if within[things].any():
+                figures = place_figures(places, truth, text, within)
+                positive = np.unique(truth.image[things[within[things]]])
+                others = np.unique(truth.image[things])
+                for ranking, values in rankings.items():
+                    precision = picture_precision(values, positive, others)
+                    figures[f"picture mAP by {ranking}"] = precision
+                found[size].append(figures)
+    for size, rows in found.items():
+        for metric, value in mean(rows).items():
+            yield name, size, metric, value
+
+
+def fused(*evidence: Array) -> Array:
+    """The sum of standard scores over the pictures, (N,)."""
+    parts = [(values - values.mean()) / max(float(values.std()), 1e-9) for values in evidence]
+    summed: Array = np.sum(parts, axis=0, dtype=np.float32)
+    return summed
