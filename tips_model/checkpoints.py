@@ -66,7 +66,7 @@ def load(
         folder = found
     state, config = read_foreign(folder, VARIANTS[name])
     tokenizer = Tokenizer(tokenizer_path(folder, name), config.text.max_length)
-    return _assemble(config, state, tokenizer, device=device, dtype=dtype)
+    return _fill(_on_meta(config), state, tokenizer, device=device, dtype=dtype)
 
 
 def read_foreign(folder: Path, config: TIPSConfig) -> tuple[State, TIPSConfig]:
@@ -133,15 +133,15 @@ def load_model(
     config: TIPSConfig = stated["model"]
     label = str(folder / "model.safetensors")
     source = TensorSource(read_safetensors(folder / "model.safetensors"), label)
-    with torch.device("meta"):
-        wanted = TIPS(config).state_dict()
+    model = _on_meta(config)
+    wanted = model.state_dict()
     state = {key: source.take(key, tuple(tensor.shape)) for key, tensor in wanted.items()}
     source.finish()
     tokenizer_file = folder / TOKENIZER_FILE
     tokenizer = (
         Tokenizer(tokenizer_file, config.text.max_length) if tokenizer_file.exists() else None
     )
-    model = _assemble(config, state, tokenizer, device=device, dtype=dtype)
+    _fill(model, state, tokenizer, device=device, dtype=dtype)
     if model.weights_id != stated["weights_id"]:
         raise WeightsError(
             f"{label} is not the file that config.json describes (weights {model.weights_id}, "
@@ -173,26 +173,33 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise WeightsError(f"{path} describes no model that can be read here ({error}).") from error
 
 
-def _assemble(
-    config: TIPSConfig,
+def _on_meta(config: TIPSConfig) -> TIPS:
+    """The model without memory: nothing is allocated or drawn."""
+    with torch.device("meta"):
+        return TIPS(config)
+
+
+def _fill(
+    model: TIPS,
     state: State,
     tokenizer: Tokenizer | None,
     *,
     device: str | torch.device,
     dtype: torch.dtype | None,
 ) -> TIPS:
-    if tokenizer is not None and tokenizer.vocab > config.text.vocab:
+    if tokenizer is not None and tokenizer.vocab > model.config.text.vocab:
         raise WeightsError(
-            f"The tokenizer has {tokenizer.vocab} pieces, the model {config.name} only "
-            f"{config.text.vocab}: they do not belong together."
+            f"The tokenizer has {tokenizer.vocab} pieces, the model {model.config.name} only "
+            f"{model.config.text.vocab}: they do not belong together."
         )
-    # On the meta device nothing is allocated or drawn; the file's tensors become the parameters.
-    with torch.device("meta"):
-        model = TIPS(config)
+    # The file's tensors become the parameters.
     model.load_state_dict(state, strict=True, assign=True)
     model.weights_id = fingerprint(state)
     model.tokenizer = tokenizer
-    return model.requires_grad_(False).eval().to(device=device, dtype=dtype or torch.float32)
+    model.requires_grad_(False).eval().to(device=device, dtype=dtype or torch.float32)
+    # Logits are divided by it: half precision would shift all of them.
+    model.temperature.data = state["temperature"].to(device=device, dtype=torch.float32)
+    return model
 
 
 def _replace_file(path: Path, content: bytes) -> None:

@@ -184,7 +184,7 @@ def unit_rows(vectors: Tensor) -> np.ndarray:
 
 
 def _bf16_pays(model: TIPS, device: torch.device) -> bool:
-    if model.config.vision.width < _BF16_MIN_WIDTH or model.temperature.dtype != torch.float32:
+    if model.config.vision.width < _BF16_MIN_WIDTH or model.vision.positions.dtype != torch.float32:
         return False
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())

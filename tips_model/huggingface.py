@@ -68,47 +68,68 @@ def read_huggingface(folder: Path, config: TIPSConfig) -> tuple[State, TIPSConfi
 
 def convert_huggingface(tensors: State, config: TIPSConfig, label: str) -> tuple[State, TIPSConfig]:
     """The same from the tensors of such a model, `temperature` among them; `label` names them."""
-    vision, text, rest = _split_towers(tensors)
+    rest = dict(tensors)
+    vision = _Renamed(rest, "vision_encoder.", _HUB_VISION_NAMES)
+    vision.add(rest, "vision_model.", _VISION_NAMES)
+    text = _Renamed(rest, "text_encoder.", ())
+    text.add(rest, "text_model.", _TEXT_NAMES)
+    if "temperature" in rest:
+        temperature = rest.pop("temperature")
+        if temperature.numel() != 1:
+            raise WeightsError(
+                f"{label}: temperature has shape {tuple(temperature.shape)}, not ()."
+            )
+        text.tensors["temperature"] = temperature.reshape(())
     TensorSource(rest, label).finish()
-    return read_google(TensorSource(vision, label), TensorSource(text, label), config)
+    return read_google(
+        vision.stacked(_VISION_STACKS, label), text.stacked(_TEXT_STACKS, label), config
+    )
 
 
-def _split_towers(tensors: State) -> tuple[State, State, State]:
-    vision: State = {}
-    text: State = {}
-    rest: State = {}
-    for key, tensor in tensors.items():
-        prefix, _, name = key.partition(".")
-        if prefix == "vision_encoder":
-            vision[_rename(name, _HUB_VISION_NAMES)] = tensor
-        elif prefix == "text_encoder":
-            text[name] = tensor
-        elif prefix == "vision_model":
-            vision[_rename(name, _VISION_NAMES)] = tensor
-        elif prefix == "text_model":
-            text[_rename(name, _TEXT_NAMES)] = tensor
-        elif key == "temperature":
-            text[key] = tensor.reshape(())
-        else:
-            rest[key] = tensor
-    return _stack(vision, _VISION_STACKS), _stack(text, _TEXT_STACKS), rest
+class _Renamed:
+    """One tower's tensors under Google's names, and what they were called."""
 
+    def __init__(self, rest: State, prefix: str, rules: tuple[tuple[str, str], ...]) -> None:
+        self.tensors: State = {}
+        self._names: dict[str, str] = {}
+        self.add(rest, prefix, rules)
 
-def _rename(name: str, rules: tuple[tuple[str, str], ...]) -> str:
-    for pattern, replacement in rules:
-        name = re.sub(pattern, replacement, name)
-    return name
+    def add(self, rest: State, prefix: str, rules: tuple[tuple[str, str], ...]) -> None:
+        """Take the tensors with this prefix out of `rest`, renamed by the rules."""
+        for key in [key for key in rest if key.startswith(prefix)]:
+            name = key.removeprefix(prefix)
+            for pattern, replacement in rules:
+                name = re.sub(pattern, replacement, name)
+            self.tensors[name] = rest.pop(key)
+            self._names[name] = key
 
-
-def _stack(tensors: State, stacks: tuple[tuple[tuple[str, ...], str], ...]) -> State:
-    """Replace each complete set of parts by their stack; incomplete sets stay and are refused."""
-    result = dict(tensors)
-    for parts, whole in stacks:
-        for key in [key for key in tensors if key.endswith(parts[0])]:
-            stem = key.removesuffix(parts[0])
-            if all(stem + part in tensors for part in parts):
-                result[stem + whole] = torch.cat([result.pop(stem + part) for part in parts])
-    return result
+    def stacked(self, stacks: tuple[tuple[tuple[str, ...], str], ...], label: str) -> TensorSource:
+        """The tensors with each set of parts replaced by its stack."""
+        result, names = dict(self.tensors), dict(self._names)
+        for parts, whole in stacks:
+            stems = {
+                key.removesuffix(part)
+                for key in self.tensors
+                for part in parts
+                if key.endswith(part)
+            }
+            for stem in sorted(stems):
+                found = [result.pop(stem + part, None) for part in parts]
+                there = next(p for p, f in zip(parts, found, strict=True) if f is not None)
+                called = self._names[stem + there].removesuffix(there)
+                for part, tensor in zip(parts, found, strict=True):
+                    if tensor is None:
+                        raise WeightsError(f"{label}: the tensor {called}{part} is missing.")
+                whole_parts = [tensor for tensor in found if tensor is not None]
+                if len({tensor.shape[1:] for tensor in whole_parts}) > 1:
+                    shapes = [tuple(tensor.shape) for tensor in whole_parts]
+                    raise WeightsError(
+                        f"{label}: {called}{parts[0]} and its like have shapes {shapes}, which do "
+                        "not belong together."
+                    )
+                result[stem + whole] = torch.cat(whole_parts)
+                names[stem + whole] = called + parts[0]
+        return TensorSource(result, label, names)
 
 
 def _stated_temperature(folder: Path) -> Tensor:

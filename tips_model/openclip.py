@@ -87,8 +87,15 @@ class OpenClipEmbedder:
         return np.concatenate(rows)
 
     def truncated(self, text: str) -> bool:
-        """Whether the text fills the model's context to the last token."""
-        return bool((self._tokenizer([text]) != 0).all())
+        """Whether the text does not fit into the model's context.
+
+        The tokenizer cuts silently, so the words are also read with room for twice as many.
+        """
+        ids = self._tokenizer([text])
+        if not (ids != 0).all():
+            return False
+        longer = self._tokenizer([text], context_length=2 * ids.shape[1])
+        return bool((longer != 0).sum() > ids.shape[1])
 
     def _encode(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Pixels (B,3,H,W) in [0,1] -> image vectors (B,E) and dense features (B,h,w,E)."""
@@ -104,7 +111,7 @@ class OpenClipEmbedder:
         for block in first:
             x = block(x)
         dense = _own_values(last, x[:, 1:])
-        pooled, _ = visual._pool(visual.ln_post(last(x)))
+        pooled, _ = visual._pool(last(x))  # with the final norm, before or after pooling
         dense = visual.ln_post(dense)
         if visual.proj is not None:
             pooled, dense = pooled @ visual.proj, dense @ visual.proj

@@ -1,6 +1,7 @@
 """Named tensors out of a foreign file, taken one by one so that nothing is missed or left over."""
 
 import hashlib
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,17 +15,22 @@ from torch import Tensor
 from tips_model.errors import WeightsError
 
 State = dict[str, Tensor]
+_NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")  # of a block
 
 
 class TensorSource:
     """The tensors of one file (or tower), float32, each to be taken exactly once.
 
-    `label` names the origin in error messages.
+    `label` names the origin in error messages, `names` what the tensors are called there, where
+    that differs.
     """
 
-    def __init__(self, tensors: Mapping[str, Tensor], label: str) -> None:
+    def __init__(
+        self, tensors: Mapping[str, Tensor], label: str, names: Mapping[str, str] | None = None
+    ) -> None:
         self._left = dict(tensors)
         self.label = label
+        self._names = names or {}
 
     def __contains__(self, key: str) -> bool:
         return key in self._left
@@ -42,8 +48,8 @@ class TensorSource:
         tensor = self._get(key)
         if tuple(tensor.shape) != shape:
             raise WeightsError(
-                f"{self.label}: {key} has shape {tuple(tensor.shape)}, the model needs {shape}; "
-                "is this the file of another model?"
+                f"{self.label}: {self._called(key)} has shape {tuple(tensor.shape)}, the model "
+                f"needs {shape}; is this the file of another model?"
             )
         del self._left[key]
         return tensor.float()
@@ -51,12 +57,24 @@ class TensorSource:
     def finish(self) -> None:
         """WeightsError naming the tensors that nobody took."""
         if self._left:
-            raise WeightsError(f"{self.label}: surplus tensors {_some(sorted(self._left))}.")
+            surplus = sorted(self._called(key) for key in self._left)
+            raise WeightsError(f"{self.label}: surplus tensors {_some(surplus)}.")
 
     def _get(self, key: str) -> Tensor:
         if key not in self._left:
-            raise WeightsError(f"{self.label}: the tensor {key} is missing.")
+            raise WeightsError(f"{self.label}: the tensor {self._called(key)} is missing.")
         return self._left[key]
+
+    def _called(self, key: str) -> str:
+        """The tensor's name in the file; of a missing one, by the same tensor of another block."""
+        if key in self._names:
+            return self._names[key]
+        shape = _NUMBER.sub("#", key)
+        for known, name in self._names.items():
+            if _NUMBER.sub("#", known) == shape:
+                numbers = iter(_NUMBER.findall(key))
+                return _NUMBER.sub(lambda _, left=numbers: next(left), name)
+        return key
 
 
 def _some(names: list[str], limit: int = 4) -> str:

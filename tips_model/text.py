@@ -36,7 +36,9 @@ class TextTower(nn.Module):
         self.config = config
         self.checkpoint_blocks = False
         width = config.width
-        self.embedding = nn.Embedding(config.vocab, width)
+        # Drawn by `init_weights`. Embedding's own draw would, on the meta device, import torch's
+        # compiler: a second for a model that is then read from a file.
+        self.embedding = nn.Embedding(config.vocab, width, _weight=torch.empty(config.vocab, width))
         self.register_buffer(
             "position_table", sinusoids(config.max_length, width), persistent=False
         )
@@ -60,14 +62,18 @@ class TextTower(nn.Module):
 
         A text of padding only gives the zero vector and finite gradients.
         """
-        length = ids.shape[1]
+        batch, length = ids.shape
+        if length < 1:
+            raise ValueError("a text has at least one token, padding included")
+        if batch < 1:
+            return self.embedding.weight.new_zeros(0, self.config.width)
         if length > self.config.max_length:
             raise ValueError(f"{length} tokens are more than the {self.config.max_length} allowed")
         real = paddings == 0  # (B,L)
-        # The first key is always open, so that a text of padding only is no softmax over nothing
-        # (NaN in the backward pass); a real text has a real token there anyway.
-        keys = real.clone()
-        keys[:, 0] = True
+        # A text of padding only keeps one key open: a softmax over nothing is NaN in the backward
+        # pass.
+        first = torch.arange(length, device=ids.device) == 0
+        keys = real | (first & ~real.any(dim=1, keepdim=True))
         x = self.embedding(ids) * math.sqrt(self.config.width)
         x = x + self.position_table[:length].to(x.dtype)
         for block in self.blocks:

@@ -1,10 +1,13 @@
 import json
 import re
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 import tips_model
 from tests.tips_model import layouts
@@ -152,9 +155,22 @@ def test_npz_with_a_wrong_key_is_refused_by_name(
     [
         (
             drop("vision_model.encoder.layer.1.attention.k_proj.weight"),
-            "blocks.1.attn.qkv.weight is missing",
+            "the tensor vision_model.encoder.layer.1.attention.k_proj.weight is missing",
         ),
-        (add("vision_model.head.weight"), "surplus tensors head.weight"),
+        (
+            drop("text_model.encoder.layers.0.mlp.fc1.weight"),
+            "the tensor text_model.encoder.layers.0.mlp.fc1.weight is missing",
+        ),
+        (
+            reshape("text_model.encoder.layers.0.mlp.fc1.weight"),
+            "text_model.encoder.layers.0.mlp.fc1.weight has shape (3,)",
+        ),
+        (
+            reshape("vision_model.encoder.layer.0.attention.k_proj.weight"),
+            "vision_model.encoder.layer.0.attention.q_proj.weight and its like have shapes",
+        ),
+        (reshape("temperature"), "temperature has shape (3,)"),
+        (add("vision_model.head.weight"), "surplus tensors vision_model.head.weight"),
         (add("decoder.weight"), "surplus tensors decoder.weight"),
     ],
 )
@@ -166,6 +182,33 @@ def test_safetensors_with_a_wrong_key_are_refused_by_name(
     layouts.write_safetensors(tmp_path, tensors)
     with pytest.raises(WeightsError, match=re.escape(message)):
         read_foreign(tmp_path, SMALL16)
+
+
+def test_own_files_with_a_wrong_key_are_refused_by_name(tmp_path):
+    model = TIPS(SMALL)
+    for change, message in (
+        (drop("text.norm.bias"), "the tensor text.norm.bias is missing"),
+        (add("vision.head.weight"), "surplus tensors vision.head.weight"),
+    ):
+        save_model(model, tmp_path)
+        tensors = load_file(tmp_path / "model.safetensors")
+        change(tensors)
+        save_file(tensors, tmp_path / "model.safetensors")
+        with pytest.raises(WeightsError, match=re.escape(message)):
+            load_model(tmp_path)
+
+
+def test_half_precision_keeps_the_temperature(tmp_path):
+    model = TIPS(replace(SMALL, temperature=0.025726))
+    save_model(model, tmp_path)
+    assert load_model(tmp_path, dtype=torch.bfloat16).temperature.item() == pytest.approx(0.025726)
+
+
+def test_loading_needs_no_compiler():
+    """torch's compiler takes a second to import; nothing of it is needed to read a model."""
+    code = "import sys, tips_model; tips_model.load('nano'); print('torch._dynamo' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"
 
 
 def test_safetensors_without_any_temperature_are_refused(plain_reference, tmp_path):

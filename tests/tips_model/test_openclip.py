@@ -11,12 +11,24 @@ from tips_model.errors import ModelNameError, TipsError, WeightsError
 from tips_model.openclip import OpenClipEmbedder
 
 
+def make(**settings):
+    """A tiny model whose norms are not the identity: applying one twice, or not, shows."""
+    torch.manual_seed(0)
+    vision = CLIPVisionCfg(
+        layers=3, width=64, head_width=16, patch_size=8, image_size=64, **settings
+    )
+    text = CLIPTextCfg(context_length=16, width=64, heads=4, layers=1)
+    made = open_clip.CLIP(32, vision, text).eval().requires_grad_(False)
+    for module in made.modules():
+        if isinstance(module, torch.nn.LayerNorm):
+            module.weight.add_(0.3 * torch.randn_like(module.weight))
+            module.bias.add_(0.3 * torch.randn_like(module.bias))
+    return made
+
+
 @pytest.fixture(scope="module")
 def model():
-    torch.manual_seed(0)
-    vision = CLIPVisionCfg(layers=3, width=64, head_width=16, patch_size=8, image_size=64)
-    text = CLIPTextCfg(context_length=16, width=64, heads=4, layers=1)
-    return open_clip.CLIP(32, vision, text).eval().requires_grad_(False)
+    return make()
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +50,19 @@ def normed(pixels):
 def test_image_vector_is_the_models_own(embedder, model, square):
     (batch,) = embedder.embed_images([square])
     expected = model.encode_image(normed(square)[None], normalize=True)
+    assert np.allclose(batch.heads["image"], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"pool_type": "avg"}, {"final_ln_after_pool": True, "pool_type": "avg"}, {"no_ln_pre": True}],
+    ids=lambda settings: "+".join(settings),
+)
+def test_image_vector_is_the_models_own_for_every_way_of_pooling(settings, square):
+    other = make(**settings)
+    embedder = OpenClipEmbedder("tiny/random", other, open_clip.SimpleTokenizer(context_length=16))
+    (batch,) = embedder.embed_images([square])
+    expected = other.encode_image(normed(square)[None], normalize=True)
     assert np.allclose(batch.heads["image"], expected, atol=1e-5)
 
 
@@ -70,6 +95,8 @@ def test_texts_are_the_models_own(embedder, model):
     assert np.allclose(vectors, model.encode_text(ids, normalize=True), atol=1e-5)
     assert embedder.truncated("cat " * 20)
     assert not embedder.truncated("a cat")
+    assert not embedder.truncated(" ".join(["cat"] * 14))  # 16 tokens with begin and end
+    assert embedder.truncated(" ".join(["cat"] * 15))
     with pytest.raises(TipsError, match="empty"):
         embedder.embed_texts([" "])
 

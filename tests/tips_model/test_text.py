@@ -36,6 +36,19 @@ def test_text_of_padding_only_is_zero_with_finite_gradients():
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
 
 
+def test_only_a_text_of_padding_opens_a_padded_key(tower):
+    """What stands at the padding of a real text changes nothing, wherever the padding is."""
+    paddings = torch.tensor([[1, 0, 0]])
+    out = [tower(torch.tensor([[pad, 3, 4]]), paddings) for pad in (0, 7)]
+    assert torch.equal(*out)
+
+
+def test_no_texts_give_no_vectors_and_no_tokens_are_refused(tower):
+    assert tower(torch.zeros(0, 4, dtype=torch.int64), torch.zeros(0, 4)).shape == (0, 32)
+    with pytest.raises(ValueError, match="at least one token"):
+        tower(torch.zeros(1, 0, dtype=torch.int64), torch.zeros(1, 0))
+
+
 def test_hooks_see_the_call(tower):
     """Upstream overrides __call__, which bypasses hooks and wrappers."""
     seen = []
