@@ -28,6 +28,11 @@ from search.cutoff import Array, Evidence, NullLaw, Scale, best_region
 
 PHANTOMS = 128
 """Random mixtures from which the null laws start."""
+NEGATIVE = 0.3
+"""What a negative weight of 1 counts, as in Rocchio's relevance feedback (0.15 to 0.75). At full
+strength "A - B" loses the photos of A: mean average precision of `nano` over 150 pairs of names was
+0.65 at 0.3 and 0.43 at 1, because all texts share a direction that the difference takes away.
+"""
 NULL_PICTURES = 256
 """Sampled photos, and sampled regions, that stand for unrelated pictures."""
 SEED = 0
@@ -113,7 +118,9 @@ class Side:
         """The search direction of the terms together."""
         centred = np.stack([t.vector - t.picture * self.picture_centre for t in terms])
         spread = np.maximum((centred @ self._sample.T).std(axis=1), 1e-6)
-        weights = np.array([t.weight for t in terms], np.float32)
+        weights = np.array(
+            [t.weight * (NEGATIVE if t.weight < 0 else 1) for t in terms], np.float32
+        )
         summed = centred[0] if len(terms) == 1 else (weights / spread) @ centred
         vector = _unit(summed[None])
         picture = any(term.picture for term in terms)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +11,14 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
+from indexer.decode import decode
+from indexer.errors import DecodeError
 from indexer.vectors import Kind
 from search.cutoff import Array
 from search.errors import QueryError
-from search.templates import expand, global_templates, region_templates
+from search.templates import PLAIN, expand, region_templates
 
 if TYPE_CHECKING:
     from tips_model.embedder import Embedder
@@ -31,21 +34,15 @@ class PictureFeatures:
     heads: dict[str, Array]
     patches: Array
 
-    def mean_patch(self) -> Array:
-        """The direction of the average patch, (D,): the whole picture as one region."""
-        mean = self.patches.reshape(-1, self.patches.shape[-1]).mean(axis=0)
-        return np.asarray(mean / np.linalg.norm(mean), np.float32)
-
 
 class QueryEncoder:
     """Encodes texts as they are compared with photos or with regions, and single pictures."""
 
     def __init__(self, embedder: Embedder) -> None:
         self.embedder = embedder
-        name = embedder.info.name
         self._templates: dict[Kind, tuple[str, ...]] = {
-            "images": global_templates(name),
-            "regions": region_templates(name),
+            "images": PLAIN,
+            "regions": region_templates(embedder.info.prompts),
         }
         self._lock = Lock()  # pages of an app search from several threads
         self._known: OrderedDict[tuple[str, tuple[str, ...]], Array] = OrderedDict()
@@ -97,12 +94,11 @@ class QueryEncoder:
         return " ".join(words[low:])
 
 
-def open_picture(path: Path) -> Image.Image:
-    """A picture file that a user names in a query: upright, RGB. Raises `QueryError` when it cannot
-    be read.
+def open_picture(path: Path, side: int = 448) -> Image.Image:
+    """A picture file that a user names in a query, read as an indexed photo is: upright, RGB, of no
+    less than about side x side pixels if it has them. Raises `QueryError` when it cannot be read.
     """
     try:
-        with Image.open(path) as image:
-            return ImageOps.exif_transpose(image).convert("RGB")
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise QueryError(f"{path} cannot be read as a picture: {error}.") from error
+        return decode(os.fsencode(path), target=side).image
+    except DecodeError as error:
+        raise QueryError(f"{path} cannot be read as a picture: {error.reason}.") from error

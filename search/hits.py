@@ -91,7 +91,9 @@ class Results:
         return json.dumps(self.to_dict(), ensure_ascii=False, indent=2)
 
     def to_polars(self) -> pl.DataFrame:
-        """One row per hit; the regions are a list of structs (box, score)."""
+        """One row per hit: its JSON's fields, width and height in pixels, and all paths; the
+        regions are a list of structs (box, score).
+        """
         region = pl.Struct({"box": pl.Array(pl.Float64, 4), "score": pl.Float64})
         schema: dict[str, pl.DataType | type[pl.DataType]] = {
             "id": pl.String,
@@ -99,5 +101,12 @@ class Results:
             "score": pl.Float64,
             "confident": pl.Boolean,
             "regions": pl.List(region),
+            "width": pl.Int64,
+            "height": pl.Int64,
+            "paths": pl.List(pl.String),
         }
-        return pl.DataFrame([hit.to_dict() for hit in self.hits], schema=schema)
+        rows = [
+            hit.to_dict() | {"width": hit.width, "height": hit.height, "paths": list(hit.paths)}
+            for hit in self.hits
+        ]
+        return pl.DataFrame(rows, schema=schema)

@@ -1,6 +1,6 @@
 """What is looked for: weighted texts and pictures, and the one-line way to write them.
 
-    2:red + mug - cup            weights, more of, less of
+    2:red + mug - cup            weights, more of, less of (`- 3:cup` for far less of)
     "salt + pepper"              quotes keep a text in one piece
     ./corner.jpg + at night      a picture file (./, ../, ~/ or /) is a term like any other
 
@@ -80,6 +80,8 @@ class Query:
 
     def __post_init__(self) -> None:
         weights = [term.weight for term in self.texts] + [term.weight for term in self.images]
+        if any(not _is_unicode(term.text) for term in self.texts):
+            raise QueryError("The query is not valid Unicode text; type it anew.")
         if not weights or any(not term.text.strip() for term in self.texts):
             raise QueryError("The query is empty: write what the photo should show.")
         if any(not math.isfinite(weight) or weight == 0 for weight in weights):
@@ -115,6 +117,15 @@ class Query:
             size = "" if abs(weight) == 1 else f"{abs(weight):g}:"
             line += f"{' ' if line else ''}{sign}{size}{name}"
         return line
+
+
+def _is_unicode(text: str) -> bool:
+    """False for the lone surrogates that stand for bytes of another encoding on a command line."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _split(text: str) -> list[Term | ImageTerm]:

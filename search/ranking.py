@@ -35,8 +35,8 @@ class Ranked:
 
     `photo_scores` (P,) go with `sources` (P,), indices into `payloads`. Regions, best first:
     `region_ids`, `region_scores` (M,), the rank `owners` (M,) of their photos, and
-    `region_payloads`. `complete`: there are no further photos. `settled`: the weakest that the
-    store returned do not reach the line, so that no confident photo is missing.
+    `region_payloads`. `complete`: there are no further photos. `settled`: no confident photo is
+    missing; by place, none with a place as good as the weakest that the store returned.
     """
 
     photo_scores: Array
@@ -116,11 +116,35 @@ class Ranker:
         scores = self._calibration.score(z, picture=photo.picture)
         payloads = [*found.payload, *regions.payload]
         complete = len(found.ids) < depth
-        weakest = scores[np.searchsorted(known, photo_keys[-1:])]
-        settled = bool((np.concatenate([weakest, region_scores[-1:]]) < 1).all())
+        floor = UNKNOWN
+        if region is not None and len(regions.ids) == depth * REGIONS_PER_PHOTO:
+            floor = region_z[-1]
+        settled = complete or self._settled(photo, found, z, floor, scores)
         return _ordered(
             scores, first, payloads, regions, region_scores, owners, (complete, settled)
         )
+
+    def _settled(
+        self,
+        photo: Direction,
+        found: VectorHits,
+        z: dict[Evidence, Array],
+        floor: np.float32,
+        scores: Array,
+    ) -> bool:
+        """Whether nothing that the store did not return can reach the line.
+
+        An unseen region is at most as good as the last one seen, `floor`, and an unseen photo at
+        most as good as the last photo: with both of them it must stay below the line, and so must
+        every known photo below it, with such a region.
+        """
+        last = photo.standard(found.scores[-1:])
+        most: dict[Evidence, Array] = {"global": np.append(z["global"], last)}
+        if "region" in z:
+            best = np.append(np.maximum(z["region"], floor), floor)
+            most |= {"region": best, "both": both(most["global"], best)}
+        reachable = self._calibration.score(most, picture=photo.picture)
+        return bool(reachable[-1] < 1 and (reachable[:-1][scores < 1] < 1).all())
 
     def _places(
         self, photo: Direction | None, region: Direction, filter: Filter | None, depth: int

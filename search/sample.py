@@ -27,7 +27,7 @@ from search.calibration import Calibration, Sample
 from search.contrast import word_list
 from search.cutoff import Array
 from search.encode import QueryEncoder
-from search.templates import expand, global_templates, region_templates
+from search.templates import PLAIN, expand, region_templates
 
 if TYPE_CHECKING:
     from indexer.catalog import Catalog
@@ -87,9 +87,9 @@ def unrelated_texts(encoder: QueryEncoder) -> tuple[Array, Array]:
     templates too, at a ninth of the cost.
     """
     texts = word_list("unrelated")
-    name = encoder.embedder.info.name
-    photo = encoder.encode([expand(text, global_templates(name)) for text in texts])
-    sentences = [expand(text, region_templates(name)) for text in texts]
+    templates = region_templates(encoder.embedder.info.prompts)
+    photo = encoder.encode([expand(text, PLAIN) for text in texts])
+    sentences = [expand(text, templates) for text in texts]
     turns = [[each[i % len(each)]] for i, each in enumerate(sentences)]
     return photo, encoder.encode(turns)
 

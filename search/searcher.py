@@ -36,7 +36,7 @@ from search.stored import open_photo, regions_of
 from search.terms import TermReader
 from tips_model.embedder import Embedder, open_embedder
 
-FACET_LIMIT = 10_000
+FACET_LIMIT = 1_000_000
 """So many cameras, lenses and folders are looked through for a name given in part."""
 
 

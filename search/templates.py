@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 
+from tips_model.config import Prompts
+
 PLAIN = ("{}",)
 TCL = (
     "itap of a {}.",
@@ -27,20 +29,13 @@ LONGEST_NAME = 4
 ARTICLE = re.compile(r"^(?:an?|the)\s+", re.IGNORECASE)
 
 
-def global_templates(model: str) -> tuple[str, ...]:
-    """Templates for a text that is compared with whole photos, by the model's name: plain for all
-    so far.
-    """
-    return PLAIN
-
-
-def region_templates(model: str) -> tuple[str, ...]:
-    """Templates for a text that is compared with regions, by the model's name.
+def region_templates(prompts: Prompts) -> tuple[str, ...]:
+    """Templates for a text that is compared with regions, as the model's configuration wants them.
 
     `nano` learnt plain names and has few words; prompts about video games only take its tokens
-    away.
+    away. Whole photos are compared with plain texts by all models.
     """
-    return PLAIN if model.startswith("nano") else TCL
+    return PLAIN if prompts == "plain" else TCL
 
 
 def expand(text: str, templates: tuple[str, ...]) -> list[str]:

@@ -82,7 +82,7 @@ class TermReader:
         if isinstance(source, Image.Image):
             return source.convert("RGB")
         if isinstance(source, Path):
-            return open_picture(source)
+            return open_picture(source, self._info.image_size)
         return open_photo(self._catalog, source, side=self._info.image_size)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 Ffn = Literal["gelu", "swiglu"]
 Dense = Literal["values", "values_ffn"]
 Head = Literal["web", "caption"]
+Prompts = Literal["tcl", "plain"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +60,8 @@ class TIPSConfig:
     `dense` is the patch feature that goes against text: "values_ffn" is the official notebook's
     (value path, residual, feed-forward, final norm), "values" the projected values alone, then the
     final norm. `retrieval_head` is the image vector that goes against text by default.
-    `temperature` is the initial value of tau in `cosine / tau`.
+    `temperature` is the initial value of tau in `cosine / tau`. `prompts` says how names are put
+    to regions: in the templates of "tcl" or as they are, "plain".
     """
 
     name: str
@@ -69,6 +71,7 @@ class TIPSConfig:
     dense: Dense = "values_ffn"
     retrieval_head: Head = "web"
     temperature: float = field(default=0.07)
+    prompts: Prompts = "tcl"
 
     def __post_init__(self) -> None:
         if self.vision.width != self.text.width:
@@ -138,6 +141,7 @@ NANO = TIPSConfig(
     text=TextConfig(width=128, depth=2, heads=4, mlp_hidden=512, vocab=1024),
     image_size=96,
     dense="values",
+    prompts="plain",
 )
 
 VARIANTS: dict[str, TIPSConfig] = {

@@ -10,6 +10,7 @@ against damage and silent change, not against a wrong first answer.
 """
 
 import base64
+import fcntl
 import hashlib
 import http.client
 import json
@@ -26,6 +27,7 @@ from typing import Any
 from tips_model.errors import WeightsError
 
 MANIFEST = "manifest.json"
+LOCK = ".lock"
 _CHUNK = 1 << 20
 _TIMEOUT_SECONDS = 60
 
@@ -48,9 +50,22 @@ class RemoteFile:
 def download(file: RemoteFile, folder: Path, progress: Progress | None = None) -> Path:
     """Fetch a file into a folder unless a checked copy is there; returns its path.
 
-    A present file whose size is not the recorded one is fetched again. Raises DownloadError.
+    A present file whose size is not the recorded one is fetched again. Two downloads into one
+    folder take turns. Raises DownloadError.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / LOCK).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return _download(file, folder, progress)
+    except OSError as error:
+        raise DownloadError(
+            f"{file.name} cannot be written to {folder} ({error.strerror or error}); make room or "
+            "choose another folder with TIPS_CACHE, and run the command again."
+        ) from error
+
+
+def _download(file: RemoteFile, folder: Path, progress: Progress | None) -> Path:
     target = folder / file.name
     record = _read_manifest(folder).get(file.name)
     if target.exists() and (record is None or record["size"] == target.stat().st_size):
@@ -75,7 +90,10 @@ def _transfer(file: RemoteFile, part: Path, progress: Progress | None) -> Messag
     """Bring the rest of the file to `part`; returns the headers of the answer."""
     have = part.stat().st_size if part.exists() else 0
     etag = _etag_file(part).read_text() if _etag_file(part).exists() else ""
-    request = urllib.request.Request(file.url)
+    try:
+        request = urllib.request.Request(file.url)
+    except ValueError as error:
+        raise DownloadError(f"{file.url} is no address ({error}); check TIPS_MIRROR.") from error
     if have and etag:
         request.add_header("Range", f"bytes={have}-")
         request.add_header("If-Range", etag)
@@ -87,7 +105,7 @@ def _transfer(file: RemoteFile, part: Path, progress: Progress | None) -> Messag
             done = have if resumed else 0
             total = _stated_size(headers, resumed)
             with part.open("ab" if resumed else "wb") as output:
-                while chunk := answer.read(_CHUNK):
+                while chunk := _read(file, answer):
                     output.write(chunk)
                     done += len(chunk)
                     if progress:
@@ -102,11 +120,19 @@ def _transfer(file: RemoteFile, part: Path, progress: Progress | None) -> Messag
         raise DownloadError(
             f"Could not fetch {file.name} from {file.url}: the server answered {error.code}."
         ) from error
-    except (OSError, http.client.HTTPException) as error:
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError) as error:
         raise _interrupted(file, getattr(error, "reason", None) or error) from error
     if total is not None and done < total:
         raise _interrupted(file, f"the connection closed after {done} of {total} bytes")
     return headers
+
+
+def _read(file: RemoteFile, answer: http.client.HTTPResponse) -> bytes:
+    """The next bytes; what fails here is the connection, not the disk."""
+    try:
+        return answer.read(_CHUNK)
+    except OSError as error:
+        raise _interrupted(file, error) from error
 
 
 def _interrupted(file: RemoteFile, reason: object) -> DownloadError:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from tips_model import preprocess
 from tips_model.checkpoints import load
+from tips_model.config import Prompts
 from tips_model.errors import TipsError, WeightsError
 from tips_model.model import TIPS
 
@@ -45,7 +46,7 @@ class ModelInfo:
     """What a collection must know of the model that made its vectors.
 
     model_id: equal ids mean comparable vectors (name, weights, preprocessing, dense feature).
-    note: empty, or a plain sentence for users.
+    note: empty, or a plain sentence for users. prompts: how names are put to regions.
     """
 
     name: str
@@ -56,6 +57,7 @@ class ModelInfo:
     patch: int
     image_size: int
     note: str = ""
+    prompts: Prompts = "tcl"
 
 
 class Embedder(Protocol):
@@ -106,6 +108,7 @@ class TipsEmbedder:
             patch=config.vision.patch,
             image_size=config.image_size,
             note=model.note,
+            prompts=config.prompts,
         )
 
     def prepare(self, image: Image.Image) -> Tensor:

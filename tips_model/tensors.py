@@ -72,8 +72,9 @@ class TensorSource:
         shape = _NUMBER.sub("#", key)
         for known, name in self._names.items():
             if _NUMBER.sub("#", known) == shape:
-                numbers = iter(_NUMBER.findall(key))
-                return _NUMBER.sub(lambda _, left=numbers: next(left), name)
+                parts = _NUMBER.split(name)
+                numbers = [*_NUMBER.findall(key), ""]
+                return "".join(map("".join, zip(parts, numbers, strict=True)))
         return key
 
 

@@ -24,17 +24,17 @@ def show_answer(library: Library, view: View, answer: Answer, revision: int) -> 
         st.caption(plain(note))
     possible = len(answer.possible)
     if answer.confident:
-        st.markdown(f"**{answer.confident:,} confident**, {possible:,} possible")
+        st.markdown(f"**{answer.confident:,} confident** of {counted(answer.searched, 'photo')}")
         show_grid(library, view, answer.hits, "gallery", revision)
         show_pages(view.page, answer.pages)
     else:
         show_nothing(view, answer)
     if possible:
-        label = f"{counted(possible, 'possible photo')}, nearest first"
+        label = f"The {possible:,} nearest of the rest"
         fold = st.expander(label, key="fold", on_change="rerun")
         if fold.open:  # nothing is drawn for those who do not look
             with fold:
-                st.caption("The nearest of the rest. Unrelated words would find as much here.")
+                st.caption("Possible, no more: unrelated words would find as much here.")
                 show_grid(library, view, answer.possible, "possible", revision)
 
 
@@ -46,7 +46,7 @@ def show_nothing(view: View, answer: Answer) -> None:
         st.markdown("No photo passes the filter. Take a part of it away.")
         return
     sentence = f"Among {looked}, none stands out from what unrelated words would find."
-    st.markdown(f"{sentence} Try other words, or look at the possible ones below.")
+    st.markdown(f"{sentence} Try other words, or look at the nearest below.")
     if view.show == "Images":
         st.button(
             "Look for the words in parts of the photos",

@@ -56,12 +56,6 @@ def current() -> View:
     )
 
 
-def ask(words: str) -> None:
-    """Search for these words and nothing else."""
-    st.session_state["q"] = words
-    forget_like()
-
-
 def asked_anew() -> None:
     """Another question begins on its first page."""
     _forget("page", "photo")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from search.calibration import Calibration, Sample, Side, TermVector, both
+from search.calibration import NEGATIVE, Calibration, Sample, Side, TermVector, both
 from search.contrast import word_list
 from search.cutoff import OWN, PRIOR, Scale
 from tests.search.colours import TEXT_OFFSET, ColourEmbedder, noise, unit
@@ -45,7 +45,7 @@ def test_terms_weigh_by_how_far_they_spread_the_collection(texts: np.ndarray) ->
     word, picture = noise("word"), noise("picture")
     direction = side.direction([term(word, 2.0), term(picture, -1.0, picture=True)])
     a, b = word, picture - sample.photos.mean(axis=0)
-    summed = 2 * a / (sample.photos @ a).std() - b / (sample.photos @ b).std()
+    summed = 2 * a / (sample.photos @ a).std() - NEGATIVE * b / (sample.photos @ b).std()
     np.testing.assert_allclose(direction.vector, summed / np.linalg.norm(summed), atol=1e-5)
     assert direction.picture
 

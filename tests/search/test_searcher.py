@@ -99,9 +99,18 @@ def test_terms_add_and_subtract(searcher: Searcher) -> None:
     assert set(names(searcher.regions("red + blue"))) == {
         f"{colour}-{place}" for colour in ("red", "blue") for place in range(4)
     }
-    assert set(names(searcher.regions("3:red + blue - 2:blue"))) == {
+    assert set(names(searcher.regions("3:red + blue - 6:blue"))) == {
         f"red-{place}" for place in range(4)
     }
+
+
+@pytest.mark.parametrize("query", ["red - blue", "red - 0.5:cyan", "green - 2:magenta"])
+def test_what_is_taken_away_does_not_lose_what_is_looked_for(
+    searcher: Searcher, query: str
+) -> None:
+    wanted = {f"{query.split()[0]}-{place}" for place in range(4)}
+    assert set(names(searcher.images(query))) == wanted
+    assert set(names(searcher.regions(query))) == wanted
 
 
 def test_a_picture_file_finds_its_like(searcher: Searcher, tmp_path: Path) -> None:

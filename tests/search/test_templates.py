@@ -1,4 +1,5 @@
-from search.templates import PLAIN, TCL, expand, global_templates, region_templates
+from search.templates import PLAIN, TCL, expand, region_templates
+from tips_model.config import VARIANTS
 
 
 def test_a_name_goes_into_every_template_without_its_own_article() -> None:
@@ -18,6 +19,5 @@ def test_braces_in_a_text_are_text() -> None:
 
 
 def test_nano_reads_plain_names_and_large_models_the_templates() -> None:
-    assert region_templates("nano") == PLAIN
-    assert region_templates("tipsv2-b14") == TCL
-    assert global_templates("tipsv2-b14") == PLAIN
+    assert region_templates(VARIANTS["nano"].prompts) == PLAIN
+    assert region_templates(VARIANTS["tipsv2-b14"].prompts) == TCL

@@ -1,6 +1,7 @@
 """Against a real HTTP server on the loopback address."""
 
 import base64
+import errno
 import hashlib
 import json
 import threading
@@ -9,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tips_model import registry
-from tips_model.download import MANIFEST, DownloadError, RemoteFile, download
+from tips_model.download import LOCK, MANIFEST, DownloadError, RemoteFile, download
 from tips_model.errors import ModelNameError, WeightsError
 
 CONTENT = bytes(range(256)) * 4096
@@ -89,7 +90,36 @@ def test_file_comes_whole_with_progress_and_a_record(file, tmp_path):
     record = json.loads((tmp_path / "models" / MANIFEST).read_text())["x.npz"]
     assert record["sha256"] == hashlib.sha256(CONTENT).hexdigest()
     assert record["size"] == len(CONTENT)
-    assert {p.name for p in path.parent.iterdir()} == {"x.npz", MANIFEST}
+    assert {p.name for p in path.parent.iterdir()} == {"x.npz", MANIFEST, LOCK}
+
+
+def test_a_folder_that_cannot_be_is_said(file, tmp_path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(DownloadError, match=r"cannot be written to .*TIPS_CACHE"):
+        download(file, tmp_path / "taken" / "cache")
+
+
+def test_an_address_that_is_none_is_said(tmp_path):
+    with pytest.raises(DownloadError, match=r"foo/x\.npz is no address .*TIPS_MIRROR"):
+        download(RemoteFile("x.npz", "foo/x.npz"), tmp_path)
+
+
+def test_a_full_disk_is_not_blamed_on_the_connection(file, tmp_path):
+    def full(*progress):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(DownloadError, match=r"cannot be written to .*No space left on device"):
+        download(file, tmp_path, full)
+
+
+def test_two_downloads_of_a_file_take_turns(file, server, tmp_path):
+    threads = [threading.Thread(target=download, args=(file, tmp_path)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (tmp_path / "x.npz").read_bytes() == CONTENT
+    assert len(server.requests) == 1
 
 
 def test_present_file_is_not_fetched_again(file, server, tmp_path):
@@ -159,7 +189,7 @@ def test_fetch_brings_both_towers_and_the_tokenizer(server, monkeypatch, tmp_pat
     assert registry.cached_folder("tipsv2-b14") is None
     folder = registry.fetch("tipsv2-b14")
     assert folder == registry.cached_folder("tipsv2-b14") == tmp_path / "tipsv2-b14"
-    assert {p.name for p in folder.iterdir()} == {*names, MANIFEST}
+    assert {p.name for p in folder.iterdir()} == {*names, MANIFEST, LOCK}
     here = {model.name: model.here for model in registry.list_models()}
     assert here["tipsv2-b14"]
     assert here["nano"]

@@ -83,7 +83,7 @@ def test_a_search_is_a_link_the_back_button_works_and_nothing_is_fetched_from_el
         box = page.get_by_placeholder("What does the photo show")
         box.fill("red disc")
         box.press("Enter")
-        fold = page.get_by_text("possible photos, nearest first")
+        fold = page.get_by_text("nearest of the rest")
         expect(fold).to_be_visible()
         assert "q=red+disc" in page.url
         fold.click()
