@@ -51,14 +51,18 @@ def main() -> None:
     config = VARIANTS[options.model]
     reference, model = _twins(config)
     generator = torch.Generator().manual_seed(0)
+    embedder = TipsEmbedder(model)
     size = (options.batch, 3, options.size, options.size)
     pixels = torch.randint(0, 256, size, dtype=torch.uint8, generator=generator)
     with torch.inference_mode():
-        contestants = _contestants(reference, model, pixels)
+        contestants = _contestants(reference, model, embedder, pixels)
         cosines = {
             name: _cosines(contestants.reference(), contestants.ours[name]())
             for name in ("float32", "bfloat16")
         }
+        with embedder.precision():
+            seen = embedder.vision(to_float(pixels))
+        cosines["embedder"] = _cosines(contestants.reference(), seen)
         times, peak = _take_turns(contestants, options.rounds)
     gflop = _gflop(config, options.size)
     fastest = max(peak.values())
@@ -128,9 +132,10 @@ def _twins(config: TIPSConfig) -> tuple[Any, TIPS]:
     return reference.vision_model, model.eval().requires_grad_(False)
 
 
-def _contestants(reference: Any, model: TIPS, pixels: Tensor) -> Contestants:
+def _contestants(
+    reference: Any, model: TIPS, embedder: TipsEmbedder, pixels: Tensor
+) -> Contestants:
     floats = to_float(pixels)
-    embedder = TipsEmbedder(model)
 
     def in_bfloat16() -> VisionOutput:
         with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -20,6 +20,7 @@ from tips_model.checkpoints import load
 from tips_model.config import Prompts
 from tips_model.errors import TipsError, WeightsError
 from tips_model.model import TIPS
+from tips_model.packed import can_pack, packed
 
 # Tokens that go through the tower at once: enough to keep matrix products busy, bounded in memory.
 _BATCH_TOKENS = 8192
@@ -96,6 +97,8 @@ class TipsEmbedder:
         self._tokenizer = model.tokenizer
         self._device = model.temperature.device
         self._bf16 = _bf16_pays(model, self._device) if bf16 is None else bf16
+        packs = self._bf16 and self._device.type == "cpu" and can_pack()
+        self.vision = packed(model.vision) if packs else model.vision
         self.info = ModelInfo(
             name=config.name,
             model_id=(
@@ -120,8 +123,8 @@ class TipsEmbedder:
         """Features of prepared pictures, grouped by size; every index comes exactly once."""
         for indices in group_by_size(images, self.info.patch):
             pixels = torch.stack([images[index] for index in indices]).to(self._device)
-            with self._precision():
-                out = self._model.vision(preprocess.to_float(pixels), values=True)
+            with self.precision():
+                out = self.vision(preprocess.to_float(pixels), values=True)
             heads = {"web": unit_rows(out.cls_web), "caption": unit_rows(out.cls_caption)}
             patches = F.normalize(out.patches.float(), dim=-1).cpu()
             yield FeatureBatch(indices, heads, patches)
@@ -140,7 +143,8 @@ class TipsEmbedder:
         """Whether the text has more tokens than the model takes."""
         return len(self._tokenizer.encode(text)) > self._tokenizer.max_length
 
-    def _precision(self) -> AbstractContextManager[object]:
+    def precision(self) -> AbstractContextManager[object]:
+        """The context in which `vision`, the image tower, is run."""
         if not self._bf16:
             return nullcontext()
         return torch.autocast(self._device.type, dtype=torch.bfloat16)

@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 # Below this many tokens the backward pass of fused attention in bfloat16 on the CPU costs more than
 # the plain product (a third of a training step at 64 tokens); above it the T x T matrix does.
 _PLAIN_ATTENTION_TOKENS = 256
+_MOST_HEAD_TOKENS = 4096  # 32 MB of scores
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -25,11 +26,35 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tenso
         and k.shape[-2] <= _PLAIN_ATTENTION_TOKENS
     )
     if not plain:
+        if mask is None and _head_by_head(q, k):
+            return _attend_by_heads(q, k, v)
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
     if mask is not None:
         scores = scores.masked_fill(~mask, float("-inf"))
     return torch.softmax(scores, dim=-1) @ v
+
+
+def _head_by_head(q: Tensor, k: Tensor) -> bool:
+    """Whether plain products of one head at a time are faster than the fused attention: in bfloat16
+    on the CPU, without a gradient. The fused one gains nothing from bfloat16 there, while a head's
+    scores of a thousand tokens stay in the cache (13 against 23 ms for 12 heads of 1,026 tokens).
+    """
+    return (
+        q.device.type == "cpu"
+        and q.dtype == torch.bfloat16
+        and not torch.is_grad_enabled()
+        and _PLAIN_ATTENTION_TOKENS < k.shape[-2] <= _MOST_HEAD_TOKENS
+    )
+
+
+def _attend_by_heads(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    scaled, out = q * q.shape[-1] ** -0.5, torch.empty_like(q)
+    for picture in range(q.shape[0]):
+        for head in range(q.shape[1]):
+            scores = scaled[picture, head] @ k[picture, head].T
+            torch.mm(torch.softmax(scores, dim=-1), v[picture, head], out=out[picture, head])
+    return out
 
 
 class Attention(nn.Module):

@@ -2,9 +2,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tests.tips_model.layouts import SMALL
+from tests.tips_model.layouts import SMALL, SMALL_SWIGLU
 from tips_model import TIPS
 from tips_model.layers import attend
+from tips_model.packed import can_pack, packed
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +84,31 @@ def test_plain_attention_in_training_equals_the_fused_one():
     plain = attend(q.clone().requires_grad_(), k, v, mask)
     fused = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
     assert (plain - fused).abs().max() < 0.03
+
+
+@pytest.mark.parametrize("queries", [2, 300])
+def test_attention_head_by_head_equals_the_fused_one(queries):
+    """Bfloat16 on the CPU without a gradient: what indexing runs where the processor has it."""
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(2, 3, n, 8, generator=generator) for n in (queries, 300, 300))
+    exact = F.scaled_dot_product_attention(q, k, v)
+    with torch.no_grad():
+        by_heads = attend(q.bfloat16(), k.bfloat16(), v.bfloat16())
+    assert by_heads.shape == exact.shape
+    assert (by_heads - exact).abs().max() < 0.01
+
+
+@pytest.mark.skipif(not can_pack(), reason="torch was built without oneDNN")
+@pytest.mark.parametrize("config", [SMALL, SMALL_SWIGLU], ids=["gelu", "swiglu"])
+@pytest.mark.parametrize("values", [False, True])
+def test_a_packed_tower_gives_what_autocast_gives(config, values):
+    tower = TIPS(config, seed=4).vision.eval()
+    pictures = pixels(2, 3, 84, 140)
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        wanted, found = (t(pictures, values=values) for t in (tower, packed(tower)))
+    for a, b in zip(wanted, found, strict=True):
+        assert torch.cosine_similarity(a.float(), b.float(), dim=-1).min() > 0.999
+    assert packed(tower).positions is tower.positions  # nothing but the matrices is held twice
 
 
 def test_new_weights_follow_their_seed_and_the_official_scheme():
