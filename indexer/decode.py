@@ -130,8 +130,7 @@ def _decode(stream: BinaryIO, hint: str, max_pixels: int, thumbnail: int, target
             photo = _from_image(
                 preview.image, preview.orientation, max_pixels, thumbnail, target, preview.facts
             )
-            turned = preview.orientation >= 5
-            size = (preview.height, preview.width) if turned else (preview.width, preview.height)
+            size = _upright((preview.width, preview.height), preview.orientation)
             return Photo(photo.image, *size, "raw", preview.facts, photo.thumbnail)
     stream.seek(0)
     with Image.open(stream) as image:
@@ -151,13 +150,17 @@ def _from_image(
 ) -> Photo:
     width, height = image.size
     _check_size(width, height, max_pixels)
-    if orientation >= 5:
-        upright_width, upright_height = height, width
-    else:
-        upright_width, upright_height = width, height
+    upright_width, upright_height = _upright(image.size, orientation)
     format = (image.format or "").lower()
     wanted = _wanted_size(width, height, target, thumbnail)
     with _one_large if width * height > _LARGE and format != "jpeg" else nullcontext():
+        if format == "tiff":
+            # Newer Pillows turn these upright while they load them and take the tag out, so what is
+            # left to do is what the tag says afterwards.
+            image.load()
+            orientation = read_facts(_exif(image)).orientation
+            upright_width, upright_height = _upright(image.size, orientation)
+            wanted = _wanted_size(*image.size, target, thumbnail)
         image.draft(None, wanted)
         image.load()
         pixels = _eight_bit(image)
@@ -168,6 +171,11 @@ def _from_image(
     if orientation in _TRANSPOSE:
         rgb = rgb.transpose(_TRANSPOSE[orientation])
     return Photo(rgb, upright_width, upright_height, format, facts, _thumbnail(rgb, thumbnail))
+
+
+def _upright(size: tuple[int, int], orientation: int) -> tuple[int, int]:
+    width, height = size
+    return (height, width) if orientation >= 5 else (width, height)
 
 
 def _check_size(width: int, height: int, max_pixels: int) -> None:

@@ -22,6 +22,7 @@ from tests.photos import make
 PICTURES = make.pictures()
 COLOUR = ["plain.jpg", "rotated.jpg", "cmyk.jpg", "palette.png", "animated.gif", "photo.heic"]
 COLOUR += ["photo.avif", "photo.bmp", "photo.tif", "photo.webp", "camera.dng", "really-a-jpeg.png"]
+COLOUR += ["rotated.tif", "upside-down.tif"]
 
 
 def read(data: bytes, name: str = "", **options: int) -> Photo:
@@ -53,6 +54,21 @@ def test_every_exif_orientation_is_undone(orientation: int) -> None:
     assert near(photo.image, 0.1, 0.6, make.RED)
     thumbnail = Image.open(BytesIO(photo.thumbnail)).convert("RGB")
     assert near(thumbnail, 0.5, 0.1, make.GREEN)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("scale", [1, 40])
+def test_a_tiff_is_turned_once(orientation: int, scale: int) -> None:
+    size = (make.WIDTH * scale, make.HEIGHT * scale)
+    with Image.open(BytesIO(make.rotated_jpeg(orientation))) as stored:
+        turned = stored.resize(size if orientation < 5 else size[::-1], Image.Resampling.NEAREST)
+    photo = read(make.encode(turned, "TIFF", exif=make.exif(orientation)))
+    assert (photo.width, photo.height) == size
+    assert photo.image.width > photo.image.height
+    assert near(photo.image, 0.5, 0.1, make.GREEN)
+    assert near(photo.image, 0.1, 0.6, make.RED)
+    assert photo.facts.orientation == orientation
+    assert photo.facts.camera == "NIKON D90"
 
 
 def test_transparent_pixels_lie_over_white() -> None:
