@@ -20,24 +20,31 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
-from pillow_heif import register_heif_opener
 
 from indexer.content import content_id, read_content
 from indexer.errors import DecodeError
 from indexer.exif import Facts, read_facts
+from indexer.formats import FORMATS, foreign_format
 from indexer.ignore import RAW_EXTENSIONS, extension
 from indexer.paths import to_text
 from indexer.raw import looks_raw, raw_preview
 
-__all__ = ["MAX_PIXELS", "THUMBNAIL", "Photo", "content_id", "decode", "decode_stream", "quiet"]
+__all__ = [
+    "FORMATS",
+    "MAX_PIXELS",
+    "THUMBNAIL",
+    "Photo",
+    "content_id",
+    "decode",
+    "decode_stream",
+    "quiet",
+]
 
 MAX_PIXELS = 250_000_000  # the largest phone sensors have 200 megapixels
 THUMBNAIL = 320  # pixels, long side
 _LARGE = 40_000_000  # pixels; larger pictures are decoded one at a time, to bound the memory
 _one_large = threading.Lock()
 
-register_heif_opener()
-Image.init()
 # Pillow's own limit is per process, warns first, and does not name the file; `_check_size` takes
 # its place.
 Image.MAX_IMAGE_PIXELS = None
@@ -115,6 +122,10 @@ def decode_stream(
         return _decode(stream, hint, max_pixels, thumbnail, target)
     except DecodeError:
         raise
+    except UnidentifiedImageError as error:
+        name = foreign_format(stream)
+        reason = f"{name} is not a supported format" if name else "not a picture in a known format"
+        raise DecodeError(reason) from error
     except Exception as error:
         # Decoders meet hostile bytes here and raise whatever they trip over (struct.error,
         # IndexError, SyntaxError ...). Each means that this one photo cannot be read, and the row
@@ -133,7 +144,7 @@ def _decode(stream: BinaryIO, hint: str, max_pixels: int, thumbnail: int, target
             size = _upright((preview.width, preview.height), preview.orientation)
             return Photo(photo.image, *size, "raw", preview.facts, photo.thumbnail)
     stream.seek(0)
-    with Image.open(stream) as image:
+    with Image.open(stream, formats=FORMATS) as image:
         facts = read_facts(_exif(image))
         return _from_image(image, facts.orientation, max_pixels, thumbnail, target, facts)
 
@@ -243,7 +254,5 @@ def _thumbnail(image: Image.Image, side: int) -> bytes:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return "not a picture in a known format"
     text = " ".join(str(error).split())[:200]
     return f"damaged: {text}" if text else f"damaged ({type(error).__name__})"

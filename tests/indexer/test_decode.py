@@ -2,6 +2,7 @@
 
 import math
 import os
+import subprocess
 import warnings
 from contextlib import suppress
 from datetime import datetime
@@ -15,7 +16,7 @@ from PIL import Image
 
 from indexer import content
 from indexer.content import content_id, read_content
-from indexer.decode import Photo, decode, decode_stream, quiet
+from indexer.decode import FORMATS, Photo, decode, decode_stream, quiet
 from indexer.errors import DecodeError
 from tests.photos import make
 
@@ -160,12 +161,34 @@ def test_thumbnails_are_small_webp() -> None:
         ("broken/truncated.jpg", "damaged: image file is truncated"),
         ("broken/empty.jpg", "the file is empty"),
         ("broken/text.jpg", "not a picture in a known format"),
+        ("broken/postscript.jpg", "PostScript is not a supported format"),
         ("broken/bomb.png", "30000 x 30000 pixels are more than the limit of 250 megapixels"),
     ],
 )
 def test_broken_files_say_why(name: str, reason: str) -> None:
     with pytest.raises(DecodeError, match=reason):
         read(PICTURES[name], name)
+
+
+@pytest.mark.parametrize("name", ["x.jpg", "x.nef", "x.tif"])
+def test_no_picture_starts_a_program(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(*command: object, **options: object) -> None:
+        raise AssertionError(f"a process was started: {command}")
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", start)
+    for function in ("system", "posix_spawn", "fork", "execve"):
+        monkeypatch.setattr(os, function, start)
+    Image.init()  # another library may have loaded every decoder of Pillow
+    with pytest.raises(DecodeError, match="PostScript is not a supported format"):
+        read(make.postscript(), name)
+
+
+def test_formats_are_those_of_photos() -> None:
+    assert {"JPEG", "PNG", "TIFF", "WEBP", "HEIF", "AVIF"} <= set(FORMATS)
+    assert set(FORMATS) <= set(Image.OPEN)
+    for format in ("ICO", "PPM", "PCX"):
+        with pytest.raises(DecodeError, match=r"known format|supported"):
+            read(make.encode(make.scene(), format), "a.jpg")
 
 
 def test_the_pixel_cap_can_be_set_and_names_both_sizes() -> None:

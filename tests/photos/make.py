@@ -144,6 +144,11 @@ def truncated_jpeg() -> bytes:
     return data[: len(data) // 2]
 
 
+def postscript() -> bytes:
+    """A PostScript file that Pillow would run Ghostscript for."""
+    return b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n%%EndComments\nshowpage\n%%EOF\n"
+
+
 def dng() -> bytes:
     """The least camera raw file that LibRaw takes: a JPEG preview, 64 x 48 Bayer samples,
     orientation 6.
@@ -245,6 +250,7 @@ def pictures() -> dict[str, bytes]:
         "broken/truncated.jpg": truncated_jpeg(),
         "broken/empty.jpg": b"",
         "broken/text.jpg": b"This is no picture.\n" * 20,
+        "broken/postscript.jpg": postscript(),
         "broken/bomb.png": bomb_png(),
     }
 
