@@ -17,8 +17,6 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
 
-import numpy as np
-import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from indexer.content import content_id, read_content
@@ -27,6 +25,7 @@ from indexer.exif import Facts, read_facts
 from indexer.formats import FORMATS, foreign_format
 from indexer.ignore import RAW_EXTENSIONS, extension
 from indexer.paths import to_text
+from indexer.pixels import small_rgb
 from indexer.raw import looks_raw, raw_preview
 
 __all__ = [
@@ -174,11 +173,7 @@ def _from_image(
             wanted = _wanted_size(*image.size, target, thumbnail)
         image.draft(None, wanted)
         image.load()
-        pixels = _eight_bit(image)
-        factor = min(pixels.width // wanted[0], pixels.height // wanted[1])
-        if factor > 1:
-            pixels = pixels.reduce(factor)
-    rgb = _rgb(pixels)
+        rgb = small_rgb(image, min(image.width // wanted[0], image.height // wanted[1]))
     if orientation in _TRANSPOSE:
         rgb = rgb.transpose(_TRANSPOSE[orientation])
     return Photo(rgb, upright_width, upright_height, format, facts, _thumbnail(rgb, thumbnail))
@@ -202,47 +197,6 @@ def _wanted_size(width: int, height: int, target: int, thumbnail: int) -> tuple[
     scale = max(target / math.sqrt(width * height), thumbnail / max(width, height))
     scale = min(scale, 1.0)
     return max(1, round(width * scale)), max(1, round(height * scale))
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """The picture in a mode that Pillow converts and reduces well: palettes resolved, 8 bits a
-    channel."""
-    if image.mode == "P" or image.mode == "PA":
-        return image.convert(
-            "RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB"
-        )
-    if image.mode == "1":
-        return image.convert("L")
-    if image.mode.startswith(("I", "F")):
-        # Pillow would clip these at 255. 16-bit samples fill 0..65535; others are stretched over
-        # their range.
-        values = np.asarray(image, dtype=np.float64)
-        low, high = (0.0, 65535.0) if image.mode.startswith("I;16") else _value_range(values)
-        scaled = np.nan_to_num((values - low) / max(high - low, 1e-12), posinf=1.0, neginf=0.0)
-        return Image.fromarray((scaled.clip(0, 1) * 255).round().astype(np.uint8))
-    if image.has_transparency_data and image.mode in ("RGB", "L"):
-        return image.convert("RGBA")
-    return image
-
-
-def _value_range(values: npt.NDArray[np.float64]) -> tuple[float, float]:
-    finite = values[np.isfinite(values)]
-    if not finite.size:
-        return 0.0, 1.0
-    low, high = float(finite.min()), float(finite.max())
-    if low >= 0 and high <= 65535 and high > 255:
-        return 0.0, 65535.0
-    return (0.0, 1.0) if low >= 0 and high <= 1 else (min(low, 0.0), max(high, 255.0))
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    """RGB; transparent pixels over white."""
-    if image.mode in ("RGBA", "LA", "La", "RGBa"):
-        rgba = image.convert("RGBA")
-        white = Image.new("RGB", image.size, "white")
-        white.paste(rgba, mask=rgba.getchannel("A"))
-        return white
-    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _thumbnail(image: Image.Image, side: int) -> bytes:
