@@ -17,27 +17,33 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
 
-import numpy as np
-import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
-from pillow_heif import register_heif_opener
 
 from indexer.content import content_id, read_content
 from indexer.errors import DecodeError
 from indexer.exif import Facts, read_facts
+from indexer.formats import FORMATS, foreign_format
 from indexer.ignore import RAW_EXTENSIONS, extension
 from indexer.paths import to_text
+from indexer.pixels import small_rgb
 from indexer.raw import looks_raw, raw_preview
 
-__all__ = ["MAX_PIXELS", "THUMBNAIL", "Photo", "content_id", "decode", "decode_stream", "quiet"]
+__all__ = [
+    "FORMATS",
+    "MAX_PIXELS",
+    "THUMBNAIL",
+    "Photo",
+    "content_id",
+    "decode",
+    "decode_stream",
+    "quiet",
+]
 
 MAX_PIXELS = 250_000_000  # the largest phone sensors have 200 megapixels
 THUMBNAIL = 320  # pixels, long side
 _LARGE = 40_000_000  # pixels; larger pictures are decoded one at a time, to bound the memory
 _one_large = threading.Lock()
 
-register_heif_opener()
-Image.init()
 # Pillow's own limit is per process, warns first, and does not name the file; `_check_size` takes
 # its place.
 Image.MAX_IMAGE_PIXELS = None
@@ -115,6 +121,10 @@ def decode_stream(
         return _decode(stream, hint, max_pixels, thumbnail, target)
     except DecodeError:
         raise
+    except UnidentifiedImageError as error:
+        name = foreign_format(stream)
+        reason = f"{name} is not a supported format" if name else "not a picture in a known format"
+        raise DecodeError(reason) from error
     except Exception as error:
         # Decoders meet hostile bytes here and raise whatever they trip over (struct.error,
         # IndexError, SyntaxError ...). Each means that this one photo cannot be read, and the row
@@ -130,11 +140,10 @@ def _decode(stream: BinaryIO, hint: str, max_pixels: int, thumbnail: int, target
             photo = _from_image(
                 preview.image, preview.orientation, max_pixels, thumbnail, target, preview.facts
             )
-            turned = preview.orientation >= 5
-            size = (preview.height, preview.width) if turned else (preview.width, preview.height)
+            size = _upright((preview.width, preview.height), preview.orientation)
             return Photo(photo.image, *size, "raw", preview.facts, photo.thumbnail)
     stream.seek(0)
-    with Image.open(stream) as image:
+    with Image.open(stream, formats=FORMATS) as image:
         facts = read_facts(_exif(image))
         return _from_image(image, facts.orientation, max_pixels, thumbnail, target, facts)
 
@@ -151,23 +160,28 @@ def _from_image(
 ) -> Photo:
     width, height = image.size
     _check_size(width, height, max_pixels)
-    if orientation >= 5:
-        upright_width, upright_height = height, width
-    else:
-        upright_width, upright_height = width, height
+    upright_width, upright_height = _upright(image.size, orientation)
     format = (image.format or "").lower()
     wanted = _wanted_size(width, height, target, thumbnail)
     with _one_large if width * height > _LARGE and format != "jpeg" else nullcontext():
+        if format == "tiff":
+            # Newer Pillows turn these upright while they load them and take the tag out, so what is
+            # left to do is what the tag says afterwards.
+            image.load()
+            orientation = read_facts(_exif(image)).orientation
+            upright_width, upright_height = _upright(image.size, orientation)
+            wanted = _wanted_size(*image.size, target, thumbnail)
         image.draft(None, wanted)
         image.load()
-        pixels = _eight_bit(image)
-        factor = min(pixels.width // wanted[0], pixels.height // wanted[1])
-        if factor > 1:
-            pixels = pixels.reduce(factor)
-    rgb = _rgb(pixels)
+        rgb = small_rgb(image, min(image.width // wanted[0], image.height // wanted[1]))
     if orientation in _TRANSPOSE:
         rgb = rgb.transpose(_TRANSPOSE[orientation])
     return Photo(rgb, upright_width, upright_height, format, facts, _thumbnail(rgb, thumbnail))
+
+
+def _upright(size: tuple[int, int], orientation: int) -> tuple[int, int]:
+    width, height = size
+    return (height, width) if orientation >= 5 else (width, height)
 
 
 def _check_size(width: int, height: int, max_pixels: int) -> None:
@@ -185,47 +199,6 @@ def _wanted_size(width: int, height: int, target: int, thumbnail: int) -> tuple[
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """The picture in a mode that Pillow converts and reduces well: palettes resolved, 8 bits a
-    channel."""
-    if image.mode == "P" or image.mode == "PA":
-        return image.convert(
-            "RGBA" if "transparency" in image.info or image.mode == "PA" else "RGB"
-        )
-    if image.mode == "1":
-        return image.convert("L")
-    if image.mode.startswith(("I", "F")):
-        # Pillow would clip these at 255. 16-bit samples fill 0..65535; others are stretched over
-        # their range.
-        values = np.asarray(image, dtype=np.float64)
-        low, high = (0.0, 65535.0) if image.mode.startswith("I;16") else _value_range(values)
-        scaled = np.nan_to_num((values - low) / max(high - low, 1e-12), posinf=1.0, neginf=0.0)
-        return Image.fromarray((scaled.clip(0, 1) * 255).round().astype(np.uint8))
-    if image.has_transparency_data and image.mode in ("RGB", "L"):
-        return image.convert("RGBA")
-    return image
-
-
-def _value_range(values: npt.NDArray[np.float64]) -> tuple[float, float]:
-    finite = values[np.isfinite(values)]
-    if not finite.size:
-        return 0.0, 1.0
-    low, high = float(finite.min()), float(finite.max())
-    if low >= 0 and high <= 65535 and high > 255:
-        return 0.0, 65535.0
-    return (0.0, 1.0) if low >= 0 and high <= 1 else (min(low, 0.0), max(high, 255.0))
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    """RGB; transparent pixels over white."""
-    if image.mode in ("RGBA", "LA", "La", "RGBa"):
-        rgba = image.convert("RGBA")
-        white = Image.new("RGB", image.size, "white")
-        white.paste(rgba, mask=rgba.getchannel("A"))
-        return white
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
 def _thumbnail(image: Image.Image, side: int) -> bytes:
     small = image.copy()
     small.thumbnail((side, side), Image.Resampling.BICUBIC, reducing_gap=2.0)
@@ -235,7 +208,5 @@ def _thumbnail(image: Image.Image, side: int) -> bytes:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return "not a picture in a known format"
     text = " ".join(str(error).split())[:200]
     return f"damaged: {text}" if text else f"damaged ({type(error).__name__})"

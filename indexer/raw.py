@@ -59,7 +59,7 @@ def raw_preview(stream: BinaryIO) -> RawPreview | None:
             raise DecodeError("a raw file without a readable preview") from error
         sizes = raw.sizes
         if isinstance(thumb.data, bytes):
-            image: Image.Image = Image.open(BytesIO(thumb.data))
+            image: Image.Image = Image.open(BytesIO(thumb.data), formats=("JPEG",))
             facts = read_facts(image.getexif())
         else:
             image, facts = Image.fromarray(thumb.data), Facts()

@@ -2,6 +2,7 @@
 
 import math
 import os
+import subprocess
 import warnings
 from contextlib import suppress
 from datetime import datetime
@@ -15,13 +16,14 @@ from PIL import Image
 
 from indexer import content
 from indexer.content import content_id, read_content
-from indexer.decode import Photo, decode, decode_stream, quiet
+from indexer.decode import FORMATS, Photo, decode, decode_stream, quiet
 from indexer.errors import DecodeError
 from tests.photos import make
 
 PICTURES = make.pictures()
 COLOUR = ["plain.jpg", "rotated.jpg", "cmyk.jpg", "palette.png", "animated.gif", "photo.heic"]
 COLOUR += ["photo.avif", "photo.bmp", "photo.tif", "photo.webp", "camera.dng", "really-a-jpeg.png"]
+COLOUR += ["rotated.tif", "upside-down.tif"]
 
 
 def read(data: bytes, name: str = "", **options: int) -> Photo:
@@ -53,6 +55,21 @@ def test_every_exif_orientation_is_undone(orientation: int) -> None:
     assert near(photo.image, 0.1, 0.6, make.RED)
     thumbnail = Image.open(BytesIO(photo.thumbnail)).convert("RGB")
     assert near(thumbnail, 0.5, 0.1, make.GREEN)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("scale", [1, 40])
+def test_a_tiff_is_turned_once(orientation: int, scale: int) -> None:
+    size = (make.WIDTH * scale, make.HEIGHT * scale)
+    with Image.open(BytesIO(make.rotated_jpeg(orientation))) as stored:
+        turned = stored.resize(size if orientation < 5 else size[::-1], Image.Resampling.NEAREST)
+    photo = read(make.encode(turned, "TIFF", exif=make.exif(orientation)))
+    assert (photo.width, photo.height) == size
+    assert photo.image.width > photo.image.height
+    assert near(photo.image, 0.5, 0.1, make.GREEN)
+    assert near(photo.image, 0.1, 0.6, make.RED)
+    assert photo.facts.orientation == orientation
+    assert photo.facts.camera == "NIKON D90"
 
 
 def test_transparent_pixels_lie_over_white() -> None:
@@ -144,12 +161,34 @@ def test_thumbnails_are_small_webp() -> None:
         ("broken/truncated.jpg", "damaged: image file is truncated"),
         ("broken/empty.jpg", "the file is empty"),
         ("broken/text.jpg", "not a picture in a known format"),
+        ("broken/postscript.jpg", "PostScript is not a supported format"),
         ("broken/bomb.png", "30000 x 30000 pixels are more than the limit of 250 megapixels"),
     ],
 )
 def test_broken_files_say_why(name: str, reason: str) -> None:
     with pytest.raises(DecodeError, match=reason):
         read(PICTURES[name], name)
+
+
+@pytest.mark.parametrize("name", ["x.jpg", "x.nef", "x.tif"])
+def test_no_picture_starts_a_program(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(*command: object, **options: object) -> None:
+        raise AssertionError(f"a process was started: {command}")
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", start)
+    for function in ("system", "posix_spawn", "fork", "execve"):
+        monkeypatch.setattr(os, function, start)
+    Image.init()  # another library may have loaded every decoder of Pillow
+    with pytest.raises(DecodeError, match="PostScript is not a supported format"):
+        read(make.postscript(), name)
+
+
+def test_formats_are_those_of_photos() -> None:
+    assert {"JPEG", "PNG", "TIFF", "WEBP", "HEIF", "AVIF"} <= set(FORMATS)
+    assert set(FORMATS) <= set(Image.OPEN)
+    for format in ("ICO", "PPM", "PCX"):
+        with pytest.raises(DecodeError, match=r"known format|supported"):
+            read(make.encode(make.scene(), format), "a.jpg")
 
 
 def test_the_pixel_cap_can_be_set_and_names_both_sizes() -> None:

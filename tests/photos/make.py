@@ -75,6 +75,14 @@ def rotated_jpeg(orientation: int) -> bytes:
     return encode(image, "JPEG", exif=exif(orientation), quality=95)
 
 
+def rotated_tiff(orientation: int) -> bytes:
+    """A TIFF whose pixels lie as a turned camera stores them, with its orientation."""
+    image = scene()
+    if orientation in _TURNS:
+        image = image.transpose(_TURNS[orientation])
+    return encode(image, "TIFF", compression="tiff_lzw", exif=exif(orientation))
+
+
 def encode(image: Image.Image, format: str, **options: object) -> bytes:
     """The bytes of an image file."""
     out = BytesIO()
@@ -134,6 +142,11 @@ def truncated_jpeg() -> bytes:
     """The first half of a JPEG."""
     data = encode(scene(8), "JPEG")
     return data[: len(data) // 2]
+
+
+def postscript() -> bytes:
+    """A PostScript file that Pillow would run Ghostscript for."""
+    return b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n%%EndComments\nshowpage\n%%EOF\n"
 
 
 def dng() -> bytes:
@@ -229,12 +242,15 @@ def pictures() -> dict[str, bytes]:
         "photo.avif": encode(scene(4), "AVIF", quality=90),
         "photo.bmp": encode(scene(), "BMP"),
         "photo.tif": encode(scene(), "TIFF", compression="tiff_lzw"),
+        "rotated.tif": rotated_tiff(6),
+        "upside-down.tif": rotated_tiff(3),
         "photo.webp": encode(scene(), "WEBP", lossless=True),
         "camera.dng": dng(),
         "really-a-jpeg.png": encode(scene(4), "JPEG", quality=96),
         "broken/truncated.jpg": truncated_jpeg(),
         "broken/empty.jpg": b"",
         "broken/text.jpg": b"This is no picture.\n" * 20,
+        "broken/postscript.jpg": postscript(),
         "broken/bomb.png": bomb_png(),
     }
 

@@ -1,0 +1,63 @@
+"""Which picture formats are read, by Pillow's names, and how some others are named in a reason.
+
+Pillow opens dozens of formats, and some start other programs: PostScript runs Ghostscript on
+whatever the file says. Only the decoders of photos are loaded here, and only these are ever asked.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import BinaryIO
+
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+from pillow_heif import register_heif_opener
+
+with suppress(ImportError):  # Pillow before 11.3
+    from PIL import AvifImagePlugin  # noqa: F401
+
+register_heif_opener()
+_PLUGINS = (  # loading them is what makes `Image.open` know them
+    BmpImagePlugin,
+    GifImagePlugin,
+    JpegImagePlugin,  # and MPO, through `MpoImagePlugin`
+    MpoImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+FORMATS = tuple(
+    name
+    for name in ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "DIB", "HEIF", "AVIF")
+    if name in Image.OPEN
+)
+"""What `Image.open(..., formats=FORMATS)` may open; "JPEG" covers MPO."""
+
+_FOREIGN = (
+    (b"%!PS", "PostScript"),
+    (b"\xc5\xd0\xd3\xc6", "PostScript"),
+    (b"%PDF", "PDF"),
+    (b"8BPS", "Photoshop"),
+    (b"\0\0\0\x0cjP  ", "JPEG 2000"),
+    (b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (b"\0\0\0\x0cJXL ", "JPEG XL"),
+    (b"\xff\x0a", "JPEG XL"),
+    (b"\xd7\xcd\xc6\x9a", "Windows Metafile"),
+    (b"<svg", "SVG"),
+    (b"\0\0\x01\0", "Windows icon"),
+)
+
+
+def foreign_format(stream: BinaryIO) -> str | None:
+    """The name of a known format that is not read; None when the content says nothing."""
+    stream.seek(0)
+    head = stream.read(16)
+    return next((name for magic, name in _FOREIGN if head.startswith(magic)), None)

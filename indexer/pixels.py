@@ -1,0 +1,99 @@
+"""From the pixels as a decoder leaves them to 8-bit RGB, made smaller on the way.
+
+A picture may have 250 megapixels in a mode that has to be converted first. That is done in tiles,
+so that beside the decoded picture (1 GB at 4 bytes a pixel; decoders that do not write into it hold
+as much again) there are only the small result and less than `WORKING_BYTES`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+WORKING_BYTES = 64 << 20
+_TILE = 1024  # pixels, the side of what is converted at a time: floats of it take 8 MB
+_PLAIN = frozenset(["RGB", "L", "CMYK", "YCbCr", "LAB", "HSV"])
+_TO_EIGHT = ((np.arange(65536) * 255 + 32767) // 65535).astype(np.uint8)
+Range = tuple[float, float]
+
+
+def small_rgb(image: Image.Image, factor: int) -> Image.Image:
+    """The loaded picture in RGB, `factor` times smaller; transparent pixels over white."""
+    return _rgb(_reduced(image, factor))
+
+
+def _reduced(image: Image.Image, factor: int) -> Image.Image:
+    """8 bits a channel, palettes resolved, transparency kept, `factor` times smaller."""
+    if image.mode in _PLAIN and not image.has_transparency_data:
+        return image.reduce(factor) if factor > 1 else image
+    values = _value_range(image) if image.mode in ("I", "F") else None
+    size = math.ceil(image.width / factor), math.ceil(image.height / factor)
+    small: Image.Image | None = None
+    for left, top, tile in _tiles(image, factor):
+        part = _eight_bit(tile, values)
+        if factor > 1:
+            part = part.reduce(factor)
+        if small is None:
+            small = Image.new(part.mode, size)
+        small.paste(part, (left // factor, top // factor))
+    assert small is not None, "a picture has pixels"
+    return small
+
+
+def _tiles(image: Image.Image, factor: int) -> Iterator[tuple[int, int, Image.Image]]:
+    """Left, top and pixels of the tiles: whole blocks of `factor`, so that no seam shows."""
+    side = max(_TILE // factor, 1) * factor
+    for top in range(0, image.height, side):
+        for left in range(0, image.width, side):
+            right, bottom = min(left + side, image.width), min(top + side, image.height)
+            yield left, top, image.crop((left, top, right, bottom))
+
+
+def _eight_bit(image: Image.Image, values: Range | None) -> Image.Image:
+    """A mode that Pillow reduces well. values: the range of samples wider than 16 bits."""
+    if image.mode in ("P", "PA"):
+        transparent = image.mode == "PA" or "transparency" in image.info
+        return image.convert("RGBA" if transparent else "RGB")
+    if image.mode == "1":
+        return image.convert("L")
+    if image.mode.startswith("I;16"):  # Pillow would clip at 255
+        return Image.fromarray(_TO_EIGHT[np.asarray(image)])
+    if values is not None:
+        low, high = values
+        scaled = (np.asarray(image, np.float64) - low) / max(high - low, 1e-12)
+        scaled = np.nan_to_num(scaled, posinf=1.0, neginf=0.0).clip(0, 1)
+        return Image.fromarray((scaled * 255).round().astype(np.uint8))
+    if image.mode in ("RGB", "L"):  # with one transparent colour
+        return image.convert("RGBA")
+    return image
+
+
+def _value_range(image: Image.Image) -> Range:
+    """What is black and what is white in a picture of wide integers or of floats."""
+    lows, highs = list[float](), list[float]()
+    for _, _, tile in _tiles(image, 1):
+        values: npt.NDArray[np.float64] = np.asarray(tile, np.float64)
+        finite = values[np.isfinite(values)]
+        if finite.size:
+            lows.append(float(finite.min()))
+            highs.append(float(finite.max()))
+    if not lows:
+        return 0.0, 1.0
+    low, high = min(lows), max(highs)
+    if low >= 0 and high <= 65535 and high > 255:
+        return 0.0, 65535.0
+    return (0.0, 1.0) if low >= 0 and high <= 1 else (min(low, 0.0), max(high, 255.0))
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """RGB; transparent pixels over white."""
+    if image.mode in ("RGBA", "LA", "La", "RGBa"):
+        rgba = image.convert("RGBA")
+        white = Image.new("RGB", image.size, "white")
+        white.paste(rgba, mask=rgba.getchannel("A"))
+        return white
+    return image if image.mode == "RGB" else image.convert("RGB")
