@@ -5,6 +5,7 @@ The image vector is the model's own. The dense feature is the value trick on the
 projection into the shared space. Position tables are resampled, so aspect is kept here as well.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -160,13 +161,22 @@ def open_openclip(name: str, weights: str | Path | None, device: str) -> OpenCli
         raise ModelNameError(f"OpenCLIP has no weights {tag!r} for {arch}; there are {known}.")
     if weights is not None and not Path(weights).is_file():
         raise WeightsError(f"The OpenCLIP checkpoint file {weights} does not exist.")
+    # The hub's library and open_clip tell every failed try; one sentence says it below.
+    talkers = [logging.getLogger(talker) for talker in ("", "huggingface_hub")]
+    levels = [talker.level for talker in talkers]
+    for talker in talkers:
+        talker.setLevel(logging.CRITICAL)
     try:
         model = open_clip.create_model(
             arch, pretrained=tag if weights is None else str(weights), device=device
         )
     except (OSError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
         raise WeightsError(
-            f"The weights of openclip:{name} could not be had ({error}); give a checkpoint file "
+            f"The weights of openclip:{name} could not be had ({reason}); give a checkpoint file "
             "with `--weights FILE`, or go on with `--model nano`."
         ) from error
+    finally:
+        for talker, level in zip(talkers, levels, strict=True):
+            talker.setLevel(level)
     return OpenClipEmbedder(name, model, open_clip.get_tokenizer(arch))

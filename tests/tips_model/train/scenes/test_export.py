@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tests.tips_model.train.scenes import paint
-from tips_model.eval.coco import CocoImage, label_map, mask_of, read_coco_set
+from tips_model.eval.coco import CocoImage, CocoObject, label_map, mask_of, read_coco_set
 from tips_model.train.dataset import open_table
 from tips_model.train.scenes import SceneSource
 from tips_model.train.scenes.boxes import visible_boxes
@@ -37,7 +37,7 @@ def test_run_lengths_come_back_as_the_mask(seed: int):
     mask = np.random.default_rng(seed).random((7, 5)) > 0.5
     image = CocoImage(Path("x.png"), 5, 7, (), ())
     stored = {"size": [7, 5], "counts": run_lengths(mask)}
-    np.testing.assert_array_equal(mask_of(image, stored), mask)
+    np.testing.assert_array_equal(mask_of(image, CocoObject(0, stored, (0, 0, 1, 1))), mask)
 
 
 def test_a_coco_set_tells_what_was_drawn(source: SceneSource, tmp_path: Path):
