@@ -195,9 +195,17 @@ class Collection:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Be the one writer; raises `CollectionBusyError` naming the holder. Ends with the
-        process."""
-        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        """Be the one writer; raises `CollectionBusyError` naming the holder, and `CollectionError`
+        when the folder cannot be written. The lock ends with the process."""
+        try:
+            descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            if is_disk_full(error):
+                raise
+            raise CollectionError(
+                f"The collection {self.folder} cannot be written ({error.strerror}); change its "
+                "permissions, or index the photos into a new collection (-c DIR)."
+            ) from error
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

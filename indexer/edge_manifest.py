@@ -115,11 +115,16 @@ class Manifest:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """The published state in `folder`; None when nothing was published yet."""
+    """The published state in `folder`; None when nothing was published yet. Raises `VectorError`
+    when it cannot be read."""
     try:
         text = (folder / MANIFEST).read_text()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise VectorError(
+            f"the vector store {folder} cannot be read ({error.strerror}); change its permissions"
+        ) from error
     return Manifest.from_json(text)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from uuid import uuid4
@@ -25,6 +26,7 @@ from indexer.vectors import (
     FloatArray,
     Kind,
     PointBatch,
+    VectorError,
 )
 
 QUANTISE_FROM = 20_000  # points; below, the plain scan of float16 is as fast and exact
@@ -146,7 +148,7 @@ def merge_shards(
     path = _new_shard_path(folder, entries[0].kind)
     for number, entry in enumerate(entries):
         part = path if number == 0 else path.with_name(path.name + ".part")
-        shutil.copytree(folder / entry.name, part, copy_function=_copy_sparse)
+        _copy_shard(folder / entry.name, part)
         if entry.dead:
             # Before the merge: an image that is dead here may live in another of the entries.
             _delete_images(part, entry.dead)
@@ -166,17 +168,57 @@ def read_images(shard_path: Path) -> ImageIds:
 
 
 def open_shard(path: Path, points: int) -> edge.EdgeShard | None:
-    """A sealed shard, opened for reading; None if it is gone or not whole."""
-    if not path.is_dir():
-        return None
-    try:
-        shard = edge.EdgeShard.load(str(path))
-    except Exception:  # the engine raises bare Exception when files vanish under it
-        return None
-    if shard.info().points_count != points:
+    """A sealed shard, opened for reading; None if it is gone or not whole.
+
+    The engine opens files for writing also when it only reads. Of a shard that may not be written
+    it gets a copy in a temporary folder, whose names are dropped at once: the space is free again
+    when the shard is closed. Raises `VectorError` when the shard may not even be read, or cannot be
+    copied.
+    """
+    shard = _load(path)
+    if shard is None and not _allowed(path, os.W_OK):
+        shard = _load_copy(path)
+    if shard is not None and shard.info().points_count != points:
         shard.close()
         return None
     return shard
+
+
+def _load(path: Path) -> edge.EdgeShard | None:
+    if not path.is_dir():
+        return None
+    try:
+        return edge.EdgeShard.load(str(path))
+    except Exception:  # the engine raises bare Exception when files vanish under it
+        return None
+
+
+def _allowed(path: Path, mode: int) -> bool:
+    return all(
+        os.access(os.path.join(folder, name), mode)
+        for folder, _, files in os.walk(path)
+        for name in (".", *files)
+    )
+
+
+def _load_copy(path: Path) -> edge.EdgeShard | None:
+    if not _allowed(path, os.R_OK):
+        raise VectorError(
+            f"the vector store {path.parent} may not be read by this user; change its permissions"
+        )
+    try:
+        with tempfile.TemporaryDirectory(prefix="tips-") as folder:
+            copy = Path(folder, path.name)
+            _copy_shard(path, copy)
+            return _load(copy)
+    except OSError as error:
+        if not path.is_dir():
+            return None
+        raise VectorError(
+            f"the vector store {path.parent} can only be read, and a copy of it in "
+            f"{tempfile.gettempdir()} failed ({error.strerror or error}); make room there, or set "
+            "TMPDIR to another folder"
+        ) from error
 
 
 def sweep(folder: Path, keep: set[str]) -> None:
@@ -238,6 +280,19 @@ def _seal(path: Path, kind: Kind, images: set[str]) -> ShardEntry:
     shard.close()
     sync_tree(path)
     return ShardEntry(name=path.name, kind=kind, points=points, images=len(images))
+
+
+def _copy_shard(source: Path, target: Path) -> None:
+    """Copy the files and folders, with the permissions of new ones."""
+    for folder, _, files in os.walk(source, onerror=_raise):
+        below = target / Path(folder).relative_to(source)
+        below.mkdir()
+        for name in files:
+            _copy_sparse(os.path.join(folder, name), str(below / name))
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _copy_sparse(source: str, target: str) -> str:

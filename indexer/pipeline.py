@@ -84,7 +84,7 @@ def index(
     and published.
     """
     run = _Run(collection, embedder, options or IndexOptions(), progress or ignore_progress)
-    with collection.lock(), explain_full_disk(collection.folder), _stop_at_interrupt(run):
+    with explain_full_disk(collection.folder), collection.lock(), _stop_at_interrupt(run):
         return run.run(absolute_roots(roots) if roots else collection.roots)
 
 
