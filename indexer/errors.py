@@ -60,7 +60,7 @@ def is_disk_full(error: BaseException) -> bool:
     """Whether the error, or one that it came from, says that the disk or the quota is full."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, OSError) and seen.errno in (errno.ENOSPC, errno.EDQUOT):
+        if isinstance(seen, OSError) and seen.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             return True
         if any(text in str(seen).lower() for text in _FULL_DISK_TEXTS):
             return True

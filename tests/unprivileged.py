@@ -17,9 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 # Root passes over permissions; without these capabilities it does not.
-MINDFUL = (
-    ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
-)
+MINDFUL = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
 
 
 @contextmanager

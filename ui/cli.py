@@ -4,13 +4,14 @@
     tips regions "red umbrella" --draw hits/
 
 Results go to stdout, talk to stderr. Exit codes: 0 done, 1 nothing found, 2 a wrong call or a
-problem that the message names, 130 stopped by Ctrl-C. Heavy libraries are imported inside the
-commands, so that `tips --help` answers at once.
+problem that the message names, 70 a defect of the program, 130 stopped by Ctrl-C. Heavy libraries
+are imported inside the commands, so that `tips --help` answers at once.
 """
 
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import Any
 
 import click
@@ -29,6 +30,8 @@ from ui.commands_ui import ui
 from ui.options import STOPPED
 from ui.render import talk
 
+DEFECT = 70  # EX_SOFTWARE of sysexits.h
+
 
 class TipsGroup(click.Group):
     """A group that lists its commands in the order in which they are used, and turns errors into
@@ -40,7 +43,9 @@ class TipsGroup(click.Group):
         return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; a `TipsError` becomes a sentence and exit code 2, Ctrl-C becomes 130."""
+        """Run the command; a `TipsError`, or a file that cannot be used, becomes a sentence and
+        exit code 2, Ctrl-C becomes 130.
+        """
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -53,7 +58,7 @@ class TipsGroup(click.Group):
         except Exception as error:
             from tips_model.errors import TipsError  # imports the encoder: only when it matters
 
-            if not isinstance(error, TipsError):
+            if not isinstance(error, TipsError | OSError):
                 raise
             talk().print(
                 f"tips: {error}", style="red", markup=False, highlight=False, soft_wrap=True
@@ -82,5 +87,11 @@ for command in (*USING, *TRAINING):
 
 
 def main() -> None:
-    """The entry point `tips`."""
-    cli(prog_name="tips")
+    """The entry point `tips`. A defect of the program shows its trace and exits with 70, so that 1
+    means "nothing found" and no more.
+    """
+    try:
+        cli(prog_name="tips")
+    except Exception:
+        traceback.print_exc()
+        sys.exit(DEFECT)

@@ -110,6 +110,7 @@ def index(
     from indexer.pipeline import IndexOptions
     from indexer.pipeline import index as run
 
+    check_first_call(collection, paths)
     opened, load = open_or_create(collection, model, weights, qdrant, device)
     options = IndexOptions(
         ignore=tuple(f"{name.rstrip('/')}/" for name in exclude),
@@ -163,6 +164,25 @@ def rebuild(qdrant: str | None, embedded: bool, as_json: bool, collection: Path)
         print_json({"published": report.published, "seconds": round(report.seconds, 3)})
     else:
         say(f"{counted(report.published, 'photo')} published in {report.seconds:.1f} s.")
+
+
+def check_first_call(folder: Path, paths: tuple[Path, ...]) -> None:
+    """Before a collection is made: there must be something to index. A mistyped path must not leave
+    an empty collection behind that binds the model. Raises `RootError`.
+    """
+    from indexer.collection import Collection
+    from indexer.errors import RootError
+    from indexer.paths import to_bytes
+    from indexer.scan import absolute_roots
+
+    if Collection.exists(folder):
+        return
+    if not paths:
+        raise RootError("There is nothing to index; name a folder: `tips index PHOTOS`.")
+    for root in absolute_roots(paths):
+        path = Path(os.fsdecode(to_bytes(root)))
+        if not path.is_dir() or not any(path.iterdir()):
+            raise RootError(f"{shown(root)} is not there, or is empty; nothing was changed.")
 
 
 def open_or_create(

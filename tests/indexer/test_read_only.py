@@ -91,7 +91,7 @@ def test_a_store_that_may_not_be_read_is_not_called_damaged(vectors: Path) -> No
             file.chmod(0o555 if file.is_dir() else 0)
         run = run_unprivileged(ASK, copy)
         assert "may not be read by this user; change its permissions" in run.stderr
-        (copy / "manifest.json").chmod(0o600)
+        (copy / "manifest.json").chmod(0)
         run = run_unprivileged(ASK, copy)
         assert "cannot be read (Permission denied)" in run.stderr
         assert "rebuild" not in run.stderr

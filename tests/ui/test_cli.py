@@ -187,7 +187,9 @@ def test_a_model_without_weights_names_the_ways_on_and_makes_no_collection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TIPS_CACHE", str(tmp_path / "cache"))
-    result = tips("index", tmp_path, "-c", tmp_path / "c")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").write_bytes(b"")
+    result = tips("index", tmp_path / "photos", "-c", tmp_path / "c")
     assert result.exit_code == 2
     assert "tips models fetch tipsv2-b14" in result.stderr
     assert "--model nano" in result.stderr
@@ -241,3 +243,35 @@ def test_models_lists_names_sizes_and_what_is_here() -> None:
 def test_hostile_names_are_shown_as_they_are(collection: Path, photos: Path) -> None:
     result = tips("search", "disc", "-c", collection, "--all", "-n", 100)
     assert str(photos / HOSTILE) in result.stdout.splitlines()
+
+
+@pytest.mark.parametrize("paths", [(), ("typo",), ("empty",), ("file.txt",)], ids=str)
+def test_a_mistyped_first_call_leaves_no_collection_behind(
+    paths: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file.txt").write_text("")
+    folders = [tmp_path / path for path in paths]
+    result = tips("index", *folders, "--model", "nano", "-c", tmp_path / "collection")
+    assert result.exit_code == 2
+    assert "Model nano" not in result.output  # nothing was loaded
+    assert not (tmp_path / "collection").exists()
+
+
+def test_a_file_in_the_way_is_a_sentence_and_a_defect_has_a_code_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code = (
+        "import sys\nfrom ui.cli import cli, main\n"
+        f"@cli.command()\ndef stumble(): open({str(tmp_path / 'file' / 'x')!r})\n"
+        "@cli.command()\ndef broken(): raise RuntimeError('a defect')\n"
+        "main()"
+    )
+    for name, status, said in (
+        ("stumble", 2, "Not a directory"),
+        ("broken", 70, "RuntimeError: a defect"),
+    ):
+        command = [sys.executable, "-c", code, name]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert result.returncode == status, result.stderr
+        assert said in result.stderr
+        assert ("Traceback" in result.stderr) == (status == 70)
