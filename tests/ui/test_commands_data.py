@@ -5,7 +5,8 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from tips_model.train.dataset import DataError, open_table
+from tips_model.train.dataset import open_table
+from tips_model.train.source import DataError
 from ui.commands_data import data
 
 

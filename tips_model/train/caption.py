@@ -17,7 +17,8 @@ import torch
 from PIL import Image
 
 from tips_model.errors import TipsError
-from tips_model.train.dataset import SCHEMA, DataError, open_table
+from tips_model.train.dataset import SCHEMA, open_table
+from tips_model.train.source import DataError
 
 MODEL = "google/paligemma-3b-mix-448"
 PROMPT = "caption en"

@@ -1,16 +1,20 @@
 """Training state on disk: everything that an exact continuation needs, written atomically.
 
 One file `checkpoints/step_00001000.pt` in the run's folder holds the learner, the teacher with
-its centres, the optimisers, the step, the configuration and every process's random states. There
-is no data position: batches are a pure function of the step. The weights for users are another
-file, see `tips_model.checkpoints`.
+its centres, the optimisers, the step, the configuration, the names of the items that could not be
+read, and every process's random states. There is no data position: batches are a pure function of
+the step. A frozen teacher's weights stay in their own file. The weights for users are another file,
+see `tips_model.checkpoints`.
 """
 
 from __future__ import annotations
 
 import json
-import os
+import pickle
 import random
+import sys
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +22,27 @@ import numpy as np
 import torch
 from torch import nn
 
+from tips_model.errors import TipsError
+from tips_model.train.atomic import replacing
 from tips_model.train.config import ConfigError, TrainConfig
 from tips_model.train.distributed import barrier, full, gather_objects, like, rank
+from tips_model.train.teacher import Teacher
 
 VERSION = 1
 # Fields that may differ between the run that saved and the one that goes on.
-FREE = ("workers", "log_every", "save_every", "keep", "evaluate_every", "parallel")
+FREE = (
+    "workers", "log_every", "save_every", "keep", "evaluate_every", "evaluate_scenes", "parallel",
+    "bad_limit",
+)  # fmt: skip
+# What reading a truncated or overwritten file with torch.load raises.
+DAMAGE = (
+    RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError,
+    pickle.UnpicklingError,
+)  # fmt: skip
+
+
+class CheckpointError(TipsError):
+    """Checkpoints of which none can be read."""
 
 
 def saved_steps(folder: Path) -> list[tuple[int, Path]]:
@@ -38,40 +57,69 @@ def save_state(
     config: TrainConfig,
     parts: dict[str, nn.Module],
     optimizers: list[torch.optim.Optimizer],
+    bad: Collection[str] = (),
 ) -> None:
-    """Save the state after `step` steps; keep the last `config.keep`. All processes must call."""
+    """Save the state after `step` steps; keep the last `config.keep`. All processes must call.
+
+    `bad`: the names of the items that could not be read so far.
+    """
     state = {
         "version": VERSION,
         "step": step,
         "config": plain(config),
-        "parts": {name: full_state(part) for name, part in parts.items()},
+        "parts": {name: full_state(part, changing(part)) for name, part in parts.items()},
         "optimizers": [_gathered(optimizer.state_dict()) for optimizer in optimizers],
+        "bad": sorted(bad),
         "random": gather_objects(random_state()),
     }
     if rank() == 0:
         path = folder / "checkpoints" / f"step_{step:08d}.pt"
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, state)
         for _, old in saved_steps(folder)[: -config.keep]:
             old.unlink()
     barrier()
 
 
-def load_state(
-    path: Path,
-    config: TrainConfig,
-    parts: dict[str, nn.Module],
-    optimizers: list[torch.optim.Optimizer],
-) -> int:
-    """Put a saved state into the parts and optimisers; returns the step to go on from.
+def newest_state(folder: Path, config: TrainConfig) -> dict[str, Any] | None:
+    """The newest saved state that can be read; None when there is none. All processes must call.
 
-    Raises ConfigError, before anything is changed, when the state is of another configuration.
+    A damaged checkpoint is named on stderr, set aside as `*.damaged`, and the one before is taken.
+    Raises ConfigError when the state is of another configuration, CheckpointError when no
+    checkpoint can be read.
     """
-    state = torch.load(path, map_location="cpu", weights_only=False)
-    check_config(path, state["config"], config)
+    state, damaged = None, []
+    for _, path in reversed(saved_steps(folder)):
+        try:
+            found = torch.load(path, map_location="cpu", weights_only=False)
+            check_config(path, found["config"], config)
+        except DAMAGE as error:
+            damaged.append((path, type(error).__name__))
+            continue
+        state = found
+        break
+    if damaged and state is None:
+        raise CheckpointError(
+            f"No checkpoint in {folder / 'checkpoints'} can be read, they are damaged: start anew "
+            "in another folder."
+        )
+    barrier()  # every process has read before anything is moved
+    for path, kind in damaged if rank() == 0 else ():
+        assert state is not None
+        path.replace(path.with_name(path.name + ".damaged"))
+        say = f"{path} is damaged ({kind}) and set aside; going on from step {state['step']}."
+        print(say, file=sys.stderr, flush=True)
+    return state
+
+
+def load_state(
+    state: dict[str, Any], parts: dict[str, nn.Module], optimizers: list[torch.optim.Optimizer]
+) -> int:
+    """Put a saved state into the parts and optimisers; returns the step to go on from."""
     for name, part in parts.items():
-        own = part.state_dict()
-        part.load_state_dict({k: like(v, own[k]) for k, v in state["parts"][name].items()})
+        own, saved = part.state_dict(), state["parts"][name]
+        for key in changing(part):
+            own[key] = like(saved[key], own[key])
+        part.load_state_dict(own)
     for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         for index, values in saved["state"].items():
@@ -90,7 +138,7 @@ def check_config(path: Path, saved: dict[str, Any], config: TrainConfig) -> None
         if key not in FREE and saved.get(key) != wanted.get(key):
             raise ConfigError(
                 f"{path} was saved with another `{key}` than preset '{config.name}' has now: "
-                "resume with the preset it was started with, or choose another folder"
+                "resume with the preset it was started with, or choose another folder."
             )
 
 
@@ -100,19 +148,23 @@ def plain(config: TrainConfig) -> dict[str, Any]:
     return values
 
 
-def full_state(part: nn.Module) -> dict[str, torch.Tensor]:
-    """A module's state with whole tensors on the CPU. All processes must call."""
-    return {name: full(value).detach().cpu().clone() for name, value in part.state_dict().items()}
+def changing(part: nn.Module) -> list[str]:
+    """Names of the state that training changes: all, but a frozen teacher's weights."""
+    frozen = isinstance(part, Teacher) and part.objective.teacher == "frozen"
+    return [key for key in part.state_dict() if not frozen or key.startswith("centre_")]
+
+
+def full_state(part: nn.Module, names: Iterable[str] | None = None) -> dict[str, torch.Tensor]:
+    """A module's state (or these names of it) with whole tensors on the CPU. All processes must
+    call."""
+    state = part.state_dict()
+    return {name: full(state[name]).detach().cpu().clone() for name in names or state}
 
 
 def write_atomically(path: Path, value: Any) -> None:
     """torch.save beside `path`, flushed to disk, then moved to it."""
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
+    with replacing(path) as file:
         torch.save(value, file)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
 
 
 def random_state() -> dict[str, Any]:
@@ -132,6 +184,16 @@ def restore_random(state: dict[str, Any]) -> None:
     torch.set_rng_state(state["torch"])
     if len(state["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(state["cuda"])
+
+
+@contextmanager
+def random_state_kept() -> Iterator[None]:
+    """What is drawn inside leaves no trace, so that evaluating and saving change no run."""
+    state = random_state()
+    try:
+        yield
+    finally:
+        restore_random(state)
 
 
 def _gathered(value: Any) -> Any:

@@ -118,6 +118,7 @@ class Optimizer:
     """Optimiser, schedule and layer-wise settings."""
 
     kind: OptimizerKind = "adamw"
+    """Adafactor, the papers' choice, works on whole weights only: `parallel='ddp'`."""
     lr: float = 5e-4
     """Peak rate of AdamW or Adafactor (of everything but the blocks' matrices under Muon)."""
     matrix_lr: float = 0.02
@@ -162,7 +163,11 @@ class TrainConfig:
     save_every: int = 500
     keep: int = 3
     evaluate_every: int = 0
-    """0: at the end only."""
+    """Steps between evaluations, where the data allow one; 0: at the end only."""
+    evaluate_scenes: int = 1000
+    """Pictures of each kind that an evaluation on scenes looks at."""
+    bad_limit: int = 100
+    """Items of the data that all processes together may skip because they cannot be read."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be run. Raises ConfigError with one sentence."""
@@ -202,6 +207,12 @@ def _problems(config: TrainConfig) -> list[str]:
         found.append(f"`mask_ratio` is {objective.mask_ratio}, it must be in [0, 1)")
     if objective.patch_loss == "masked" and objective.mask_ratio == 0:
         found.append("the loss on masked patches needs a `mask_ratio` above 0")
+    if config.optimizer.kind == "adafactor" and config.parallel == "fsdp":
+        # torch.optim.Adafactor updates its row and column means in place, which DTensor refuses.
+        found.append(
+            "Adafactor cannot update weights that FSDP has sharded, take `kind='adamw'`, or "
+            "`parallel='ddp'`"
+        )
     return found
 
 

@@ -14,19 +14,18 @@ import threading
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import lancedb
 import numpy as np
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
-from tips_model.errors import TipsError
 from tips_model.train.config import Stage
-from tips_model.train.source import RawBatch
+from tips_model.train.source import BadItems, DataError, RawBatch
 
 TABLE = "pairs"
 SCHEMA = pa.schema(
@@ -55,10 +54,6 @@ SCHEMA = pa.schema(
 _log = logging.getLogger(__name__)
 
 
-class DataError(TipsError):
-    """Training data that is missing, damaged beyond the limit, or of another form."""
-
-
 def write_table(folder: Path, batches: Iterable[pa.RecordBatch]) -> int:
     """Make (or replace) the table in `folder` from batches of `SCHEMA`; returns its rows.
 
@@ -84,10 +79,20 @@ def write_table(folder: Path, batches: Iterable[pa.RecordBatch]) -> int:
 
 
 def open_table(folder: Path) -> Any:
-    """The Lance table in `folder`. Raises `DataError` if there is none."""
+    """The Lance table in `folder`. Raises `DataError` if there is none, or it is damaged."""
+    check_table(folder)
+    try:
+        return lancedb.connect(folder).open_table(TABLE)
+    except Exception as error:  # whatever the readers of Lance trip over
+        raise DataError(
+            f"The training table in {folder} cannot be opened, import it again ({_short(error)})."
+        ) from error
+
+
+def check_table(folder: Path) -> None:
+    """Raises `DataError` if `folder` holds no training table; opens nothing."""
     if not (folder / f"{TABLE}.lance").is_dir():
         raise DataError(f"{folder} holds no training table; make one with `tips data`.")
-    return lancedb.connect(folder).open_table(TABLE)
 
 
 def record_batches(rows: Iterable[dict[str, Any]], size: int = 256) -> Iterator[pa.RecordBatch]:
@@ -135,8 +140,9 @@ def _mix(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
 class TableSource:
     """Training pairs from a table; see `Source`.
 
-    A picture that cannot be decoded is named in the log, counted, and replaced by another row; more
-    than `bad_limit` of them end the run with a `DataError`.
+    A row of a damaged part of the table, or with a picture that cannot be decoded, is named in the
+    log, counted in `bad`, and replaced by the next row; more than `bad_limit` of them end the run
+    with a `DataError`.
     """
 
     def __init__(self, folder: Path, *, seed: int = 0, bad_limit: int = 100) -> None:
@@ -146,8 +152,8 @@ class TableSource:
         if not self._count:
             raise DataError(f"The training table in {folder} is empty; import pairs into it.")
         self._seed = seed
-        self._bad_limit = bad_limit
-        self._bad: set[str] = set()
+        self.bad = BadItems(bad_limit, str(folder))
+        self._lost: set[int] = set()  # rows that the table cannot give
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -157,14 +163,13 @@ class TableSource:
         """The items of a process in a step; every row comes once before any comes again."""
         first = (step * world + rank) * size
         offsets = self._offsets(stage, np.arange(first, first + size))
-        rows = self._rows(offsets)
+        rows = self._rows(offsets.tolist())
         images, web, synthetic = [], [], []
         for offset in offsets.tolist():
-            row, image = self._decoded(rows, offset, stage.resolution)
-            own = [caption for caption in row["synthetic"] if caption]
-            web.append(row["web"] or own[0])
-            synthetic.append(own or [row["web"]])
-            images.append(image)
+            item = self._readable(rows, offset, stage.resolution)
+            web.append(item.web)
+            synthetic.append(item.synthetic)
+            images.append(item.image)
         return RawBatch(images, web, synthetic)
 
     def _offsets(self, stage: Stage, items: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -177,48 +182,81 @@ class TableSource:
             result[inside] = shuffled(items[inside] % self._count, self._count, key)
         return result
 
-    def _rows(self, offsets: NDArray[np.int64]) -> dict[int, dict[str, Any]]:
-        wanted = np.unique(offsets)  # the table answers in the order of its rows
-        query = self._table.take_offsets(wanted.tolist())
-        found = query.select(["key", "image", "web", "synthetic"]).to_arrow().to_pylist()
-        return dict(zip(wanted.tolist(), found, strict=True))
+    def _rows(self, offsets: Iterable[int]) -> dict[int, dict[str, Any]]:
+        """The rows that the table can give; the others are reported."""
+        wanted = sorted(set(offsets) - self._lost)  # the table answers in the order of its rows
+        if not wanted:
+            return {}
+        try:
+            query = self._table.take_offsets(wanted).select(["key", "image", "web", "synthetic"])
+            return dict(zip(wanted, query.to_arrow().to_pylist(), strict=True))
+        except Exception as error:  # the readers of Lance and Arrow raise whatever they trip over
+            if len(wanted) > 1:
+                return {k: v for offset in wanted for k, v in self._rows([offset]).items()}
+            with self._lock:
+                self._lost.add(wanted[0])
+            self._report(f"row {wanted[0]}", error)
+            return {}
 
-    def _decoded(
-        self, rows: dict[int, dict[str, Any]], offset: int, resolution: int
-    ) -> tuple[dict[str, Any], Tensor]:
-        """The row at `offset` with its picture, or the next row whose picture can be decoded."""
-        row = rows[offset]
+    def _readable(self, rows: dict[int, dict[str, Any]], offset: int, resolution: int) -> _Item:
+        """The item at `offset`, or of the next row that can be read."""
         for _ in range(self._count):
-            try:
-                return row, decode(row["image"], resolution)
-            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-                self._report(row["key"], error)
+            row = rows.get(offset) or self._rows([offset]).get(offset)
+            if row is not None:
+                try:
+                    return _item(row, resolution)
+                except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+                    self._report(row["key"] or f"row {offset}", error)
             offset = (offset + 1) % self._count
-            row = rows.get(offset) or self._rows(np.array([offset]))[offset]
-        raise DataError(f"No picture of the training table in {self._folder} can be decoded.")
+        raise DataError(f"None of the {self._count} rows in {self._folder} can be read.")
 
-    def _report(self, key: str, error: Exception) -> None:
-        with self._lock:
-            if key in self._bad:
-                return
-            self._bad.add(key)
-            count = len(self._bad)
-        _log.warning("skipped picture %s, which cannot be decoded: %s", key, error)
-        if count > self._bad_limit:
-            raise DataError(
-                f"{count} pictures of {self._folder} cannot be decoded, more than the limit of "
-                f"{self._bad_limit}; the last was {key}. Import the data again."
-            )
+    def _report(self, name: str, error: Exception) -> None:
+        if self.bad.add(name):
+            _log.warning("skipped %s, which cannot be read: %s", name, _short(error))
+
+
+class _Item(NamedTuple):
+    """One picture with its captions, ready for a batch."""
+
+    image: Tensor
+    web: str
+    synthetic: list[str]
+
+
+def _item(row: dict[str, Any], resolution: int) -> _Item:
+    """A row as an item; a caption of a missing kind is taken from the other kind."""
+    synthetic = [caption for caption in row["synthetic"] or () if caption]
+    web = row["web"] or next(iter(synthetic), "")
+    if not web or not row["image"]:
+        raise ValueError("it has no caption or no picture")
+    return _Item(decode(row["image"], resolution), web, synthetic or [web])
+
+
+def _short(error: Exception) -> str:
+    """What an error says, without the paths of Lance's sources and in one line."""
+    return str(error).partition(", /")[0].partition("\n")[0] or type(error).__name__
 
 
 def decode(content: bytes, resolution: int) -> Tensor:
-    """A picture as uint8 (3, h, w), reduced while its shorter side stays 2 x `resolution`."""
+    """A picture as uint8 (3, h, w), upright, reduced while its shorter side stays 2 x `resolution`.
+
+    What is transparent becomes white.
+    """
     with Image.open(io.BytesIO(content)) as image:
         enough = 2 * resolution
         image.draft("RGB", (enough, enough))
-        picture = image.convert("RGB")
+        picture = opaque(ImageOps.exif_transpose(image))
     scale = enough / min(picture.size)
     if scale < 1:
         width, height = (max(1, round(side * scale)) for side in picture.size)
         picture = picture.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)
     return torch.from_numpy(np.asarray(picture).copy()).permute(2, 0, 1).contiguous()
+
+
+def opaque(image: Image.Image) -> Image.Image:
+    """The picture in RGB, on white where it is transparent."""
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    layer = image.convert("RGBA")
+    white = Image.new("RGBA", layer.size, "white")
+    return Image.alpha_composite(white, layer).convert("RGB")

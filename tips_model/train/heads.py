@@ -34,9 +34,12 @@ class PrototypeHead(nn.Module):
         self.prototypes = nn.Parameter(torch.randn(config.prototypes, config.bottleneck) * 0.02)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(..., D) -> scores (..., K), cosines in [-1, 1]."""
-        points = F.normalize(self.mlp(tokens), dim=-1, eps=1e-6)
-        return F.linear(points, F.normalize(self.prototypes, dim=-1, eps=1e-6))
+        """(..., D) -> scores (..., K), cosines in [-1, 1]; float32 under autocast too."""
+        points = self.mlp(tokens)
+        # Temperatures of some hundredths would magnify the rounding of a product in bfloat16.
+        with torch.autocast(points.device.type, enabled=False):
+            points = F.normalize(points.float(), dim=-1, eps=1e-6)
+            return F.linear(points, F.normalize(self.prototypes.float(), dim=-1, eps=1e-6))
 
 
 class Heads(nn.Module):

@@ -17,7 +17,8 @@ from typing import Any
 import polars as pl
 from PIL import Image
 
-from tips_model.train.dataset import DataError, record_batches, write_table
+from tips_model.train.dataset import record_batches, write_table
+from tips_model.train.source import DataError
 
 IMAGE_SUFFIXES = frozenset({"jpg", "jpeg", "png", "webp"})
 NO_CAPTION = "no caption"

@@ -31,12 +31,15 @@ def contrastive(
     processes, `targets` (B, G) comes from `caption_targets`; `tau` is the temperature.
     With cosines s: 1/2 mean_i [-sum_j t_ij log softmax_j(s_ij / tau)] and the same from text.
     """
-    image, text = F.normalize(image.float(), dim=-1), F.normalize(text.float(), dim=-1)
-    all_image = F.normalize(all_image.float(), dim=-1)
-    all_text = F.normalize(all_text.float(), dim=-1)
-    from_image = F.cross_entropy(image @ all_text.T / tau, targets)
-    from_text = F.cross_entropy(text @ all_image.T / tau, targets)
-    return (from_image + from_text) / 2
+    # Autocast would make the products in bfloat16 whatever their inputs are, and 1 / tau of some
+    # hundreds would turn its rounding into errors of the logits of a quarter.
+    with torch.autocast(image.device.type, enabled=False):
+        image, text = F.normalize(image.float(), dim=-1), F.normalize(text.float(), dim=-1)
+        all_image = F.normalize(all_image.float(), dim=-1)
+        all_text = F.normalize(all_text.float(), dim=-1)
+        from_image = F.cross_entropy(image @ all_text.T / tau, targets)
+        from_text = F.cross_entropy(text @ all_image.T / tau, targets)
+        return (from_image + from_text) / 2
 
 
 def teacher_targets(scores: Tensor, centre: Tensor, tau: float) -> Tensor:

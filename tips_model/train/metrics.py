@@ -6,9 +6,12 @@ import json
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from tips_model.train.atomic import replacing
 
 
 class Metrics:
@@ -54,9 +57,12 @@ class Metrics:
         self._images += images
         self._waited += waited
         if step % self.every == 0 or step == self.steps:
-            self._flush(step)
+            self.flush(step)
 
-    def _flush(self, step: int) -> None:
+    def flush(self, step: int) -> None:
+        """Write what was added since the last line, if anything (a run may stop in between)."""
+        if not self._counts:
+            return
         now = time.perf_counter()
         seconds = max(now - self._since, 1e-9)
         means = {name: total / self._counts[name] for name, total in self._sums.items()}
@@ -84,19 +90,28 @@ class Metrics:
 
 
 def trim(path: Path, start: int) -> None:
-    """Drop the lines of log.jsonl after step `start`: they will be written again."""
+    """Drop the torn lines of log.jsonl and those after step `start`: they are written again."""
     if path.exists():
-        lines = [
-            line for line in path.read_text().splitlines() if json.loads(line)["step"] <= start
-        ]
-        path.write_text("".join(line + "\n" for line in lines))
+        lines = [json.dumps(values) for values in _lines(path) if values["step"] <= start]
+        with replacing(path) as file:
+            file.write("".join(line + "\n" for line in lines).encode())
+
+
+def _lines(path: Path) -> Iterator[dict[str, float]]:
+    """The lines of log.jsonl, without one that was torn when its process was killed."""
+    for line in path.read_bytes().splitlines():
+        try:
+            values = json.loads(line)
+            values["step"]
+        except (ValueError, TypeError, LookupError):
+            continue
+        yield values
 
 
 def read_log(path: Path) -> dict[str, tuple[list[int], list[float]]]:
     """log.jsonl as curves: name -> (steps, values)."""
     curves: dict[str, tuple[list[int], list[float]]] = {}
-    for line in path.read_text().splitlines():
-        values = json.loads(line)
+    for values in _lines(path) if path.exists() else ():
         step = int(values.pop("step"))
         for name, value in values.items():
             steps, points = curves.setdefault(name, ([], []))

@@ -1,7 +1,8 @@
 """Optimisers and their parameter groups.
 
 Muon takes the matrices of the transformer blocks, AdamW everything else; AdamW or Adafactor (the
-papers' choice) alone take all. No weight decay on biases, norms and single tokens.
+papers' choice, on whole weights only) alone take all. No weight decay on biases, norms and single
+tokens.
 """
 
 from __future__ import annotations

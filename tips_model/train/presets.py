@@ -2,7 +2,8 @@
 
 `nano` is the model in the package, `debug` a run of a minute for tests; `tips_*` and `tipsv2_*`
 follow the papers (their learning rates, warm-ups and heads are not published: the values here are
-conventions, see `config.py`); `distill_*` train a student from a frozen larger model.
+conventions, see `config.py`; AdamW stands in for their Adafactor, which cannot be sharded);
+`distill_*` train a student from a frozen larger model.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ CONTRASTIVE = Weights()
 FULL = Weights(distill=1.0, masked=2.0)
 SIZES = ("s14", "b14", "l14", "so14", "g14")
 
-V1 = Objective(teacher="ema", patch_loss="masked")
-V2 = Objective(teacher="head", patch_loss="all", momentum=(0.994, 0.994))
+WARMED = Objective(temperature_steps=30_000)
+"""The teacher's temperature rises over 30,000 steps, a convention (DINOv2: 30 epochs)."""
+V1 = replace(WARMED, teacher="ema", patch_loss="masked")
+V2 = replace(WARMED, teacher="head", patch_loss="all", momentum=(0.994, 0.994))
 SMALL_HEAD = Head(layers=2, hidden=256, bottleneck=64, prototypes=1024)
 
 
@@ -130,7 +133,7 @@ def _large(
                 lr=0.1,
             ),
         ),
-        optimizer=Optimizer(kind="adafactor", lr=5e-4, warmup=max(1, low[0] // 50)),
+        optimizer=Optimizer(kind="adamw", lr=5e-4, warmup=max(1, low[0] // 50)),
         parallel="fsdp",
         checkpoint_blocks=True,
         pad_captions=64,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
+import numpy as np
 import torch
-from safetensors.torch import load_file
 
 from tips_model.checkpoints import load
 from tips_model.model import TIPS
-from tips_model.train.config import ConfigError, Objective, TrainConfig
+from tips_model.train.config import ConfigError, TrainConfig
+from tips_model.train.export import HEADS, load_heads
 from tips_model.train.heads import FeatureHeads, Heads
 from tips_model.train.objective import Learner
 from tips_model.train.teacher import Teacher, make_teacher
@@ -17,7 +19,10 @@ from tips_model.train.teacher import Teacher, make_teacher
 
 def build(config: TrainConfig) -> tuple[Learner, Teacher | None]:
     """The learner and its teacher before the first step; random parts follow `config.seed`."""
+    random.seed(config.seed)
+    np.random.seed(config.seed % 2**32)
     torch.manual_seed(config.seed)
+    check_teacher(config)
     model = initial_model(config)
     objective, width = config.objective, config.model.vision.width
     if objective.teacher == "frozen":
@@ -57,7 +62,7 @@ def frozen_teacher(config: TrainConfig) -> Teacher:
     """
     objective = config.objective
     folder = Path(objective.teacher_model)
-    run = (folder / "heads.safetensors").is_file()
+    run = (folder / HEADS).is_file()
     model = load(str(folder / "model") if run else objective.teacher_model)
     theirs, ours = model.config.vision, config.model.vision
     if theirs.patch != ours.patch:
@@ -67,23 +72,18 @@ def frozen_teacher(config: TrainConfig) -> Teacher:
         )
     if objective.targets == "features":
         return Teacher(objective, model.vision, None)
-    if not run:
+    teacher = Teacher(objective, model.vision, Heads(theirs.width, objective.head))
+    load_heads(teacher, folder)
+    return teacher
+
+
+def check_teacher(config: TrainConfig) -> None:
+    """Refuse prototype targets of a teacher without heads; loads nothing."""
+    objective = config.objective
+    if objective.teacher != "frozen" or objective.targets == "features":
+        return
+    if not (Path(objective.teacher_model) / HEADS).is_file():
         raise ConfigError(
-            f"The teacher '{objective.teacher_model}' has no heads.safetensors: name the folder "
-            "of a run of this stack, or use targets='features'."
+            f"The teacher '{objective.teacher_model}' has no {HEADS}: name the folder of a run of "
+            "this stack, or use targets='features'."
         )
-    return Teacher(objective, model.vision, saved_heads(objective, folder, theirs.width))
-
-
-def saved_heads(objective: Objective, folder: Path, width: int) -> Heads:
-    """The heads that a run left in its folder."""
-    heads = Heads(width, objective.head)
-    state = load_file(folder / "heads.safetensors")
-    state = {k.removeprefix("heads."): v for k, v in state.items() if k.startswith("heads.")}
-    try:
-        heads.load_state_dict(state)
-    except RuntimeError as error:
-        raise ConfigError(
-            f"The heads in {folder} have other sizes than the preset's `head`."
-        ) from error
-    return heads

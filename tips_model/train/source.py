@@ -8,13 +8,62 @@ The items of a step are numbered over all processes: rank r holds the items r * 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor
 
+from tips_model.errors import TipsError
 from tips_model.train.config import Stage
+
+
+class DataError(TipsError):
+    """Training data that is missing, damaged beyond the limit, or of another form."""
+
+
+class BadItems:
+    """Names of the items that were skipped because they cannot be read, and how many may be.
+
+    Checkpoints keep them and processes share them, so the limit is one of the whole run.
+    """
+
+    def __init__(self, limit: int, where: str = "the data") -> None:
+        self.limit = limit
+        self.where = where
+        self._names: set[str] = set()
+        self._lock = threading.Lock()
+
+    def names(self) -> list[str]:
+        """All names so far, sorted."""
+        with self._lock:
+            return sorted(self._names)
+
+    def add(self, name: str) -> bool:
+        """Note one item; whether it is new. Raises `DataError` beyond the limit."""
+        with self._lock:
+            if name in self._names:
+                return False
+            self._names.add(name)
+        self._check(name)
+        return True
+
+    def merge(self, *others: Iterable[str]) -> None:
+        """Note the items that other processes or an earlier part of the run skipped."""
+        with self._lock:
+            self._names.update(*others)
+            last = max(self._names, default="")
+        self._check(last)
+
+    def _check(self, last: str) -> None:
+        count = len(self._names)
+        if count > self.limit:
+            raise DataError(
+                f"{count} items of {self.where} cannot be read, more than the limit of "
+                f"{self.limit}, one of them {last}: import the data again, or raise the preset's "
+                "`bad_limit`."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +91,9 @@ class Source(Protocol):
         say what is wanted; larger pictures than the resolution are fine.
         """
         ...
+
+
+def bad_items(source: Source) -> BadItems | None:
+    """What a source has skipped, if it is one that skips what it cannot read (`bad`)."""
+    found = getattr(source, "bad", None)
+    return found if isinstance(found, BadItems) else None

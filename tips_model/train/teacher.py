@@ -90,7 +90,7 @@ def lerp(teacher: nn.Module, student: nn.Module, momentum: float) -> None:
 def make_teacher(objective: Objective, vision: VisionTower, heads: nn.Module) -> Teacher | None:
     """A teacher that starts as a copy of the student; None without one.
 
-    A frozen teacher is made by `frozen.py`.
+    A frozen teacher is made by `setup.py`.
     """
     if objective.teacher == "none":
         return None

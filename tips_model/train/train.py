@@ -17,28 +17,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from tips_model.checkpoints import save_model
 from tips_model.errors import TipsError
 from tips_model.model import TIPS
 from tips_model.tokenizer import Tokenizer
 from tips_model.train import distributed, losses, schedules
 from tips_model.train.checkpoint import (
-    full_state,
     load_state,
+    newest_state,
+    random_state_kept,
     save_state,
-    saved_steps,
     write_atomically,
 )
-from tips_model.train.config import ConfigError, TrainConfig
+from tips_model.train.config import TrainConfig
+from tips_model.train.export import export
+from tips_model.train.folder import check_folder, check_tokenizer, check_world, claim_folder
 from tips_model.train.loader import Batch, load
 from tips_model.train.metrics import Metrics, draw_curves
 from tips_model.train.objective import Learner
 from tips_model.train.optim import make_optimizers, set_lr
 from tips_model.train.setup import build
-from tips_model.train.source import Source
+from tips_model.train.source import BadItems, Source, bad_items
 from tips_model.train.teacher import Teacher
 
 Evaluate = Callable[[TIPS, int], dict[str, float]]
@@ -59,6 +59,7 @@ class Trainer:
     teacher: Teacher | None
     optimizers: list[torch.optim.Optimizer]
     device: torch.device
+    bad: BadItems
     step: int = 0
 
     @property
@@ -84,9 +85,9 @@ def make_trainer(config: TrainConfig, device: torch.device) -> Trainer:
     called = distributed.parallelize(learner, config)
     if teacher is not None:
         distributed.parallelize(teacher.to(device), config)
-    return Trainer(
-        config, learner, called, teacher, make_optimizers(learner, config.optimizer), device
-    )
+    optimizers = make_optimizers(learner, config.optimizer)
+    bad = BadItems(config.bad_limit)
+    return Trainer(config, learner, called, teacher, optimizers, device, bad)
 
 
 def train_step(trainer: Trainer, batch: Batch, out: Path) -> dict[str, float]:
@@ -142,26 +143,6 @@ def backward(trainer: Trainer, batch: Batch) -> dict[str, float]:
     return dict(zip(sums, means.tolist(), strict=True))
 
 
-def export(trainer: Trainer, tokenizer: Tokenizer, out: Path) -> TIPS:
-    """Write the weights for users to OUT/model, the teacher's heads to OUT/heads.safetensors.
-
-    Returns the model as written, on the CPU. All processes must call.
-    """
-    state = full_state(trainer.learner)
-    model = TIPS(trainer.config.model)
-    kept = {k: v for k, v in state.items() if k.split(".")[0] in ("vision", "text")}
-    model.load_state_dict(kept | {"temperature": state["log_tau"].exp()[0]})
-    model.tokenizer = tokenizer
-    model.requires_grad_(False).eval()
-    heads = {} if trainer.teacher is None else full_state(trainer.teacher)
-    heads = {k: v for k, v in heads.items() if not k.startswith("vision.")}
-    if distributed.rank() == 0:
-        model.weights_id = save_model(model, out / "model")
-        if heads:
-            save_file(heads, out / "heads.safetensors")
-    return model
-
-
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
     """An event that Ctrl-C and SIGTERM set; the run then saves and ends after its step."""
@@ -198,16 +179,22 @@ def run(
     job that may be killed. Raises ConfigError when `out` holds a run and `resume` is not set.
     """
     check_tokenizer(config, tokenizer)
-    saved = saved_steps(out)
-    if saved and not resume:
-        raise ConfigError(f"{out} already holds a run: add --resume or choose another folder.")
     with distributed.processes() as device, stop_signals() as asked:
-        check_world(config)
-        trainer = make_trainer(config, device)
-        if saved:
-            trainer.step = load_state(saved[-1][1], config, trainer.parts, trainer.optimizers)
         rank, world = distributed.rank(), distributed.world()
+        check_world(config, world)
+        check_folder(config, out, resume=resume)
+        saved = newest_state(out, config)
+        trainer = make_trainer(config, device)
+        trainer.bad = bad_items(source) or trainer.bad
+        if saved is not None:
+            trainer.step = load_state(saved, trainer.parts, trainer.optimizers)
+            trainer.bad.merge(saved.get("bad", ()))
         folder = out if rank == 0 else None
+        distributed.barrier()  # every process has looked at the folder
+        if rank == 0:
+            claim_folder(config, out)
+        if trainer.step == config.steps:  # killed after its last checkpoint, maybe before this
+            export(config, trainer.learner, trainer.teacher, tokenizer, out)
         evaluation: dict[str, float] = {}
         with (
             Metrics(folder, config.log_every, config.steps, trainer.step) as metrics,
@@ -221,6 +208,12 @@ def run(
                 metrics.add(trainer.step, values, len(batch.images) * world, waited)
                 stop = distributed.any_process(asked.is_set(), device)
                 stop = stop or trainer.step in (stop_after, config.steps)
+                if stop or not (
+                    trainer.step % config.log_every and trainer.step % config.save_every
+                ):
+                    trainer.bad.merge(*distributed.gather_objects(trainer.bad.names()))
+                if stop:
+                    metrics.flush(trainer.step)
                 evaluation = after_step(trainer, tokenizer, out, metrics, evaluate, stop)
                 if stop:
                     break
@@ -243,18 +236,20 @@ def after_step(
     due = config.evaluate_every and step % config.evaluate_every == 0
     look = evaluate is not None and (due or step == config.steps)
     found: dict[str, float] = {}
+    if not (save or look):
+        return found
     if save:
-        save_state(out, step, config, trainer.parts, trainer.optimizers)
-    if save or look:
-        model = export(trainer, tokenizer, out)
+        save_state(out, step, config, trainer.parts, trainer.optimizers, trainer.bad.names())
+    with random_state_kept():  # a run that goes on from here does not come by this again
+        model = export(config, trainer.learner, trainer.teacher, tokenizer, out)
         if look and evaluate is not None and distributed.rank() == 0:
             with torch.inference_mode():
                 found = evaluate(model, step)
             metrics.write(step, {f"eval/{name}": value for name, value in found.items()})
             shown = "  ".join(f"{name} {value:.4g}" for name, value in found.items())
             print(f"step {step}  evaluation: {shown}", file=sys.stderr, flush=True)
-        distributed.barrier()
-        metrics.pause(time.perf_counter() - start)
+    distributed.barrier()
+    metrics.pause(time.perf_counter() - start)
     return found
 
 
@@ -267,25 +262,3 @@ def not_finite(step: int, loss: float, norm: float, batch: Batch, out: Path) -> 
         f"Step {step} is not finite (loss {loss}, gradient norm {norm}); the batch is in {path}, "
         "and the last checkpoint stands."
     )
-
-
-def check_tokenizer(config: TrainConfig, tokenizer: Tokenizer) -> None:
-    """Refuse a tokenizer with more pieces than the text tower has rows."""
-    if tokenizer.vocab > config.model.text.vocab:
-        raise ConfigError(
-            f"The tokenizer has {tokenizer.vocab} pieces, the model of preset '{config.name}' "
-            f"{config.model.text.vocab}: take the tokenizer that the preset was made for."
-        )
-
-
-def check_world(config: TrainConfig) -> None:
-    """Refuse batches that the processes and passes cannot share equally."""
-    for stage in config.stages:
-        parts = distributed.world() * stage.accumulate
-        size = stage.batch // parts
-        if stage.batch % parts or round(size * stage.self_share, 6) % 1:
-            raise ConfigError(
-                f"Stage '{stage.name}' has batch {stage.batch} and self_share {stage.self_share}, "
-                f"which {distributed.world()} processes with {stage.accumulate} passes cannot "
-                "share equally."
-            )

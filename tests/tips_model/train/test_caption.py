@@ -7,7 +7,8 @@ import torch
 from PIL import Image
 
 from tips_model.train.caption import Captioner, CaptionModelError, add_captions
-from tips_model.train.dataset import DataError, open_table, record_batches, write_table
+from tips_model.train.dataset import open_table, record_batches, write_table
+from tips_model.train.source import DataError
 
 WORDS = ["<pad>", "<eos>", "<bos>", "<unk>", "caption", "en", "a", "cat", "dog", "red"]
 

@@ -39,6 +39,13 @@ def test_an_objective_that_cannot_be_run_is_refused(change: dict[str, object], w
         replace(config, objective=replace(config.objective, **change))  # type: ignore[arg-type]
 
 
+def test_adafactor_is_refused_where_weights_are_sharded() -> None:
+    config = tiny_config()
+    adafactor = replace(config, optimizer=replace(config.optimizer, kind="adafactor"))
+    with pytest.raises(ConfigError, match=r"Adafactor cannot .* take `kind='adamw'`"):
+        replace(adafactor, parallel="fsdp")
+
+
 def test_at_maps_global_steps_to_stages() -> None:
     first = tiny_config().stages[0]
     config = tiny_config(stages=(first, replace(first, name="b", steps=3)))

@@ -9,7 +9,6 @@ from PIL import Image
 
 from tips_model.train.config import Stage
 from tips_model.train.dataset import (
-    DataError,
     TableSource,
     decode,
     open_table,
@@ -17,6 +16,7 @@ from tips_model.train.dataset import (
     shuffled,
     write_table,
 )
+from tips_model.train.source import DataError
 
 
 def _png(number: int, size: tuple[int, int] = (8, 6)) -> bytes:
@@ -102,13 +102,13 @@ def test_broken_pictures_are_named_and_replaced(tmp_path: Path, caplog):
     assert sorted(web) == sorted(
         [*(f"web {i}" for i in range(10) if i not in (3, 4))] + ["web 5"] * 2
     )
-    assert sorted(r.args[0] for r in caplog.records) == ["k3", "k4"]
+    assert sorted(r.args[0] for r in caplog.records) == source.bad.names() == ["k3", "k4"]
     assert list(source.batch(_stage(), 0, 0, 1, 10).web) == list(web)
 
 
 def test_too_many_broken_pictures_end_the_run_with_the_count(tmp_path: Path):
     source = TableSource(_table(tmp_path, rows=10, broken=(1, 2, 3)), bad_limit=2)
-    with pytest.raises(DataError, match=r"^3 pictures .* limit of 2"):
+    with pytest.raises(DataError, match=r"^3 items .* limit of 2"):
         source.batch(_stage(), 0, 0, 1, 10)
 
 

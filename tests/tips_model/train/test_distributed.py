@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.tips_model.train.two_processes import configurations, step
+from tests.tips_model.train.two_processes import configurations, runs, step
 from tips_model import load
 from tips_model.train import distributed
 from tips_model.train.checkpoint import saved_steps
@@ -42,7 +42,7 @@ def test_two_processes_have_the_gradients_and_losses_of_one(two: Path, name: str
         torch.testing.assert_close(theirs["grads"][key], grad, rtol=1e-4, atol=1e-5 * scale + 1e-8)
 
 
-@pytest.mark.parametrize("name", ["ddp", "fsdp"])
+@pytest.mark.parametrize("name", list(runs()))
 def test_an_interrupted_run_of_two_processes_ends_with_the_same_weights(
     two: Path, name: str
 ) -> None:
@@ -53,6 +53,10 @@ def test_an_interrupted_run_of_two_processes_ends_with_the_same_weights(
     for part in ("learner", "teacher"):
         for key, value in whole["parts"][part].items():
             torch.testing.assert_close(resumed["parts"][part][key], value, rtol=0, atol=0)
+    for one, other in zip(whole["optimizers"], resumed["optimizers"], strict=True):
+        for index, values in one["state"].items():
+            for key, value in values.items():
+                torch.testing.assert_close(other["state"][index][key], value, rtol=0, atol=0)
     assert len(whole["random"]) == 2
     assert load(str(two / name / "model")).config.name == "tiny"
 

@@ -18,6 +18,17 @@ def test_scores_are_cosines_with_the_prototypes() -> None:
     assert head(tokens).shape == (2, 3, 12)
 
 
+def test_scores_are_as_exact_under_autocast() -> None:
+    torch.manual_seed(0)
+    head = PrototypeHead(4, SIZES)
+    tokens = torch.randn(5, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        scores, points = head(tokens), head.mlp(tokens)
+    expected = F.cosine_similarity(points.float()[:, None], head.prototypes[None], dim=-1)
+    assert scores.dtype == torch.float32
+    torch.testing.assert_close(scores, expected)
+
+
 def test_layers_count_the_linear_ones_before_the_prototypes() -> None:
     shapes = [tuple(p.shape) for p in PrototypeHead(4, SIZES).mlp.parameters() if p.ndim == 2]
     assert shapes == [(16, 4), (16, 16), (8, 16)]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tips_model.train.dataset import DataError, open_table
+from tips_model.train.dataset import open_table
 from tips_model.train.importers import (
     NO_CAPTION,
     Dropped,
@@ -17,6 +17,7 @@ from tips_model.train.importers import (
     read_list,
     read_shards,
 )
+from tips_model.train.source import DataError
 
 
 def _picture(shade: int = 100) -> bytes:

@@ -30,6 +30,26 @@ def test_identical_captions_share_the_target_evenly() -> None:
     assert targets.tolist() == [[0.5, 0, 0.5, 0], [0, 1, 0, 0]]
 
 
+def test_losses_under_autocast_equal_those_without() -> None:
+    generator = torch.Generator().manual_seed(0)
+    image, text = (torch.randn(16, 64, generator=generator) for _ in range(2))
+    scores, teacher = (torch.rand(6, 3, 12, generator=generator) * 2 - 1 for _ in range(2))
+    near = text + 0.3 * image  # cosines near 1, where the temperature counts most
+    found = []
+    for enabled in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            targets = losses.teacher_targets(teacher, torch.zeros(12), 0.04)
+            found.append(
+                [
+                    losses.contrastive(near, text, near, text, torch.eye(16), torch.tensor(0.004)),
+                    losses.distillation(scores, targets[:, 0], 0.1),
+                    losses.masked_patches(scores, targets, 0.1),
+                    losses.feature_distillation(scores, teacher),
+                ]
+            )
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
 def test_contrastive_equals_a_slow_loop_with_its_gradients() -> None:
     generator = torch.Generator().manual_seed(0)
     image = torch.randn(5, 4, generator=generator, requires_grad=True)

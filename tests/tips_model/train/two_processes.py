@@ -13,6 +13,7 @@ from tips_model.train import distributed
 from tips_model.train.checkpoint import saved_steps
 from tips_model.train.config import TrainConfig
 from tips_model.train.loader import assemble
+from tips_model.train.presets import preset
 from tips_model.train.train import backward, make_trainer, run
 
 
@@ -46,14 +47,40 @@ def configurations() -> dict[str, TrainConfig]:
     }
 
 
+def runs() -> dict[str, TrainConfig]:
+    """The runs that are interrupted once: every optimiser with every way to share the work, and
+    the large presets with a tiny model."""
+    config = tiny_config()
+    found = {
+        f"{parallel}-{kind}": replace(
+            config,
+            parallel=parallel,  # type: ignore[arg-type]
+            optimizer=replace(config.optimizer, kind=kind),  # type: ignore[arg-type]
+        )
+        for parallel, kind in (
+            ("ddp", "muon"), ("ddp", "adamw"), ("ddp", "adafactor"),
+            ("fsdp", "muon"), ("fsdp", "adamw"),
+        )
+    }  # fmt: skip
+    for name in ("tips_b14", "tipsv2_g14"):
+        large = preset(name)
+        found[name] = replace(
+            large,
+            model=config.model,
+            stages=config.stages,
+            objective=replace(large.objective, head=config.objective.head),
+            workers=1,
+        )
+    return found
+
+
 def main(out: Path) -> None:
-    """Write gradients.pt, and the runs `ddp`, `fsdp` (interrupted once) to `out`."""
+    """Write gradients.pt, and the runs of `runs()` (whole, and interrupted once) to `out`."""
     with distributed.processes() as device:
         found = {name: step(config, device) for name, config in configurations().items()}
         if distributed.rank() == 0:
             torch.save(found, out / "gradients.pt")
-        for name in ("ddp", "fsdp"):
-            config = configurations()[name]
+        for name, config in runs().items():
             run(config, ColourSource(), tokenizer(), out / name)
             run(config, ColourSource(), tokenizer(), out / f"{name}-resumed", stop_after=3)
             run(config, ColourSource(), tokenizer(), out / f"{name}-resumed", resume=True)
