@@ -172,16 +172,23 @@ def _sample(key: str, files: dict[str, bytes]) -> Item:
         return Dropped(key, "no picture", corrupt=False)
     try:
         facts = json.loads(files["json"]) if "json" in files else {}
+        if not isinstance(facts, dict):
+            raise ValueError("the JSON is no object")
         web = files["txt"].decode("utf-8") if "txt" in files else facts.get("caption") or ""
+        if not isinstance(web, str):
+            raise ValueError("the caption is no text")
+        synthetic = _texts(facts.get("synthetic"))
     except ValueError as error:
         return Dropped(key, f"captions cannot be read ({type(error).__name__})")
-    return Pair(key, image, web, _texts(facts.get("synthetic")))
+    return Pair(key, image, web, synthetic)
 
 
 def _texts(value: Any) -> tuple[str, ...]:
-    """One text, several or none as a tuple."""
+    """One text, several or none as a tuple. Raises `ValueError` for anything else."""
     if value is None:
         return ()
+    if not isinstance(value, str | list):
+        raise ValueError("the synthetic captions are neither a text nor a list")
     return (value,) if isinstance(value, str) else tuple(str(text) for text in value)
 
 
@@ -211,7 +218,7 @@ def read_list(listing: Path, images: Path | None = None) -> Iterator[Item]:
     """
     folder = images or listing.parent
     try:
-        if listing.suffix == ".csv":
+        if listing.suffix.lower() == ".csv":
             table = pl.read_csv(listing, infer_schema=False)
         else:
             table = pl.read_ndjson(listing)
@@ -223,8 +230,12 @@ def read_list(listing: Path, images: Path | None = None) -> Iterator[Item]:
         )
     for row in table.iter_rows(named=True):
         name = str(row["image"])
-        texts = _texts(row.get("synthetic"))
-        yield _from_file(folder / name, name, row["caption"] or "", texts)
+        try:
+            texts = _texts(row.get("synthetic"))
+        except ValueError as error:
+            yield Dropped(name, f"captions cannot be read ({error})")
+            continue
+        yield _from_file(folder / name, name, str(row["caption"] or ""), texts)
 
 
 def _from_file(path: Path, key: str, web: str, synthetic: tuple[str, ...]) -> Item:

@@ -69,6 +69,16 @@ def test_broken_json_drops_its_sample_only(tmp_path: Path):
     assert second == Pair("a.tar/2", b"2", "two")
 
 
+@pytest.mark.parametrize("facts", [["a list"], {"caption": 3}, {"caption": "a", "synthetic": 3}])
+def test_json_of_another_form_drops_its_sample_only(tmp_path: Path, facts: object):
+    shard = _shard(tmp_path / "a.tar", {
+        "1.jpg": b"1", "1.json": json.dumps(facts).encode(), "2.jpg": b"2", "2.txt": b"two",
+    })  # fmt: skip
+    first, second = read_shards([shard])
+    assert first == Dropped("a.tar/1", "captions cannot be read (ValueError)")
+    assert second == Pair("a.tar/2", b"2", "two")
+
+
 def test_coco_captions_of_one_picture_are_synthetic_ones(tmp_path: Path):
     (tmp_path / "p.jpg").write_bytes(b"p")
     content = {
