@@ -32,10 +32,10 @@ from tips_model.eval.linear_probe import linear_probe, patch_labels
 from tips_model.eval.pointing import Questions, centred, pointing
 from tips_model.eval.retrieval import caption_recall, recall
 from tips_model.eval.segmentation import Confusion, class_scores, window_scores
+from tips_model.eval.templates import PLAIN_TEMPLATES
 from tips_model.model import TIPS
 
 PATCH_KINDS: tuple[PatchKind, ...] = get_args(PatchKind)
-DEFAULT_TEMPLATES = ("{}",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +58,10 @@ class Encoded:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Options:
     """patches: the dense feature, None for the model's own; templates for names; window: side of
-    the sliding windows of segmentation in pixels, 0 for none (they step by half their side)."""
+    the sliding windows of segmentation in pixels, 0 for none (they step by 3/4 of it)."""
 
     patches: PatchKind | None = None
-    templates: Sequence[str] = DEFAULT_TEMPLATES
+    templates: Sequence[str] = PLAIN_TEMPLATES
     window: int = 0
 
 
@@ -151,9 +151,7 @@ def segmentation_task(model: TIPS, seen: Encoded, options: Options) -> dict[str,
     confusion = Confusion(len(seen.names))
     for picture, labels, grid in zip(seen.pictures, seen.labels, seen.patches, strict=True):
         if options.window:
-            scores = window_scores(
-                picture, dense, seen.names, options.window, max(options.window // 2, 1)
-            )
+            scores = window_scores(picture, dense, seen.names, options.window)
         else:
             scores = class_scores(grid, seen.names, *labels.shape)
         confusion.add(labels, scores.argmax(0))

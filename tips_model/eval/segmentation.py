@@ -17,7 +17,8 @@ Dense = Callable[[Tensor], Tensor]
 
 
 class Score(NamedTuple):
-    """miou: mean over classes that occur of intersection over union; accuracy: share of pixels."""
+    """miou: mean of intersection over union, over the classes that occur in labels or predictions;
+    accuracy: share of pixels."""
 
     miou: float
     accuracy: float
@@ -29,12 +30,17 @@ def class_scores(features: Tensor, names: Tensor, height: int, width: int) -> Te
     return interpolate(similarity, (height, width), mode="bilinear", align_corners=False)[0]
 
 
-def window_scores(image: Tensor, dense: Dense, names: Tensor, window: int, stride: int) -> Tensor:
-    """Scores (C, H, W) of a picture (3, H, W) averaged over square windows.
+def window_scores(
+    image: Tensor, dense: Dense, names: Tensor, window: int, stride: int | None = None
+) -> Tensor:
+    """Probabilities (C, H, W) of a picture (3, H, W), averaged over square windows.
 
-    Windows of side `window` step by `stride`; the last ones are pushed back to end at the border,
-    so that every pixel is seen by full windows. A side below the window is taken whole.
+    The protocol of TIPSv2's authors (TCL's): in each window cosines, bilinear at pixels, then a
+    softmax over the classes without temperature. Windows of side `window` step by `stride` (three
+    quarters of the window unless given); the last ones are pushed back to end at the border, so
+    that every pixel is seen by full windows. A side below the window is taken whole.
     """
+    stride = stride or max(window * 3 // 4, 1)
     height, width = image.shape[1:]
     corners = [
         (top, left)
@@ -47,7 +53,7 @@ def window_scores(image: Tensor, dense: Dense, names: Tensor, window: int, strid
     seen = torch.zeros(height, width)
     for (top, left), features in zip(corners, dense(torch.stack(parts)), strict=True):
         place = (slice(top, top + rows), slice(left, left + columns))
-        total[:, *place] += class_scores(features, names, rows, columns)
+        total[:, *place] += class_scores(features, names, rows, columns).softmax(dim=0)
         seen[place] += 1
     return total / seen
 
@@ -71,10 +77,10 @@ class Confusion:
         self.counts += torch.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
     def score(self) -> Score:
-        """Mean IoU over the classes that occur in the labels, and pixel accuracy."""
+        """Mean IoU over the classes that occur in labels or predictions, and pixel accuracy."""
         right = self.counts.diagonal().double()
         true, predicted = self.counts.sum(1), self.counts.sum(0)
-        union = (true + predicted - self.counts.diagonal()).clamp_min(1)
-        occurs = true > 0
+        union = true + predicted - self.counts.diagonal()
+        occurs = union > 0
         accuracy = right.sum() / self.counts.sum().clamp_min(1)
         return Score(float((right / union)[occurs].mean()), float(accuracy))

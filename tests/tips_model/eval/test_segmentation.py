@@ -3,6 +3,7 @@ import torch
 from torch.nn.functional import normalize
 
 from tips_model.eval.segmentation import Confusion, class_scores, window_scores
+from tips_model.eval.templates import TCL_TEMPLATES, TEMPLATE_SETS
 
 
 def test_miou_and_accuracy_by_hand():
@@ -10,8 +11,8 @@ def test_miou_and_accuracy_by_hand():
     predicted = torch.tensor([[0, 1, 1], [1, 0, 2]])
     confusion = Confusion(4)
     confusion.add(labels, predicted)
-    # class 0: 1 of 2; class 1: 2 of 4; classes 2 and 3 do not occur in the labels
-    assert confusion.score().miou == pytest.approx(0.5)
+    # class 0: 1 of 2; class 1: 2 of 4; class 2 is predicted only: 0 of 1; class 3 is nowhere
+    assert confusion.score().miou == pytest.approx((1 / 2 + 2 / 4 + 0) / 3)
     assert confusion.score().accuracy == pytest.approx(3 / 5)
 
 
@@ -51,12 +52,45 @@ def test_windows_cover_every_pixel_once_or_more_and_average(shape: tuple[int, in
     picture = torch.full((3, *shape), 128, dtype=torch.uint8)
     scores = window_scores(picture, _dense, torch.eye(2), window=16, stride=8)
     assert scores.shape == (2, *shape)
-    assert torch.allclose(scores[0], torch.full(shape, 128 / 255))
+    shade = 128 / 255
+    expected = torch.tensor([shade, (1 - shade**2) ** 0.5]).softmax(dim=0)
+    assert torch.allclose(scores[0], expected[0].expand(shape))
+    assert torch.allclose(scores.sum(0), torch.ones(shape))
+
+
+def test_windows_step_by_three_quarters_of_their_side():
+    seen: list[int] = []
+
+    def dense(windows: torch.Tensor) -> torch.Tensor:
+        seen.extend(windows[:, 0, 0, 0].tolist())
+        return _dense(windows)
+
+    picture = torch.arange(40, dtype=torch.uint8).expand(3, 16, 40)
+    window_scores(picture, dense, torch.eye(2), window=16)
+    assert seen == [0, 12, 24]
+
+
+def test_overlapping_windows_average_probabilities_not_cosines():
+    def dense(windows: torch.Tensor) -> torch.Tensor:
+        """The first window says class 0, the second class 1 half as loud."""
+        return torch.tensor([[1.0, 0.0], [0.0, 0.5]])[:, None, None].expand(2, 4, 4, 2)
+
+    picture = torch.zeros(3, 16, 24, dtype=torch.uint8)
+    scores = window_scores(picture, dense, torch.eye(2), window=16, stride=8)
+    both = torch.tensor([1.0, 0.0]).softmax(0) + torch.tensor([0.0, 0.5]).softmax(0)
+    assert torch.allclose(scores[:, 0, 12], both / 2)
 
 
 def test_windows_see_local_content():
     picture = torch.zeros(3, 16, 32, dtype=torch.uint8)
     picture[:, :, 16:] = 255
     scores = window_scores(picture, _dense, torch.eye(2), window=16, stride=16)
-    assert scores[0, :, :16].max() == 0.0
-    assert scores[0, :, 16:].min() == 1.0
+    white = torch.tensor([1.0, 0.0]).softmax(0)[0]
+    assert torch.allclose(scores[0, :, :16], (1 - white).expand(16, 16))
+    assert torch.allclose(scores[0, :, 16:], white.expand(16, 16))
+
+
+def test_the_nine_templates_of_tcl():
+    assert len(set(TCL_TEMPLATES)) == 9
+    assert all(template.count("{}") == 1 for template in TCL_TEMPLATES)
+    assert TEMPLATE_SETS["plain"] == ("{}",)
