@@ -107,8 +107,8 @@ class Objective:
     """Teacher momentum, cosine from the first to the second. Stops short of 1, because with a
     contrastive loss the teacher must keep up (SILC)."""
     student_temperature: float = 0.1
-    teacher_temperature: tuple[float, float] = (0.04, 0.07)
-    """Linear warm-up from the first to the second over `temperature_steps` (DINOv2)."""
+    teacher_temperature: tuple[float, float] = (0.07, 0.07)
+    """Linear warm-up from the first to the second over `temperature_steps` (DINOv2: 0.04, 0.07)."""
     temperature_steps: int = 0
     centre_momentum: float = 0.9
 
@@ -192,6 +192,13 @@ class TrainConfig:
         return dataclasses.asdict(self)
 
 
+LEAST = {
+    "workers": 1, "log_every": 1, "save_every": 1, "keep": 1, "evaluate_every": 0,
+    "evaluate_scenes": 1, "bad_limit": 0, "pad_captions": 0,
+}  # fmt: skip
+"""The smallest values of a run's counts."""
+
+
 def _problems(config: TrainConfig) -> list[str]:
     """Why the configuration cannot be run, in words that fit after a colon."""
     objective, found = config.objective, []
@@ -203,6 +210,13 @@ def _problems(config: TrainConfig) -> list[str]:
         found.append("a frozen teacher needs `teacher_model`, the name or folder of a model")
     if objective.targets == "features" and objective.teacher != "frozen":
         found.append("`targets='features'` is for a frozen teacher only")
+    if len(set(objective.teacher_temperature)) > 1 and objective.temperature_steps < 1:
+        found.append("a `teacher_temperature` that changes needs `temperature_steps` of at least 1")
+    found += [
+        f"`{name}` is {getattr(config, name)}, it must be at least {least}"
+        for name, least in LEAST.items()
+        if getattr(config, name) < least
+    ]
     if not 0 <= objective.mask_ratio < 1:
         found.append(f"`mask_ratio` is {objective.mask_ratio}, it must be in [0, 1)")
     if objective.patch_loss == "masked" and objective.mask_ratio == 0:
@@ -225,6 +239,13 @@ def _stage_problems(stage: Stage, config: TrainConfig) -> list[str]:
     if stage.crops and (stage.crop_resolution < patch or stage.crop_resolution % patch):
         size = stage.crop_resolution
         found.append(f"has crop resolution {size}, not a multiple of the patch {patch}")
+    for name in ("global_scale", "crop_scale"):
+        low, high = getattr(stage, name)
+        if not 0 < low <= high <= 1:
+            found.append(f"has `{name}` ({low}, {high}), it must rise within (0, 1]")
+    for name in ("web", "caption", "distill", "masked"):
+        if not getattr(weights, name) >= 0:
+            found.append(f"has the weight {getattr(weights, name)} on `{name}`, below 0")
     if not 0 < stage.self_share <= 1:
         found.append(f"has `self_share` {stage.self_share}, it must be in (0, 1]")
     if not 0 <= stage.late_cls <= 1:

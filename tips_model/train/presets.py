@@ -27,7 +27,7 @@ CONTRASTIVE = Weights()
 FULL = Weights(distill=1.0, masked=2.0)
 SIZES = ("s14", "b14", "l14", "so14", "g14")
 
-WARMED = Objective(temperature_steps=30_000)
+WARMED = Objective(teacher_temperature=(0.04, 0.07), temperature_steps=30_000)
 """The teacher's temperature rises over 30,000 steps, a convention (DINOv2: 30 epochs)."""
 V1 = replace(WARMED, teacher="ema", patch_loss="masked")
 V2 = replace(WARMED, teacher="head", patch_loss="all", momentum=(0.994, 0.994))
@@ -69,7 +69,9 @@ def nano() -> TrainConfig:
         name="nano",
         model=VARIANTS["nano"],
         stages=(names, scenes, places, again, full),
-        objective=replace(V2, head=SMALL_HEAD, teacher_temperature=(0.04, 0.04)),
+        objective=replace(
+            V2, head=SMALL_HEAD, teacher_temperature=(0.04, 0.04), temperature_steps=0
+        ),
         optimizer=Optimizer(kind="muon", lr=2e-3, matrix_lr=0.02, betas=(0.9, 0.98), warmup=100),
         precision="fp32",
         save_every=100,
@@ -97,10 +99,15 @@ def debug() -> TrainConfig:
         name="debug",
         model=model,
         stages=(names, full),
-        objective=replace(V2, head=Head(layers=2, hidden=32, bottleneck=16, prototypes=64)),
+        objective=replace(
+            V2,
+            head=Head(layers=2, hidden=32, bottleneck=16, prototypes=64),
+            temperature_steps=4,
+        ),
         optimizer=replace(base.optimizer, warmup=2),
         log_every=1,
         save_every=4,
+        evaluate_scenes=50,
     )
 
 

@@ -5,6 +5,7 @@ import pytest
 from tests.tips_model.train.pairs import tiny_config, with_stage
 from tips_model.train.config import ConfigError, Objective, Weights
 from tips_model.train.presets import PRESETS, preset
+from tips_model.train.schedules import teacher_temperature
 
 
 @pytest.mark.parametrize(
@@ -15,6 +16,9 @@ from tips_model.train.presets import PRESETS, preset
         ({"crops": 0}, "no local crops"),
         ({"steps": 0}, "at least 1"),
         ({"self_share": 0.0}, "self_share"),
+        ({"global_scale": (0.5, 0.4)}, r"`global_scale` \(0.5, 0.4\), it must rise"),
+        ({"crop_scale": (0.0, 0.4)}, "`crop_scale`"),
+        ({"weights": Weights(masked=-1)}, "weight -1 on `masked`, below 0"),
         ({"weights": Weights(web=0, caption=0)}, "no loss"),
     ],
 )
@@ -30,6 +34,7 @@ def test_a_stage_that_cannot_be_run_is_refused(change: dict[str, object], words:
         ({"teacher": "frozen"}, "needs `teacher_model`"),
         ({"targets": "features"}, "frozen teacher only"),
         ({"mask_ratio": 1.0}, "must be in"),
+        ({"teacher_temperature": (0.04, 0.07)}, "changes needs `temperature_steps`"),
         ({"mask_ratio": 0.0, "patch_loss": "masked"}, "above 0"),
     ],
 )
@@ -44,6 +49,18 @@ def test_adafactor_is_refused_where_weights_are_sharded() -> None:
     adafactor = replace(config, optimizer=replace(config.optimizer, kind="adafactor"))
     with pytest.raises(ConfigError, match=r"Adafactor cannot .* take `kind='adamw'`"):
         replace(adafactor, parallel="fsdp")
+
+
+@pytest.mark.parametrize("field", ["save_every", "log_every", "workers", "keep"])
+def test_counts_that_cannot_be_are_refused(field: str) -> None:
+    with pytest.raises(ConfigError, match=f"`{field}` is 0, it must be at least 1"):
+        tiny_config(**{field: 0})
+
+
+def test_the_teachers_temperature_rises_in_the_large_presets() -> None:
+    objective = preset("tipsv2_g14").objective
+    found = [teacher_temperature(objective, step) for step in (0, 15_000, 30_000, 90_000)]
+    assert found == pytest.approx([0.04, 0.055, 0.07, 0.07])
 
 
 def test_at_maps_global_steps_to_stages() -> None:
