@@ -69,8 +69,10 @@ def write_table(folder: Path, batches: Iterable[pa.RecordBatch]) -> int:
             raise
 
     reader = pa.RecordBatchReader.from_batches(SCHEMA, watched())
+    # Lance warns users when it overwrites what is not there.
+    mode = "overwrite" if (folder / f"{TABLE}.lance").is_dir() else "create"
     try:
-        table = lancedb.connect(folder).create_table(TABLE, reader, mode="overwrite")
+        table = lancedb.connect(folder).create_table(TABLE, reader, mode=mode)
     except (RuntimeError, OSError, ValueError):
         if failures:
             raise failures[0] from None

@@ -1,8 +1,10 @@
 import io
 import logging
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
@@ -16,7 +18,7 @@ from tips_model.train.dataset import (
     shuffled,
     write_table,
 )
-from tips_model.train.source import DataError
+from tips_model.train.source import BadItems, DataError
 
 
 def _png(number: int, size: tuple[int, int] = (8, 6)) -> bytes:
@@ -26,8 +28,9 @@ def _png(number: int, size: tuple[int, int] = (8, 6)) -> bytes:
     return out.getvalue()
 
 
-def _table(folder: Path, rows: int = 10, broken: tuple[int, ...] = ()) -> Path:
-    write_table(folder, record_batches(
+def _batches(numbers: Iterable[int], broken: tuple[int, ...] = ()) -> Iterator[pa.RecordBatch]:
+    """Rows with these numbers in key, shade and captions."""
+    return record_batches(
         {
             "key": f"k{i}",
             "image": b"no picture" if i in broken else _png(i),
@@ -35,9 +38,17 @@ def _table(folder: Path, rows: int = 10, broken: tuple[int, ...] = ()) -> Path:
             "synthetic": [f"one {i}", f"two {i}"],
             "objects": None,
         }
-        for i in range(rows)
-    ))  # fmt: skip
+        for i in numbers
+    )
+
+
+def _table(folder: Path, rows: int = 10, broken: tuple[int, ...] = ()) -> Path:
+    write_table(folder, _batches(range(rows), broken))
     return folder
+
+
+def _data_files(folder: Path) -> list[Path]:
+    return list((folder / "pairs.lance" / "data").glob("*.lance"))
 
 
 def _stage(name: str = "s") -> Stage:
@@ -110,6 +121,72 @@ def test_too_many_broken_pictures_end_the_run_with_the_count(tmp_path: Path):
     source = TableSource(_table(tmp_path, rows=10, broken=(1, 2, 3)), bad_limit=2)
     with pytest.raises(DataError, match=r"^3 items .* limit of 2"):
         source.batch(_stage(), 0, 0, 1, 10)
+
+
+@pytest.mark.parametrize("kind", ["cut", "captions", "footer"])
+def test_damage_inside_the_table_ends_with_the_count_not_with_lances_words(
+    tmp_path: Path, kind: str
+):
+    data = _data_files(_table(tmp_path, rows=40))[0]
+    content = bytearray(data.read_bytes())
+    if kind == "cut":
+        content = content[: len(content) // 2]
+    elif kind == "captions":
+        start = content.index(b"web 0")
+        content[start - 200 : start + 200] = bytes(400)
+    else:
+        content[-400:] = bytes(400)
+    data.write_bytes(content)
+    with pytest.raises(DataError, match=r"^6 items of .* limit of 5, one of them row \d+"):
+        TableSource(tmp_path, bad_limit=5).batch(_stage(), 0, 0, 1, 10)
+
+
+def test_rows_of_a_damaged_fragment_are_named_and_replaced(tmp_path: Path, caplog):
+    first = _data_files(_table(tmp_path, rows=10))
+    open_table(tmp_path).add(pa.Table.from_batches(_batches(range(10, 14))))
+    newest = next(file for file in _data_files(tmp_path) if file not in first)
+    newest.write_bytes(newest.read_bytes()[:100])
+    source = TableSource(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        web = source.batch(_stage(), 0, 0, 1, 14).web
+    assert set(web) == {f"web {i}" for i in range(10)}
+    assert source.bad.names() == [f"row {i}" for i in range(10, 14)]
+    assert len(caplog.records) == 4
+    assert all("cargo" not in record.getMessage() for record in caplog.records)
+    assert list(source.batch(_stage(), 0, 0, 1, 14).web) == list(web)
+
+
+def test_a_table_whose_description_is_damaged_is_one_sentence(tmp_path: Path):
+    for part in (_table(tmp_path) / "pairs.lance" / "_versions").iterdir():
+        part.write_bytes(b"nonsense")
+    with pytest.raises(DataError, match=r"cannot be opened, import it again"):
+        TableSource(tmp_path)
+
+
+def test_the_limit_counts_what_other_processes_and_earlier_parts_skipped():
+    bad = BadItems(2)
+    assert bad.add("a")
+    assert not bad.add("a")
+    bad.merge(["a", "b"])
+    with pytest.raises(DataError, match=r"^3 items of the data cannot be read"):
+        bad.merge(["c"], [])
+
+
+def test_pictures_are_upright_and_transparency_is_white():
+    upright, out = Image.new("RGB", (8, 6)), io.BytesIO()
+    exif = upright.getexif()
+    exif[0x0112] = 6
+    upright.save(out, "JPEG", exif=exif)
+    assert decode(out.getvalue(), 8).shape == (3, 8, 6)
+    out = io.BytesIO()
+    Image.new("RGBA", (4, 4), (255, 0, 0, 0)).save(out, "PNG")
+    assert decode(out.getvalue(), 8).unique().tolist() == [255]
+
+
+def test_making_a_table_says_nothing_to_users(tmp_path: Path, capfd):
+    _table(tmp_path)
+    _table(tmp_path)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_large_pictures_are_reduced_to_twice_the_resolution():
