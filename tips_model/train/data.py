@@ -3,61 +3,107 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
-from tips_model.model import TIPS
+from tips_model.config import VARIANTS
+from tips_model.errors import WeightsError
+from tips_model.registry import TOKENIZER_FILE, tokenizer_path
 from tips_model.tokenizer import Tokenizer
 from tips_model.train.config import ConfigError, TrainConfig
+from tips_model.train.folder import check_folder, check_tokenizer, check_world
 from tips_model.train.presets import preset
+from tips_model.train.setup import check_teacher
 from tips_model.train.source import Source
 from tips_model.train.train import Evaluate, RunResult, run
 
+if TYPE_CHECKING:
+    from tips_model.eval.scenes import SceneEvaluator
+
 SCENES = "scenes"
+PUBLISHED = "tipsv2-b14"
+"""Any model whose files include the published tokenizer."""
 
 
 def open_data(data: str, config: TrainConfig) -> tuple[Source, Tokenizer]:
     """`scenes` (drawn as they are needed) or the folder of a training table, with its tokenizer.
 
     A folder may hold `tokenizer.model`; else the published TIPS tokenizer is taken. Raises
-    ConfigError when there is no such folder.
+    ConfigError when there is no such folder or no tokenizer that fits, DataError when the folder
+    holds no table.
     """
     length = config.model.text.max_length
     if data == SCENES:
         from tips_model.train.scenes import SceneSource
         from tips_model.train.scenes.vocabulary import train_tokenizer
 
-        return SceneSource(seed=config.seed), Tokenizer(train_tokenizer(), length)
+        tokenizer = Tokenizer(train_tokenizer(), length)
+        check_tokenizer(config, tokenizer)
+        return SceneSource(seed=config.seed), tokenizer
     folder = Path(data)
     if not folder.is_dir():
         raise ConfigError(f"There is no training data at {data}: name a folder, or `{SCENES}`.")
-    from tips_model.registry import tokenizer_path
-    from tips_model.train.dataset import TableSource
+    from tips_model.train.dataset import TableSource, check_table
 
-    own = folder / "tokenizer.model"
-    path = own if own.is_file() else tokenizer_path(folder, config.model.name)
-    return TableSource(folder, seed=config.seed), Tokenizer(path, length)
+    check_table(folder)
+    tokenizer = Tokenizer(table_tokenizer(folder, config), length)
+    check_tokenizer(config, tokenizer)
+    return TableSource(folder, seed=config.seed, bad_limit=config.bad_limit), tokenizer
+
+
+def table_tokenizer(folder: Path, config: TrainConfig) -> Path:
+    """The tokenizer beside a training table, else that of any fetched model (all share one).
+
+    Raises ConfigError that says which one is needed and where it comes from.
+    """
+    try:
+        return tokenizer_path(folder, PUBLISHED)
+    except WeightsError as error:
+        pieces = config.model.text.vocab
+        source = (
+            f"`tips models fetch {PUBLISHED}` brings the published one"
+            if pieces >= VARIANTS[PUBLISHED].text.vocab
+            else "`tips scenes table` writes one beside its table"
+        )
+        raise ConfigError(
+            f"{folder} has no {TOKENIZER_FILE}: preset '{config.name}' needs a sentencepiece model "
+            f"of at most {pieces} pieces there; {source}."
+        ) from error
 
 
 def train_preset(name: str, data: str, out: Path, *, resume: bool = False) -> RunResult:
-    """Train preset `name` on `data` into `out`; everything is checked before data are opened.
+    """Train preset `name` on `data` into `out`; what can be checked is, before data are opened.
 
-    On scenes, a preset with `evaluate_every` is also evaluated on held-out ones.
+    On scenes, the model is also evaluated, on drawings it has seen and on held-out ones.
     """
     config = preset(name)
     share_cores()
+    check_world(config, int(os.environ.get("WORLD_SIZE", 1)))
+    check_teacher(config)
+    check_folder(config, out, resume=resume)
     source, tokenizer = open_data(data, config)
-    evaluate: Evaluate | None = None
-    if data == SCENES and config.evaluate_every:
+    evaluate = scene_evaluation(config) if data == SCENES else None
+    return run(config, source, tokenizer, out, resume=resume, evaluate=evaluate)
+
+
+def scene_evaluation(config: TrainConfig) -> Evaluate:
+    """Evaluation on scenes, which are drawn when it is first asked for.
+
+    Their sides are those of `SceneEvaluator`, rounded up to whole patches of the model.
+    """
+    patch, count = config.model.vision.patch, config.evaluate_scenes
+
+    @cache
+    def scenes() -> SceneEvaluator:
         from tips_model.eval.scenes import SceneEvaluator
 
-        scenes = SceneEvaluator()
+        small, large = (-(-side // patch) * patch for side in (64, 96))
+        return SceneEvaluator(single=count, many=count, single_size=small, size=large)
 
-        def evaluate(model: TIPS, step: int) -> dict[str, float]:
-            return scenes(model)
-
-    return run(config, source, tokenizer, out, resume=resume, evaluate=evaluate)
+    return lambda model, step: scenes()(model)
 
 
 def share_cores() -> None:
