@@ -29,6 +29,25 @@ def test_resuming_drops_the_lines_that_will_be_written_again(tmp_path: Path) -> 
     assert read_log(tmp_path / "log.jsonl")["loss"][0] == [10, 20]
 
 
+def test_a_line_that_was_torn_by_a_kill_is_dropped(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"step": 10, "loss": 1.0}\n{"step": 20, "lo')
+    assert read_log(log)["loss"] == ([10], [1.0])
+    with Metrics(tmp_path, every=10, steps=30, start=20) as metrics:
+        metrics.write(20, {"loss": 2.0})
+    assert log.read_text().count("\n") == 2
+    assert read_log(log)["loss"] == ([10, 20], [1.0, 2.0])
+
+
+def test_what_was_added_since_the_last_line_is_written_at_a_stop(tmp_path: Path) -> None:
+    with Metrics(tmp_path, every=10, steps=30, start=0) as metrics:
+        metrics.add(1, {"loss": 4.0}, images=8, waited=0.0)
+        metrics.add(2, {"loss": 2.0}, images=8, waited=0.0)
+        metrics.flush(2)
+        metrics.flush(2)
+    assert read_log(tmp_path / "log.jsonl")["loss"] == ([2], [3.0])
+
+
 def test_curves_are_a_picture(tmp_path: Path) -> None:
     (tmp_path / "log.jsonl").write_text('{"step": 1, "a": 1.0, "b": 2.0}\n{"step": 2, "a": 0.5}\n')
     assert draw_curves(tmp_path).read_bytes().startswith(b"\x89PNG")
