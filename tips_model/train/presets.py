@@ -77,6 +77,7 @@ def nano() -> TrainConfig:
         save_every=100,
         log_every=10,
         keep=4,
+        evaluate_every=500,  # 20 seconds of about a quarter of an hour
     )
 
 
