@@ -187,9 +187,10 @@ def _texts(value: Any) -> tuple[str, ...]:
     """One text, several or none as a tuple. Raises `ValueError` for anything else."""
     if value is None:
         return ()
-    if not isinstance(value, str | list):
-        raise ValueError("the synthetic captions are neither a text nor a list")
-    return (value,) if isinstance(value, str) else tuple(str(text) for text in value)
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list) or not all(isinstance(text, str | None) for text in texts):
+        raise ValueError("the synthetic captions are neither a text nor a list of texts")
+    return tuple(text for text in texts if text is not None)
 
 
 def read_coco(captions: Path, images: Path) -> Iterator[Item]:
@@ -201,13 +202,18 @@ def read_coco(captions: Path, images: Path) -> Iterator[Item]:
     try:
         content = json.loads(captions.read_text("utf-8"))
         files = {int(image["id"]): str(image["file_name"]) for image in content["images"]}
-        texts: dict[int, list[str]] = {}
+        texts: dict[int, list[Any]] = {}
         for note in content["annotations"]:
-            texts.setdefault(int(note["image_id"]), []).append(str(note["caption"]))
+            texts.setdefault(int(note["image_id"]), []).append(note["caption"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{captions} is no COCO caption file ({error}).") from error
     for number, name in files.items():
-        yield _from_file(images / name, name, "", tuple(texts.get(number, ())))
+        try:
+            synthetic = _texts(texts.get(number))
+        except ValueError as error:
+            yield Dropped(name, f"captions cannot be read ({error})")
+            continue
+        yield _from_file(images / name, name, "", synthetic)
 
 
 def read_list(listing: Path, images: Path | None = None) -> Iterator[Item]:

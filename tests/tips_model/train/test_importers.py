@@ -69,7 +69,15 @@ def test_broken_json_drops_its_sample_only(tmp_path: Path):
     assert second == Pair("a.tar/2", b"2", "two")
 
 
-@pytest.mark.parametrize("facts", [["a list"], {"caption": 3}, {"caption": "a", "synthetic": 3}])
+@pytest.mark.parametrize(
+    "facts",
+    [
+        ["a list"],
+        {"caption": 3},
+        {"caption": "a", "synthetic": 3},
+        {"caption": "a", "synthetic": ["b", 3]},
+    ],
+)
 def test_json_of_another_form_drops_its_sample_only(tmp_path: Path, facts: object):
     shard = _shard(tmp_path / "a.tar", {
         "1.jpg": b"1", "1.json": json.dumps(facts).encode(), "2.jpg": b"2", "2.txt": b"two",
@@ -93,16 +101,28 @@ def test_coco_captions_of_one_picture_are_synthetic_ones(tmp_path: Path):
         Pair("p.jpg", b"p", "", ("first", "second")),
         Dropped("gone.jpg", "file cannot be read (FileNotFoundError)"),
     ]
+    content["annotations"] = [
+        {"image_id": 7, "caption": None}, {"image_id": 8, "caption": 3},
+    ]  # fmt: skip
+    listing.write_text(json.dumps(content))
+    assert list(read_coco(listing, tmp_path)) == [
+        Pair("p.jpg", b"p", "", ()),
+        Dropped(
+            "gone.jpg",
+            "captions cannot be read (the synthetic captions are neither a text nor a list of "
+            "texts)",
+        ),
+    ]
     listing.write_text('{"images": []}')
     with pytest.raises(DataError, match="no COCO caption file"):
         list(read_coco(listing, tmp_path))
 
 
-@pytest.mark.parametrize("form", ["csv", "jsonl"])
+@pytest.mark.parametrize("form", ["csv", "CSV", "jsonl"])
 def test_lists_give_pairs(tmp_path: Path, form: str):
     (tmp_path / "1.jpg").write_bytes(b"1")
     listing = tmp_path / f"pairs.{form}"
-    if form == "csv":
+    if form.lower() == "csv":
         listing.write_text("image,caption,synthetic\n1.jpg,007,exact\n")
     else:
         listing.write_text('{"image": "1.jpg", "caption": "007", "synthetic": ["exact"]}\n')
