@@ -200,6 +200,8 @@ def everything(out: Path, seeds: int, jobs: int) -> None:
         for seed in range(seeds):
             for name in ("names", *NAMES.values(), *ORDER):
                 started[name, seed] = pool.submit(start, name, seed)
+    for run_ in started.values():
+        run_.result()  # a failed one ends the command here
 
 
 def needs(name: str) -> tuple[str, ...]:

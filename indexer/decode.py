@@ -21,7 +21,7 @@ from PIL import Image, UnidentifiedImageError
 
 from indexer.content import content_id, read_content
 from indexer.errors import DecodeError
-from indexer.exif import Facts, read_facts
+from indexer.exif import Facts, read_facts, unharmed
 from indexer.formats import FORMATS, foreign_format
 from indexer.ignore import RAW_EXTENSIONS, extension
 from indexer.paths import to_text
@@ -149,10 +149,7 @@ def _decode(stream: BinaryIO, hint: str, max_pixels: int, thumbnail: int, target
 
 
 def _exif(image: Image.Image) -> Image.Exif:
-    try:
-        return image.getexif()
-    except Exception:  # as in `exif._tags`: a damaged block is no block
-        return Image.Exif()
+    return unharmed(image.getexif, Image.Exif)
 
 
 def _from_image(

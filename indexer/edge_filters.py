@@ -6,7 +6,7 @@ condition on a missing field does not hold, and `Near` measures on the sphere.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import qdrant_edge as edge
 
@@ -23,7 +23,7 @@ def _edge_condition(filter: Filter) -> Any:
         case Match(_, ()) | AnyOf(()):
             return edge.HasIdCondition(set())  # no id is in the empty set: never true
         case Match(field, values):
-            return edge.FieldCondition(field, match=edge.MatchAny(list(values)))  # type: ignore[arg-type]
+            return edge.FieldCondition(field, match=edge.MatchAny(cast(list[str], list(values))))
         case Range(field, gte, lt):
             return edge.FieldCondition(field, range=edge.RangeFloat(gte=gte, lt=lt))
         case Near(lat, lon, km):

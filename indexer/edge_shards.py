@@ -8,17 +8,17 @@ candidates and the float16 vectors rescore them.
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any, cast
 from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
 import qdrant_edge as edge
 
+from indexer.edge_files import copy_shard
 from indexer.edge_manifest import ShardEntry, sync_tree
 from indexer.vectors import (
     FIELDS,
@@ -26,7 +26,6 @@ from indexer.vectors import (
     FloatArray,
     Kind,
     PointBatch,
-    VectorError,
 )
 
 QUANTISE_FROM = 20_000  # points; below, the plain scan of float16 is as fast and exact
@@ -34,7 +33,6 @@ IMAGES_FILE = "images.npy"  # beside the engine's files: the sorted image ids of
 PREFIX = "shard-"
 _DROPPED = "dropped-"
 _WRITE_CHUNK = 1024  # points per engine call
-_COPY_CHUNK = 1 << 22  # bytes
 _SCHEMA: dict[FieldType, edge.PayloadSchemaType] = {
     "keyword": edge.PayloadSchemaType.Keyword,
     "integer": edge.PayloadSchemaType.Integer,
@@ -148,7 +146,7 @@ def merge_shards(
     path = _new_shard_path(folder, entries[0].kind)
     for number, entry in enumerate(entries):
         part = path if number == 0 else path.with_name(path.name + ".part")
-        _copy_shard(folder / entry.name, part)
+        copy_shard(folder / entry.name, part)
         if entry.dead:
             # Before the merge: an image that is dead here may live in another of the entries.
             _delete_images(part, entry.dead)
@@ -167,60 +165,6 @@ def read_images(shard_path: Path) -> ImageIds:
     return images
 
 
-def open_shard(path: Path, points: int) -> edge.EdgeShard | None:
-    """A sealed shard, opened for reading; None if it is gone or not whole.
-
-    The engine opens files for writing also when it only reads. Of a shard that may not be written
-    it gets a copy in a temporary folder, whose names are dropped at once: the space is free again
-    when the shard is closed. Raises `VectorError` when the shard may not even be read, or cannot be
-    copied.
-    """
-    shard = _load(path)
-    if shard is None and not _allowed(path, os.W_OK):
-        shard = _load_copy(path)
-    if shard is not None and shard.info().points_count != points:
-        shard.close()
-        return None
-    return shard
-
-
-def _load(path: Path) -> edge.EdgeShard | None:
-    if not path.is_dir():
-        return None
-    try:
-        return edge.EdgeShard.load(str(path))
-    except Exception:  # the engine raises bare Exception when files vanish under it
-        return None
-
-
-def _allowed(path: Path, mode: int) -> bool:
-    return all(
-        os.access(os.path.join(folder, name), mode)
-        for folder, _, files in os.walk(path)
-        for name in (".", *files)
-    )
-
-
-def _load_copy(path: Path) -> edge.EdgeShard | None:
-    if not _allowed(path, os.R_OK):
-        raise VectorError(
-            f"the vector store {path.parent} may not be read by this user; change its permissions"
-        )
-    try:
-        with tempfile.TemporaryDirectory(prefix="tips-") as folder:
-            copy = Path(folder, path.name)
-            _copy_shard(path, copy)
-            return _load(copy)
-    except OSError as error:
-        if not path.is_dir():
-            return None
-        raise VectorError(
-            f"the vector store {path.parent} can only be read, and a copy of it in "
-            f"{tempfile.gettempdir()} failed ({error.strerror or error}); make room there, or set "
-            "TMPDIR to another folder"
-        ) from error
-
-
 def sweep(folder: Path, keep: set[str]) -> None:
     """Delete the shard folders that are not in `keep`, and what earlier sweeps left."""
     for path in folder.iterdir():
@@ -234,7 +178,8 @@ def sweep(folder: Path, keep: set[str]) -> None:
 
 def point_vectors(records: Sequence[edge.Record], name: str) -> FloatArray:
     """The named vectors of retrieved records, (N, D), made unit again after float16."""
-    vectors = np.array([record.vector[name] for record in records], np.float32)  # type: ignore[index,call-overload]
+    named = (cast(dict[str, Any], record.vector) for record in records)
+    vectors = np.array([vectors[name] for vectors in named], np.float32)
     unit: FloatArray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     return unit
 
@@ -280,35 +225,3 @@ def _seal(path: Path, kind: Kind, images: set[str]) -> ShardEntry:
     shard.close()
     sync_tree(path)
     return ShardEntry(name=path.name, kind=kind, points=points, images=len(images))
-
-
-def _copy_shard(source: Path, target: Path) -> None:
-    """Copy the files and folders, with the permissions of new ones."""
-    for folder, _, files in os.walk(source, onerror=_raise):
-        below = target / Path(folder).relative_to(source)
-        below.mkdir()
-        for name in files:
-            _copy_sparse(os.path.join(folder, name), str(below / name))
-
-
-def _raise(error: OSError) -> None:
-    raise error
-
-
-def _copy_sparse(source: str, target: str) -> str:
-    """Copy a file without its holes: the engine preallocates files that are mostly holes."""
-    with open(source, "rb") as reader, open(target, "wb") as writer:
-        size = os.fstat(reader.fileno()).st_size
-        writer.truncate(size)
-        end = 0
-        while end < size:
-            try:
-                start = os.lseek(reader.fileno(), end, os.SEEK_DATA)
-            except OSError:  # ENXIO: only a hole is left
-                break
-            end = os.lseek(reader.fileno(), start, os.SEEK_HOLE)
-            reader.seek(start)
-            writer.seek(start)
-            for place in range(start, end, _COPY_CHUNK):
-                writer.write(reader.read(min(_COPY_CHUNK, end - place)))
-    return target

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import qdrant_edge as edge
 
+from indexer.edge_files import ShardError, open_shard
 from indexer.edge_filters import to_edge
 from indexer.edge_manifest import Manifest, ShardEntry, read_manifest
-from indexer.edge_shards import open_shard, point_vectors
+from indexer.edge_shards import point_vectors
 from indexer.vectors import (
     Filter,
     FloatArray,
@@ -86,22 +87,22 @@ class EdgeState:
         at_hand = {s.entry.name: s.shard for s in previous._shards} if previous else {}
         manifest = read_manifest(folder)
         while True:
-            opened = []
-            for entry in manifest.shards if manifest else ():
-                shard = at_hand.get(entry.name) or open_shard(folder / entry.name, entry.points)
-                if shard is None:
-                    break
-                at_hand[entry.name] = shard
-                opened.append(OpenShard(entry, shard, entry.dead_keys))
+            entries = manifest.shards if manifest else ()
+            try:
+                for entry in entries:
+                    if entry.name not in at_hand:
+                        at_hand[entry.name] = open_shard(folder / entry.name, entry.points)
+            except ShardError as error:
+                # A writer may have merged it away meanwhile; then there is a newer manifest.
+                newer = read_manifest(folder)
+                if newer == manifest:
+                    raise VectorError(
+                        f"shard {entry.name} of the vector store is damaged or gone ({error}); "
+                        "`tips rebuild` makes the store new from the catalog"
+                    ) from error
+                manifest = newer
             else:
-                return cls(manifest, opened)
-            newer = read_manifest(folder)
-            if newer == manifest:
-                raise VectorError(
-                    f"shard {entry.name} of the vector store is damaged or gone; `tips rebuild` "
-                    "makes the store new from the catalog"
-                )
-            manifest = newer
+                return cls(manifest, [OpenShard(e, at_hand[e.name], e.dead_keys) for e in entries])
 
     def count(self, kind: Kind, filter: Filter | None) -> int:
         """The number of live points that match."""
@@ -157,8 +158,10 @@ class EdgeState:
         """The live vectors (N, dim) of these points; raises `VectorError` if one is missing."""
         found: dict[str, FloatArray] = {}
         for part in self._of(kind):
-            wanted = [i for i in dict.fromkeys(ids) if i not in found and part.lives(i)]
-            records = part.shard.retrieve(wanted, False, [using]) if wanted else []  # type: ignore[arg-type]
+            wanted: list[edge.PointId] = [
+                i for i in dict.fromkeys(ids) if i not in found and part.lives(i)
+            ]
+            records = part.shard.retrieve(wanted, False, [using]) if wanted else []
             if records:
                 names = [str(record.id) for record in records]
                 found.update(zip(names, point_vectors(records, using), strict=True))
@@ -186,8 +189,8 @@ class EdgeState:
     def _payloads(self, kind: Kind, ids: set[str]) -> dict[str, Payload]:
         payloads: dict[str, Payload] = {}
         for part in self._of(kind):
-            wanted = [i for i in ids if part.lives(i)]
-            records = part.shard.retrieve(wanted, True, False) if wanted else []  # type: ignore[arg-type]
+            wanted: list[edge.PointId] = [i for i in ids if part.lives(i)]
+            records = part.shard.retrieve(wanted, True, False) if wanted else []
             payloads |= {str(record.id): record.payload or {} for record in records}
         return payloads
 

@@ -8,10 +8,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, SupportsFloat, TypeVar
 
 from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
+
+T = TypeVar("T")
 
 _DATE = re.compile(r"(\d{4})[:\-/.](\d\d)[:\-/.](\d\d)[ T](\d\d):(\d\d):(\d\d)")
 _TEXT_LIMIT = 100  # characters of a camera's or lens's name
@@ -60,13 +62,21 @@ def read_facts(exif: Image.Exif) -> Facts:
     )
 
 
-def _tags(read: Callable[[], Mapping[int, Any]]) -> dict[int, Any]:
-    # Pillow parses offsets and types that the file chooses; whatever it raises for hostile bytes
-    # (struct.error, TypeError, KeyError, SyntaxError ...) means the same: no such facts.
+def unharmed(read: Callable[[], T], otherwise: Callable[[], T]) -> T:
+    """What `read` gives, or `otherwise` where the tags of a file are damaged.
+
+    Pillow parses offsets and types that the file chooses; whatever it raises for hostile bytes
+    (struct.error, TypeError, KeyError, SyntaxError ...) means the same: no such facts. They are
+    extras, so the photo is read without them.
+    """
     try:
-        return dict(read())
+        return read()
     except Exception:
-        return {}
+        return otherwise()
+
+
+def _tags(read: Callable[[], Mapping[int, Any]]) -> dict[int, Any]:
+    return unharmed(lambda: dict(read()), dict)
 
 
 def _text(value: object) -> str | None:
@@ -110,8 +120,10 @@ def _taken(main: dict[int, Any], photo: dict[int, Any]) -> datetime | None:
 def _number(value: object, low: float, high: float) -> float | None:
     if isinstance(value, tuple | list) and value:
         value = value[0]
+    if not isinstance(value, str | SupportsFloat):
+        return None
     try:
-        number = float(value)  # type: ignore[arg-type]
+        number = float(value)
     except (TypeError, ValueError, ZeroDivisionError, OverflowError):
         return None
     return number if math.isfinite(number) and low <= number <= high else None

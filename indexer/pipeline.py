@@ -169,10 +169,12 @@ class _Run:
         ledger.counts["unchanged"] += changes.unchanged
         store = self.collection.vectors(read_only=False)
         try:
-            began = time.monotonic()
+            spent = 0.0
             if len(changes.candidates):
-                self._index(ledger, store, changes.candidates)
-            spent = time.monotonic() - began
+                embedder = self._load()
+                began = time.monotonic()
+                self._index(ledger, store, embedder, changes.candidates)
+                spent = time.monotonic() - began
             if not self.stop:
                 ledger.drop(changes.stale.select("path", "id").iter_rows())
                 ledger.drop_missing()
@@ -192,12 +194,14 @@ class _Run:
         write_snapshot(self.collection.catalog_folder, catalog.files())
         return report
 
-    def _index(self, ledger: Ledger, store: VectorStore, candidates: pl.DataFrame) -> None:
+    def _index(
+        self, ledger: Ledger, store: VectorStore, embedder: Embedder, candidates: pl.DataFrame
+    ) -> None:
         committed = published = time.monotonic()
         waiting: list[Reading] = []
         unpublished = 0
         options = self.options
-        with closing(self._embedded(ledger, candidates)) as stream:
+        with closing(self._embedded(ledger, embedder, candidates)) as stream:
             for readings in stream:
                 waiting += readings
                 now = time.monotonic()
@@ -219,13 +223,12 @@ class _Run:
             ledger.commit(waiting)
 
     def _embedded(
-        self, ledger: Ledger, candidates: pl.DataFrame
+        self, ledger: Ledger, embedder: Embedder, candidates: pl.DataFrame
     ) -> Generator[list[Reading], None, None]:
         from indexer.decode import MAX_PIXELS, quiet
         from indexer.embed import add_features, look_ahead, windows
         from indexer.reading import Reader
 
-        embedder = self._load()
         meter = Meter(self.progress, "index", len(candidates))
         reader = Reader(
             ledger.known,

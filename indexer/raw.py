@@ -9,7 +9,7 @@ from typing import BinaryIO
 from PIL import Image
 
 from indexer.errors import DecodeError
-from indexer.exif import Facts, read_facts
+from indexer.exif import Facts, read_facts, unharmed
 
 _TIFF_MAGICS = (
     b"II*\0",
@@ -79,10 +79,12 @@ def _tiff_exif(stream: BinaryIO) -> Image.Exif:
     stream.seek(0)
     head = stream.read(4)
     if head in _TIFF_MAGICS:
-        order = b"II*\0" if head[:2] == b"II" else b"MM\0*"
-        try:
-            exif.load(order + stream.read())
-        except Exception:  # Pillow parses what the file chooses; unreadable tags are none
-            exif = Image.Exif()
+        block = (b"II*\0" if head[:2] == b"II" else b"MM\0*") + stream.read()
+
+        def read() -> Image.Exif:
+            exif.load(block)
+            return exif
+
+        exif = unharmed(read, Image.Exif)
     stream.seek(0)
     return exif

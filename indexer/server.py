@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -111,11 +112,9 @@ class ServerStore:
         for start in range(0, len(wanted), _PAGE):
             page = wanted[start : start + _PAGE]
             records = call(
-                lambda page=page: self._client.retrieve(  # type: ignore[misc]
-                    name, page, with_payload=False, with_vectors=[using]
-                )
+                partial(self._client.retrieve, name, page, with_payload=False, with_vectors=[using])
             )
-            found |= {str(r.id): r.vector[using] for r in records}  # type: ignore[index,call-overload]
+            found |= {str(r.id): cast(dict[str, Any], r.vector)[using] for r in records}
         missing = [point_id for point_id in ids if point_id not in found]
         if missing:
             raise VectorError(f"point {missing[0]} is not among the published {kind}")

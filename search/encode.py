@@ -18,7 +18,8 @@ from indexer.errors import DecodeError
 from indexer.vectors import Kind
 from search.cutoff import Array
 from search.errors import QueryError
-from search.templates import PLAIN, expand, region_templates
+from search.templates import PLAIN, expand
+from tips_model.templates import TEMPLATES
 
 if TYPE_CHECKING:
     from tips_model.embedder import Embedder
@@ -42,7 +43,7 @@ class QueryEncoder:
         self.embedder = embedder
         self._templates: dict[Kind, tuple[str, ...]] = {
             "images": PLAIN,
-            "regions": region_templates(embedder.info.prompts),
+            "regions": TEMPLATES[embedder.info.prompts],
         }
         self._lock = Lock()  # pages of an app search from several threads
         self._known: OrderedDict[tuple[str, tuple[str, ...]], Array] = OrderedDict()

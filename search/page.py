@@ -7,9 +7,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from search.cutoff import Array
+from search.distinct import distinct, overlaps
 from search.hits import Hit, RegionHit
 from search.ranking import Ranked
 from search.stored import masks_of, page_rows
@@ -17,18 +16,6 @@ from search.stored import masks_of, page_rows
 if TYPE_CHECKING:
     from indexer.catalog import Catalog
 
-MOST_REGIONS = 8
-"""A hit shows at most so many places."""
-SAME_PLACE = 0.5
-"""Boxes that share more than this much of the smaller one show the same place (regions of several
-scales are nested).
-"""
-SLACK = 0.1
-"""A part of a thing often scores a little better than the thing: the larger region is shown if it
-loses at most this share of the score over the number of times its box is larger, less one. The mean
-over a thing and all that lies beside it can still resemble the thing, so much growth must cost
-little.
-"""
 BESIDE = 0.75
 """A place is shown beside the photo's best one if its score is at least this share of it."""
 
@@ -57,36 +44,13 @@ def _places(ranked: Ranked, rank: int, weak_places: bool) -> list[int]:
     shown = own[scores >= max(1.0, BESIDE * scores.max(initial=0.0))]
     if not len(shown) and weak_places:
         shown = own[:1]
+    if not len(shown):
+        return []
     boxes = np.array([ranked.region_payloads[index]["box"] for index in shown], np.float64)
-    chosen = distinct(boxes.reshape(-1, 4), ranked.region_scores[shown], MOST_REGIONS)
-    return [int(shown[index]) for index in chosen]
-
-
-def distinct(boxes: npt.NDArray[np.float64], scores: Array, most: int) -> list[int]:
-    """At most `most` of the boxes (N, 4), given by falling score, that show different places:
-    indices.
-
-    The best box grows to the largest that holds it and scores nearly as well (`SLACK`), boxes of
-    the same place are passed over, and so on with the best of the rest.
-    """
-    area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    shared = np.clip(high - low, 0, None).prod(axis=2)  # (N, N)
-    same = shared > SAME_PLACE * np.minimum(area[:, None], area[None])
-    holds = shared >= 0.99 * area  # [i, j]: i holds j
-    free = np.ones(len(boxes), bool)
-    kept: list[int] = []
-    while free.any() and len(kept) < most:
-        best = int(np.argmax(free))
-        growth = area / area[best] - 1
-        lost = 1 - scores / scores[best]
-        whole = free & holds[:, best] & (lost * growth <= SLACK)
-        grown = int(np.argmax(np.where(whole, area, -1)))
-        kept.append(grown)
-        free &= ~(same[grown] | same[best])
-        free[[best, grown]] = False
-    return kept
+    # Weak places may score below 0: what counts here is their order.
+    scores = np.maximum(ranked.region_scores[shown], np.float32(1e-6))
+    chosen = distinct(overlaps(boxes[None]), scores[None])
+    return [int(shown[index]) for index in chosen.region]
 
 
 def _hit(row: dict[str, Any], score: float, ranked: Ranked, places: list[int]) -> Hit:

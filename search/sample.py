@@ -27,7 +27,8 @@ from search.calibration import Calibration, Sample
 from search.contrast import word_list
 from search.cutoff import Array
 from search.encode import QueryEncoder
-from search.templates import PLAIN, expand, region_templates
+from search.templates import PLAIN, expand
+from tips_model.templates import TEMPLATES
 
 if TYPE_CHECKING:
     from indexer.catalog import Catalog
@@ -87,7 +88,7 @@ def unrelated_texts(encoder: QueryEncoder) -> tuple[Array, Array]:
     templates too, at a ninth of the cost.
     """
     texts = word_list("unrelated")
-    templates = region_templates(encoder.embedder.info.prompts)
+    templates = TEMPLATES[encoder.embedder.info.prompts]
     photo = encoder.encode([expand(text, PLAIN) for text in texts])
     sentences = [expand(text, templates) for text in texts]
     turns = [[each[i % len(each)]] for i, each in enumerate(sentences)]

@@ -5,14 +5,13 @@ is written last and names the weights, so a folder that two writers mixed is not
 """
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import save
 
+from tips_model.atomic import replacing
 from tips_model.config import VARIANTS, TIPSConfig
 from tips_model.errors import ModelNameError, WeightsError
 from tips_model.google_npz import read_google
@@ -101,7 +100,6 @@ def save_model(
     by default the model's. Each file is replaced atomically, config.json last.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     state = {
         key: tensor.detach().to("cpu", dtype).contiguous()
         for key, tensor in model.state_dict().items()
@@ -114,11 +112,11 @@ def save_model(
         "note": model.note if note is None else note,
         "model": model.config.to_dict(),
     }
-    _replace_file(folder / "model.safetensors", save(state))
+    _write(folder / "model.safetensors", save(state))
     if model.tokenizer is not None:
-        _replace_file(folder / TOKENIZER_FILE, model.tokenizer.model_bytes)
+        _write(folder / TOKENIZER_FILE, model.tokenizer.model_bytes)
     text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
-    _replace_file(folder / "config.json", text.encode())
+    _write(folder / "config.json", text.encode())
     return weights_id
 
 
@@ -202,15 +200,6 @@ def _fill(
     return model
 
 
-def _replace_file(path: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+def _write(path: Path, content: bytes) -> None:
+    with replacing(path) as file:
+        file.write(content)

@@ -24,6 +24,7 @@ from email.message import Message
 from pathlib import Path
 from typing import Any
 
+from tips_model.atomic import replacing
 from tips_model.errors import WeightsError
 
 MANIFEST = "manifest.json"
@@ -205,6 +206,5 @@ def _read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    with replacing(path) as file:
+        file.write((json.dumps(content, indent=2) + "\n").encode())

@@ -73,7 +73,7 @@ def show_controls(library: Library) -> None:
         bind="query-params",
         type="search",
         icon=":material/search:",
-        placeholder=f"What does the photo show? For example: {example(library)}",
+        placeholder="What does the photo show?",
         label_visibility="collapsed",
         on_change=state.asked_anew,
         max_chars=500,
@@ -100,11 +100,6 @@ def show_controls(library: Library) -> None:
             max_chars=500,
             width=420,
         )
-
-
-def example(library: Library) -> str:
-    """Words that the collection's model knows."""
-    return "a squirrel" if library.collection.model.name == "nano" else "a red umbrella in the rain"
 
 
 def show_like(library: Library, view: View) -> None:

@@ -10,6 +10,7 @@ are imported inside the commands, so that `tips --help` answers at once.
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from typing import Any
@@ -29,6 +30,7 @@ from ui.commands_train import train
 from ui.commands_ui import ui
 from ui.options import STOPPED
 from ui.render import talk
+from ui.words import shown
 
 DEFECT = 70  # EX_SOFTWARE of sysexits.h
 
@@ -60,8 +62,12 @@ class TipsGroup(click.Group):
 
             if not isinstance(error, TipsError | OSError):
                 raise
+            sentence = str(error)
+            if isinstance(error, OSError) and error.strerror:
+                about = f"{shown(os.fsdecode(error.filename))}: " if error.filename else ""
+                sentence = f"{about}{error.strerror}."
             talk().print(
-                f"tips: {error}", style="red", markup=False, highlight=False, soft_wrap=True
+                f"tips: {sentence}", style="red", markup=False, highlight=False, soft_wrap=True
             )
             ctx.exit(2)
 

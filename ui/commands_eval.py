@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -52,6 +53,13 @@ TASKS = ("names", "retrieval", "pointing", "segmentation", "knn", "probe")
     help="Patch feature; else the model's own.",
 )
 @click.option(
+    "--prompts",
+    type=click.Choice(["plain", "tcl"]),
+    default="plain",
+    show_default=True,
+    help="Names as they are, or in the nine templates of TIPS' authors.",
+)
+@click.option(
     "--template", "templates", multiple=True, metavar="TEXT", help='Such as "a photo of a {}".'
 )
 @click.option(
@@ -68,6 +76,7 @@ def model_figures(
     weights: Path | None,
     tasks: tuple[str, ...],
     patches: str | None,
+    prompts: Literal["plain", "tcl"],
     templates: tuple[str, ...],
     window: int,
     as_json: bool,
@@ -83,6 +92,7 @@ def model_figures(
     from tips_model.eval.coco import read_coco_set
     from tips_model.eval.run import PATCH_KINDS, Options, possible_tasks
     from tips_model.eval.run import evaluate as run_tasks
+    from tips_model.templates import TEMPLATES
 
     loaded = load(model, weights=weights)
     if window % loaded.config.vision.patch:
@@ -90,7 +100,7 @@ def model_figures(
         raise click.BadParameter(f"must be a multiple of the patch, {patch}", param_hint="--window")
     content = read_coco_set(data)
     kind = next((known for known in PATCH_KINDS if known == patches), None)
-    options = Options(patches=kind, templates=templates or ("{}",), window=window)
+    options = Options(patches=kind, templates=templates or TEMPLATES[prompts], window=window)
     table = run_tasks(loaded, content, tasks or possible_tasks(content), options)
     if as_json:
         print_json(table.to_dicts())

@@ -147,10 +147,11 @@ def rebuild(qdrant: str | None, embedded: bool, as_json: bool, collection: Path)
     if qdrant and embedded:
         raise click.UsageError("--qdrant and --embedded exclude each other.")
     from indexer.collection import EMBEDDED, Collection
+    from indexer.errors import explain_full_disk
     from indexer.publish import publish
 
     opened = Collection.open(collection)
-    with opened.lock():
+    with explain_full_disk(opened.folder), opened.lock():
         if qdrant or embedded:
             opened.use_engine(_server(opened.folder, qdrant) if qdrant else EMBEDDED)
         catalog, store = opened.catalog(), opened.vectors(read_only=False)
@@ -179,10 +180,9 @@ def check_first_call(folder: Path, paths: tuple[Path, ...]) -> None:
         return
     if not paths:
         raise RootError("There is nothing to index; name a folder: `tips index PHOTOS`.")
-    for root in absolute_roots(paths):
-        path = Path(os.fsdecode(to_bytes(root)))
-        if not path.is_dir() or not any(path.iterdir()):
-            raise RootError(f"{shown(root)} is not there, or is empty; nothing was changed.")
+    roots = absolute_roots(paths)
+    if not any(os.path.isdir(root) and os.listdir(root) for root in map(to_bytes, roots)):
+        raise RootError(f"{shown(roots[0])} is not there, or is empty; nothing was changed.")
 
 
 def open_or_create(

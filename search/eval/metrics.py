@@ -14,8 +14,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from search.cutoff import Array
-from search.eval.places import Bools, Places
-from search.eval.truth import Floats, Ints, Truth
+from search.distinct import Bools, Floats, Ints
+from search.eval.places import Places
+from search.eval.truth import Truth
 
 IOUS = (0.3, 0.5)
 DEPTHS = (1, 10, 100)

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
 from search.cutoff import Array
-from search.eval.truth import Floats, Ints
-from search.page import MOST_REGIONS, SAME_PLACE, SLACK
+from search.distinct import Bools, Floats, Ints, Overlaps, distinct, overlaps
 
-Bools = npt.NDArray[np.bool_]
+WARM = 0.5
+"""A place of a grid are the patches above this part of the way from the picture's median to its
+best score.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,45 +50,14 @@ class Regions:
         return found
 
     def shown(self, scores: Array) -> Places:
-        """The places that a search shows of every picture for region scores (N, R): the best
-        regions that do not repeat each other, as in `search.page.distinct`, for all pictures at
-        once.
-        """
-        rows = np.arange(len(scores))
-        area, same, holds = self._overlaps
-        free = np.isfinite(scores)
-        images, kept, values = [], [], []
-        for _ in range(min(MOST_REGIONS, scores.shape[1])):
-            best = np.where(free, scores, -np.inf).argmax(axis=1)
-            left = free[rows, best]
-            top = scores[rows, best][:, None]
-            growth = area / area[rows, best][:, None] - 1
-            lost = 1 - scores / top
-            whole = free & holds[rows, :, best] & (lost * growth <= SLACK) & (top > 0)
-            whole[rows, best] = True
-            grown = np.where(whole, area, -1).argmax(axis=1)
-            images.append(rows[left])
-            kept.append(grown[left])
-            values.append(top[left, 0])
-            free &= ~(same[rows, grown] | same[rows, best])
-            free[rows, grown] = free[rows, best] = False
-        image, region = np.concatenate(images), np.concatenate(kept)
-        return Places(
-            image, np.concatenate(values), self.boxes[image, region], self.masks[image, region]
-        )
+        """The places that a search shows of every picture for region scores (N, R)."""
+        found = distinct(self._overlaps, scores)
+        place = found.photo, found.region
+        return Places(found.photo, found.score, self.boxes[place], self.masks[place])
 
     @cached_property
-    def _overlaps(self) -> tuple[Floats, Bools, Bools]:
-        """Areas (N, R) of the boxes, which pairs show the same place and which box holds which:
-        (N, R, R), [n, i, j]: i holds j.
-        """
-        area = (self.boxes[..., 2:] - self.boxes[..., :2]).prod(axis=-1)
-        low = np.maximum(self.boxes[:, :, None, :2], self.boxes[:, None, :, :2])
-        high = np.minimum(self.boxes[:, :, None, 2:], self.boxes[:, None, :, 2:])
-        shared = np.clip(high - low, 0, None).prod(axis=-1)
-        area = np.where(self.valid, area, 1.0)
-        same = shared > SAME_PLACE * np.minimum(area[:, :, None], area[:, None])
-        return area, same, shared >= 0.99 * area[:, None]
+    def _overlaps(self) -> Overlaps:
+        return overlaps(self.boxes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +77,11 @@ class Grid:
         found: Array = np.where(behind, -np.inf, products).astype(np.float32)
         return found
 
-    def shown(self, scores: Array, level: float = 0.5) -> Places:
-        """The connected patches of every picture that reach `level` of the way from the picture's
-        median score to its best one; a place's score is that of its best patch.
-        """
+    def shown(self, scores: Array) -> Places:
+        """The connected warm patches of every picture; a place's score is that of its best one."""
         finite = np.isfinite(scores)
         middle = np.nanmedian(np.where(finite, scores, np.nan), axis=1)
-        line = middle + level * (scores.max(axis=1) - middle)
+        line = middle + WARM * (scores.max(axis=1) - middle)
         parts = [
             self._components(scores[numbers], line[numbers], shape, numbers)
             for shape, numbers in self._same_shape()

@@ -9,13 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from search.cutoff import Array
+from search.distinct import Floats, Ints
 from tips_model.eval.coco import CocoImage, CocoObject, CocoSet, mask_of
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 SIZES: tuple[tuple[str, float, float], ...] = (
     ("small", 0.0, 0.01),

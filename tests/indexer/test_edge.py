@@ -19,6 +19,7 @@ import pytest
 from indexer import compaction, edge_shards
 from indexer.compaction import FAN, MAX_POINTS, next_merge
 from indexer.edge import EdgeStore
+from indexer.edge_files import copy_sparse
 from indexer.edge_manifest import MANIFEST, ShardEntry, read_manifest
 from indexer.vectors import PointBatch, VectorError, VectorHits, image_point_id
 from tests.indexer.vector_cases import DIM, FILTERS, HEADS, Model, image_id, images, regions, unit
@@ -48,7 +49,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def folder(base: Path, tmp_path: Path) -> Path:
     target = tmp_path / "vectors"
-    shutil.copytree(base, target, copy_function=edge_shards._copy_sparse)
+    shutil.copytree(base, target, copy_function=copy_sparse)
     return target
 
 

@@ -7,13 +7,13 @@ from PIL import Image
 from search import encode
 from search.encode import QueryEncoder, open_picture
 from search.errors import QueryError
-from search.templates import TCL
 from tests.search.colours import COLOURS, ColourEmbedder, paint
+from tips_model.templates import TEMPLATES
 
 
 def test_region_texts_are_the_unit_mean_over_the_templates() -> None:
     model = ColourEmbedder()
-    rows = model.embed_texts([template.format("red") for template in TCL])
+    rows = model.embed_texts([template.format("red") for template in TEMPLATES["tcl"]])
     mean = rows.mean(axis=0)
     found = QueryEncoder(model).texts(["red"], "regions")
     np.testing.assert_allclose(found, [mean / np.linalg.norm(mean)], atol=1e-6)

@@ -1,5 +1,8 @@
-from search.templates import PLAIN, TCL, expand, region_templates
+from search.templates import PLAIN, expand
 from tips_model.config import VARIANTS
+from tips_model.templates import TEMPLATES
+
+TCL = TEMPLATES["tcl"]
 
 
 def test_a_name_goes_into_every_template_without_its_own_article() -> None:
@@ -19,5 +22,5 @@ def test_braces_in_a_text_are_text() -> None:
 
 
 def test_nano_reads_plain_names_and_large_models_the_templates() -> None:
-    assert region_templates(VARIANTS["nano"].prompts) == PLAIN
-    assert region_templates(VARIANTS["tipsv2-b14"].prompts) == TCL
+    assert TEMPLATES[VARIANTS["nano"].prompts] == PLAIN
+    assert TEMPLATES[VARIANTS["tipsv2-b14"].prompts] == TCL

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from tips_model import preprocess
 from tips_model.errors import TipsError
+from tips_model.pictures import open_picture
 
 
 class EvalDataError(TipsError):
@@ -143,7 +144,8 @@ def load_pictures(images: Sequence[CocoImage], image_size: int, patch: int) -> l
     pictures = []
     for entry in images:
         try:
-            with Image.open(entry.path) as picture:
+            with open_picture(entry.path) as picture:
+                # As it lies in the file: COCO's boxes know nothing of EXIF.
                 pictures.append(preprocess.prepare(picture.convert("RGB"), image_size, patch))
         except OSError as error:
             raise EvalDataError(f"{entry.path} cannot be read ({error}).") from error

@@ -32,8 +32,8 @@ from tips_model.eval.linear_probe import linear_probe, patch_labels
 from tips_model.eval.pointing import Questions, centred, pointing
 from tips_model.eval.retrieval import caption_recall, recall
 from tips_model.eval.segmentation import Confusion, class_scores, window_scores
-from tips_model.eval.templates import PLAIN_TEMPLATES
 from tips_model.model import TIPS
+from tips_model.templates import TEMPLATES
 
 PATCH_KINDS: tuple[PatchKind, ...] = get_args(PatchKind)
 
@@ -61,7 +61,7 @@ class Options:
     the sliding windows of segmentation in pixels, 0 for none (they step by 3/4 of it)."""
 
     patches: PatchKind | None = None
-    templates: Sequence[str] = PLAIN_TEMPLATES
+    templates: Sequence[str] = TEMPLATES["plain"]
     window: int = 0
 
 

@@ -7,7 +7,6 @@ are left alone, so an interrupted run goes on where it stopped.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import torch
 from PIL import Image
 
 from tips_model.errors import TipsError
+from tips_model.pictures import open_picture, upright_rgb
 from tips_model.train.dataset import SCHEMA, open_table
 from tips_model.train.source import DataError
 
@@ -128,7 +128,7 @@ def _rows(table: Any, keys: Sequence[str], size: int) -> Iterator[list[dict[str,
 def _picture(row: dict[str, Any]) -> Image.Image | None:
     """The row's picture, or None if it cannot be decoded."""
     try:
-        with Image.open(io.BytesIO(row["image"])) as image:
-            return image.convert("RGB")
+        with open_picture(row["image"]) as image:
+            return upright_rgb(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None

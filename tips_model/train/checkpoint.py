@@ -22,8 +22,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from tips_model.atomic import replacing
 from tips_model.errors import TipsError
-from tips_model.train.atomic import replacing
 from tips_model.train.config import ConfigError, TrainConfig
 from tips_model.train.distributed import barrier, full, gather_objects, like, rank
 from tips_model.train.teacher import Teacher

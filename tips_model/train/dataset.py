@@ -8,7 +8,6 @@ needs no memory however many rows there are.
 
 from __future__ import annotations
 
-import io
 import logging
 import threading
 import zlib
@@ -21,9 +20,10 @@ import numpy as np
 import pyarrow as pa
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
+from tips_model.pictures import open_picture, upright_rgb
 from tips_model.train.config import Stage
 from tips_model.train.source import BadItems, DataError, RawBatch
 
@@ -244,21 +244,12 @@ def decode(content: bytes, resolution: int) -> Tensor:
 
     What is transparent becomes white.
     """
-    with Image.open(io.BytesIO(content)) as image:
+    with open_picture(content) as image:
         enough = 2 * resolution
         image.draft("RGB", (enough, enough))
-        picture = opaque(ImageOps.exif_transpose(image))
+        picture = upright_rgb(image)
     scale = enough / min(picture.size)
     if scale < 1:
         width, height = (max(1, round(side * scale)) for side in picture.size)
         picture = picture.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)
     return torch.from_numpy(np.asarray(picture).copy()).permute(2, 0, 1).contiguous()
-
-
-def opaque(image: Image.Image) -> Image.Image:
-    """The picture in RGB, on white where it is transparent."""
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    layer = image.convert("RGBA")
-    white = Image.new("RGBA", layer.size, "white")
-    return Image.alpha_composite(white, layer).convert("RGB")

@@ -8,11 +8,11 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from tips_model.atomic import replacing
 from tips_model.checkpoints import save_model
 from tips_model.model import TIPS
 from tips_model.tokenizer import Tokenizer
 from tips_model.train import distributed
-from tips_model.train.atomic import replacing
 from tips_model.train.checkpoint import full_state
 from tips_model.train.config import ConfigError, Objective, TrainConfig
 from tips_model.train.heads import Heads

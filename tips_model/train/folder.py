@@ -10,8 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tips_model.atomic import replacing
 from tips_model.tokenizer import Tokenizer
-from tips_model.train.atomic import replacing
 from tips_model.train.checkpoint import check_config, plain, saved_steps
 from tips_model.train.config import ConfigError, TrainConfig
 

@@ -6,7 +6,6 @@ dropped and why, and stops when more is corrupt than a limit allows.
 
 from __future__ import annotations
 
-import io
 import json
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
@@ -17,6 +16,7 @@ from typing import Any
 import polars as pl
 from PIL import Image
 
+from tips_model.pictures import open_picture
 from tips_model.train.dataset import record_batches, write_table
 from tips_model.train.source import DataError
 
@@ -123,7 +123,7 @@ def check(item: Item) -> Item:
     if not web and not synthetic:
         return Dropped(item.key, NO_CAPTION, corrupt=False)
     try:
-        with Image.open(io.BytesIO(item.image)) as image:
+        with open_picture(item.image) as image:
             image.verify()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         kind = type(error).__name__

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tips_model.train.atomic import replacing
+from tips_model.atomic import replacing
 
 
 class Metrics:

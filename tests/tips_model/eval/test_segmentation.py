@@ -3,7 +3,6 @@ import torch
 from torch.nn.functional import normalize
 
 from tips_model.eval.segmentation import Confusion, class_scores, window_scores
-from tips_model.eval.templates import TCL_TEMPLATES, TEMPLATE_SETS
 
 
 def test_miou_and_accuracy_by_hand():
@@ -88,9 +87,3 @@ def test_windows_see_local_content():
     white = torch.tensor([1.0, 0.0]).softmax(0)[0]
     assert torch.allclose(scores[0, :, :16], (1 - white).expand(16, 16))
     assert torch.allclose(scores[0, :, 16:], white.expand(16, 16))
-
-
-def test_the_nine_templates_of_tcl():
-    assert len(set(TCL_TEMPLATES)) == 9
-    assert all(template.count("{}") == 1 for template in TCL_TEMPLATES)
-    assert TEMPLATE_SETS["plain"] == ("{}",)

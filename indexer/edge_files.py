@@ -1,0 +1,107 @@
+"""Opening sealed Qdrant Edge shards, also those that may only be read, and copying their files."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import qdrant_edge as edge
+
+from indexer.vectors import VectorError
+
+_COPY_CHUNK = 1 << 22  # bytes
+
+
+class ShardError(Exception):
+    """A shard that is gone or not whole; the text says which."""
+
+
+def open_shard(path: Path, points: int) -> edge.EdgeShard:
+    """A sealed shard, opened for reading. Raises `ShardError` if it is gone or not whole.
+
+    The engine opens files for writing also when it only reads. Of a shard that may not be written
+    it gets a copy in a temporary folder, whose names are dropped at once: the space is free again
+    when the shard is closed. Raises `VectorError` when the shard may not even be read, or cannot be
+    copied.
+    """
+    try:
+        shard = _load(path)
+    except ShardError:
+        if not path.is_dir() or _allowed(path, os.W_OK):
+            raise
+        shard = _load_copy(path)
+    found = shard.info().points_count
+    if found != points:
+        shard.close()
+        raise ShardError(f"it has {found} of {points} points")
+    return shard
+
+
+def _load(path: Path) -> edge.EdgeShard:
+    if not path.is_dir():
+        raise ShardError("it is gone")
+    try:
+        return edge.EdgeShard.load(str(path))
+    except Exception as error:  # the engine has no narrower type for files not as it left them
+        raise ShardError(" ".join(str(error).split())) from error
+
+
+def _allowed(path: Path, mode: int) -> bool:
+    return all(
+        os.access(os.path.join(folder, name), mode)
+        for folder, _, files in os.walk(path)
+        for name in (".", *files)
+    )
+
+
+def _load_copy(path: Path) -> edge.EdgeShard:
+    if not _allowed(path, os.R_OK):
+        raise VectorError(
+            f"the vector store {path.parent} may not be read by this user; change its permissions"
+        )
+    try:
+        with tempfile.TemporaryDirectory(prefix="tips-") as folder:
+            copy = Path(folder, path.name)
+            copy_shard(path, copy)
+            return _load(copy)
+    except OSError as error:
+        if not path.is_dir():
+            raise ShardError("it is gone") from error
+        raise VectorError(
+            f"the vector store {path.parent} can only be read, and a copy of it in "
+            f"{tempfile.gettempdir()} failed ({error.strerror or error}); make room there, or set "
+            "TMPDIR to another folder"
+        ) from error
+
+
+def copy_shard(source: Path, target: Path) -> None:
+    """Copy the files and folders, with the permissions of new ones."""
+    for folder, _, files in os.walk(source, onerror=_raise):
+        below = target / Path(folder).relative_to(source)
+        below.mkdir()
+        for name in files:
+            copy_sparse(os.path.join(folder, name), str(below / name))
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def copy_sparse(source: str, target: str) -> str:
+    """Copy a file without its holes: the engine preallocates files that are mostly holes."""
+    with open(source, "rb") as reader, open(target, "wb") as writer:
+        size = os.fstat(reader.fileno()).st_size
+        writer.truncate(size)
+        end = 0
+        while end < size:
+            try:
+                start = os.lseek(reader.fileno(), end, os.SEEK_DATA)
+            except OSError:  # ENXIO: only a hole is left
+                break
+            end = os.lseek(reader.fileno(), start, os.SEEK_HOLE)
+            reader.seek(start)
+            writer.seek(start)
+            for place in range(start, end, _COPY_CHUNK):
+                writer.write(reader.read(min(_COPY_CHUNK, end - place)))
+    return target
