@@ -11,6 +11,7 @@ from tips_model.eval.coco import EvalDataError
 from tips_model.eval.run import TASKS as KNOWN
 from tips_model.eval.scenes import questions_of
 from tips_model.model import TIPS
+from tips_model.templates import TEMPLATES
 from tips_model.tokenizer import Tokenizer
 from tips_model.train.scenes import SceneSource
 from tips_model.train.scenes.export import write_coco
@@ -50,6 +51,19 @@ def test_chosen_tasks_are_printed_as_json(folder: Path):
     scenes = SceneSource(bank=paint.bank()).scenes(SPECS["scenes"], 6, (32, 32))
     expected = questions_of(scenes, least=1).mask.float().mean()
     assert rows["chance"] == pytest.approx(float(expected), abs=1e-6)
+
+
+def test_names_go_into_the_templates_that_are_asked_for(folder: Path):
+    call = [str(folder / "model"), str(folder / "data"), "-t", "names", "--json"]
+    plain, same, tcl, own = (
+        CliRunner().invoke(evaluate, [*call, *more]).stdout
+        for more in (
+            [], ["--prompts", "plain"], ["--prompts", "tcl"],
+            [word for text in TEMPLATES["tcl"] for word in ("--template", text)],
+        )
+    )  # fmt: skip
+    assert plain == same
+    assert tcl == own
 
 
 def test_a_window_that_cuts_patches_is_refused(folder: Path):
