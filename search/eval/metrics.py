@@ -10,6 +10,7 @@ Letters: P things, K places, N pictures, C patches.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -75,7 +76,37 @@ def ranked(places: Places) -> Places:
     return Places(places.image[order], places.score[order], places.box[order], places.mask[order])
 
 
-def place_figures(places: Places, truth: Truth, text: int, within: Bools) -> dict[str, float]:
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """The ranked places of one text, and which of its things each of them finds (K,), -1 for none,
+    by kind of overlap ("box", "mask") and least overlap.
+    """
+
+    places: Places
+    found: dict[tuple[str, float], Ints]
+
+
+def match(places: Places, truth: Truth, text: int) -> Matches:
+    """Rank the places of a text and lay them against the things that it names."""
+    things = truth.of_text(text)
+    images = truth.image[things]
+    order = ranked(places)
+    # Overlaps are looked at only where a place and a thing can meet.
+    near = np.flatnonzero(np.isin(order.image, images))
+    close = Places(order.image[near], order.score[near], order.box[near], order.mask[near])
+    overlaps = {
+        "box": box_overlaps(close.box, truth.box[things]),
+        "mask": mask_overlaps(close.mask, truth.cover[things]),
+    }
+    found = {}
+    for kind, values in overlaps.items():
+        for least in IOUS:
+            found[kind, least] = np.full(len(order.image), -1, np.int64)
+            found[kind, least][near] = assign(close, values, things, images, least)
+    return Matches(order, found)
+
+
+def place_figures(matches: Matches, truth: Truth, text: int, within: Bools) -> dict[str, float]:
     """Figures of one text's places; `within` (P,) are the things that count (a size).
 
     Average precision by boxes and by masks, recall among the first places, and pointing: whether
@@ -83,24 +114,17 @@ def place_figures(places: Places, truth: Truth, text: int, within: Bools) -> dic
     """
     things = truth.of_text(text)
     counted = things[within[things]]
-    order = ranked(places)
-    boxes = box_overlaps(order.box, truth.box[things])
     figures: dict[str, float] = {}
-    for least in IOUS:
-        for kind, overlaps in (
-            ("box", boxes),
-            ("mask", mask_overlaps(order.mask, truth.cover[things])),
-        ):
-            found = assign(order, overlaps, things, truth.image[things], least)
-            other = (found >= 0) & ~within[found]
-            right = (found >= 0)[~other]
-            figures[f"{kind} AP@{least}"] = average_precision(right, len(counted))
-            if kind == "box":
-                for depth in DEPTHS:
-                    most = min(depth, len(counted))
-                    figures[f"recall@{depth} IoU {least}"] = float(right[:depth].sum() / most)
-    best = best_places(order, counted, truth)
-    x, y = (order.box[best, :2] + order.box[best, 2:]).T / 2
+    for (kind, least), found in matches.found.items():
+        other = (found >= 0) & ~within[found]
+        right = (found >= 0)[~other]
+        figures[f"{kind} AP@{least}"] = average_precision(right, len(counted))
+        if kind == "box":
+            for depth in DEPTHS:
+                most = min(depth, len(counted))
+                figures[f"recall@{depth} IoU {least}"] = float(right[:depth].sum() / most)
+    best = best_places(matches.places, counted, truth)
+    x, y = (matches.places.box[best, :2] + matches.places.box[best, 2:]).T / 2
     x0, y0, x1, y1 = truth.box[counted].T
     figures["pointing"] = float(np.mean((x0 <= x) & (x <= x1) & (y0 <= y) & (y <= y1)))
     return figures

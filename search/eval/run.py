@@ -20,7 +20,7 @@ import torch
 from indexer.regions import find_regions
 from search.cutoff import Array
 from search.encode import QueryEncoder
-from search.eval.metrics import mean, picture_precision, place_figures
+from search.eval.metrics import match, mean, picture_precision, place_figures
 from search.eval.places import Grid, Places, Regions, best_of
 from search.eval.truth import SIZES, Truth, read_truth
 from tips_model.embedder import Embedder
@@ -125,14 +125,14 @@ def measure(library: Library, name: str, index: Index) -> Rows:
     found: dict[str, list[dict[str, float]]] = {size: [] for size in sizes}
     for text in range(len(truth.texts)):
         scores = index.scores(library.region_texts[text])
-        places = index.shown(scores)
+        matches = match(index.shown(scores), truth, text)
         by_photo = library.pictures @ library.photo_texts[text]
         by_place = best_of(scores)
         rankings = {"global": by_photo, "place": by_place, "both": fused(by_photo, by_place)}
         things = truth.of_text(text)
         for size, within in sizes.items():
             if within[things].any():
-                figures = place_figures(places, truth, text, within)
+                figures = place_figures(matches, truth, text, within)
                 positive = np.unique(truth.image[things[within[things]]])
                 others = np.unique(truth.image[things])
                 for ranking, values in rankings.items():

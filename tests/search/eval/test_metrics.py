@@ -6,6 +6,7 @@ from search.eval.metrics import (
     average_precision,
     box_overlaps,
     mask_overlaps,
+    match,
     picture_precision,
     place_figures,
 )
@@ -63,7 +64,7 @@ def test_figures_of_a_text():
     known = truth((0, 0, LEFT, 0.5), (0, 2, RIGHT, 0.5), (1, 1, WHOLE, 1.0))
     every = np.ones(3, bool)
     shown = places((1, 0.9, WHOLE), (0, 0.8, LEFT), (2, 0.7, LEFT), (2, 0.6, RIGHT))
-    figures = place_figures(shown, known, 0, every)
+    figures = place_figures(match(shown, known, 0), known, 0, every)
     assert figures["box AP@0.5"] == pytest.approx((1 / 2 + 2 / 4) / 2)
     assert figures["mask AP@0.3"] == pytest.approx((1 / 2 + 2 / 4) / 2)
     assert figures["recall@1 IoU 0.5"] == 0
@@ -74,8 +75,8 @@ def test_figures_of_a_text():
 def test_things_of_another_size_count_neither_way():
     known = truth((0, 0, LEFT, 0.5), (0, 1, LEFT, 0.001))
     shown = places((0, 0.9, LEFT), (1, 0.8, LEFT))
-    large = place_figures(shown, known, 0, np.array([True, False]))
-    small = place_figures(shown, known, 0, np.array([False, True]))
+    large = place_figures(match(shown, known, 0), known, 0, np.array([True, False]))
+    small = place_figures(match(shown, known, 0), known, 0, np.array([False, True]))
     assert large["box AP@0.5"] == small["box AP@0.5"] == 1
 
 
