@@ -144,19 +144,15 @@ def _take_rows(values: Tensor, index: Tensor) -> Tensor:
     """Rows `index` (B, E) of each photo's `values` (B, R, D): (B, E, D). Whole rows are copied,
     which is several times faster than `gather`.
     """
-    return (
-        values.flatten(0, 1)
-        .index_select(0, _flat(index, values.shape[1]))
-        .unflatten(0, index.shape)
-    )
+    rows = values.flatten(0, 1).index_select(0, _flat(index, values.shape[1]))
+    return rows.view(*index.shape, values.shape[2])
 
 
 def _add_rows(values: Tensor, target: Tensor, rows: int) -> Tensor:
     """Sums (B, rows, D) of the rows of `values` (B, R, D) with the same `target` (B, R)."""
     summed = values.new_zeros(len(values) * rows, values.shape[2])
-    return summed.index_add_(0, _flat(target, rows), values.flatten(0, 1)).unflatten(
-        0, (len(values), rows)
-    )
+    summed.index_add_(0, _flat(target, rows), values.flatten(0, 1))
+    return summed.view(len(values), rows, values.shape[2])
 
 
 def _flat(index: Tensor, rows: int) -> Tensor:
