@@ -40,6 +40,9 @@ SCHEMA_VERSION = 1
 SETTINGS = "collection.json"
 EMBEDDED: Mapping[str, str] = {"kind": "embedded"}
 MAX_REGIONS = 32
+FEWEST_REGIONS = 8
+PATCHES_PER_REGION = 9
+"""A new collection keeps a region for so many patches, between the two limits (docs/regions.md)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,6 +71,7 @@ class Collection:
             **{**settings["model"], "heads": tuple(settings["model"]["heads"])}
         )
         self.max_regions = int(settings["regions"]["max_regions"])
+        self.tiles = int(settings["regions"].get("tiles", 1))
         self.roots: tuple[str, ...] = tuple(settings["roots"])
         self.engine: dict[str, str] = dict(settings["engine"])
 
@@ -79,11 +83,14 @@ class Collection:
         *,
         weights: str | None = None,
         engine: Mapping[str, str] = EMBEDDED,
-        max_regions: int = MAX_REGIONS,
+        max_regions: int | None = None,
+        tiles: int = 1,
     ) -> Collection:
         """Make a collection for photos seen by this model.
 
         weights: what was given to `open_embedder`, so that search can open the same model again.
+        max_regions: of a photo; None follows the number of patches. tiles: windows a side in which
+        photos are seen besides as a whole (see `tiles`).
         Raises `CollectionError` when the folder holds a collection already, or anything else.
         """
         folder = _path(folder)
@@ -110,7 +117,10 @@ class Collection:
                 folder,
                 {
                     "model": {**record, "weights": weights},
-                    "regions": {"max_regions": max_regions},
+                    "regions": {
+                        "max_regions": max_regions or regions_for(info, tiles),
+                        "tiles": tiles,
+                    },
                     "roots": (),
                     "engine": engine,
                 },
@@ -225,7 +235,7 @@ class Collection:
         settings = {
             "schema": SCHEMA_VERSION,
             "model": asdict(self.model),
-            "regions": {"max_regions": self.max_regions},
+            "regions": {"max_regions": self.max_regions, "tiles": self.tiles},
             "roots": list(self.roots),
             "engine": self.engine,
         }
@@ -245,6 +255,16 @@ _INFO_FIELDS = (
     "image_size",
     "note",
 )
+
+
+def regions_for(info: ModelInfo, tiles: int = 1) -> int:
+    """The most regions of a photo that a new collection keeps with this model."""
+    side = info.image_size // info.patch
+    if tiles > 1:
+        from indexer.tiles import fine_side  # with torch
+
+        side = fine_side(side, tiles)
+    return max(FEWEST_REGIONS, min(MAX_REGIONS, side**2 // PATCHES_PER_REGION))
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -228,7 +228,9 @@ class _Run:
         from indexer.decode import MAX_PIXELS, quiet
         from indexer.embed import add_features, look_ahead, windows
         from indexer.reading import Reader
+        from indexer.tiles import tiled
 
+        embedder = tiled(embedder, self.collection.tiles)
         meter = Meter(self.progress, "index", len(candidates))
         reader = Reader(
             ledger.known,

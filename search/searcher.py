@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from indexer.collection import Collection
+from indexer.tiles import tiled
 from indexer.vectors import All, Filter, Kind, Match, Not
 from search.calibration import Calibration, TermVector
 from search.contrast import different, word_list
@@ -198,7 +199,7 @@ class Searcher:
             model = self._collection.model
             embedder = open_embedder(model.name, weights=model.weights, device=self._device)
             self._collection.check_model(embedder.info)
-        return QueryEncoder(embedder)
+        return QueryEncoder(tiled(embedder, self._collection.tiles))
 
     @cached_property
     def _terms(self) -> TermReader:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from ui.options import device_option, json_option, pick_device
+from ui.options import device_option, json_option, pick_device, tiles_option
 from ui.render import print_json
 
 
@@ -118,11 +118,10 @@ def model_figures(
 @click.option(
     "--max-regions",
     type=click.IntRange(1, 255),
-    default=32,
-    show_default=True,
     metavar="N",
-    help="Regions of a picture.",
+    help="Regions of a picture; by default what a new collection keeps.",
 )
+@tiles_option
 @click.option("--no-grid", is_flag=True, help="Leave out the reference, the whole patch grid.")
 @json_option
 @device_option
@@ -130,7 +129,8 @@ def regions(
     data: Path,
     model: str,
     weights: Path | None,
-    max_regions: int,
+    max_regions: int | None,
+    tiles: int | None,
     no_grid: bool,
     as_json: bool,
     device: str,
@@ -153,7 +153,9 @@ def regions(
 
     content = read_coco_set(data)
     embedder = open_embedder(model, weights=weights, device=pick_device(device))
-    table = evaluate_regions(embedder, content, max_regions=max_regions, grid=not no_grid)
+    table = evaluate_regions(
+        embedder, content, max_regions=max_regions, tiles=tiles or 1, grid=not no_grid
+    )
     if as_json:
         print_json(table.to_dicts())
         return

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ui.options import STOPPED, collection_option, device_option, json_option, pick_device
+from ui.options import (
+    STOPPED,
+    collection_option,
+    device_option,
+    json_option,
+    pick_device,
+    tiles_option,
+)
 from ui.render import facts_table, photo_progress, print_json, say, talk
 from ui.words import counted, shown
 
@@ -51,6 +58,7 @@ STAGES = {
     metavar="URL",
     help="Keep the vectors on this Qdrant server; its key is in $QDRANT_API_KEY.",
 )
+@tiles_option
 @click.option(
     "--exclude-dir",
     "exclude",
@@ -86,6 +94,7 @@ def index(
     model: str | None,
     weights: Path | None,
     qdrant: str | None,
+    tiles: int | None,
     exclude: tuple[str, ...],
     include_hidden: bool,
     batch_size: int,
@@ -111,7 +120,7 @@ def index(
     from indexer.pipeline import index as run
 
     check_first_call(collection, paths)
-    opened, load = open_or_create(collection, model, weights, qdrant, device)
+    opened, load = open_or_create(collection, model, weights, qdrant, device, tiles)
     options = IndexOptions(
         ignore=tuple(f"{name.rstrip('/')}/" for name in exclude),
         include_hidden=include_hidden,
@@ -186,7 +195,12 @@ def check_first_call(folder: Path, paths: tuple[Path, ...]) -> None:
 
 
 def open_or_create(
-    folder: Path, model: str | None, weights: Path | None, qdrant: str | None, device: str
+    folder: Path,
+    model: str | None,
+    weights: Path | None,
+    qdrant: str | None,
+    device: str,
+    tiles: int | None = None,
 ) -> tuple[Collection, Callable[[], Embedder]]:
     """The collection in `folder`, made if there is none, and a function that loads its model.
 
@@ -198,7 +212,7 @@ def open_or_create(
 
     known = Collection.open(folder) if Collection.exists(folder) else None
     if known is not None:
-        _check_same(known, model, qdrant)
+        _check_same(known, model, qdrant, tiles)
     place = str(weights.absolute()) if weights else None
     name = known.model.name if known else model or DEFAULT_MODEL
 
@@ -213,21 +227,30 @@ def open_or_create(
 
     if known is None:
         engine = _server(folder, qdrant) if qdrant else EMBEDDED
-        known = Collection.create(folder, load().info, weights=place, engine=engine)
+        known = Collection.create(
+            folder, load().info, weights=place, engine=engine, tiles=tiles or 1
+        )
     say(f"Collection {known.folder}")
     if known.model.note:
         say(known.model.note, style="yellow")
     return known, load
 
 
-def _check_same(known: Collection, model: str | None, qdrant: str | None) -> None:
-    """Refuse another model or another engine than the collection's."""
+def _check_same(
+    known: Collection, model: str | None, qdrant: str | None, tiles: int | None
+) -> None:
+    """Refuse another model, engine or number of tiles than the collection's."""
     from indexer.errors import CollectionError, ModelMismatchError
 
     if model is not None and model != known.model.name:
         raise ModelMismatchError(
             f"The collection {known.folder} was made with {known.model.name}, not with {model}; "
             "leave --model out, or index into a new collection (-c DIR)."
+        )
+    if tiles is not None and tiles != known.tiles:
+        raise CollectionError(
+            f"The collection {known.folder} was made with --tiles {known.tiles}, not {tiles}; "
+            "leave --tiles out, or index into a new collection (-c DIR)."
         )
     if qdrant and known.engine.get("url") != qdrant:
         raise CollectionError(

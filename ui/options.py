@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+MOST_TILES = 4
 STOPPED = 130  # what a shell reports for a program that Ctrl-C ended
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -35,6 +36,14 @@ device_option = click.option(
     default="auto",
     show_default=True,
     help="Where the model runs.",
+)
+
+tiles_option = click.option(
+    "--tiles",
+    type=click.IntRange(1, MOST_TILES),
+    metavar="T",
+    help="See each photo also in T x T overlapping windows: finds small things, takes 1 + T x T "
+    "times as long. For a new collection.  [default: 1]",
 )
 
 

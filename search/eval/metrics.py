@@ -123,18 +123,20 @@ def place_figures(matches: Matches, truth: Truth, text: int, within: Bools) -> d
             for depth in DEPTHS:
                 most = min(depth, len(counted))
                 figures[f"recall@{depth} IoU {least}"] = float(right[:depth].sum() / most)
-    best = best_places(matches.places, counted, truth)
-    x, y = (matches.places.box[best, :2] + matches.places.box[best, 2:]).T / 2
-    x0, y0, x1, y1 = truth.box[counted].T
-    figures["pointing"] = float(np.mean((x0 <= x) & (x <= x1) & (y0 <= y) & (y <= y1)))
+    figures["pointing"] = pointing(matches.places, counted, truth)
     return figures
 
 
-def best_places(order: Places, things: Ints, truth: Truth) -> Ints:
-    """The first of the ranked places that lies in the picture of each thing: (P',) indices."""
-    image, first = np.unique(order.image, return_index=True)
-    found: Ints = first[np.searchsorted(image, truth.image[things]).clip(max=len(image) - 1)]
-    return found
+def pointing(places: Places, things: Ints, truth: Truth) -> float:
+    """How many of the things have the middle of their picture's best place in their box, for ranked
+    places; a picture without a place points nowhere.
+    """
+    images, first = np.unique(places.image, return_index=True)
+    known = np.isin(truth.image[things], images)
+    best = first[np.searchsorted(images, truth.image[things[known]])]
+    x, y = (places.box[best, :2] + places.box[best, 2:]).T / 2
+    x0, y0, x1, y1 = truth.box[things[known]].T
+    return float(((x0 <= x) & (x <= x1) & (y0 <= y) & (y <= y1)).sum() / len(things))
 
 
 def picture_precision(scores: Array, positive: Ints, ignored: Ints) -> float:

@@ -17,7 +17,9 @@ import numpy as np
 import polars as pl
 import torch
 
+from indexer.collection import regions_for
 from indexer.regions import find_regions
+from indexer.tiles import tiled
 from search.cutoff import Array
 from search.encode import QueryEncoder
 from search.eval.metrics import match, mean, picture_precision, place_figures
@@ -55,16 +57,20 @@ class Library:
     region_texts: Array
 
 
-def encode_library(embedder: Embedder, data: CocoSet, max_regions: int = 32) -> Library:
+def encode_library(
+    embedder: Embedder, data: CocoSet, max_regions: int | None = None, tiles: int = 1
+) -> Library:
     """Encode all pictures of a set, and the texts of its things, once.
 
-    Holds every patch of the set: about 4 bytes x D x patches a picture. Raises `EvalDataError`
-    when no picture has a thing in it.
+    `max_regions` None is what a new collection would keep. Holds every patch of the set: about 4
+    bytes x D x patches a picture. Raises `EvalDataError` when no picture has a thing in it.
     """
+    max_regions = max_regions or regions_for(embedder.info, tiles)
+    embedder = tiled(embedder, tiles)
     info = embedder.info
     if not any(image.objects for image in data.images):
         raise EvalDataError("The set names nothing to find: it needs instances.json with objects.")
-    pixels = load_pictures(data.images, info.image_size, info.patch)
+    pixels = load_pictures(data.images, embedder.prepare)
     shapes = tuple((p.shape[1] // info.patch, p.shape[2] // info.patch) for p in pixels)
     truth = read_truth(data, shapes)
     cells = truth.cover.shape[1]
@@ -106,10 +112,15 @@ def put_regions(regions: Regions, rows: list[int], patches: torch.Tensor, most: 
 
 
 def evaluate_regions(
-    embedder: Embedder, data: CocoSet, *, max_regions: int = 32, grid: bool = True
+    embedder: Embedder,
+    data: CocoSet,
+    *,
+    max_regions: int | None = None,
+    tiles: int = 1,
+    grid: bool = True,
 ) -> pl.DataFrame:
     """All figures, as fractions; `grid` False leaves the reference line out."""
-    library = encode_library(embedder, data, max_regions)
+    library = encode_library(embedder, data, max_regions, tiles)
     rows = [*measure(library, "regions", library.regions)]
     if grid:
         rows += measure(library, "grid", library.grid)

@@ -8,7 +8,7 @@ an annotation without one stands for its box, and its `texts`, if any, describe 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from tips_model import preprocess
 from tips_model.errors import TipsError
 from tips_model.pictures import open_picture
 
@@ -139,14 +138,16 @@ def label_map(image: CocoImage) -> NDArray[np.int64]:
     return labels
 
 
-def load_pictures(images: Sequence[CocoImage], image_size: int, patch: int) -> list[Tensor]:
-    """Pictures as a model takes them: uint8 (3, H, W), each in its own shape."""
+def load_pictures(
+    images: Sequence[CocoImage], prepare: Callable[[Image.Image], Tensor]
+) -> list[Tensor]:
+    """Pictures as a model takes them: uint8 (3, H, W), each in its own shape, by its `prepare`."""
     pictures = []
     for entry in images:
         try:
             with open_picture(entry.path) as picture:
                 # As it lies in the file: COCO's boxes know nothing of EXIF.
-                pictures.append(preprocess.prepare(picture.convert("RGB"), image_size, patch))
+                pictures.append(prepare(picture.convert("RGB")))
         except OSError as error:
             raise EvalDataError(f"{entry.path} cannot be read ({error}).") from error
     return pictures

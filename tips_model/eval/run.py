@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import get_args
 
 import numpy as np
@@ -33,6 +34,7 @@ from tips_model.eval.pointing import Questions, centred, pointing
 from tips_model.eval.retrieval import caption_recall, recall
 from tips_model.eval.segmentation import Confusion, class_scores, window_scores
 from tips_model.model import TIPS
+from tips_model.preprocess import prepare
 from tips_model.templates import TEMPLATES
 
 PATCH_KINDS: tuple[PatchKind, ...] = get_args(PatchKind)
@@ -68,7 +70,8 @@ class Options:
 def encode_set(model: TIPS, data: CocoSet, options: Options) -> Encoded:
     """Everything that the tasks need of a model, each picture encoded once."""
     patch = model.config.vision.patch
-    pictures = load_pictures(data.images, model.config.image_size, patch)
+    size = model.config.image_size
+    pictures = load_pictures(data.images, partial(prepare, image_size=size, patch=patch))
     web = torch.empty(len(pictures), model.config.vision.width)
     caption = torch.empty_like(web)
     patches: list[Tensor] = [torch.empty(0)] * len(pictures)

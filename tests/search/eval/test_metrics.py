@@ -85,3 +85,9 @@ def test_pictures_are_ranked_without_the_ignored_ones():
     assert picture_precision(scores, np.array([1, 3]), np.array([0, 1, 3])) == pytest.approx(
         (1 + 2 / 3) / 2
     )
+
+
+def test_a_picture_without_a_place_points_nowhere():
+    known = truth((0, 0, LEFT, 0.5), (0, 3, LEFT, 0.5))
+    figures = place_figures(match(places((0, 0.9, LEFT)), known, 0), known, 0, np.ones(2, bool))
+    assert figures["pointing"] == 0.5

@@ -1,4 +1,5 @@
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from tips_model.eval.coco import (
     mask_of,
     read_coco_set,
 )
+from tips_model.preprocess import prepare
 
 
 def _write(folder: Path) -> None:
@@ -84,7 +86,7 @@ def test_a_missing_picture_is_named(tmp_path: Path):
     _write(tmp_path)
     (tmp_path / "images" / "a.png").unlink()
     with pytest.raises(EvalDataError, match=r"a\.png cannot be read"):
-        load_pictures(read_coco_set(tmp_path).images, 32, 8)
+        load_pictures(read_coco_set(tmp_path).images, partial(prepare, image_size=32, patch=8))
 
 
 def test_labels_are_taken_from_the_nearest_pixel():
