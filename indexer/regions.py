@@ -105,9 +105,10 @@ def merge_grid(
     labels = torch.arange(number, device=flat.device).expand(batch, number)
     sums, counts = flat, flat.new_ones(batch, number)
     edges = _grid_edges(height, width, flat.device).expand(batch, -1, 2)
+    cost = _grid_costs(flat.view(batch, height, width, -1))
     alive = torch.full((batch,), number, device=flat.device)
     while int(alive.max()) > leaves:
-        target, alive = _choose_merges(sums, counts, edges, alive, leaves)
+        target, alive = _choose_merges(cost, edges, alive, leaves, sums.shape[1])
         regions = int(alive.max())
         # Survivors are numbered in order; a merged region takes its partner's number.
         survivor = target == torch.arange(target.shape[1], device=target.device)
@@ -117,6 +118,8 @@ def merge_grid(
         sums = _add_rows(sums, renumbered, regions)
         counts = torch.zeros_like(counts[:, :regions]).scatter_add_(1, renumbered, counts)
         edges = _compact_edges(edges, renumbered, regions)
+        if regions > leaves:
+            cost = _edge_costs(sums, counts, edges)
     return labels, sums, counts, edges
 
 
@@ -126,6 +129,15 @@ def _grid_edges(height: int, width: int, device: torch.device) -> Tensor:
     right = torch.stack([index[:, :-1].flatten(), index[:, 1:].flatten()], dim=1)
     down = torch.stack([index[:-1].flatten(), index[1:].flatten()], dim=1)
     return torch.cat([right, down])
+
+
+def _grid_costs(grid: Tensor) -> Tensor:
+    """(B, E) Ward costs of the edges of `_grid_edges` for single patches (B, h, w, D): half of the
+    squared distance.
+    """
+    right = (grid[:, :, 1:] - grid[:, :, :-1]).square_().sum(dim=-1).flatten(1)
+    down = (grid[:, 1:] - grid[:, :-1]).square_().sum(dim=-1).flatten(1)
+    return torch.cat([right, down], dim=1).mul_(0.5)
 
 
 def _edge_costs(sums: Tensor, counts: Tensor, edges: Tensor) -> Tensor:
@@ -161,15 +173,15 @@ def _flat(index: Tensor, rows: int) -> Tensor:
 
 
 def _choose_merges(
-    sums: Tensor, counts: Tensor, edges: Tensor, alive: Tensor, leaves: int
+    cost: Tensor, edges: Tensor, alive: Tensor, leaves: int, regions: int
 ) -> tuple[Tensor, Tensor]:
-    """One round: which region each region becomes part of, and how many are left.
+    """One round: which of the `regions` each becomes part of, and how many are left, from the costs
+    (B, E) of the edges.
 
     Returns:
         target (B, R) int64 with target[a] <= a, and alive (B,) int64.
     """
-    batch, regions = counts.shape
-    cost = _edge_costs(sums, counts, edges)
+    batch = len(cost)
     # Rank edges by (cost, index), a total order, so that the cheapest edge of two regions is one.
     order = cost.argsort(dim=1, stable=True)
     rank = torch.empty_like(order).scatter_(

@@ -24,6 +24,7 @@ DEMO = Path(__file__).with_name("demo")
 PHOTOS = DEMO / "photos"
 MODEL = "nano"
 HITS = 4
+TILES = 2  # nano sees 96 pixels a side: windows show it small things
 TILE = 300  # pixels, longer side of a picture on the contact sheet
 CAPTION = 34  # pixels
 GAP = 14  # pixels
@@ -67,7 +68,7 @@ def demo(out: Path) -> None:
     from search.searcher import Searcher
     from ui.commands_index import index_progress, open_or_create, print_report
 
-    collection, load = open_or_create(out / "collection", MODEL, None, None, "cpu")
+    collection, load = open_or_create(out / "collection", MODEL, None, None, "cpu", TILES)
     with index_progress() as progress:
         report = index(collection, [PHOTOS], load, progress=progress)
     print_report(report, as_json=False)
