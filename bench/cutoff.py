@@ -73,7 +73,8 @@ def main() -> None:
     options = _options()
     torch.set_num_threads(options.threads)
     embedder = open_embedder(options.model)
-    library = encode_library(embedder, read_coco_set(options.data), options.regions)
+    data = read_coco_set(options.data)
+    library = encode_library(embedder, data, options.regions, options.tiles)
     encoder = QueryEncoder(embedder)
     lines = ABSENT.read_text("utf-8").splitlines()
     foreign = [line for line in lines if line and not line.startswith("#")]
@@ -87,6 +88,7 @@ def main() -> None:
         print(f"draw {draw + 1} of {options.draws}", flush=True)
     report = summary(found) | {
         "model": embedder.info.model_id,
+        "tiles": options.tiles,
         "data": options.data.name,
         "draws": options.draws,
         "absent texts": TAKEN_OUT * options.draws + len(foreign),
@@ -282,7 +284,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="folder for the results")
     parser.add_argument("--photos", type=int, nargs="+", default=[20, 200, 1000, 100_000])
     parser.add_argument("--draws", type=int, default=5)
-    parser.add_argument("--regions", type=int, default=32, help="most regions of a photo")
+    parser.add_argument("--regions", type=int, help="most regions of a photo")
+    parser.add_argument("--tiles", type=int, default=1, help="windows a side")
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args()
 

@@ -23,9 +23,11 @@ few hundred unrelated texts (`search/unrelated.txt`) finds in a sample of the co
     what the new law admits is taken back until nothing changes.
 3.  **Evidence.** e_k = (z_k - m_k) / b_k puts the three on one scale, the evidence of a photo is
     the greatest of those allowed, and its null law is a Gumbel law again, fitted the same way.
-4.  **The line** is that law's 1 - `ALPHA` quantile, moved by b ln(N / n): the maximum over N photos
-    of a Gumbel-like tail grows with ln N. Calibration thus costs n photos, whether the collection
-    has 20 or 1,000,000.
+4.  **The line** is that law's 1 - `ALPHA` quantile, moved by g ln(N / n): the maximum over N photos
+    of a Gumbel-like tail grows with ln N. The rate g is read from the sample: by how much the
+    middle top grows from a quarter of its photos to all of them. (The law's own spread b, which g
+    equals for independent photos, also holds how texts differ, and moves the line too far.)
+    Calibration thus costs n photos, whether the collection has 20 or 1,000,000.
 
 The score that users see is evidence on a scale where 0 is the middle of what an unrelated text's
 best photo gets and 1 is the line. A model that knows nothing makes real queries look like unrelated
@@ -137,11 +139,13 @@ class NullLaw:
     """What unrelated queries find: one Gumbel law per piece of evidence, and per allowed set of
     them.
 
-    `photos` is the number of photos that the laws were fitted on.
+    `photos` is the number of photos that the laws were fitted on, `growth` by how much the evidence
+    of the best photo grows when there are e times as many.
     """
 
     parts: dict[Evidence, Gumbel]
     joint: dict[tuple[Evidence, ...], Gumbel]
+    growth: dict[tuple[Evidence, ...], float]
     photos: int
 
     @classmethod
@@ -149,11 +153,13 @@ class NullLaw:
         cls,
         tops: dict[Evidence, npt.NDArray[np.float64]],
         phantoms: dict[Evidence, npt.NDArray[np.float64]],
+        quarter: dict[Evidence, npt.NDArray[np.float64]],
         sets: Sequence[tuple[Evidence, ...]],
         photos: int,
     ) -> NullLaw:
         """From the greatest z of each kind over `photos` photos: `tops` (T,) of texts, `phantoms`
-        (P,) of mixtures.
+        (P,) of mixtures; `quarter` (T,) are the texts' tops over a quarter of the photos, empty
+        where there are too few to tell.
         """
         parts = {kind: Gumbel.search(values, phantoms[kind]) for kind, values in tops.items()}
 
@@ -164,7 +170,12 @@ class NullLaw:
             return np.asarray(np.max(units, axis=0), np.float64)
 
         joint = {s: Gumbel.search(greatest(s, tops), greatest(s, phantoms)) for s in sets}
-        return cls(parts, joint, photos)
+        growth = {s: law.spread for s, law in joint.items()}
+        for s in sets:
+            if all(len(quarter[kind]) for kind in s):
+                grown = np.median(greatest(s, tops)) - np.median(greatest(s, quarter))
+                growth[s] = float(np.clip(grown / math.log(4), 0, joint[s].spread))
+        return cls(parts, joint, growth, photos)
 
     def score(self, z: dict[Evidence, Array], population: int) -> Array:
         """Standard scores -> the users' score: 0 the middle of the null law, 1 the line; shape as
@@ -178,7 +189,7 @@ class NullLaw:
         evidence = np.max(
             [(z[k] - self.parts[k].mode) / self.parts[k].spread for k in kinds], axis=0
         )
-        growth = law.spread * math.log(max(population, 1) / self.photos)
+        growth = self.growth[kinds] * math.log(max(population, 1) / self.photos)
         middle = law.quantile(0.5) + growth
         line = law.quantile(1 - ALPHA) + growth
         score: Array = ((evidence - middle) / (line - middle)).astype(np.float32)

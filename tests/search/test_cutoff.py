@@ -73,10 +73,17 @@ def test_the_best_region_of_each_photo() -> None:
     np.testing.assert_array_equal(best_region(scores, np.array([0, 2, 5])), [[5, 7, 3]])
 
 
-def make_law(photos: int = 1000) -> NullLaw:
+def make_law(photos: int = 1000, grown: float | None = None) -> NullLaw:
+    """A law of simulated tops, which grow by `grown` spreads from a quarter of the photos."""
     parts = {"global": tops(3000, 5), "region": tops(3000, 6), "both": tops(3000, 7)}
     phantoms = {kind: values[:1000] for kind, values in parts.items()}
-    return NullLaw.fit(parts, phantoms, [("global", "region", "both"), ("region",)], photos)  # type: ignore[arg-type]
+    sets = [("global", "region", "both"), ("region",)]
+    none = dict.fromkeys(parts, np.empty(0))
+    law = NullLaw.fit(parts, phantoms, none, sets, photos)  # type: ignore[arg-type]
+    if grown is None:
+        return law
+    quarter = {kind: values - grown * law.parts[kind].spread for kind, values in parts.items()}  # type: ignore[index]
+    return NullLaw.fit(parts, phantoms, quarter, sets, photos)  # type: ignore[arg-type]
 
 
 def test_unrelated_tops_pass_the_line_as_often_as_alpha_says() -> None:
@@ -97,6 +104,19 @@ def test_the_line_rises_with_the_logarithm_of_the_collection() -> None:
     span = joint.quantile(1 - ALPHA) - joint.quantile(0.5)
     assert small == pytest.approx((evidence - joint.quantile(0.5)) / span, rel=1e-5)
     assert large == pytest.approx(small - shift / span, rel=1e-5)
+
+
+def test_the_line_rises_as_the_tops_of_the_sample_do() -> None:
+    law = make_law(grown=0.5)
+    assert law.growth["region",] == pytest.approx(0.5 / math.log(4))
+    z = {"region": np.array([4.5], np.float32)}
+    joint = law.joint["region",]
+    span = joint.quantile(1 - ALPHA) - joint.quantile(0.5)
+    fall = law.score(z, 1000)[0] - law.score(z, 4000)[0]  # type: ignore[arg-type]
+    assert fall == pytest.approx(0.5 / span, rel=1e-5)
+    # Independent photos cannot give more than the law's spread, nor more photos less.
+    assert make_law(grown=9.0).growth["region",] == pytest.approx(joint.spread)
+    assert make_law(grown=-1.0).growth["region",] == 0
 
 
 def test_evidence_that_is_not_known_does_not_count() -> None:
