@@ -27,7 +27,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from search.calibration import Calibration, Sample, TermVector, both
+from indexer.vectors import Kind
+from search.calibration import Calibration, Sample, TermVector, asked, both
 from search.cutoff import Array, best_region
 from search.encode import QueryEncoder
 from search.eval.run import Library, encode_library
@@ -152,7 +153,14 @@ def calibrate(photos: Array, regions: Array, starts: Ints, unrelated: Texts) -> 
     """As `search.sample.calibrate` does it for a collection: from at most 512 of its photos."""
     most = min(SAMPLE_PHOTOS, len(photos))
     end = starts[most] if most < len(starts) else len(regions)
-    sample = Sample(photos[:most], regions[:end], starts[:most], len(photos))
+    tops: dict[Kind, Array] | None = None
+    if most < len(photos):
+        rows = asked(len(unrelated.photo))
+        tops = {
+            "images": (photos @ unrelated.photo[rows].T).max(axis=0),
+            "regions": (regions @ unrelated.region[rows].T).max(axis=0),
+        }
+    sample = Sample(photos[:most], regions[:end], starts[:most], len(photos), tops)
     return Calibration(sample, unrelated.photo, unrelated.region)
 
 

@@ -33,8 +33,8 @@ NEGATIVE = 0.3
 strength "A - B" loses the photos of A: mean average precision of `nano` over 150 pairs of names was
 0.65 at 0.3 and 0.43 at 1, because all texts share a direction that the difference takes away.
 """
-FEWEST_TO_GROW = 64
-"""In a smaller sample, what a quarter of it gives says too little of how tops grow."""
+ASKED = 48
+"""So many of the unrelated texts are asked of the whole collection."""
 NULL_PICTURES = 256
 """Sampled photos, and sampled regions, that stand for unrelated pictures."""
 SEED = 0
@@ -48,13 +48,15 @@ class Sample:
     regions from `starts[i]`.
 
     Every photo has at least one region. `population` is the number of photos that the sample stands
-    for.
+    for. `tops` are the greatest cosines over all of them, (M,) a kind, with the unrelated texts of
+    `asked`; None when the sample is the whole collection.
     """
 
     photos: Array
     regions: Array
     starts: npt.NDArray[np.int64]
     population: int
+    tops: dict[Kind, Array] | None = None
 
     def owners(self) -> npt.NDArray[np.int64]:
         """The photo of each region, (m,)."""
@@ -116,6 +118,11 @@ class Side:
         location, spread = self._scale(picture).of(scores)
         return (scores - location[:, None]) / spread[:, None]
 
+    def raised(self, rows: npt.NDArray[np.int64], cosines: Array) -> Array:
+        """Standard scores (M,) of cosines (M,) with the texts in these rows, on their own scales."""
+        location, spread = self._text_scale.of(self.scores(self.texts[rows]))
+        return ((cosines - location) / spread).astype(np.float32)
+
     def direction(self, terms: Sequence[TermVector]) -> Direction:
         """The search direction of the terms together."""
         centred = np.stack([t.vector - t.picture * self.picture_centre for t in terms])
@@ -153,7 +160,7 @@ class Calibration:
             ),
         }
         mixture = rng.standard_normal((PHANTOMS, len(photo_texts))).astype(np.float32)
-        self._text_law = self._fit_texts(mixture, count)
+        self._text_law = self._fit_texts(mixture, sample.tops)
         self._picture_law = self._fit_pictures(rng, photo_rows, sample.owners()[region_rows], count)
 
     def score(self, z: dict[Evidence, Array], *, picture: bool) -> Array:
@@ -161,17 +168,23 @@ class Calibration:
         `NullLaw.score`.
         """
         law = self._picture_law if picture else self._text_law
-        return law.score(z, self.population)
+        return law.score(z)
 
-    def _fit_texts(self, mixture: Array, photos: int) -> NullLaw:
+    def _fit_texts(self, mixture: Array, whole: dict[Kind, Array] | None) -> NullLaw:
         real: dict[Kind, Array] = {}
         phantom: dict[Kind, Array] = {}
-        fewer = photos // 4 if photos >= FEWEST_TO_GROW else 0
         for kind, side in self.sides.items():
             real[kind] = side.standard(side.texts, picture=False)
             phantom[kind] = side.standard(phantoms(side.texts, mixture), picture=False)
-        quarter = _tops({kind: z[:, :fewer] for kind, z in real.items()})
-        return NullLaw.fit(_tops(real), _tops(phantom), quarter, TEXT_SETS, photos)
+        law = NullLaw.fit(_tops(real), _tops(phantom), TEXT_SETS)
+        if whole is None:
+            return law
+        rows = asked(len(self.sides["images"].texts))
+        named: tuple[tuple[Evidence, Kind], ...] = (("global", "images"), ("region", "regions"))
+        return law.grown(
+            {evidence: real[kind][rows].max(axis=1) for evidence, kind in named},
+            {evidence: self.sides[kind].raised(rows, whole[kind]) for evidence, kind in named},
+        )
 
     def _fit_pictures(
         self,
@@ -182,8 +195,6 @@ class Calibration:
     ) -> NullLaw:
         tops: dict[Evidence, npt.NDArray[np.float64]] = {}
         phantoms: dict[Evidence, npt.NDArray[np.float64]] = {}
-        quarter: dict[Evidence, npt.NDArray[np.float64]] = {}
-        fewer = photos // 4 if photos >= FEWEST_TO_GROW else 0
         named: tuple[tuple[Evidence, Kind, npt.NDArray[np.int64]], ...] = (
             ("global", "images", photo_owners),
             ("region", "regions", region_owners),
@@ -194,12 +205,16 @@ class Calibration:
             z[
                 np.arange(len(owners)), owners
             ] = -np.inf  # a picture's own photo is not something it found
-            tops[evidence] = _top(z) if photos > 1 else np.empty(0)
-            quarter[evidence] = _top(z[:, :fewer])
+            tops[evidence] = z.max(axis=1).astype(np.float64) if photos > 1 else np.empty(0)
             mixture = rng.standard_normal((PHANTOMS, len(side.pictures))).astype(np.float32)
             mixed = side.standard(_unit(mixture @ side.pictures), picture=True)
             phantoms[evidence] = mixed.max(axis=1).astype(np.float64)
-        return NullLaw.fit(tops, phantoms, quarter, PICTURE_SETS, photos)
+        return NullLaw.fit(tops, phantoms, PICTURE_SETS).growing_like(self._text_law)
+
+
+def asked(texts: int) -> npt.NDArray[np.int64]:
+    """The rows of the unrelated texts that are asked of a whole collection, evenly spread."""
+    return np.unique(np.linspace(0, texts - 1, min(ASKED, texts)).round().astype(np.int64))
 
 
 def both(photo_z: Array, region_z: Array) -> Array:
@@ -223,12 +238,7 @@ def _tops(z: dict[Kind, Array]) -> dict[Evidence, npt.NDArray[np.float64]]:
         "region": z["regions"],
         "both": both(z["images"], z["regions"]),
     }
-    return {kind: _top(values) for kind, values in kinds.items()}
-
-
-def _top(z: Array) -> npt.NDArray[np.float64]:
-    """The greatest of each row (Q, n); nothing when there are no columns."""
-    return z.max(axis=1).astype(np.float64) if z.shape[1] else np.empty(0)
+    return {kind: values.max(axis=1).astype(np.float64) for kind, values in kinds.items()}
 
 
 def _unit(vectors: Array) -> Array:

@@ -13,6 +13,7 @@ import heapq
 import os
 import tempfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
@@ -22,8 +23,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from indexer.vectors import VectorStore
-from search.calibration import Calibration, Sample
+from indexer.vectors import KINDS, REGION_VECTOR, Kind, VectorStore
+from search.calibration import Calibration, Sample, asked
 from search.contrast import word_list
 from search.cutoff import Array
 from search.encode import QueryEncoder
@@ -34,8 +35,10 @@ if TYPE_CHECKING:
     from indexer.catalog import Catalog
 
 SAMPLE_PHOTOS = 512
+CHANGED = 0.1
+"""The whole collection is asked anew when it has grown or shrunk by this share."""
 FILE = "calibration.npz"
-VERSION = 1
+VERSION = 2
 
 
 class EmptySampleError(Exception):
@@ -54,7 +57,8 @@ def calibrate(
     texts_key = _key(info.model_id, *word_list("unrelated"))
     state_key = _key(texts_key, str(store.revision))
     kept = _read(folder / FILE)
-    if str(kept.get("texts_key")) == texts_key:
+    kept_key = str(kept.get("texts_key"))
+    if kept_key == texts_key:
         photo_texts, region_texts = kept["photo_texts"], kept["region_texts"]
     else:
         photo_texts, region_texts = unrelated_texts(encoder)
@@ -64,11 +68,23 @@ def calibrate(
             kept["regions"].astype(np.float32),
             kept["starts"],
             int(kept["population"]),
+            _tops(kept),
         )
     else:
         sample = draw_sample(catalog, info.retrieval_head, store.count("images"))
+        measured_at = int(kept.get("tops_population", 0)) if texts_key == kept_key else 0
+        tops = None
+        if sample.population > len(sample.photos):
+            near = abs(sample.population - measured_at) <= CHANGED * measured_at
+            tops = _tops(kept) if near else None
+            if tops is None:
+                tops = ask_all(store, info.retrieval_head, photo_texts, region_texts)
+                measured_at = sample.population
+        sample = replace(sample, tops=tops)
         _write(
             folder / FILE,
+            **{f"tops_{kind}": values for kind, values in (tops or {}).items()},
+            tops_population=np.array(measured_at),
             texts_key=np.array(texts_key),
             state_key=np.array(state_key),
             photo_texts=photo_texts,
@@ -79,6 +95,26 @@ def calibrate(
             population=np.array(sample.population),
         )
     return Calibration(sample, photo_texts, region_texts)
+
+
+def ask_all(
+    store: VectorStore, head: str, photo_texts: Array, region_texts: Array
+) -> dict[Kind, Array]:
+    """The greatest cosines over the whole collection with the texts that `asked` names."""
+    rows = asked(len(photo_texts))
+    sides: tuple[tuple[Kind, Array, str], ...] = (
+        ("images", photo_texts, head),
+        ("regions", region_texts, REGION_VECTOR),
+    )
+    tops: dict[Kind, Array] = {}
+    for kind, texts, using in sides:
+        found = store.search(kind, texts[rows], using=using, limit=1)
+        tops[kind] = np.array([hits.scores[0] for hits in found], np.float32)
+    return tops
+
+
+def _tops(kept: dict[str, Any]) -> dict[Kind, Array] | None:
+    return {kind: kept[f"tops_{kind}"] for kind in KINDS} if "tops_images" in kept else None
 
 
 def unrelated_texts(encoder: QueryEncoder) -> tuple[Array, Array]:

@@ -70,7 +70,7 @@ def test_texts_that_mean_nothing_find_nothing(photos: int, texts: np.ndarray) ->
     calibration = Calibration(sample, texts, texts)
     queries = ColourEmbedder().embed_texts([f"nonsense {i}" for i in range(200)])
     alarms = sum(greatest(calibration, sample, query) >= 1 for query in queries)
-    assert alarms <= 8
+    assert alarms <= 10
 
 
 @pytest.mark.parametrize("photos", [2, 40, 300])

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -73,55 +74,46 @@ def test_the_best_region_of_each_photo() -> None:
     np.testing.assert_array_equal(best_region(scores, np.array([0, 2, 5])), [[5, 7, 3]])
 
 
-def make_law(photos: int = 1000, grown: float | None = None) -> NullLaw:
-    """A law of simulated tops, which grow by `grown` spreads from a quarter of the photos."""
+def make_law() -> NullLaw:
     parts = {"global": tops(3000, 5), "region": tops(3000, 6), "both": tops(3000, 7)}
     phantoms = {kind: values[:1000] for kind, values in parts.items()}
-    sets = [("global", "region", "both"), ("region",)]
-    none = dict.fromkeys(parts, np.empty(0))
-    law = NullLaw.fit(parts, phantoms, none, sets, photos)  # type: ignore[arg-type]
-    if grown is None:
-        return law
-    quarter = {kind: values - grown * law.parts[kind].spread for kind, values in parts.items()}  # type: ignore[index]
-    return NullLaw.fit(parts, phantoms, quarter, sets, photos)  # type: ignore[arg-type]
+    return NullLaw.fit(parts, phantoms, [("global", "region", "both"), ("region",)])  # type: ignore[arg-type]
 
 
 def test_unrelated_tops_pass_the_line_as_often_as_alpha_says() -> None:
     law = make_law()
     z = {k: tops(40_000, 10 + i).astype(np.float32) for i, k in enumerate(law.parts)}
-    scores = law.score(z, 1000)  # type: ignore[arg-type]
+    scores = law.score(z)  # type: ignore[arg-type]
     assert np.mean(scores >= 1) == pytest.approx(ALPHA, rel=0.5)
     assert np.median(scores) == pytest.approx(0, abs=0.05)
 
 
-def test_the_line_rises_with_the_logarithm_of_the_collection() -> None:
+def test_the_line_rises_by_what_the_whole_collection_gives_beyond_the_sample() -> None:
     law = make_law()
-    z = np.array([4.5], np.float32)
-    small, large = (law.score({"region": z}, n)[0] for n in (1000, 100_000))
-    part, joint = law.parts["region"], law.joint["region",]
-    evidence = (4.5 - part.mode) / part.spread
-    shift = joint.spread * math.log(100)
-    span = joint.quantile(1 - ALPHA) - joint.quantile(0.5)
-    assert small == pytest.approx((evidence - joint.quantile(0.5)) / span, rel=1e-5)
-    assert large == pytest.approx(small - shift / span, rel=1e-5)
-
-
-def test_the_line_rises_as_the_tops_of_the_sample_do() -> None:
-    law = make_law(grown=0.5)
-    assert law.growth["region",] == pytest.approx(0.5 / math.log(4))
+    sample = {k: tops(101, 20 + i).astype(np.float32) for i, k in enumerate(("global", "region"))}
+    whole = {k: z + np.float32(0.5 * law.parts[k].spread) for k, z in sample.items()}  # type: ignore[index]
+    grown = law.grown(sample, whole)  # type: ignore[arg-type]
+    assert grown.growth["region",] == pytest.approx(0.5, rel=1e-5)
+    assert grown.growth["global", "region", "both"] == pytest.approx(0.5, rel=1e-5)
     z = {"region": np.array([4.5], np.float32)}
     joint = law.joint["region",]
     span = joint.quantile(1 - ALPHA) - joint.quantile(0.5)
-    fall = law.score(z, 1000)[0] - law.score(z, 4000)[0]  # type: ignore[arg-type]
+    fall = law.score(z)[0] - grown.score(z)[0]  # type: ignore[arg-type]
     assert fall == pytest.approx(0.5 / span, rel=1e-5)
-    # Independent photos cannot give more than the law's spread, nor more photos less.
-    assert make_law(grown=9.0).growth["region",] == pytest.approx(joint.spread)
-    assert make_law(grown=-1.0).growth["region",] == 0
+    assert law.grown(whole, sample).growth["region",] == 0  # type: ignore[arg-type]
+
+
+def test_a_law_grows_like_another_in_its_own_spreads() -> None:
+    law = make_law()
+    units = {kinds: 2.0 * joint.spread for kinds, joint in law.joint.items()}
+    other = make_law().growing_like(replace(law, growth=units))
+    for kinds, joint in other.joint.items():
+        assert other.growth[kinds] == pytest.approx(2 * joint.spread)
 
 
 def test_evidence_that_is_not_known_does_not_count() -> None:
     law = make_law()
     z, unknown = np.array([4.0], np.float32), np.array([-np.inf], np.float32)
-    known = law.score({"global": z, "region": unknown, "both": unknown}, 1000)
-    best = law.score({"global": z, "region": z - 3, "both": z - 2}, 1000)
+    known = law.score({"global": z, "region": unknown, "both": unknown})
+    best = law.score({"global": z, "region": z - 3, "both": z - 2})
     assert known == best

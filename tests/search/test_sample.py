@@ -9,7 +9,9 @@ from indexer.collection import Collection
 from indexer.vectors import VectorStore, image_point_id, region_point_id
 from search.contrast import word_list
 from search.encode import QueryEncoder
-from search.sample import FILE, EmptySampleError, calibrate, draw_sample
+from search import sample as module
+from search.calibration import asked
+from search.sample import FILE, EmptySampleError, ask_all, calibrate, draw_sample
 from tests.search.colours import ColourEmbedder
 
 
@@ -83,3 +85,33 @@ def test_a_folder_that_cannot_be_written_is_searched_all_the_same(
     calibration = calibrate(missing, catalog, store, QueryEncoder(ColourEmbedder()))
     assert calibration.population == 40
     assert not missing.exists()
+
+
+def test_the_whole_collection_is_asked_for_its_best(catalog: Catalog, store: VectorStore) -> None:
+    texts = ColourEmbedder().embed_texts([f"word {i}" for i in range(60)])
+    tops = ask_all(store, "web", texts, texts)
+    every = draw_sample(catalog, "web", population=40, photos=40)
+    rows = asked(60)
+    assert len(rows) == 48
+    np.testing.assert_allclose(tops["images"], (every.photos @ texts[rows].T).max(0), atol=2e-3)
+    np.testing.assert_allclose(tops["regions"], (every.regions @ texts[rows].T).max(0), atol=2e-3)
+
+
+def test_a_collection_larger_than_its_sample_raises_the_line(
+    tmp_path: Path, catalog: Catalog, store: VectorStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = QueryEncoder(ColourEmbedder())
+    small = draw_sample(catalog, "web", population=10, photos=10)
+    monkeypatch.setattr(module.draw_sample, "__defaults__", (10,))
+    grown = calibrate(tmp_path, catalog, store, encoder)
+    alone = module.Calibration(small, *module.unrelated_texts(encoder))
+    z = {"region": np.linspace(0, 6, 9, dtype=np.float32)}
+    z["both"] = z["region"]
+    assert (grown.score(z, picture=False) < alone.score(z, picture=False)).all()  # type: ignore[arg-type]
+    # Kept beside the collection, and read again.
+    again = calibrate(tmp_path, None, store, encoder)  # type: ignore[arg-type]
+    np.testing.assert_allclose(
+        again.score(z, picture=False),  # type: ignore[arg-type]
+        grown.score(z, picture=False),  # type: ignore[arg-type]
+        atol=0.05,
+    )
