@@ -7,10 +7,10 @@ import pytest
 from indexer.catalog import Catalog
 from indexer.collection import Collection
 from indexer.vectors import VectorStore, image_point_id, region_point_id
-from search.contrast import word_list
-from search.encode import QueryEncoder
 from search import sample as module
 from search.calibration import asked
+from search.contrast import word_list
+from search.encode import QueryEncoder
 from search.sample import FILE, EmptySampleError, ask_all, calibrate, draw_sample
 from tests.search.colours import ColourEmbedder
 
