@@ -46,8 +46,11 @@ def test_a_second_run_adds_nothing_and_more_captions_can_be_asked_for(tmp_path: 
     folder = _table(tmp_path)
     add_captions(folder, _shade)
     assert add_captions(folder, _shade) == (0, [])
-    assert add_captions(folder, _shade, captions=2) == (3, [])
-    assert _captions(folder)["b"] == ["own", "red 80"]
+    assert add_captions(folder, lambda images: ["own"] * len(images), captions=2) == (2, ["b"])
+    assert add_captions(folder, _shade, captions=2) == (1, [])
+    assert _captions(folder) == {
+        "it's": ["red 0", "own"], "b": ["own", "red 80"], "c": ["red 160", "own"],
+    }  # fmt: skip
 
 
 def test_broken_pictures_and_empty_answers_are_named(tmp_path: Path):
