@@ -86,6 +86,12 @@ def test_within_the_limit_the_items_of_both_processes_are_saved(two: Path) -> No
     assert saved_steps(two / "limited-within")[-1][0] == 5
 
 
+def test_a_ctrl_c_of_one_process_stops_both_at_the_same_step_and_saves(two: Path) -> None:
+    first, second = (json.loads((two / f"interrupted-{rank}.json").read_text()) for rank in (0, 1))
+    assert first == second < 50
+    assert saved_steps(two / "interrupted")[-1][0] == first
+
+
 def test_one_process_is_the_plain_case() -> None:
     value = torch.arange(3.0, requires_grad=True)
     assert (distributed.rank(), distributed.world()) == (0, 1)

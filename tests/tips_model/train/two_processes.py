@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +16,11 @@ from PIL import Image
 from tests.tips_model.train.pairs import ColourSource, tiny_config, tokenizer, with_stage
 from tips_model.train import distributed
 from tips_model.train.checkpoint import saved_steps
-from tips_model.train.config import TrainConfig, Weights
+from tips_model.train.config import Stage, TrainConfig, Weights
 from tips_model.train.dataset import TableSource, record_batches, write_table
 from tips_model.train.loader import assemble
 from tips_model.train.presets import preset
-from tips_model.train.source import DataError
+from tips_model.train.source import DataError, RawBatch
 from tips_model.train.train import backward, make_trainer, run
 
 
@@ -127,9 +129,18 @@ def run_limited(name: str, out: Path) -> None:
     (out / f"limited-{name}-{rank}.json").write_text(json.dumps({"own": own, "told": told}))
 
 
+class Interrupting(ColourSource):
+    """The second process, and it alone, is sent a Ctrl-C while it prepares the third step."""
+
+    def batch(self, stage: Stage, step: int, rank: int, world: int, size: int) -> RawBatch:
+        if (rank, step) == (1, 2):
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().batch(stage, step, rank, world, size)
+
+
 def main(out: Path) -> None:
-    """Write gradients.pt, the runs of `runs()` (whole, and interrupted once) and those of
-    `LIMITED` to `out`, in which there is the table of `write_broken`."""
+    """Write gradients.pt, the runs of `runs()` (whole, and interrupted once), those of `LIMITED`
+    and one with a Ctrl-C to `out`, in which there is the table of `write_broken`."""
     with distributed.processes() as device:
         found = {name: step(config, device) for name, config in configurations().items()}
         if distributed.rank() == 0:
@@ -141,6 +152,9 @@ def main(out: Path) -> None:
             assert saved_steps(out / name)[-1][0] == 5
         for name in LIMITED:
             run_limited(name, out)
+        many = with_stage(tiny_config(Weights()), steps=50)
+        result = run(many, Interrupting(), tokenizer(), out / "interrupted")
+        (out / f"interrupted-{distributed.rank()}.json").write_text(json.dumps(result.step))
 
 
 if __name__ == "__main__":
