@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         result = train_preset(options.preset, options.data, options.out, resume=options.resume)
-    except TipsError as error:
+    except (TipsError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     if not result.finished and os.environ.get("RANK", "0") == "0":
