@@ -28,7 +28,8 @@ import torch
 
 from tips_model import load
 from tips_model.eval.coco import CocoSet, read_coco_set
-from tips_model.eval.run import Options, evaluate
+from tips_model.eval.run import evaluate
+from tips_model.eval.tasks import Options
 from tips_model.tokenizer import Tokenizer
 from tips_model.train.config import Objective, TrainConfig, Weights
 from tips_model.train.presets import SMALL_HEAD, nano

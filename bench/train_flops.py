@@ -24,7 +24,7 @@ from tips_model.config import TextConfig, VisionConfig
 from tips_model.train.config import Head, Stage, TrainConfig
 from tips_model.train.loader import Batch, assemble
 from tips_model.train.losses import total
-from tips_model.train.presets import preset
+from tips_model.train.presets import PRESETS, preset
 from tips_model.train.schedules import loss_weights
 from tips_model.train.source import RawBatch
 from tips_model.train.train import make_trainer
@@ -110,7 +110,7 @@ def counted(config: TrainConfig, stage: Stage, images: int) -> float:
 def main() -> None:
     """Count one preset's first stage with all losses."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--preset", default="tipsv2_b14")
+    parser.add_argument("--preset", default="tipsv2_b14", choices=PRESETS, metavar="NAME")
     parser.add_argument("--images", type=int, default=2)
     options = parser.parse_args()
     config = preset(options.preset)

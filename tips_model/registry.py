@@ -19,7 +19,7 @@ from tips_model.errors import ModelNameError, WeightsError
 BUCKET = "https://storage.googleapis.com/tips_data"
 TOKENIZER_FILE = "tokenizer.model"
 
-_STEMS = {
+OFFICIAL = {
     "tips-s14-hr": "v1_0/checkpoints/pytorch/tips_oss_s14_highres_distilled",
     "tips-b14-hr": "v1_0/checkpoints/pytorch/tips_oss_b14_highres_distilled",
     "tips-l14-hr": "v1_0/checkpoints/pytorch/tips_oss_l14_highres_distilled",
@@ -31,6 +31,7 @@ _STEMS = {
     "tipsv2-so14": "v2_0/checkpoints/pytorch/tips_v2_oss_so14",
     "tipsv2-g14": "v2_0/checkpoints/pytorch/tips_v2_oss_g14",
 }
+"""The official models: name -> how the paths of its files begin."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,9 +56,9 @@ def cache_folder() -> Path:
 
 def remote_files(name: str) -> tuple[RemoteFile, ...]:
     """The official files of a model: image tower, text tower, tokenizer."""
-    stem = _STEMS.get(name)
+    stem = OFFICIAL.get(name)
     if stem is None:
-        known = ", ".join(_STEMS)
+        known = ", ".join(OFFICIAL)
         raise ModelNameError(f"There are no official files for {name!r}; there are {known}.")
     server = os.environ.get("TIPS_MIRROR", BUCKET).rstrip("/")
     paths = (f"{stem}_vision.npz", f"{stem}_text.npz", f"v1_0/checkpoints/{TOKENIZER_FILE}")
@@ -67,7 +68,7 @@ def remote_files(name: str) -> tuple[RemoteFile, ...]:
 def list_models() -> list[ModelFiles]:
     """Every model by name, the bundled one first."""
     models = [_describe("nano", (), None, here=True)]
-    for name in _STEMS:
+    for name in OFFICIAL:
         folder = cache_folder() / name
         models.append(
             _describe(name, remote_files(name), folder, here=cached_folder(name) is not None)
@@ -109,7 +110,7 @@ def missing_sentence(name: str) -> str:
 
 def tokenizer_path(folder: Path, name: str) -> Path:
     """The tokenizer beside the weights, else the one of any fetched model: all share one file."""
-    places = [folder, cache_folder() / name, *(cache_folder() / other for other in _STEMS)]
+    places = [folder, cache_folder() / name, *(cache_folder() / other for other in OFFICIAL)]
     for place in places:
         if (place / TOKENIZER_FILE).exists():
             return place / TOKENIZER_FILE

@@ -46,4 +46,4 @@ def caption(
     say(f"{counted(added, 'caption')} added to {table}.")
     if failed:
         names = ", ".join(failed[:SHOWN]) + (", ..." if len(failed) > SHOWN else "")
-        say(f"{counted(len(failed), 'picture')} without caption: {names}.")
+        say(f"{counted(len(failed), 'picture')} without a new caption: {names}.")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_PLACE = click.Path(exists=True, path_type=Path)
 _OUT = click.option(
     "-o", "--out", required=True, type=click.Path(file_okay=False, path_type=Path),
     help="Folder of the training table.",
@@ -42,17 +43,18 @@ def data() -> None:
 
 
 @data.command()
-@click.argument("shards", nargs=-1, required=True, type=_FILE)
+@click.argument("shards", nargs=-1, required=True, type=_PLACE)
 @_OUT
 @_LIMIT
 def shards(shards: tuple[Path, ...], out: Path, limit: int) -> None:
-    """Import tar SHARDS of WebDataset or img2dataset.
+    """Import tar SHARDS of WebDataset or img2dataset, or folders of them or of their files.
 
     \b
     Example:
       tips data shards cc12m/*.tar -o cc12m-table
+      tips data shards img2dataset-output -o table
     """
-    from tips_model.train.importers import read_shards
+    from tips_model.train.shards import read_shards
 
     _run(read_shards(shards), out, limit)
 

@@ -70,6 +70,7 @@ TASKS = ("names", "retrieval", "pointing", "segmentation", "knn", "probe")
     help="Segment with sliding windows of this side, a multiple of the patch.",
 )
 @json_option
+@device_option
 def model_figures(
     model: str,
     data: Path,
@@ -80,6 +81,7 @@ def model_figures(
     templates: tuple[str, ...],
     window: int,
     as_json: bool,
+    device: str,
 ) -> None:
     """Names, retrieval, pointing, segmentation, k-NN and linear probes of MODEL on DATA.
 
@@ -90,11 +92,12 @@ def model_figures(
     """
     from tips_model import load
     from tips_model.eval.coco import read_coco_set
-    from tips_model.eval.run import PATCH_KINDS, Options, possible_tasks
+    from tips_model.eval.run import PATCH_KINDS, possible_tasks
     from tips_model.eval.run import evaluate as run_tasks
+    from tips_model.eval.tasks import Options
     from tips_model.templates import TEMPLATES
 
-    loaded = load(model, weights=weights)
+    loaded = load(model, weights=weights, device=pick_device(device))
     if window % loaded.config.vision.patch:
         patch = loaded.config.vision.patch
         raise click.BadParameter(f"must be a multiple of the patch, {patch}", param_hint="--window")

@@ -8,8 +8,8 @@ from tests.tips_model.train.scenes import paint
 from tips_model.checkpoints import save_model
 from tips_model.config import TextConfig, TIPSConfig, VisionConfig
 from tips_model.eval.coco import EvalDataError
-from tips_model.eval.run import TASKS as KNOWN
 from tips_model.eval.scenes import questions_of
+from tips_model.eval.tasks import TASKS as KNOWN
 from tips_model.model import TIPS
 from tips_model.templates import TEMPLATES
 from tips_model.tokenizer import Tokenizer

@@ -7,6 +7,7 @@ torchrun --nproc-per-node 2 -m tips_model.train nano --data scenes --out runs/na
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -24,9 +25,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         result = train_preset(options.preset, options.data, options.out, resume=options.resume)
-    except TipsError as error:
+    except (TipsError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
+    if not result.finished and os.environ.get("RANK", "0") == "0":
+        print(f"Stopped and saved at step {result.step}; go on with --resume.", file=sys.stderr)
     return 0 if result.finished else 1
 
 

@@ -86,13 +86,17 @@ def add_captions(
     """Add one caption to each row that has fewer than `captions` synthetic ones.
 
     Returns how many rows got one, and the keys of rows that did not because their picture cannot
-    be decoded or nothing was said of it. Raises `DataError` if two rows have the same key.
+    be decoded, or nothing was said of it that it does not have already (a model says the same when
+    it is asked the same). Raises `DataError` if two rows have the same key.
     """
     table = open_table(folder)
     facts = table.search().select(["key", "synthetic"]).limit(table.count_rows()).to_arrow()
     keys = facts["key"].to_pylist()
     if len(set(keys)) != len(keys):
-        raise DataError(f"Rows of the table in {folder} share a key; import the data again.")
+        raise DataError(
+            f"Rows of the table in {folder} share a key; import the data again under names that "
+            "differ."
+        )
     counts = [len(texts) for texts in facts["synthetic"].to_pylist()]
     wanted = [key for key, count in zip(keys, counts, strict=True) if count < captions]
     added, failed = 0, list[str]()
@@ -100,7 +104,11 @@ def add_captions(
         pictures = [_picture(row) for row in rows]
         usable = [index for index, picture in enumerate(pictures) if picture is not None]
         told = describe([p for p in pictures if p is not None]) if usable else []
-        texts = dict(zip(usable, told, strict=True))
+        texts = {
+            index: text
+            for index, text in zip(usable, told, strict=True)
+            if text not in rows[index]["synthetic"]
+        }
         failed += [row["key"] for index, row in enumerate(rows) if not texts.get(index)]
         done = [
             row | {"synthetic": [*row["synthetic"], texts[index]]}

@@ -5,6 +5,9 @@ its centres, the optimisers, the step, the configuration, the names of the items
 read, and every process's random states. There is no data position: batches are a pure function of
 the step. A frozen teacher's weights stay in their own file. The weights for users are another file,
 see `tips_model.checkpoints`.
+
+A file holds tensors and plain values only and is read as such (`weights_only`): a checkpoint from
+elsewhere can be wrong, but it cannot run code.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ from tips_model.train.config import ConfigError, TrainConfig
 from tips_model.train.distributed import barrier, full, gather_objects, like, rank
 from tips_model.train.teacher import Teacher
 
-VERSION = 1
+VERSION = 2
 # Fields that may differ between the run that saved and the one that goes on.
 FREE = (
     "workers", "log_every", "save_every", "keep", "evaluate_every", "evaluate_scenes", "parallel",
@@ -84,13 +87,14 @@ def newest_state(folder: Path, config: TrainConfig) -> dict[str, Any] | None:
     """The newest saved state that can be read; None when there is none. All processes must call.
 
     A damaged checkpoint is named on stderr, set aside as `*.damaged`, and the one before is taken.
-    Raises ConfigError when the state is of another configuration, CheckpointError when no
-    checkpoint can be read.
+    Raises ConfigError when the state is of another configuration, CheckpointError when it is of
+    another version or no checkpoint can be read.
     """
     state, damaged = None, []
     for _, path in reversed(saved_steps(folder)):
         try:
-            found = torch.load(path, map_location="cpu", weights_only=False)
+            found = torch.load(path, map_location="cpu", weights_only=True)
+            check_version(path, found["version"])
             check_config(path, found["config"], config)
         except DAMAGE as error:
             damaged.append((path, type(error).__name__))
@@ -131,6 +135,15 @@ def load_state(
     return int(state["step"])
 
 
+def check_version(path: Path, version: object) -> None:
+    """Refuse a checkpoint that another version of this module wrote."""
+    if version != VERSION:
+        raise CheckpointError(
+            f"{path} has the format {version}, this program knows {VERSION}: start anew in another "
+            "folder, or go on with the program that wrote it."
+        )
+
+
 def check_config(path: Path, saved: dict[str, Any], config: TrainConfig) -> None:
     """Refuse to go on with another configuration; names the first field that differs."""
     wanted = plain(config)
@@ -168,10 +181,11 @@ def write_atomically(path: Path, value: Any) -> None:
 
 
 def random_state() -> dict[str, Any]:
-    """The random states of this process."""
+    """The random states of this process, as tensors and plain values."""
+    kind, keys, *rest = np.random.get_state(legacy=True)
     return {
         "python": random.getstate(),
-        "numpy": np.random.get_state(),
+        "numpy": (kind, np.asarray(keys).tolist(), *rest),
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }

@@ -1,4 +1,4 @@
-"""Public data formats to training tables: tar shards, COCO captions, and lists of files.
+"""Public data formats to training tables: COCO captions and lists of files; see also `shards.py`.
 
 Every importer yields `Pair`s and `Dropped`s; `import_pairs` writes the pairs, counts what was
 dropped and why, and stops when more is corrupt than a limit allows.
@@ -7,7 +7,6 @@ dropped and why, and stops when more is corrupt than a limit allows.
 from __future__ import annotations
 
 import json
-import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +19,8 @@ from tips_model.pictures import open_picture
 from tips_model.train.dataset import record_batches, write_table
 from tips_model.train.source import DataError
 
-IMAGE_SUFFIXES = frozenset({"jpg", "jpeg", "png", "webp"})
 NO_CAPTION = "no caption"
+_TIME = "time of this image"  # a column that no list will have
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,59 +130,7 @@ def check(item: Item) -> Item:
     return Pair(item.key, item.image, web, synthetic)
 
 
-def read_shards(shards: Iterable[Path]) -> Iterator[Item]:
-    """WebDataset tar shards, img2dataset's included.
-
-    Files of one sample share the name up to the first dot of the last path part. The web caption
-    is `.txt`, else `caption` in `.json`; synthetic ones are `synthetic` (text or list) in `.json`.
-    A broken shard ends where it is broken and is reported once.
-    """
-    for shard in shards:
-        try:
-            with tarfile.open(shard) as archive:
-                yield from _samples(archive, shard)
-        except (tarfile.TarError, OSError, EOFError) as error:
-            yield Dropped(str(shard), f"shard cannot be read ({type(error).__name__})")
-
-
-def _samples(archive: tarfile.TarFile, shard: Path) -> Iterator[Item]:
-    """The samples of an open shard; files of one sample follow each other."""
-    current, files = "", dict[str, bytes]()
-    for member in archive:
-        if not member.isfile():
-            continue
-        folder, _, base = member.name.rpartition("/")
-        stem, _, suffix = base.partition(".")
-        name = f"{folder}/{stem}" if folder else stem
-        if name != current and files:
-            yield _sample(f"{shard.name}/{current}", files)
-            files = {}
-        current = name
-        stream = archive.extractfile(member)
-        assert stream is not None, "a file of a tar has content"
-        files[suffix.lower()] = stream.read()
-    if files:
-        yield _sample(f"{shard.name}/{current}", files)
-
-
-def _sample(key: str, files: dict[str, bytes]) -> Item:
-    image = next((files[s] for s in files if s in IMAGE_SUFFIXES), None)
-    if image is None:
-        return Dropped(key, "no picture", corrupt=False)
-    try:
-        facts = json.loads(files["json"]) if "json" in files else {}
-        if not isinstance(facts, dict):
-            raise ValueError("the JSON is no object")
-        web = files["txt"].decode("utf-8") if "txt" in files else facts.get("caption") or ""
-        if not isinstance(web, str):
-            raise ValueError("the caption is no text")
-        synthetic = _texts(facts.get("synthetic"))
-    except ValueError as error:
-        return Dropped(key, f"captions cannot be read ({type(error).__name__})")
-    return Pair(key, image, web, synthetic)
-
-
-def _texts(value: Any) -> tuple[str, ...]:
+def texts_of(value: Any) -> tuple[str, ...]:
     """One text, several or none as a tuple. Raises `ValueError` for anything else."""
     if value is None:
         return ()
@@ -209,7 +156,7 @@ def read_coco(captions: Path, images: Path) -> Iterator[Item]:
         raise DataError(f"{captions} is no COCO caption file ({error}).") from error
     for number, name in files.items():
         try:
-            synthetic = _texts(texts.get(number))
+            synthetic = texts_of(texts.get(number))
         except ValueError as error:
             yield Dropped(name, f"captions cannot be read ({error})")
             continue
@@ -220,7 +167,8 @@ def read_list(listing: Path, images: Path | None = None) -> Iterator[Item]:
     """A CSV or JSON-lines list with the columns `image`, `caption` and optionally `synthetic`.
 
     `image` is a path relative to `images`, else to the list's own folder; `synthetic` in a CSV is
-    one caption. Raises `DataError` if the list cannot be read or lacks a column.
+    one caption. A picture that is listed again has the key `NAME#2`, and so on. Raises `DataError`
+    if the list cannot be read or lacks a column.
     """
     folder = images or listing.parent
     try:
@@ -234,14 +182,16 @@ def read_list(listing: Path, images: Path | None = None) -> Iterator[Item]:
         raise DataError(
             f"{listing} needs the columns image and caption; it has {', '.join(table.columns)}."
         )
+    table = table.with_columns(pl.int_range(1, pl.len() + 1).over("image").alias(_TIME))
     for row in table.iter_rows(named=True):
         name = str(row["image"])
+        key = name if row[_TIME] == 1 else f"{name}#{row[_TIME]}"
         try:
-            texts = _texts(row.get("synthetic"))
+            texts = texts_of(row.get("synthetic"))
         except ValueError as error:
-            yield Dropped(name, f"captions cannot be read ({error})")
+            yield Dropped(key, f"captions cannot be read ({error})")
             continue
-        yield _from_file(folder / name, name, str(row["caption"] or ""), texts)
+        yield _from_file(folder / name, key, str(row["caption"] or ""), texts)
 
 
 def _from_file(path: Path, key: str, web: str, synthetic: tuple[str, ...]) -> Item:

@@ -10,6 +10,7 @@ import torch
 
 from tips_model.checkpoints import load
 from tips_model.model import TIPS
+from tips_model.registry import OFFICIAL, cached_folder
 from tips_model.train.config import ConfigError, TrainConfig
 from tips_model.train.export import HEADS, load_heads
 from tips_model.train.heads import FeatureHeads, Heads
@@ -78,9 +79,19 @@ def frozen_teacher(config: TrainConfig) -> Teacher:
 
 
 def check_teacher(config: TrainConfig) -> None:
-    """Refuse prototype targets of a teacher without heads; loads nothing."""
+    """Refuse a published teacher that was not fetched, and prototype targets of a teacher without
+    heads; loads nothing.
+    """
     objective = config.objective
-    if objective.teacher != "frozen" or objective.targets == "features":
+    if objective.teacher != "frozen":
+        return
+    if objective.targets == "features":
+        name = objective.teacher_model
+        if name in OFFICIAL and cached_folder(name) is None:
+            raise ConfigError(
+                f"The teacher of preset '{config.name}' is not here: `tips models fetch {name}` "
+                "brings it."
+            )
         return
     if not (Path(objective.teacher_model) / HEADS).is_file():
         raise ConfigError(

@@ -48,6 +48,10 @@ class NotFiniteError(TipsError):
     """A loss or gradient that is not a number; nothing was changed by that step."""
 
 
+class TooLargeError(TipsError):
+    """A batch that does not fit into the memory of its device."""
+
+
 @dataclass(slots=True)
 class Trainer:
     """All state of a running training; `step` counts the finished steps."""
@@ -92,14 +96,20 @@ def make_trainer(config: TrainConfig, device: torch.device) -> Trainer:
 
 def train_step(trainer: Trainer, batch: Batch, out: Path) -> dict[str, float]:
     """One optimiser step. A loss or gradient that is not finite raises NotFiniteError before
-    anything is changed, and leaves the batch in `out`.
+    anything is changed, and leaves the batch in `out`. Raises TooLargeError when memory runs out.
 
     Returns the named losses, their weighted sum, the gradient's norm, tau and the rate's factor.
     """
     config, step = trainer.config, trainer.step
     factor = schedules.lr_factor(config, step)
     set_lr(trainer.optimizers, factor)
-    values = backward(trainer, batch)
+    try:
+        values = backward(trainer, batch)
+    except torch.OutOfMemoryError as error:
+        raise TooLargeError(
+            f"Step {step + 1} does not fit into the memory of {trainer.device}: start more "
+            "processes, or raise `accumulate` in the preset's stages."
+        ) from error
     parameters = [p for p in trainer.learner.parameters() if p.grad is not None]
     norm = distributed.full(
         nn.utils.clip_grad_norm_(parameters, config.optimizer.clip or math.inf)

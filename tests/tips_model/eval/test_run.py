@@ -1,3 +1,4 @@
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -6,12 +7,23 @@ from torch.nn.functional import normalize
 
 from tests.tips_model.train.scenes import paint
 from tips_model.config import TextConfig, TIPSConfig, VisionConfig
-from tips_model.eval.coco import CocoSet, EvalDataError, read_coco_set
-from tips_model.eval.encode import encode_images, encode_texts
-from tips_model.eval.run import TASKS, Options, encode_set, evaluate, possible_tasks
+from tips_model.eval import run, tasks
+from tips_model.eval.coco import (
+    CocoSet,
+    EvalDataError,
+    fit_labels,
+    label_map,
+    load_pictures,
+    read_coco_set,
+)
+from tips_model.eval.encode import ImageFeatures, encode_images, encode_texts
+from tips_model.eval.linear_probe import linear_probe, patch_labels
+from tips_model.eval.run import evaluate, possible_tasks
 from tips_model.eval.scenes import SceneEvaluator, questions_of
 from tips_model.eval.segmentation import Confusion, class_scores
+from tips_model.eval.tasks import TASKS, Options
 from tips_model.model import TIPS
+from tips_model.preprocess import prepare
 from tips_model.tokenizer import Tokenizer
 from tips_model.train.scenes import SceneSource
 from tips_model.train.scenes.export import write_coco
@@ -77,15 +89,55 @@ def test_all_tasks_give_fractions(model: TIPS, data: CocoSet):
     assert possible_tasks(data) == tuple(TASKS)
 
 
+def whole(model: TIPS, data: CocoSet) -> tuple[ImageFeatures, torch.Tensor, torch.Tensor]:
+    """All pictures (of one size) at once: their features, label maps, and the names."""
+    pictures = load_pictures(data.images, partial(prepare, image_size=32, patch=8))
+    labels = torch.stack([fit_labels(label_map(image), 32, 32) for image in data.images])
+    return encode_images(model, torch.stack(pictures)), labels, encode_texts(model, data.categories)
+
+
 def test_segmentation_is_the_argmax_over_names(model: TIPS, data: CocoSet):
-    seen = encode_set(model, data, Options())
-    confusion = Confusion(len(seen.names))
-    for labels, grid in zip(seen.labels, seen.patches, strict=True):
-        confusion.add(labels, class_scores(grid, seen.names, 32, 32).argmax(0))
+    features, labels, names = whole(model, data)
+    confusion = Confusion(len(names))
+    for own, grid in zip(labels, features.patches, strict=True):
+        confusion.add(own, class_scores(grid, names, 32, 32).argmax(0))
     table = evaluate(model, data, ["segmentation"])
     assert table["value"].to_list() == list(confusion.score())
-    whole = evaluate(model, data, ["segmentation"], Options(window=32))
-    assert whole["value"].to_list() == pytest.approx(table["value"].to_list())
+    windows = evaluate(model, data, ["segmentation"], Options(window=32))
+    assert windows["value"].to_list() == pytest.approx(table["value"].to_list())
+
+
+def test_the_probe_learns_from_even_pictures_and_is_scored_on_odd_ones(model: TIPS, data: CocoSet):
+    features, labels, names = whole(model, data)
+    known = torch.stack([patch_labels(own, 4, 4, len(names)).flatten() for own in labels])
+    flat = features.patches.flatten(1, 2)
+    score = linear_probe(
+        flat[::2].flatten(0, 1), known[::2].flatten(), flat[1::2].flatten(0, 1),
+        known[1::2].flatten(), len(names) + 1,
+    )  # fmt: skip
+    table = evaluate(model, data, ["probe"])
+    assert table["value"].to_list() == pytest.approx(list(score), abs=1e-6)
+
+
+def test_figures_do_not_depend_on_how_many_pictures_are_held(
+    model: TIPS, data: CocoSet, monkeypatch: pytest.MonkeyPatch
+):
+    once = evaluate(model, data)
+    monkeypatch.setattr(run, "CHUNK", 3)
+    assert evaluate(model, data)["value"].to_list() == pytest.approx(once["value"].to_list())
+
+
+def test_of_a_large_set_the_probe_keeps_evenly_spread_patches(
+    model: TIPS, data: CocoSet, monkeypatch: pytest.MonkeyPatch
+):
+    setting = run._setting(model, data, Options())
+    monkeypatch.setattr(tasks, "PROBE_FLOATS", 10 * 16 * 16 // 2 // 4)  # a quarter of the patches
+    probe, places = tasks.ProbeTask(setting), []
+    for view, _, _ in run.views(setting):
+        probe.see(view)
+        flat, kept = view.patches.flatten(0, 1), probe._halves[view.index % 2][-1]
+        places.append([int((flat == one).all(1).nonzero()[0]) for one in kept])
+    assert places == [list(range(index // 2 % 4, 16, 4)) for index in range(10)]
 
 
 def test_tasks_without_data_are_refused_by_name(model: TIPS, data: CocoSet):

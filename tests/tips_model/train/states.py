@@ -10,7 +10,7 @@ from tips_model.train.checkpoint import saved_steps
 
 
 def final_state(out: Path) -> dict[str, object]:
-    state: dict[str, object] = torch.load(saved_steps(out)[-1][1], weights_only=False)
+    state: dict[str, object] = torch.load(saved_steps(out)[-1][1], weights_only=True)
     return state
 
 

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from click.testing import CliRunner
 from PIL import Image
 
 from tips_model.train.caption import Captioner, CaptionModelError, add_captions
 from tips_model.train.dataset import open_table, record_batches, write_table
 from tips_model.train.source import DataError
+from ui.cli import cli
 
 WORDS = ["<pad>", "<eos>", "<bos>", "<unk>", "caption", "en", "a", "cat", "dog", "red"]
 
@@ -46,8 +48,11 @@ def test_a_second_run_adds_nothing_and_more_captions_can_be_asked_for(tmp_path: 
     folder = _table(tmp_path)
     add_captions(folder, _shade)
     assert add_captions(folder, _shade) == (0, [])
-    assert add_captions(folder, _shade, captions=2) == (3, [])
-    assert _captions(folder)["b"] == ["own", "red 80"]
+    assert add_captions(folder, lambda images: ["own"] * len(images), captions=2) == (2, ["b"])
+    assert add_captions(folder, _shade, captions=2) == (1, [])
+    assert _captions(folder) == {
+        "it's": ["red 0", "own"], "b": ["own", "red 80"], "c": ["red 160", "own"],
+    }  # fmt: skip
 
 
 def test_broken_pictures_and_empty_answers_are_named(tmp_path: Path):
@@ -114,6 +119,19 @@ def test_a_paligemma_describes_pictures_the_same_alone_and_in_a_batch(paligemma:
     assert told == [describe([image])[0] for image in images]
     assert all(1 <= len(text.split()) <= 4 for text in told)
     assert not any("caption" in text and "<image>" in text for text in told)
+
+
+def test_the_command_adds_what_the_model_says(paligemma: Path, tmp_path: Path):
+    folder = _table(tmp_path, broken="c")
+    words = ["caption", str(folder), "--model", str(paligemma), "--prompt", "a red", "--batch", "2"]
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 0, done.output
+    picture = Image.new("RGB", (30, 20), (0, 0, 0))
+    (told,) = Captioner(str(paligemma), prompt="a red")([picture])
+    assert told
+    assert _captions(folder) == {"it's": [told], "b": ["own"], "c": []}
+    assert "1 caption added to" in done.output
+    assert "1 picture without a new caption: c." in done.output
 
 
 def test_a_missing_model_is_named(tmp_path: Path):

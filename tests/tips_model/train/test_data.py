@@ -65,6 +65,7 @@ def test_a_tokenizer_that_does_not_fit_is_told_before_the_table_is_opened(
         ({"seed": 1}, "1", True, "another `seed`"),
         ({}, "3", True, "3 processes .* cannot share"),
         ({"teacher": "runs/none"}, "1", True, r"has no heads\.safetensors"),
+        ({"teacher": "tips-l14-hr"}, "1", True, "`tips models fetch tips-l14-hr` brings it"),
     ],
 )
 def test_nothing_is_opened_when_the_folder_or_the_preset_does_not_fit(
@@ -75,7 +76,9 @@ def test_nothing_is_opened_when_the_folder_or_the_preset_does_not_fit(
     claim_folder(config, tmp_path)
     wanted = replace(config, **{k: v for k, v in change.items() if k != "teacher"})  # type: ignore[arg-type]
     if "teacher" in change:
-        frozen = {"teacher": "frozen", "teacher_model": "runs/none", "mask_ratio": 0.0}
+        frozen = {"teacher": "frozen", "teacher_model": change["teacher"], "mask_ratio": 0.0}
+        if "/" not in str(change["teacher"]):
+            frozen["targets"] = "features"
         wanted = replace(wanted, objective=replace(wanted.objective, **frozen))  # type: ignore[arg-type]
     monkeypatch.setattr(data, "preset", lambda name: wanted)
     monkeypatch.setattr(data, "open_data", _never)

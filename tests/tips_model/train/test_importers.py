@@ -15,8 +15,8 @@ from tips_model.train.importers import (
     import_pairs,
     read_coco,
     read_list,
-    read_shards,
 )
+from tips_model.train.shards import read_shards
 from tips_model.train.source import DataError
 
 
@@ -58,6 +58,54 @@ def test_a_broken_shard_is_reported_and_the_next_one_read(tmp_path: Path):
     assert [type(item) for item in items] == [Dropped, Dropped, Pair]
     assert items[0].key == str(tmp_path / "bad.tar")
     assert items[0] == Dropped(items[0].key, "shard cannot be read (ReadError)")
+
+
+@pytest.mark.parametrize("kind", ["between members", "in a header", "in the end", "overwritten"])
+def test_a_shard_that_ends_too_early_is_reported_and_keeps_what_came_before(
+    tmp_path: Path, kind: str
+):
+    """The tar module itself stops at all of these without a word."""
+    whole = _shard(tmp_path / "t.tar", {"1.jpg": b"1", "2.jpg": b"2"}).read_bytes()
+    content = {
+        "between members": whole[:1024],
+        "in a header": whole[:1300],
+        "in the end": whole[:2048],
+        "overwritten": whole[:1024] + b"nonsense" * 64 + whole[1536:],
+    }[kind]
+    (tmp_path / "t.tar").write_bytes(content)
+    *pairs, last = read_shards([tmp_path / "t.tar"])
+    assert [pair.key for pair in pairs] == ["t.tar/1", "t.tar/2"][: 1 + (kind == "in the end")]
+    assert last == Dropped(str(tmp_path / "t.tar"), "shard cannot be read (ReadError)")
+
+
+def test_shards_of_the_same_name_are_told_apart(tmp_path: Path):
+    shards = []
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        shards.append(_shard(tmp_path / folder / "0.tar", {"1.jpg": b"1", "1.txt": b"one"}))
+    keys = [f"{shard}/1" for shard in shards]
+    assert [item.key for item in read_shards(shards)] == keys
+    assert [item.key for item in read_shards([tmp_path])] == keys  # the shards in a folder
+
+
+def test_the_files_of_img2dataset_are_samples(tmp_path: Path):
+    (tmp_path / "00000").mkdir()
+    for name, content in {
+        "00000_stats.json": b"{}", "00000.parquet": b"", "00000/000000001.jpg": b"1",
+        "00000/000000001.txt": b"one", "00000/000000001.json": b'{"caption": "no"}',
+        "00000/000000010.JPG": b"10", "00000/000000010.json": b'{"caption": "ten"}',
+        "00000/000000002.txt": b"two",
+    }.items():  # fmt: skip
+        (tmp_path / name).write_bytes(content)
+    name = tmp_path.name
+    assert list(read_shards([tmp_path])) == [
+        Pair(f"{name}/00000/000000001", b"1", "one"),
+        Dropped(f"{name}/00000/000000002", "no picture", corrupt=False),
+        Pair(f"{name}/00000/000000010", b"10", "ten"),
+    ]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="holds neither tar shards nor pictures"):
+        list(read_shards([tmp_path / "empty"]))
 
 
 def test_broken_json_drops_its_sample_only(tmp_path: Path):
@@ -127,6 +175,14 @@ def test_lists_give_pairs(tmp_path: Path, form: str):
     else:
         listing.write_text('{"image": "1.jpg", "caption": "007", "synthetic": ["exact"]}\n')
     assert list(read_list(listing)) == [Pair("1.jpg", b"1", "007", ("exact",))]
+
+
+def test_a_picture_that_is_listed_again_has_a_key_of_its_own(tmp_path: Path):
+    (tmp_path / "a.jpg").write_bytes(b"1")
+    (tmp_path / "l.csv").write_text("image,caption\na.jpg,one\nb.jpg,x\na.jpg,two\n")
+    first, missing, again = read_list(tmp_path / "l.csv")
+    assert (first, again) == (Pair("a.jpg", b"1", "one"), Pair("a.jpg#2", b"1", "two"))
+    assert missing == Dropped("b.jpg", "file cannot be read (FileNotFoundError)")
 
 
 def test_a_list_without_the_columns_is_refused(tmp_path: Path):

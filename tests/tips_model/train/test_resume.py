@@ -140,6 +140,39 @@ def test_a_damaged_checkpoint_is_set_aside_for_the_one_before(
         go(config, tmp_path / "parts", resume=True)
 
 
+class Payload:
+    """Unpickled freely, it makes a file."""
+
+    def __init__(self, made: Path) -> None:
+        self.made = made
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.made,)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_checkpoint_cannot_run_code(tmp_path: Path, zipped: bool) -> None:
+    config, made = tiny_config(Weights()), tmp_path / "made"
+    go(config, tmp_path / "run", stop_after=1)
+    newest = saved_steps(tmp_path / "run")[-1][1]
+    state = final_state(tmp_path / "run") | {"bad": Payload(made)}
+    torch.save(state, newest, _use_new_zipfile_serialization=zipped)
+    torch.load(newest, weights_only=False)
+    assert made.exists()  # the payload works where it is let
+    made.unlink()
+    with pytest.raises(CheckpointError, match=r"^No checkpoint in .* can be read"):
+        go(config, tmp_path / "run", resume=True)
+    assert not made.exists()
+
+
+def test_a_checkpoint_of_another_version_is_refused(tmp_path: Path) -> None:
+    config = tiny_config(Weights())
+    go(config, tmp_path, stop_after=1)
+    torch.save(final_state(tmp_path) | {"version": 1}, saved_steps(tmp_path)[-1][1])
+    with pytest.raises(CheckpointError, match=r"has the format 1, this program knows 2"):
+        go(config, tmp_path, resume=True)
+
+
 def test_a_model_is_left_when_the_kill_came_right_after_the_last_checkpoint(tmp_path: Path) -> None:
     go(tiny_config(Weights()), tmp_path)
     before = load_model(str(tmp_path / "model")).weights_id

@@ -20,9 +20,11 @@ from tips_model.train.metrics import read_log
 from tips_model.train.train import (
     NotFiniteError,
     RunResult,
+    TooLargeError,
     backward,
     make_trainer,
     run,
+    train_step,
 )
 
 TOKENIZER = tokenizer()
@@ -82,7 +84,7 @@ def test_a_loss_that_is_not_finite_stops_before_anything_changes(tmp_path: Path)
 
     go(config, tmp_path, stop_after=2)
     path = saved_steps(tmp_path)[-1][1]
-    state = torch.load(path, weights_only=False)
+    state = torch.load(path, weights_only=True)
     state["parts"]["learner"]["log_tau"].fill_(float("nan"))
     torch.save(state, path)
     before = path.read_bytes()
@@ -100,6 +102,18 @@ def test_a_loss_that_is_not_finite_stops_before_anything_changes(tmp_path: Path)
     assert saved["images"].equal(expected.images)
     assert [step for step, _ in saved_steps(tmp_path)] == [1, 2]
     assert path.read_bytes() == before
+
+
+def test_a_batch_that_does_not_fit_is_one_sentence(tmp_path: Path) -> None:
+    def full(*words: object) -> None:
+        raise torch.OutOfMemoryError
+
+    config = tiny_config(Weights())
+    trainer, stage = make_trainer(config, CPU), config.stages[0]
+    batch = assemble(ColourSource().batch(stage, 0, 0, 1, 8), config, stage, 0, 0, TOKENIZER)
+    trainer.called.register_forward_pre_hook(full)
+    with pytest.raises(TooLargeError, match=r"^Step 1 does not fit into the memory of cpu: start"):
+        train_step(trainer, batch, tmp_path)
 
 
 def test_a_run_that_stops_before_its_first_line_still_tells_what_it_saw(tmp_path: Path) -> None:
