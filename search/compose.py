@@ -30,12 +30,17 @@ ABSENT = 0.0
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """P photos with their regions: `boxes` (P, R, 4), and for every thing the `scores` (P, R) of
-    the regions, -inf where there is none. A photo has at least one region.
+    """P photos with their regions: `boxes` (P, R, 4), and for every thing of a scene, by its
+    identity (pictures in memory cannot be compared), the `scores` (P, R) of the regions, -inf where
+    there is none. A photo has at least one region.
     """
 
     boxes: Floats
-    scores: Mapping[Thing, Array]
+    scores: Mapping[int, Array]
+
+    def of(self, thing: Thing) -> Array:
+        """The scores (P, R) of a thing of the scene."""
+        return self.scores[id(thing)]
 
 
 def evaluate(clause: Clause, board: Board) -> Array:
@@ -65,7 +70,7 @@ def fulfilling(chain: Chain, board: Board) -> list[Array]:
 
 def fit(thing: Thing, board: Board) -> Array:
     """The scores (P, R) of the regions as this thing, where it may be and as large as it may be."""
-    scores = board.scores[thing]
+    scores = board.of(thing)
     degrees = []
     if thing.position is not None:
         degrees.append(at(board.boxes, thing.position))

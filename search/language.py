@@ -32,6 +32,7 @@ The grammar is `search/language.lark`. What it cannot read is refused with the s
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -39,9 +40,9 @@ from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedInput
 
 from search.contrast import word_list
-from search.errors import QuerySyntaxError
+from search.errors import QueryError, QuerySyntaxError
 from search.phrase import Phrase
-from search.query import Query
+from search.query import ImageTerm, Query
 from search.scene import And, Chain, Clause, Not, Relation, Scene, Thing
 
 Node = Tree[Token]
@@ -83,6 +84,18 @@ def parse(text: str, *, places: bool = False) -> Query | Scene:
     if _is_strong(tree, line) or (places and _is_weak(tree, line)):
         return Scene(_clause(tree.children[0], line), line)
     return Query.parse(text)
+
+
+def with_pictures(query: Query | Scene, pictures: Sequence[ImageTerm]) -> Query | Scene:
+    """The query together with whole pictures; raises `QueryError` for a scene with any."""
+    if not pictures:
+        return query
+    if isinstance(query, Scene):
+        raise QueryError(
+            f"'{query}' asks for things in their places and cannot be mixed with a whole picture; "
+            "leave one of the two out, or put the words in quotes to search for them as text."
+        )
+    return Query(query.texts, (*query.images, *pictures))
 
 
 @cache

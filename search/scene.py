@@ -116,11 +116,16 @@ def wanted(clause: Clause) -> Iterator[Chain]:
 
 
 def things(clause: Clause) -> tuple[Thing, ...]:
-    """All things, in the order in which they were written; equal ones once."""
+    """All things, in the order in which they were written."""
     found: list[Thing] = []
     if isinstance(clause, Chain):
         found += clause.things
     else:
         for part in clause.parts if isinstance(clause, And) else (clause.part,):
             found += things(part)
-    return tuple(dict.fromkeys(found))
+    return tuple(found)
+
+
+def wanted_queries(scene: Scene) -> list[Query]:
+    """What the things that must be there look like."""
+    return [thing.query for chain in wanted(scene.clause) for thing in chain.things]

@@ -11,14 +11,14 @@ from search.cutoff import Array
 from search.distinct import distinct, overlaps
 from search.hits import Hit, RegionHit
 from search.page import BESIDE, make_hit
-from search.scene import Chain, Scene, Thing, wanted
+from search.scene import Chain, Scene, wanted
 from search.scene_search import RankedScenes, SceneSearch
 from search.stored import masks_of, page_rows
 
 if TYPE_CHECKING:
     from indexer.catalog import Catalog
 
-Place = tuple[Thing, int, float]  # the thing, the region's number, its score as this thing
+Place = tuple[str, int, float]  # the thing's name, the region's number, its score as this thing
 
 
 def build_scene_page(
@@ -54,8 +54,8 @@ def build_scene_page(
         masks = masks_of(rows[key])
         boxes = board.boxes[number].tolist()
         regions = [
-            RegionHit(tuple(boxes[region]), value, masks[region], thing.name)
-            for thing, region, value in dict.fromkeys(places)
+            RegionHit(tuple(boxes[region]), value, masks[region], name)
+            for name, region, value in dict.fromkeys(places)
         ]
         hits.append(make_hit(rows[key], score[key], regions))
     return tuple(hits)
@@ -75,6 +75,6 @@ def _places(
         # Weak places may score below 0: what counts here is their order.
         kept = np.where(values >= line, np.maximum(values, 1e-6), 0).astype(np.float32)
         regions = distinct(known, kept[None]).region.tolist() if best >= 1 else [values.argmax()]
-        scores = board.scores[thing][number]
-        places += [(thing, int(region), float(scores[region])) for region in regions]
+        scores = board.of(thing)[number]
+        places += [(thing.name, int(region), float(scores[region])) for region in regions]
     return places

@@ -23,11 +23,11 @@ import pyarrow.compute as pc
 from indexer.vectors import Filter, VectorStore
 from search.calibration import Calibration, Direction, both
 from search.compose import Board, evaluate
-from search.cutoff import Array
+from search.cutoff import Array, Evidence
 from search.query import Query
 from search.ranking import Ranker
 from search.sample import unit_vectors
-from search.scene import Scene, Thing, things, wanted
+from search.scene import Scene, things, wanted
 from search.terms import TermReader
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class SceneSearch:
     def rank(self, scene: Scene, filter: Filter | None, least: int) -> RankedScenes:
         """All confident photos and the best `least` ones at least."""
         aims = self._aims(scene)
-        needed = [aims[thing] for chain in wanted(scene.clause) for thing in chain.things]
+        needed = [aims[id(thing)] for chain in wanted(scene.clause) for thing in chain.things]
         depth = least
         known: dict[str, float] = {}
         while True:
@@ -91,8 +91,8 @@ class SceneSearch:
         """The regions of these photos with the scores of the scene's things."""
         return self._read(self._aims(scene), ids)[1]
 
-    def _aims(self, scene: Scene) -> dict[Thing, Aim]:
-        return {thing: self._aim(thing.query) for thing in things(scene.clause)}
+    def _aims(self, scene: Scene) -> dict[int, Aim]:
+        return {id(thing): self._aim(thing.query) for thing in things(scene.clause)}
 
     def _aim(self, query: Query) -> Aim:
         sides, read = self._calibration.sides, self._terms.read
@@ -125,7 +125,7 @@ class SceneSearch:
     def _score(
         self,
         scene: Scene,
-        aims: dict[Thing, Aim],
+        aims: dict[int, Aim],
         ids: Sequence[str],
         bounds: Array,
         least: int,
@@ -145,7 +145,7 @@ class SceneSearch:
                 scores = evaluate(scene.clause, board)
                 known.update(zip(read, scores.tolist(), strict=True))
 
-    def _read(self, aims: dict[Thing, Aim], ids: Sequence[str]) -> tuple[list[str], Board]:
+    def _read(self, aims: dict[int, Aim], ids: Sequence[str]) -> tuple[list[str], Board]:
         """The photos of these that have regions, and their board."""
         columns = ["id", f"vector_{self._head}", "region_vectors", "region_boxes"]
         table = self._catalog.rows(ids, columns)
@@ -172,7 +172,7 @@ class SceneSearch:
         if aim.photo is None:
             return self._calibration.score({"region": region_z}, picture=aim.region.picture)
         photo_z = aim.photo.standard(photos @ aim.photo.vector)[owners]
-        z = {"region": region_z, "both": both(photo_z, region_z)}
+        z: dict[Evidence, Array] = {"region": region_z, "both": both(photo_z, region_z)}
         return self._calibration.score(z, picture=aim.region.picture)
 
 

@@ -36,7 +36,7 @@ from search.page import build_page
 from search.query import ImageTerm, Query
 from search.ranking import By, Ranker
 from search.sample import EmptySampleError, calibrate
-from search.scene import Scene
+from search.scene import Scene, wanted_queries
 from search.scene_page import build_scene_page
 from search.scene_search import SceneSearch
 from search.stored import open_photo, regions_of
@@ -183,14 +183,27 @@ class Searcher:
         query = Query(images=(ImageTerm(image_id, box=box),))
         return self._search("place", query, (image_id,), limit, offset, filter, all, exact=exact)
 
-    def heatmap(self, image_id: str, text: Query | str, *, exact: bool = False) -> Array:
+    def heatmap(self, image_id: str, text: Query | Scene | str, *, exact: bool = False) -> Array:
         """Where an indexed photo shows the texts: (h, w) float32 in [0, 1] on its patch grid.
 
         From the stored regions at once, or, `exact`, from the patches computed again from the file.
-        What the query takes away counts as contrast. Raises `TipsError` for an unknown id, a file
+        What the query takes away counts as contrast. Of a composed query, all things that must be
+        there are shown. Raises `TipsError` for an unknown id, a file
         that is gone, or a query without a text.
         """
-        query = Query.of(text)
+        asked = parse(text) if isinstance(text, str) else text
+        queries = wanted_queries(asked) if isinstance(asked, Scene) else [asked]
+        aims = [self._pointed_out(query) for query in queries]
+        if exact:
+            patches = self._terms.features(image_id).patches
+            maps = [from_patches(patches, *aim) for aim in aims]
+        else:
+            stored = regions_of(self._catalog, image_id)
+            maps = [from_regions(stored.vectors, stored.masks, *aim) for aim in aims]
+        return np.asarray(np.max(maps, axis=0), np.float32)
+
+    def _pointed_out(self, query: Query) -> tuple[Array, Array]:
+        """What a heatmap shows, unit (D,), and what it is held against, (C, D)."""
         wanted = [term for term in query.texts if term.weight > 0]
         if not wanted:
             raise QueryError("A heatmap needs a text that says what to point out.")
@@ -202,10 +215,7 @@ class Searcher:
         unwanted = [term.text for term in query.texts if term.weight < 0]
         if unwanted:
             contrasts = np.concatenate([contrasts, self._encoder.texts(unwanted, "regions")])
-        if exact:
-            return from_patches(self._terms.features(image_id).patches, target, contrasts)
-        stored = regions_of(self._catalog, image_id)
-        return from_regions(stored.vectors, stored.masks, target, contrasts)
+        return target, contrasts
 
     def photo(self, image_id: str, *, side: int = 1024) -> Image.Image:
         """The upright pixels of an indexed photo, reduced to about `side` pixels at least, for

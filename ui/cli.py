@@ -58,6 +58,7 @@ class TipsGroup(click.Group):
             sys.stderr.close()
             ctx.exit(0)
         except Exception as error:
+            from search.errors import QuerySyntaxError
             from tips_model.errors import TipsError  # imports the encoder: only when it matters
 
             if not isinstance(error, TipsError | OSError):
@@ -69,6 +70,8 @@ class TipsGroup(click.Group):
             talk().print(
                 f"tips: {sentence}", style="red", markup=False, highlight=False, soft_wrap=True
             )
+            if isinstance(error, QuerySyntaxError):
+                talk().print(error.marked(), markup=False, highlight=False, soft_wrap=True)
             ctx.exit(2)
 
 

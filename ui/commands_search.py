@@ -13,6 +13,7 @@ from ui.render import print_results, say
 if TYPE_CHECKING:
     from search.hits import Results
     from search.query import Query
+    from search.scene import Scene
     from search.searcher import Searcher
 
 NOTHING_FOUND = 1  # as grep
@@ -46,14 +47,29 @@ def search(
 ) -> None:
     """Find photos that show TEXT. Prints the paths, best first; exit code 1 when nothing is found.
 
-    TEXT may add and subtract: `2:red + mug - cup`. Put `--` before a TEXT that begins with a minus.
+    TEXT is a plain sentence, or adds and subtracts: `2:red + mug - cup` (put `--` before a TEXT
+    that begins with a minus). A TEXT with one of these signs composes things with places:
+
+    \b
+      dog left of car       right of, above, below, inside, next to
+      kite top left         at the top, on the right, in the centre, ...
+      ">=3 apples"          <=2, =1, at least 3, exactly two, ... up to 8
+      dog and not cat       but not, ", not"; (...) groups
+      TINY dog, dog AND cat, dog NOT cat, sun TOP
+                            capitals also make signs of sizes (TINY, SMALL,
+                            LARGE, HUGE), AND, NOT and positions
+
+    Beside one of these, small `and`, `tiny`, `3` and so on are signs too; alone they are plain
+    words: "a man and a woman", "large intestine". Quotes inside TEXT keep words as they are:
+    '"top hat" left of dog'.
 
     \b
     Example:
       tips search "a dog on the beach" --filter "date:2021 in:Trips"
+      tips search "dog left of a tree and not cat"
       tips search "at night" --image ./street.jpg -n 5 --json
     """
-    query = build_query(text, images)
+    query = build_query(text, images, places=False)
     results = open_searcher(collection, device).images(
         query, limit=limit, offset=offset, filter=filter_text, all=show_all
     )
@@ -92,14 +108,23 @@ def regions(
     """Find the places in photos that show TEXT; grouped by photo, boxes as fractions of the
     picture.
 
+    TEXT may compose things with places as in `tips search --help`. Here `and` is always a sign
+    (each thing has its place), and so is a size or number before a short name: `tiny dog`,
+    `3 apples` (exactly three).
+
     \b
     Example:
       tips regions "red umbrella" -n 10 --draw hits/
+      tips regions "cup next to laptop" --json
       tips regions "bicycle" --json | jq '.hits[].regions[0].box'
     """
     searcher = open_searcher(collection, device)
     results = searcher.regions(
-        build_query(text, ()), limit=limit, offset=offset, filter=filter_text, all=show_all
+        build_query(text, (), places=True),
+        limit=limit,
+        offset=offset,
+        filter=filter_text,
+        all=show_all,
     )
     print_results(results, as_json=as_json, paths_only=paths_only, print0=print0, with_regions=True)
     if draw_folder is not None and results.hits:
@@ -109,16 +134,16 @@ def regions(
         ctx.exit(NOTHING_FOUND)
 
 
-def build_query(text: tuple[str, ...], images: tuple[Path, ...]) -> Query:
-    """The words of the command line and the picture files as one query."""
+def build_query(text: tuple[str, ...], images: tuple[Path, ...], *, places: bool) -> Query | Scene:
+    """The words of the command line and the picture files as one query. Raises `QueryError`."""
+    from search.language import parse, with_pictures
     from search.query import ImageTerm, Query
 
     line = " ".join(text).strip()
-    parsed = Query.parse(line) if line or not images else None
     pictures = tuple(ImageTerm(path) for path in images)
-    if parsed is None:
+    if pictures and not line:
         return Query(images=pictures)
-    return Query(texts=parsed.texts, images=(*parsed.images, *pictures))
+    return with_pictures(parse(line, places=places), pictures)
 
 
 def open_searcher(collection: Path, device: str) -> Searcher:
