@@ -1,10 +1,10 @@
 """A scene -> photos in order and the places that fulfil it.
 
-The vector store gives, for every thing that must be there, the photos with the best places for it.
-A photo is at most as good as its weakest thing, which bounds what the store has not returned; the
-photos that may count are read from the catalog with all their regions, best bound first, until none
-of the rest can count or reach the page (the threshold algorithm of Fagin et al., 2001). So a scene
-of rare things costs a few photos, whatever the size of the collection.
+The vector store gives, for every thing that must be there, all photos with a confident place for
+it. Only those that are in all these answers can be confident; they are read from the catalog in
+batches, with all their regions, and scored. So a scene of rare things costs a few photos, whatever
+the size of the collection. When weak hits are wanted too, the photos that are best for one of the
+things are scored besides.
 
 Letters: T things, P photos, R regions of a photo (padded), D width.
 """
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 CHUNK = 256
 """So many photos are read and scored at once."""
 DEEPER = 4
+SPARE = 4
+"""So many times more photos than wanted are looked at for each thing, for hits below the line."""
+Ids = npt.NDArray[np.str_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +76,23 @@ class SceneSearch:
         self._ranker, self._head = Ranker(store, calibration, head), head
 
     def rank(self, scene: Scene, filter: Filter | None, least: int) -> RankedScenes:
-        """All confident photos and the best `least` ones at least."""
+        """All confident photos, and the best `least` ones at least.
+
+        Those below the line are found among the photos that are best for one of the things.
+        """
         aims = self._aims(scene)
         needed = [aims[id(thing)] for chain in wanted(scene.clause) for thing in chain.things]
-        depth = least
-        known: dict[str, float] = {}
+        depth = 0 if least == 0 else CHUNK
+        while 0 < depth < SPARE * least:
+            depth *= DEEPER
         while True:
-            ids, bounds, unseen = self._bounds(needed, filter, depth)
-            self._score(scene, aims, ids, bounds, least, known)
-            ordered = sorted(known.items(), key=lambda item: (-item[1], item[0]))
-            scores = np.array([score for _, score in ordered], np.float32)
-            if unseen == -np.inf or (scores >= unseen).sum() >= least:
-                return RankedScenes([key for key, _ in ordered], scores)
-            depth = max(depth, CHUNK) * DEEPER
+            ids, weakest, complete = self._candidates(needed, filter, depth)
+            if least == 0:
+                ids = ids[weakest >= 1]
+            ranked = self._score(scene, aims, ids)
+            if complete or len(ranked.ids) >= least:
+                return ranked
+            depth *= DEEPER
 
     def board(self, scene: Scene, ids: Sequence[str]) -> Board:
         """The regions of these photos with the scores of the scene's things."""
@@ -101,49 +108,34 @@ class SceneSearch:
             return Aim(None, region)
         return Aim(sides["images"].direction(read(query, "images")), region)
 
-    def _bounds(
+    def _candidates(
         self, needed: Sequence[Aim], filter: Filter | None, depth: int
-    ) -> tuple[list[str], Array, float]:
-        """Photos that the store returned, the most that each can have, best first, and the most
-        that any other photo can have: -inf if there is none.
+    ) -> tuple[Ids, Array, bool]:
+        """The photos (P,) that are best for one of the things or confident for all, the most that
+        the weakest link of each can be (P,), and whether there are no others.
         """
-        found: list[tuple[npt.NDArray[np.str_], Array, float]] = []
-        for aim in needed:
-            ranked = self._ranker.rank("place", aim.photo, aim.region, filter, depth)
-            ids = np.array(ranked.image_ids(slice(None)), dtype="U32")
-            floor = -np.inf if ranked.complete else float(ranked.photo_scores[-1])
-            found.append((ids, ranked.photo_scores, floor))
-        keys = np.unique(np.concatenate([ids for ids, _, _ in found]))
-        bounds = np.full(len(keys), np.inf, np.float32)
-        for ids, scores, floor in found:
-            best = np.full(len(keys), floor, np.float32)
-            best[np.searchsorted(keys, ids)] = scores
-            bounds = np.minimum(bounds, best)
-        order = np.argsort(-bounds, kind="stable")
-        return keys[order].tolist(), bounds[order], min(floor for _, _, floor in found)
+        lists = [self._ranker.rank("place", aim.photo, aim.region, filter, depth) for aim in needed]
+        found = [np.array(each.image_ids(slice(None)), dtype="U32") for each in lists]
+        keys = np.unique(np.concatenate(found))
+        weakest = np.full(len(keys), np.inf, np.float32)
+        for ids, ranked in zip(found, lists, strict=True):
+            # Ranking has gone on until no photo that it did not return can be confident.
+            best = np.full(len(keys), -np.inf, np.float32)
+            best[np.searchsorted(keys, ids)] = ranked.photo_scores
+            weakest = np.minimum(weakest, best)
+        return keys, weakest, all(ranked.complete for ranked in lists)
 
-    def _score(
-        self,
-        scene: Scene,
-        aims: dict[int, Aim],
-        ids: Sequence[str],
-        bounds: Array,
-        least: int,
-        known: dict[str, float],
-    ) -> None:
-        """Add the scores of the photos that may count or be among the best `least` to `known`."""
-        start = 0
-        while start < len(ids):
-            if bounds[start] < 1:
-                best = sorted(known.values(), reverse=True)
-                if len(best) >= least and (least == 0 or best[least - 1] >= bounds[start]):
-                    return
-            chunk = [key for key in ids[start : start + CHUNK] if key not in known]
-            start += CHUNK
-            if chunk:
-                read, board = self._read(aims, chunk)
-                scores = evaluate(scene.clause, board)
-                known.update(zip(read, scores.tolist(), strict=True))
+    def _score(self, scene: Scene, aims: dict[int, Aim], ids: Ids) -> RankedScenes:
+        """Photos ordered by falling score, equal ones by id."""
+        keys: list[str] = []
+        parts = [np.empty(0, np.float32)]
+        for start in range(0, len(ids), CHUNK):
+            read, board = self._read(aims, ids[start : start + CHUNK].tolist())
+            keys += read
+            parts.append(evaluate(scene.clause, board))
+        scores = np.concatenate(parts)
+        order = np.argsort(-scores, kind="stable")  # `ids` are in order
+        return RankedScenes([keys[place] for place in order], scores[order])
 
     def _read(self, aims: dict[int, Aim], ids: Sequence[str]) -> tuple[list[str], Board]:
         """The photos of these that have regions, and their board."""

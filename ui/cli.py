@@ -24,7 +24,7 @@ from ui.commands_eval import evaluate
 from ui.commands_index import index, rebuild
 from ui.commands_models import models
 from ui.commands_scenes import scenes
-from ui.commands_search import regions, search
+from ui.commands_search import layout, regions, search
 from ui.commands_status import status, verify
 from ui.commands_train import train
 from ui.commands_ui import ui
@@ -89,7 +89,7 @@ def cli() -> None:
     """
 
 
-USING = (index, search, regions, status, rebuild, verify, models, demo, ui)
+USING = (index, search, regions, layout, status, rebuild, verify, models, demo, ui)
 TRAINING = (scenes, data, caption, train, evaluate)
 for command in (*USING, *TRAINING):
     cli.add_command(command)
