@@ -8,11 +8,11 @@ Two measures are taken of a photo:
   position, a size) counts as a link of the score 2d, so that half a degree is the line too. What
   must not be there has the score 2 - s: it passes the line where s does not.
 - **Evidence** ranks: the mean score of the things, less 2 - 2d for every degree, less once more
-  what the best places for the things lose by having to lie as asked (`LAID_OUT`). Scores are
-  *contested*: a region that serves as one thing loses half of what it is worth as any other thing
-  of the scene (`CONTEST`), which tells a dog left of a cat from a cat left of a dog even where the
-  model is sure of neither. On 800 pairs of pictures that differ only in left, right, above or below
-  (`docs/regions.md`), the weakest link alone chose the right one in 54 %, evidence in 82 %.
+  what the best places for the things lose by having to lie as asked (`LAID_OUT`), and half of the
+  photo's own standard score for the things in a sentence (`WHOLE`). Scores are *contested*: a
+  region that serves as one thing loses a part of what it is worth as any other thing of the scene
+  (`CONTEST`), which tells a dog left of a cat from a cat left of a dog even where the model is sure
+  of neither. `docs/regions.md` has the measurements.
 
 A chain of things is scored by the best choice of a region for each: going through it from its end,
 one product of regions x regions per relation finds that exactly, for a minimum as for a sum. n
@@ -38,12 +38,14 @@ from search.scene import MOST_COUNTED, And, Chain, Clause, Count, Not, Thing, th
 
 Floats = npt.NDArray[np.float64]
 Measure = Literal["weakest", "evidence"]
-CONTEST = 0.5
+CONTEST = 0.25
 """How much of a region's score for another thing counts against it."""
 LAID_OUT = 1.0
 """How much counts again what the things lose by having to lie as asked: it is the same for things
 that the model knows well and hardly.
 """
+WHOLE = 0.5
+"""How much the standard score of the whole photo counts, for a sentence of all wanted things."""
 USUAL = -2.0
 """What a region that has nothing to do with a text gets: the middle over all regions of photos."""
 WORST = -4.0
@@ -56,11 +58,13 @@ NEARLY = 0.9
 class Board:
     """P photos with their regions: `boxes` (P, R, 4), and for every thing of a scene, by its
     identity (pictures in memory cannot be compared), the `scores` (P, R) of the regions, -inf where
-    there is none. A photo has at least one region.
+    there is none; `whole` (P,) is the photo's standard score for all wanted things together. A
+    photo has at least one region.
     """
 
     boxes: Floats
     scores: Mapping[int, Array]
+    whole: Array
 
     def of(self, thing: Thing) -> Array:
         """The scores (P, R) of a thing of the scene."""
@@ -74,7 +78,7 @@ def evaluate(clause: Clause, board: Board) -> Array:
     weakest = links(clause, board)
     contested = _contested(clause, board)
     evidence = _evidence(clause, contested)
-    evidence += LAID_OUT * (evidence - _apart(clause, contested))
+    evidence += LAID_OUT * (evidence - _apart(clause, contested)) + WHOLE * board.whole
     room = 1 - NEARLY
     pressed = 1 - room**2 / (room + np.maximum(evidence - NEARLY, 0))
     below = np.minimum(
@@ -145,7 +149,7 @@ def _contested(clause: Clause, board: Board) -> Board:
         contested = own - CONTEST * (np.max(rivals, axis=0) - USUAL) if rivals else own
         there = np.isfinite(board.scores[key])
         scores[key] = np.where(there, contested, -np.inf).astype(np.float32)
-    return Board(board.boxes, scores)
+    return Board(board.boxes, scores, board.whole)
 
 
 def _evidence(clause: Clause, board: Board) -> Array:

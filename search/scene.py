@@ -126,6 +126,21 @@ def things(clause: Clause) -> tuple[Thing, ...]:
     return tuple(found)
 
 
+def sentence(scene: Scene) -> str:
+    """What must be there in plain words, "" if a picture is a part of it: "dog left of car and
+    tree".
+    """
+    parts = []
+    for chain in wanted(scene.clause):
+        words = []
+        for thing, relation in zip(chain.things, (*chain.relations, ""), strict=True):
+            if thing.query.images:
+                return ""
+            words += [term.text for term in thing.query.texts if term.weight > 0] + [relation]
+        parts.append(" ".join(words).strip())
+    return " and ".join(parts)
+
+
 def wanted_queries(scene: Scene) -> list[Query]:
     """What the things that must be there look like."""
     return [thing.query for chain in wanted(scene.clause) for thing in chain.things]

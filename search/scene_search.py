@@ -24,10 +24,10 @@ from indexer.vectors import Filter, VectorStore
 from search.calibration import Calibration, Direction, both
 from search.compose import Board, evaluate
 from search.cutoff import Array, Evidence
-from search.query import Query
+from search.query import Query, Term
 from search.ranking import Ranker
 from search.sample import unit_vectors
-from search.scene import Scene, things, wanted
+from search.scene import Scene, sentence, things, wanted
 from search.terms import TermReader
 
 if TYPE_CHECKING:
@@ -47,6 +47,14 @@ class Aim:
 
     photo: Direction | None
     region: Direction
+
+
+@dataclass(frozen=True, slots=True)
+class Aims:
+    """Where the things of a scene are searched, by their identity, and the whole of them."""
+
+    things: dict[int, Aim]
+    whole: Direction | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +89,9 @@ class SceneSearch:
         Those below the line are found among the photos that are best for one of the things.
         """
         aims = self._aims(scene)
-        needed = [aims[id(thing)] for chain in wanted(scene.clause) for thing in chain.things]
+        needed = [
+            aims.things[id(thing)] for chain in wanted(scene.clause) for thing in chain.things
+        ]
         depth = 0 if least == 0 else CHUNK
         while 0 < depth < SPARE * least:
             depth *= DEEPER
@@ -98,15 +108,20 @@ class SceneSearch:
         """The regions of these photos with the scores of the scene's things."""
         return self._read(self._aims(scene), ids)[1]
 
-    def _aims(self, scene: Scene) -> dict[int, Aim]:
-        return {id(thing): self._aim(thing.query) for thing in things(scene.clause)}
+    def _aims(self, scene: Scene) -> Aims:
+        words = sentence(scene)
+        whole = self._photo(Query((Term(words),))) if words else None
+        return Aims({id(thing): self._aim(thing.query) for thing in things(scene.clause)}, whole)
 
     def _aim(self, query: Query) -> Aim:
-        sides, read = self._calibration.sides, self._terms.read
-        region = sides["regions"].direction(read(query, "regions"))
+        regions = self._calibration.sides["regions"]
+        region = regions.direction(self._terms.read(query, "regions"))
         if query.images:  # a photo like the picture need not have it as a part
             return Aim(None, region)
-        return Aim(sides["images"].direction(read(query, "images")), region)
+        return Aim(self._photo(query), region)
+
+    def _photo(self, query: Query) -> Direction:
+        return self._calibration.sides["images"].direction(self._terms.read(query, "images"))
 
     def _candidates(
         self, needed: Sequence[Aim], filter: Filter | None, depth: int
@@ -125,7 +140,7 @@ class SceneSearch:
             weakest = np.minimum(weakest, best)
         return keys, weakest, all(ranked.complete for ranked in lists)
 
-    def _score(self, scene: Scene, aims: dict[int, Aim], ids: Ids) -> RankedScenes:
+    def _score(self, scene: Scene, aims: Aims, ids: Ids) -> RankedScenes:
         """Photos ordered by falling score, equal ones by id."""
         keys: list[str] = []
         parts = [np.empty(0, np.float32)]
@@ -137,7 +152,7 @@ class SceneSearch:
         order = np.argsort(-scores, kind="stable")  # `ids` are in order
         return RankedScenes([keys[place] for place in order], scores[order])
 
-    def _read(self, aims: dict[int, Aim], ids: Sequence[str]) -> tuple[list[str], Board]:
+    def _read(self, aims: Aims, ids: Sequence[str]) -> tuple[list[str], Board]:
         """The photos of these that have regions, and their board."""
         columns = ["id", f"vector_{self._head}", "region_vectors", "region_boxes"]
         table = self._catalog.rows(ids, columns)
@@ -151,10 +166,13 @@ class SceneSearch:
         vectors = unit_vectors(table["region_vectors"].combine_chunks().flatten())
         owners = np.repeat(np.arange(len(lengths)), lengths)
         scores = {}
-        for thing, aim in aims.items():
+        for thing, aim in aims.things.items():
             scores[thing] = np.full(valid.shape, -np.inf, np.float32)
             scores[thing][valid] = self._scores(aim, photos, vectors, owners)
-        return table["id"].to_pylist(), Board(boxes, scores)
+        whole = np.zeros(len(photos), np.float32)
+        if aims.whole is not None:
+            whole = aims.whole.standard(photos @ aims.whole.vector)
+        return table["id"].to_pylist(), Board(boxes, scores, whole)
 
     def _scores(
         self, aim: Aim, photos: Array, vectors: Array, owners: npt.NDArray[np.int64]
