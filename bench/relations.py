@@ -347,7 +347,7 @@ def measure_pairs(
 
 LIBRARY = SceneSpec(objects=(2, 4), size=(0.25, 0.45), hue=0, grey=0, jitter=0.1, junk=0)
 LIBRARY_KINDS = 24
-QUERIES = 40
+QUERIES = 25
 """Of each kind of query, over pairs of things that lie both ways in the library."""
 
 
@@ -372,9 +372,10 @@ def measure_library(
         vector = encoder.texts([sentence], "images")[0]
         rankings = {
             "composed": _scores(searcher, query, ids),
-            "things alone": _scores(searcher, things, ids),
             "plain sentence": _scores(searcher, Query((Term(sentence),)), ids, photos=True),
         }
+        if things:
+            rankings["things alone"] = _scores(searcher, things, ids)
         rankings |= {f"global, {head} head": v @ vector for head, v in heads.items()}
         for method, scores in rankings.items():
             ap = average_precision(scores[~ignored], wanted[~ignored])
@@ -392,8 +393,8 @@ def measure_library(
 def _questions(
     rng: np.random.Generator, place: Floats
 ) -> Iterator[tuple[str, str, str, str, Floats]]:
-    """(relation, query, its things alone, sentence, truth (N,): 1, 0, or nan where it is not clear
-    how the things lie).
+    """(relation, query, its things alone or "", sentence, truth (N,): 1, 0, or nan where it is not
+    clear how the things lie).
 
     Clear: one box ends before the other begins; for a position, the centre in that third.
     """
@@ -438,17 +439,17 @@ def _questions(
         if name in ("top", "bottom"):
             side = row < 1 / 3 if name == "top" else row > 2 / 3
             truth = np.where(side & (truth == 0), np.nan, truth)
-        yield "position", f"{_name(a)} {word} the {name}", _name(a), words, truth
+        yield "position", f"{_name(a)} {word} the {name}", "", words, truth
     for _ in range(QUERIES):
         a, b = (int(c) for c in rng.choice(present, 2, replace=False))
         words = f"{article(NAMES[a])} and {article(NAMES[b])}"
         truth = (there[:, a] & there[:, b]).astype(float)
         if truth.sum() >= 2:
-            yield "and", f"{_name(a)} AND {_name(b)}", _name(a), words, truth
+            yield "and", f"{_name(a)} AND {_name(b)}", "", words, truth
         words = f"{article(NAMES[a])} and not {article(NAMES[b])}"
         truth = (there[:, a] & ~there[:, b]).astype(float)
         if truth.sum() >= 2:
-            yield "and not", f"{_name(a)} and not {_name(b)}", _name(a), words, truth
+            yield "and not", f"{_name(a)} and not {_name(b)}", "", words, truth
 
 
 def _scores(
@@ -482,10 +483,11 @@ def plot(result: dict[str, object], path: Path) -> None:
     figure, axes = plt.subplots(len(panels), 1, figsize=(10, 10), layout="constrained")
     for axis, (title, table, number, chance) in zip(axes, panels, strict=True):
         methods = [m for m in next(iter(table.values())) if m not in (number, "chance")]
+        methods.sort(key=lambda method: method != "composed")
         places = np.arange(len(table))
         width = 0.8 / len(methods)
         for row, method in enumerate(methods):
-            values = [each[method] for each in table.values()]
+            values = [each.get(method, np.nan) for each in table.values()]
             axis.bar(places + (row - (len(methods) - 1) / 2) * width, values, width, label=method)
         if chance is not None:
             axis.axhline(chance, color="grey", linewidth=1, linestyle=":")

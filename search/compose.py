@@ -16,8 +16,9 @@ Two measures are taken of a photo:
 
 A chain of things is scored by the best choice of a region for each: going through it from its end,
 one product of regions x regions per relation finds that exactly, for a minimum as for a sum. n
-places count where the n-th best distinct one does. Things with a size are looked for among distinct
-places only, since a part of a huge thing is a tiny region.
+places count where the n-th best distinct one does. Things with a size or position, and those that hold
+others inside, are looked for among distinct places only: a part of a huge thing is a tiny region,
+and a region around two things resembles both.
 
 Letters: P photos, R regions of a photo (padded), K places.
 """
@@ -185,7 +186,13 @@ def _from_the_end(
 
     `turned`: the relations are read from the later thing to the earlier one.
     """
-    through = [_fit(thing, board, measure, count) for thing in chain.things]
+    around = {
+        number + (not turned) for number, name in enumerate(chain.relations) if name == "inside"
+    }
+    through = [
+        _fit(thing, board, measure, count, whole=number in around)
+        for number, thing in enumerate(chain.things)
+    ]
     for number in range(len(chain.relations) - 1, -1, -1):
         following, boxes = through[number + 1], board.boxes
         wanted_count = chain.things[number + 1].count
@@ -205,17 +212,17 @@ def _from_the_end(
     return through
 
 
-def _fit(thing: Thing, board: Board, measure: Measure, count: int) -> Array:
+def _fit(thing: Thing, board: Board, measure: Measure, count: int, *, whole: bool) -> Array:
     """The scores (P, R) of the regions as this thing, where it may be and as large as it may be; as
-    evidence, its share among `count` things.
+    evidence, its share among `count` things. `whole`: distinct places only.
     """
     scores = board.of(thing)
-    if thing.size is not None:
+    if whole or thing.size is not None or thing.position is not None:
         places = counted_places(board.boxes, scores)
         photo, rank = np.nonzero(places.there)
-        whole = np.zeros(scores.shape, bool)
-        whole[photo, places.regions[photo, rank]] = True
-        scores = np.where(whole, scores, -np.inf).astype(np.float32)
+        distinct_ones = np.zeros(scores.shape, bool)
+        distinct_ones[photo, places.regions[photo, rank]] = True
+        scores = np.where(distinct_ones, scores, -np.inf).astype(np.float32)
     if measure == "evidence":
         scores = (scores / count).astype(np.float32)
     if thing.position is not None:

@@ -286,7 +286,7 @@ def test_a_position_is_a_row_and_a_column() -> None:
 
 WORDS = st.sampled_from(
     'dog car "top hat" left of right to the is above below inside next and AND not NOT but , ( ) >= '
-    "<=2 =1 3 two exactly at least most in top centre TOP LEFT tiny LARGE + - 2:red 16:9 \" ./x ́ 猫 "
+    '<=2 =1 3 two exactly at least most in top centre TOP LEFT tiny LARGE + - 2:red 16:9 " ./x ́ 猫 '
     "salt pepper what (brown) \udcff a".split(" ")
 )
 

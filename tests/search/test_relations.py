@@ -32,9 +32,7 @@ def slowly(relation: Relation, a: Box, b: Box) -> float:
         return min(max((y[1] - y[0]) / (sum(height) / 2), 0.0), 1.0)
     if relation == "inside":
         return wide * high / areas[0] * min(max(2 - 2 * areas[0] / areas[1], 0.0), 1.0)
-    gaps = [
-        max(abs(c[1] - c[0]) / (sum(s) / 2) - 1, 0.0) for c, s in ((x, width), (y, height))
-    ]
+    gaps = [max(abs(c[1] - c[0]) / (sum(s) / 2) - 1, 0.0) for c, s in ((x, width), (y, height))]
     return 0.5 ** math.hypot(*gaps) * (1 - wide * high / min(areas))
 
 
