@@ -16,9 +16,9 @@ Two measures are taken of a photo:
 
 A chain of things is scored by the best choice of a region for each: going through it from its end,
 one product of regions x regions per relation finds that exactly, for a minimum as for a sum. n
-places count where the n-th best distinct one does. Things with a size or position, and those that hold
-others inside, are looked for among distinct places only: a part of a huge thing is a tiny region,
-and a region around two things resembles both.
+places count where the n-th best distinct one does. Things with a size or position, and those that
+hold others inside, are looked for among distinct places only: a part of a huge thing is a tiny
+region, and a region around two things resembles both.
 
 Letters: P photos, R regions of a photo (padded), K places.
 """

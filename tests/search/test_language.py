@@ -284,25 +284,30 @@ def test_a_position_is_a_row_and_a_column() -> None:
     )
 
 
-WORDS = st.sampled_from(
-    'dog car "top hat" left of right to the is above below inside next and AND not NOT but , ( ) >= '
-    '<=2 =1 3 two exactly at least most in top centre TOP LEFT tiny LARGE + - 2:red 16:9 " ./x ́ 猫 '
-    "salt pepper what (brown) \udcff a".split(" ")
-)
+TOKENS = """
+    dog car "top hat" left of right to the is above below inside next and AND not NOT but , ( ) >=
+    <=2 =1 3 two exactly at least most in top centre TOP LEFT tiny LARGE + - 2:red 16:9 " ./x 猫
+    salt pepper what (brown) a
+"""
+WORDS = st.sampled_from([*TOKENS.split(), "\u0301", "\udcff", ""])
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(WORDS, max_size=10).map(" ".join) | st.text(max_size=40), st.booleans())
 def test_any_text_is_read_or_refused_with_a_sentence(text: str, places: bool) -> None:
+    asked: Query | Scene | QueryError
     try:
         asked = parse(text, places=places)
     except QueryError as error:
-        assert str(error).strip()
-        if isinstance(error, QuerySyntaxError):
-            start, end = error.spot
-            assert 0 <= start < end
-            assert start <= len(error.text)
-        return
-    assert isinstance(asked, Query | Scene)
-    if isinstance(asked, Query):
+        asked = error
+    if isinstance(asked, QuerySyntaxError):
+        start, end = asked.spot
+        assert 0 <= start < end
+        assert start <= len(asked.text)
+    if isinstance(asked, QueryError):
+        assert str(asked).strip()
+        assert "\n" not in str(asked)
+    elif isinstance(asked, Query):
         assert asked == Query.parse(text)
+    else:
+        assert asked.text == " ".join(text.split())
