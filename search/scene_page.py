@@ -40,7 +40,7 @@ def build_scene_page(
     shown = [key for key in ids if key in rows]
     if not shown:
         return ()
-    board = search.board(scene, shown)
+    board = search.board(ranked, shown)
     chains = list(wanted(scene.clause))
     served = [fulfilling(chain, board) for chain in chains]
     score = dict(zip(ids, ranked.scores[ranks].tolist(), strict=True))

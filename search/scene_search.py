@@ -59,10 +59,11 @@ class Aims:
 
 @dataclass(frozen=True, slots=True)
 class RankedScenes:
-    """Photos best first: `ids` (P,) and `scores` (P,)."""
+    """Photos best first: `ids` (P,) and `scores` (P,), and where the scene was searched."""
 
     ids: list[str]
     scores: Array
+    aims: Aims
 
     def confident(self) -> int:
         """How many photos reach the line."""
@@ -104,9 +105,9 @@ class SceneSearch:
                 return ranked
             depth *= DEEPER
 
-    def board(self, scene: Scene, ids: Sequence[str]) -> Board:
-        """The regions of these photos with the scores of the scene's things."""
-        return self._read(self._aims(scene), ids)[1]
+    def board(self, ranked: RankedScenes, ids: Sequence[str]) -> Board:
+        """The regions of these of the ranked photos, with the scores of the scene's things."""
+        return self._read(ranked.aims, ids)[1]
 
     def _aims(self, scene: Scene) -> Aims:
         words = sentence(scene)
@@ -150,7 +151,7 @@ class SceneSearch:
             parts.append(evaluate(scene.clause, board))
         scores = np.concatenate(parts)
         order = np.argsort(-scores, kind="stable")  # `ids` are in order
-        return RankedScenes([keys[place] for place in order], scores[order])
+        return RankedScenes([keys[place] for place in order], scores[order], aims)
 
     def _read(self, aims: Aims, ids: Sequence[str]) -> tuple[list[str], Board]:
         """The photos of these that have regions, and their board."""
