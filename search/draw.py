@@ -50,7 +50,8 @@ def draw_hit(
 ) -> Image.Image:
     """The upright photo with what was found in it; the photo itself is not changed.
 
-    `label` stands in the tag of each box, before its score. `masks` fills the regions, `heat` (h,
+    `label` stands in the tag of each box, before its score; the name of the thing there, if a query
+    asked for several, goes before. `masks` fills the regions, `heat` (h,
     w) in [0, 1] is laid under the boxes.
     """
     picture = photo.convert("RGB")
@@ -59,7 +60,11 @@ def draw_hit(
     if masks:
         picture = draw_masks(picture, [region.mask for region in hit.regions])
     if boxes:
-        tags = [f"{label} {region.score:.2f}".strip() for region in hit.regions]
+        names = [region.text or label for region in hit.regions]
+        tags = [
+            f"{name} {region.score:.2f}".strip()
+            for name, region in zip(names, hit.regions, strict=True)
+        ]
         picture = draw_boxes(picture, [region.box for region in hit.regions], tags)
     return picture
 

@@ -21,11 +21,23 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class RegionHit:
-    """A place in a photo: its box, its score, and its cells on the photo's patch grid, (h, w)."""
+    """A place in a photo: its box, its score, and its cells on the photo's patch grid, (h, w).
+
+    `text` names the thing that is there when a query asks for several; "" otherwise.
+    """
 
     box: Box
     score: float
     mask: Mask = field(repr=False, compare=False)
+    text: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """`{"box", "score"}`, and "text" where there is one."""
+        place: dict[str, Any] = {
+            "box": [round(edge, 6) for edge in self.box],
+            "score": round(self.score, 6),
+        }
+        return place | ({"text": self.text} if self.text else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +65,7 @@ class Hit:
             "path": self.path,
             "score": round(self.score, 6),
             "confident": self.confident,
-            "regions": [
-                {"box": [round(edge, 6) for edge in region.box], "score": round(region.score, 6)}
-                for region in self.regions
-            ],
+            "regions": [region.to_dict() for region in self.regions],
         }
 
 
@@ -78,7 +87,7 @@ class Results:
 
     def to_dict(self) -> dict[str, Any]:
         """`{"query", "model", "hits": [{"id", "path", "score", "confident", "regions": [{"box",
-        "score"}]}]}`.
+        "score"}]}]}`; regions of a composed query have the "text" of their thing besides.
         """
         return {
             "query": self.query,
@@ -92,9 +101,9 @@ class Results:
 
     def to_polars(self) -> pl.DataFrame:
         """One row per hit: its JSON's fields, width and height in pixels, and all paths; the
-        regions are a list of structs (box, score).
+        regions are a list of structs (box, score, text), text null for a plain query.
         """
-        region = pl.Struct({"box": pl.Array(pl.Float64, 4), "score": pl.Float64})
+        region = pl.Struct({"box": pl.Array(pl.Float64, 4), "score": pl.Float64, "text": pl.String})
         schema: dict[str, pl.DataType | type[pl.DataType]] = {
             "id": pl.String,
             "path": pl.String,

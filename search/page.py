@@ -4,6 +4,7 @@ per hit.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,13 +56,18 @@ def _places(ranked: Ranked, rank: int, weak_places: bool) -> list[int]:
 
 def _hit(row: dict[str, Any], score: float, ranked: Ranked, places: list[int]) -> Hit:
     masks = masks_of(row)
-    paths = tuple(file["path"] for file in row["files"])
     regions = []
     for place in places:
         payload = ranked.region_payloads[place]
         x0, y0, x1, y1 = payload["box"]
         mask = masks[payload["k"]]
         regions.append(RegionHit((x0, y0, x1, y1), float(ranked.region_scores[place]), mask))
+    return make_hit(row, score, regions)
+
+
+def make_hit(row: dict[str, Any], score: float, regions: Sequence[RegionHit]) -> Hit:
+    """The hit of a row of `page_rows`."""
+    paths = tuple(file["path"] for file in row["files"])
     return Hit(
         id=row["id"],
         path=paths[0],

@@ -1,4 +1,5 @@
-"""What is looked for: weighted texts and pictures, and the one-line way to write them.
+"""What is looked for: weighted texts and pictures, and the one-line way to write them. Things with
+places (`dog left of car`) are read by `search/language.py`, which hands everything else to this.
 
     2:red + mug - cup            weights, more of, less of (`- 3:cup` for far less of)
     "salt + pepper"              quotes keep a text in one piece
@@ -54,14 +55,8 @@ class ImageTerm:
     box: Box | None = None
 
     def __post_init__(self) -> None:
-        if self.box is None:
-            return
-        x0, y0, x1, y1 = self.box
-        if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
-            raise QueryError(
-                f"The box {self.box} is not inside the picture: x0 < x1 and y0 < y1 must be "
-                "fractions from 0 to 1."
-            )
+        if self.box is not None:
+            check_box(self.box)
 
     def __str__(self) -> str:
         return "picture" if isinstance(self.source, Image.Image) else str(self.source)
@@ -117,6 +112,16 @@ class Query:
             size = "" if abs(weight) == 1 else f"{abs(weight):g}:"
             line += f"{' ' if line else ''}{sign}{size}{name}"
         return line
+
+
+def check_box(box: Box) -> None:
+    """Raise `QueryError` unless x0, y0, x1, y1 are fractions that make a box inside the picture."""
+    x0, y0, x1, y1 = box
+    if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
+        raise QueryError(
+            f"The box {box} is not inside the picture: x0 < x1 and y0 < y1 must be fractions from "
+            "0 to 1."
+        )
 
 
 def _is_unicode(text: str) -> bool:

@@ -1,5 +1,5 @@
 """Ask a collection: `Searcher.open(folder)`, then `images`, `regions`, `similar`, `similar_region`,
-`heatmap`.
+`layout`, `heatmap`.
 
     with Searcher.open("photos.tips") as searcher:
         for hit in searcher.regions("red bicycle").hits:
@@ -11,6 +11,7 @@ back unless `all` is set. Model, calibration and vectors are loaded when they ar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -29,10 +30,15 @@ from search.errors import QueryError, SearchError
 from search.filters import parse_filter, resolve
 from search.heatmap import from_patches, from_regions
 from search.hits import Box, Results
+from search.language import parse
+from search.layout import Placed, layout_scene
 from search.page import build_page
 from search.query import ImageTerm, Query
 from search.ranking import By, Ranker
 from search.sample import EmptySampleError, calibrate
+from search.scene import Scene, wanted_queries
+from search.scene_page import build_scene_page
+from search.scene_search import SceneSearch
 from search.stored import open_photo, regions_of
 from search.terms import TermReader
 from tips_model.embedder import Embedder, open_embedder
@@ -87,7 +93,7 @@ class Searcher:
 
     def images(
         self,
-        query: Query | str,
+        query: Query | Scene | str,
         *,
         limit: int = 20,
         offset: int = 0,
@@ -96,14 +102,19 @@ class Searcher:
     ) -> Results:
         """Photos for a query, ranked by the whole photo and its best region together.
 
-        `offset` and `limit` cut a page out of the answer. `filter` is a filter or its text. `all`
-        gives weak hits too. Raises `TipsError` for what cannot be asked.
+        A text is read as `search/language.py` says; one that is composed of things with places
+        (`dog left of car`) ranks photos by their weakest link. `offset` and `limit` cut a page out
+        of the answer. `filter` is a filter or its text. `all` gives weak hits too. Raises
+        `TipsError` for what cannot be asked.
         """
-        return self._search("photo", Query.of(query), (), limit, offset, filter, all)
+        asked = parse(query) if isinstance(query, str) else query
+        if isinstance(asked, Scene):
+            return self._compose("photo", asked, limit, offset, filter, all)
+        return self._search("photo", asked, (), limit, offset, filter, all)
 
     def regions(
         self,
-        query: Query | str,
+        query: Query | Scene | str,
         *,
         limit: int = 20,
         offset: int = 0,
@@ -113,7 +124,29 @@ class Searcher:
         """Places for a query, grouped by photo and ranked by each photo's best place; arguments as
         for `images`.
         """
-        return self._search("place", Query.of(query), (), limit, offset, filter, all)
+        asked = parse(query, places=True) if isinstance(query, str) else query
+        if isinstance(asked, Scene):
+            return self._compose("place", asked, limit, offset, filter, all)
+        return self._search("place", asked, (), limit, offset, filter, all)
+
+    def layout(
+        self,
+        things: Sequence[Placed],
+        *,
+        limit: int = 20,
+        offset: int = 0,
+        filter: Filter | str | None = None,
+        all: bool = False,
+    ) -> Results:
+        """Photos that show things where they were placed: pairs of a text and a box (x0, y0, x1,
+        y1) as fractions of the upright picture, `[("tree", (0, 0, 0.4, 1)), ("dog", ...)]`.
+
+        Each thing has a place of its own, as good as its score and its agreement with the box
+        (`search/relations.py`, `placed`); a photo is as good as its weakest thing. Other arguments
+        as for `images`. Raises `QueryError` for no things, an empty text or a box outside the
+        picture.
+        """
+        return self._compose("place", layout_scene(things), limit, offset, filter, all)
 
     def similar(
         self,
@@ -150,14 +183,27 @@ class Searcher:
         query = Query(images=(ImageTerm(image_id, box=box),))
         return self._search("place", query, (image_id,), limit, offset, filter, all, exact=exact)
 
-    def heatmap(self, image_id: str, text: Query | str, *, exact: bool = False) -> Array:
+    def heatmap(self, image_id: str, text: Query | Scene | str, *, exact: bool = False) -> Array:
         """Where an indexed photo shows the texts: (h, w) float32 in [0, 1] on its patch grid.
 
         From the stored regions at once, or, `exact`, from the patches computed again from the file.
-        What the query takes away counts as contrast. Raises `TipsError` for an unknown id, a file
+        What the query takes away counts as contrast. Of a composed query, all things that must be
+        there are shown. Raises `TipsError` for an unknown id, a file
         that is gone, or a query without a text.
         """
-        query = Query.of(text)
+        asked = parse(text) if isinstance(text, str) else text
+        queries = wanted_queries(asked) if isinstance(asked, Scene) else [asked]
+        aims = [self._pointed_out(query) for query in queries]
+        if exact:
+            patches = self._terms.features(image_id).patches
+            maps = [from_patches(patches, *aim) for aim in aims]
+        else:
+            stored = regions_of(self._catalog, image_id)
+            maps = [from_regions(stored.vectors, stored.masks, *aim) for aim in aims]
+        return np.asarray(np.max(maps, axis=0), np.float32)
+
+    def _pointed_out(self, query: Query) -> tuple[Array, Array]:
+        """What a heatmap shows, unit (D,), and what it is held against, (C, D)."""
         wanted = [term for term in query.texts if term.weight > 0]
         if not wanted:
             raise QueryError("A heatmap needs a text that says what to point out.")
@@ -169,10 +215,7 @@ class Searcher:
         unwanted = [term.text for term in query.texts if term.weight < 0]
         if unwanted:
             contrasts = np.concatenate([contrasts, self._encoder.texts(unwanted, "regions")])
-        if exact:
-            return from_patches(self._terms.features(image_id).patches, target, contrasts)
-        stored = regions_of(self._catalog, image_id)
-        return from_regions(stored.vectors, stored.masks, target, contrasts)
+        return target, contrasts
 
     def photo(self, image_id: str, *, side: int = 1024) -> Image.Image:
         """The upright pixels of an indexed photo, reduced to about `side` pixels at least, for
@@ -246,8 +289,7 @@ class Searcher:
         *,
         exact: bool = False,
     ) -> Results:
-        if limit < 1 or offset < 0:
-            raise QueryError("A page has at least one hit and does not begin before the first.")
+        _check_page(limit, offset)
         chosen, notes = self._filter(filter)
         calibration = self._calibrated()
         head = self._encoder.embedder.info.retrieval_head
@@ -277,5 +319,42 @@ class Searcher:
             notes=(*self._terms.notes(query), *notes),
         )
 
+    def _compose(
+        self,
+        by: By,
+        scene: Scene,
+        limit: int,
+        offset: int,
+        filter: Filter | str | None,
+        all: bool,
+    ) -> Results:
+        _check_page(limit, offset)
+        within, notes = self._filter(filter)
+        calibration = self._calibrated()
+        info = self._encoder.embedder.info
+        search = SceneSearch(
+            self._catalog, self._store, calibration, self._terms, info.retrieval_head
+        )
+        ranked = search.rank(scene, within, offset + limit if all else 0)
+        confident = ranked.confident()
+        last = min(offset + limit, len(ranked.ids) if all else confident)
+        ranks = slice(min(offset, last), last)
+        hits = build_scene_page(
+            self._catalog, search, scene, ranked, ranks, weak_places=by == "place"
+        )
+        return Results(
+            query=str(scene),
+            model=info.model_id,
+            hits=hits,
+            confident=confident,
+            searched=self._store.count("images", within),
+            notes=(*self._terms.scene_notes(scene), *notes),
+        )
+
     def _read(self, query: Query, kind: Kind, exact: bool) -> list[TermVector]:
         return self._terms.read(query, kind, exact=exact)
+
+
+def _check_page(limit: int, offset: int) -> None:
+    if limit < 1 or offset < 0:
+        raise QueryError("A page has at least one hit and does not begin before the first.")

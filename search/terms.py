@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from search.encode import PictureFeatures, QueryEncoder, open_picture
 from search.errors import QueryError
 from search.hits import Box
 from search.query import ImageTerm, Query
+from search.scene import Scene, things
 from search.stored import open_photo, pool, pool_patches, regions_of
 
 if TYPE_CHECKING:
@@ -46,11 +48,26 @@ class TermReader:
 
     def notes(self, query: Query) -> tuple[str, ...]:
         """What the user should know about how the texts were read."""
-        cut = ((term.text, self._encoder.cut(term.text)) for term in query.texts)
-        return tuple(
+        cut = [self._encoder.cut(term.text) for term in query.texts]
+        long = tuple(
             f"The text is longer than the model reads; this was not used: '{rest}'."
-            for _, rest in cut
+            for rest in cut
             if rest
+        )
+        return (*long, *self._foreign(query))
+
+    def scene_notes(self, scene: Scene) -> tuple[str, ...]:
+        """The notes on all things of a scene."""
+        found = [note for thing in things(scene.clause) for note in self.notes(thing.query)]
+        return tuple(dict.fromkeys(found))
+
+    def _foreign(self, query: Query) -> tuple[str, ...]:
+        if self._info.name.startswith("openclip:"):  # some of those read many languages
+            return ()
+        return tuple(
+            f"'{term.text}' is not in Latin letters: the model was made for English."
+            for term in query.texts
+            if not is_latin(term.text)
         )
 
     def _as_photo(self, term: ImageTerm, exact: bool) -> Array:
@@ -84,6 +101,13 @@ class TermReader:
         if isinstance(source, Path):
             return open_picture(source, self._info.image_size)
         return open_photo(self._catalog, source, side=self._info.image_size)
+
+
+def is_latin(text: str) -> bool:
+    """False when most letters of a text belong to another script."""
+    letters = [char for char in text if char.isalpha()]
+    latin = sum(unicodedata.name(char, "").startswith("LATIN") for char in letters)
+    return 2 * latin >= len(letters)
 
 
 def crop(image: Image.Image, box: Box) -> Image.Image:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from search.errors import QuerySyntaxError
 from tips_model.errors import TipsError
 from ui import state
 from ui.detail import show_detail
@@ -131,6 +132,8 @@ def show_search(library: Library, view: View, revision: int) -> None:
         except TipsError as error:
             st.session_state.pop("asked", None)
             st.warning(plain(str(error)), icon=":material/edit:")
+            if isinstance(error, QuerySyntaxError):
+                st.code(error.marked(), language=None)
             return
         st.session_state["asked"] = asked
     answer: Answer = st.session_state["answer"]

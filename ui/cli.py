@@ -24,7 +24,7 @@ from ui.commands_eval import evaluate
 from ui.commands_index import index, rebuild
 from ui.commands_models import models
 from ui.commands_scenes import scenes
-from ui.commands_search import regions, search
+from ui.commands_search import layout, regions, search
 from ui.commands_status import status, verify
 from ui.commands_train import train
 from ui.commands_ui import ui
@@ -58,6 +58,7 @@ class TipsGroup(click.Group):
             sys.stderr.close()
             ctx.exit(0)
         except Exception as error:
+            from search.errors import QuerySyntaxError
             from tips_model.errors import TipsError  # imports the encoder: only when it matters
 
             if not isinstance(error, TipsError | OSError):
@@ -69,6 +70,8 @@ class TipsGroup(click.Group):
             talk().print(
                 f"tips: {sentence}", style="red", markup=False, highlight=False, soft_wrap=True
             )
+            if isinstance(error, QuerySyntaxError):
+                talk().print(error.marked(), markup=False, highlight=False, soft_wrap=True)
             ctx.exit(2)
 
 
@@ -86,7 +89,7 @@ def cli() -> None:
     """
 
 
-USING = (index, search, regions, status, rebuild, verify, models, demo, ui)
+USING = (index, search, regions, layout, status, rebuild, verify, models, demo, ui)
 TRAINING = (scenes, data, caption, train, evaluate)
 for command in (*USING, *TRAINING):
     cli.add_command(command)

@@ -11,8 +11,9 @@ from ui.options import pick_device, result_options
 from ui.render import print_results, say
 
 if TYPE_CHECKING:
-    from search.hits import Results
+    from search.hits import Box, Results
     from search.query import Query
+    from search.scene import Scene
     from search.searcher import Searcher
 
 NOTHING_FOUND = 1  # as grep
@@ -46,14 +47,29 @@ def search(
 ) -> None:
     """Find photos that show TEXT. Prints the paths, best first; exit code 1 when nothing is found.
 
-    TEXT may add and subtract: `2:red + mug - cup`. Put `--` before a TEXT that begins with a minus.
+    TEXT is a plain sentence, or adds and subtracts: `2:red + mug - cup` (put `--` before a TEXT
+    that begins with a minus). A TEXT with one of these signs composes things with places:
+
+    \b
+      dog left of car       right of, above, below, inside, next to
+      kite top left         at the top, on the right, in the centre, ...
+      ">=3 apples"          <=2, =1, at least 3, exactly two, ... up to 8
+      dog and not cat       but not, ", not"; (...) groups
+      TINY dog, dog AND cat, dog NOT cat, sun TOP
+                            capitals also make signs of sizes (TINY, SMALL,
+                            LARGE, HUGE), AND, NOT and positions
+
+    Beside one of these, small `and`, `tiny`, `3` and so on are signs too; alone they are plain
+    words: "a man and a woman", "large intestine". Quotes inside TEXT keep words as they are:
+    '"top hat" left of dog'.
 
     \b
     Example:
       tips search "a dog on the beach" --filter "date:2021 in:Trips"
+      tips search "dog left of a tree and not cat"
       tips search "at night" --image ./street.jpg -n 5 --json
     """
-    query = build_query(text, images)
+    query = build_query(text, images, places=False)
     results = open_searcher(collection, device).images(
         query, limit=limit, offset=offset, filter=filter_text, all=show_all
     )
@@ -64,15 +80,18 @@ def search(
         ctx.exit(NOTHING_FOUND)
 
 
-@click.command()
-@click.argument("text", nargs=-1, required=True)
-@click.option(
+draw_option = click.option(
     "--draw",
     "draw_folder",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="OUTDIR",
     help="Write each photo found to OUTDIR with its places drawn on.",
 )
+
+
+@click.command()
+@click.argument("text", nargs=-1, required=True)
+@draw_option
 @result_options
 @click.pass_context
 def regions(
@@ -92,33 +111,102 @@ def regions(
     """Find the places in photos that show TEXT; grouped by photo, boxes as fractions of the
     picture.
 
+    TEXT may compose things with places as in `tips search --help`. Here `and` is always a sign
+    (each thing has its place), and so is a size or number before a short name: `tiny dog`,
+    `3 apples` (exactly three).
+
     \b
     Example:
       tips regions "red umbrella" -n 10 --draw hits/
+      tips regions "cup next to laptop" --json
       tips regions "bicycle" --json | jq '.hits[].regions[0].box'
     """
     searcher = open_searcher(collection, device)
     results = searcher.regions(
-        build_query(text, ()), limit=limit, offset=offset, filter=filter_text, all=show_all
+        build_query(text, (), places=True),
+        limit=limit,
+        offset=offset,
+        filter=filter_text,
+        all=show_all,
     )
     print_results(results, as_json=as_json, paths_only=paths_only, print0=print0, with_regions=True)
-    if draw_folder is not None and results.hits:
-        written = draw_hits(searcher, results, draw_folder)
-        say(f"{len(written)} of {len(results.hits)} pictures are in {draw_folder}")
+    draw_into(draw_folder, searcher, results)
     if not results.hits:
         ctx.exit(NOTHING_FOUND)
 
 
-def build_query(text: tuple[str, ...], images: tuple[Path, ...]) -> Query:
-    """The words of the command line and the picture files as one query."""
+@click.command()
+@click.argument("placed", nargs=-1, required=True, metavar="TEXT BOX [TEXT BOX]...")
+@draw_option
+@result_options
+@click.pass_context
+def layout(
+    ctx: click.Context,
+    placed: tuple[str, ...],
+    draw_folder: Path | None,
+    limit: int,
+    offset: int,
+    filter_text: str | None,
+    show_all: bool,
+    paths_only: bool,
+    print0: bool,
+    as_json: bool,
+    device: str,
+    collection: Path,
+) -> None:
+    """Find photos that show things where you place them: each TEXT in its BOX.
+
+    BOX is left,top,right,bottom as fractions of the upright picture, from 0,0 (top left) to 1,1.
+
+    \b
+    Example:
+      tips layout "pine tree" 0,0,0.4,1 "dog" 0.5,0.6,0.9,1
+      tips layout sun 0.7,0,1,0.3 --draw hits/
+    """
+    things = read_layout(placed)
+    searcher = open_searcher(collection, device)
+    results = searcher.layout(things, limit=limit, offset=offset, filter=filter_text, all=show_all)
+    print_results(results, as_json=as_json, paths_only=paths_only, print0=print0, with_regions=True)
+    draw_into(draw_folder, searcher, results)
+    if not results.hits:
+        ctx.exit(NOTHING_FOUND)
+
+
+def read_layout(placed: tuple[str, ...]) -> list[tuple[str, Box]]:
+    """Texts and boxes in turn, as the command line gives them. Raises `QueryError`."""
+    from search.errors import QueryError
+
+    if len(placed) % 2:
+        raise QueryError(f"'{placed[-1]}' has no box: write each text and its box in turn.")
+    things: list[tuple[str, Box]] = []
+    for text, box in zip(placed[::2], placed[1::2], strict=True):
+        try:
+            x0, y0, x1, y1 = (float(edge) for edge in box.split(","))
+        except ValueError:
+            raise QueryError(
+                f"'{box}' is not a box: write left,top,right,bottom as fractions, as in 0,0,0.4,1."
+            ) from None
+        things.append((text, (x0, y0, x1, y1)))
+    return things
+
+
+def draw_into(folder: Path | None, searcher: Searcher, results: Results) -> None:
+    """Draw the hits if a folder is asked for, and say so."""
+    if folder is not None and results.hits:
+        written = draw_hits(searcher, results, folder)
+        say(f"{len(written)} of {len(results.hits)} pictures are in {folder}")
+
+
+def build_query(text: tuple[str, ...], images: tuple[Path, ...], *, places: bool) -> Query | Scene:
+    """The words of the command line and the picture files as one query. Raises `QueryError`."""
+    from search.language import parse, with_pictures
     from search.query import ImageTerm, Query
 
     line = " ".join(text).strip()
-    parsed = Query.parse(line) if line or not images else None
     pictures = tuple(ImageTerm(path) for path in images)
-    if parsed is None:
+    if pictures and not line:
         return Query(images=pictures)
-    return Query(texts=parsed.texts, images=(*parsed.images, *pictures))
+    return with_pictures(parse(line, places=places), pictures)
 
 
 def open_searcher(collection: Path, device: str) -> Searcher:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ from indexer.vectors import Match
 from search.draw import draw_boxes, draw_hit
 from search.errors import QueryError
 from search.hits import Hit, RegionHit, Results
-from search.query import FILE_STARTS, ImageTerm, Query
+from search.language import QUOTED, parse, with_pictures
+from search.query import ImageTerm, Query
+from search.scene import Scene
 from search.searcher import Searcher
 from ui.options import pick_device
 from ui.state import Overlay, View
@@ -33,6 +36,7 @@ POSSIBLE = 24
 LARGE = 1200  # side of the large picture in pixels, about
 SAMPLE = 12
 THUMBNAIL_QUALITY = 82
+NAMED_FILE = re.compile(r"(?:^|[\s(:])(?:\.{0,2}/|~/)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +101,7 @@ class Library:
             return self._searcher.similar(
                 view.like, limit=limit, offset=offset, filter=chosen, all=weak
             )
-        places = view.show == "Regions" and not view.like
-        ask = self._searcher.regions if places else self._searcher.images
+        ask = self._searcher.regions if view.finds_places else self._searcher.images
         return ask(question(view), limit=limit, offset=offset, filter=chosen, all=weak)
 
     def sample(self) -> tuple[Hit, ...]:
@@ -139,14 +142,15 @@ class Library:
 
     def places(self, identifier: str, words: str) -> tuple[RegionHit, ...]:
         """The regions of one photo that show the words, best first; the best one at least."""
-        query = Query.parse(words)
+        refuse_files(words)
         with self._lock:
             alone = Match("image", (identifier,))
-            found = self._searcher.regions(query, filter=alone, limit=1, all=True)
+            found = self._searcher.regions(words, filter=alone, limit=1, all=True)
         return found.hits[0].regions if found.hits else ()
 
     def heat(self, identifier: str, words: str, *, exact: bool) -> npt.NDArray[np.float32]:
         """The heat map (h, w) of the words on one photo, in [0, 1]."""
+        refuse_files(words)
         with self._lock:
             return self._searcher.heatmap(identifier, words, exact=exact)
 
@@ -160,15 +164,21 @@ class Library:
         return None if frame.is_empty() else frame.row(0, named=True)
 
 
-def question(view: View) -> Query:
-    """What the view asks for. Files cannot be named: the page may be open to others than the owner
-    of the disk.
+def question(view: View) -> Query | Scene:
+    """What the view asks for, read as `tips search` and `tips regions` do. Files cannot be named:
+    the page may be open to others than the owner of the disk.
     """
-    if any(word.startswith(FILE_STARTS) for word in view.q.split()):
-        raise QueryError('A picture file cannot be named here; put the words in quotes ("...").')
-    words = Query.parse(view.q) if view.q else None
+    refuse_files(view.q)
     like = (ImageTerm(view.like),) if view.like else ()
-    return Query(texts=words.texts if words else (), images=like)
+    if not view.q:
+        return Query(images=like)
+    return with_pictures(parse(view.q, places=view.finds_places), like)
+
+
+def refuse_files(words: str) -> None:
+    """Raise `QueryError` for words that name a picture file outside quotes."""
+    if NAMED_FILE.search(QUOTED.sub("", words)):
+        raise QueryError('A picture file cannot be named here; put the words in quotes ("...").')
 
 
 def drawn(

@@ -41,6 +41,11 @@ class View:
         """Whether anything is searched for."""
         return bool(self.q or self.like)
 
+    @property
+    def finds_places(self) -> bool:
+        """Whether places are looked for, not photos."""
+        return self.show == "Regions" and not self.like
+
 
 def current() -> View:
     """The state after the widgets have been drawn."""

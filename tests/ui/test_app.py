@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from indexer.collection import Collection
+from search.errors import QueryError
+from search.query import Query
+from search.scene import Scene
 from ui import services
 from ui.services import Library, question
 from ui.state import View
@@ -246,3 +250,29 @@ def test_a_question_holds_words_and_the_photo_to_be_like() -> None:
     query = question(View("2:red - blue", "Images", "", "Box", 1, "ab" * 16, None))
     assert [(term.text, term.weight) for term in query.texts] == [("red", 2.0), ("blue", -1.0)]
     assert [term.source for term in query.images] == ["ab" * 16]
+
+
+def test_a_composed_question_is_read_in_the_app_as_on_the_command_line(collection: Path) -> None:
+    view = View("disc and square", "Regions", "", "Box", 1, None, None)
+    assert isinstance(question(view), Scene)
+    assert isinstance(question(dataclasses.replace(view, show="Images")), Query)
+    composed = dataclasses.replace(view, q="disc left of square", show="Images")
+    answer = Library.open(collection).answer(composed)
+    assert answer.searched == 30
+    with pytest.raises(QueryError, match="cannot be mixed"):
+        question(dataclasses.replace(composed, like="ab" * 16))
+
+
+@pytest.mark.parametrize(
+    "words", ["/etc/passwd", "2:/etc/passwd", "disc left of ./a.jpg", "(~/a.jpg AND disc)"]
+)
+def test_files_cannot_be_named_in_the_app(collection: Path, words: str) -> None:
+    library = Library.open(collection)
+    asks = (
+        lambda: question(View(words, "Images", "", "Box", 1, None, None)),
+        lambda: library.places("ab" * 16, words),
+        lambda: library.heat("ab" * 16, words, exact=False),
+    )
+    for ask in asks:
+        with pytest.raises(QueryError, match="cannot be named here"):
+            ask()

@@ -157,6 +157,16 @@ def test_draw_writes_a_picture_for_each_hit(collection: Path, tmp_path: Path) ->
     ("arguments", "sentence"),
     [
         (("search", ""), "The query is empty"),
+        (("search", "disc left of"), "character 6: 'left of' needs a thing behind it"),
+        (("regions", "disc", "and", "left of square"), "'left of' needs a thing before it"),
+        (("regions", ">=99 discs"), "up to 8"),
+        (("search", "NOT disc"), "only says what not to show"),
+        (("search", "disc left of square", "--image", __file__), "cannot be mixed"),
+        (("regions", "disc left of square", "--filter", "colour:red"), "is not a field"),
+        (("layout", "disc", "0,0,1.2,1"), "not inside the picture"),
+        (("layout", "disc", "0,0,1"), "is not a box"),
+        (("layout", "disc", "0,0,1,1", "square"), "has no box"),
+        (("layout", "", "0,0,1,1"), "The query is empty"),
         (("search", "disc", "--filter", "colour:red"), "is not a field"),
         (("search", "disc", "--filter", "date:2021-13"), "not in the calendar"),
         (("index", ".", "--model", "tipsv2-b14"), "was made with nano, not with tipsv2-b14"),
@@ -175,6 +185,64 @@ def test_a_wrong_call_gets_a_sentence_and_exit_code_2(
     assert sentence in " ".join(result.stderr.split())
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
+
+
+def test_a_wrong_composition_is_marked_at_its_spot(collection: Path) -> None:
+    result = tips("search", "disc", "left of", "-c", collection)
+    lines = result.stderr.splitlines()
+    assert lines[-2:] == ["disc left of", "     ^^^^^^^"]
+
+
+@pytest.mark.parametrize("command", ["search", "regions"])
+def test_composed_queries_name_the_things_in_their_places(collection: Path, command: str) -> None:
+    ask = (command, "disc left of square and not tree", "-c", collection, "--all", "-n", 3)
+    answer = json.loads(tips(*ask, "--json").stdout)
+    assert answer["query"] == "disc left of square and not tree"
+    assert len(answer["hits"]) == 3
+    places = [place for hit in answer["hits"] for place in hit["regions"]]
+    assert all(set(place) == {"box", "score", "text"} for place in places)
+    if command == "regions":
+        assert {place["text"] for place in places} == {"disc", "square"}
+
+
+def test_a_layout_is_asked_in_pairs_of_text_and_box(collection: Path, tmp_path: Path) -> None:
+    ask = ("layout", "disc", "0,0,0.5,0.5", "square", "0.5,0.5,1,1", "-c", collection, "--all")
+    answer = json.loads(tips(*ask, "-n", 2, "--json", "--draw", tmp_path / "hits").stdout)
+    assert answer["query"] == "disc at 0,0,0.5,0.5, square at 0.5,0.5,1,1"
+    assert [{place["text"] for place in hit["regions"]} for hit in answer["hits"]] == [
+        {"disc", "square"}
+    ] * 2
+    assert len(list((tmp_path / "hits").glob("*.jpg"))) == 2
+
+
+def test_a_plain_question_is_answered_as_ever(collection: Path) -> None:
+    quoted, plain = (
+        tips("search", text, "-c", collection, "--all", "--json").stdout
+        for text in ('"a disc and a large square"', "a disc and a large square")
+    )
+    assert plain == quoted
+    assert all(set(r) == {"box", "score"} for h in json.loads(plain)["hits"] for r in h["regions"])
+
+
+def test_a_text_in_another_script_gets_a_note(collection: Path) -> None:
+    result = tips("search", "犬", "-c", collection, "--all", "-n", 1)
+    assert result.exit_code == 0
+    assert "'犬' is not in Latin letters" in result.stderr
+
+
+def test_an_empty_collection_is_a_sentence(collection: Path, tmp_path: Path) -> None:
+    from indexer.collection import Collection
+    from tips_model.embedder import open_embedder
+
+    Collection.create(tmp_path / "c", open_embedder("nano").info)
+    for arguments in (
+        ("search", "disc"),
+        ("regions", "disc left of square"),
+        ("layout", "disc", "0,0,1,1"),
+    ):
+        result = tips(*arguments, "-c", tmp_path / "c")
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert "holds no photos yet" in result.stderr
 
 
 def test_a_missing_collection_says_how_to_make_one(tmp_path: Path) -> None:

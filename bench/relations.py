@@ -1,0 +1,540 @@
+"""Do composed queries tell pictures apart that differ only in a relation, and find them?
+
+    python bench/relations.py --out out/ [--model nano] [--pairs 200] [--library 600]
+
+**Pairs.** Two pictures of the same drawings on the same background, of which one fulfils the query:
+A left of B or B left of A, A inside B or beside it, A near B or far from it, places swapped, A tiny
+or large, three A or one, A with or without B. Drawings are those that training never sees. The
+composed query (`Searcher.regions`) and the global vector of the sentence (both heads) each choose
+one of the two; chance is 0.5.
+
+**Library.** Pictures of two to four things of few kinds, so that every pair of things lies both
+ways in many pictures. Average precision of composed queries, of the sentence by the global vector
+(both heads), of the plain sentence as the product searches it, and of the things alone without
+their relation.
+
+Both are reported on all drawings and on those whose place the model names rightly when they stand
+alone.
+Writes relations.json and relations.png to --out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+
+from indexer.collection import Collection
+from indexer.pipeline import index
+from indexer.regions import find_regions
+from indexer.vectors import Match, point_ids
+from search.encode import QueryEncoder
+from search.query import Query, Term
+from search.relations import area, shared
+from search.searcher import Searcher
+from tips_model.embedder import Embedder, open_embedder
+from tips_model.train.scenes import SceneSource
+from tips_model.train.scenes.backgrounds import plan_backgrounds
+from tips_model.train.scenes.boxes import visible_boxes
+from tips_model.train.scenes.compose import Composer
+from tips_model.train.scenes.concepts import NAMES, PLURAL, article
+from tips_model.train.scenes.plan import Catalogue, ScenePlan, SceneSpec
+from tips_model.train.scenes.render import Bank, load_bank
+
+SIDE = 288
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+NUMBER_WORDS = ("zero", "one", "two", "three", "four")
+GRID = (
+    ("top left", "top", "top right"),
+    ("left", "centre", "right"),
+    ("bottom left", "bottom", "bottom right"),
+)
+SIDES = {"tiny": 0.08, "small": 0.2, "large": 0.5, "huge": 0.8}
+OPPOSITE = {"tiny": "large", "small": "huge", "large": "tiny", "huge": "small"}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One drawing in a picture: its concept, centre (x, y) and side as fractions of the picture."""
+
+    concept: int
+    x: float
+    y: float
+    side: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two arrangements of the same things, of which the first fulfils the query."""
+
+    relation: str
+    query: str
+    sentence: str
+    right: tuple[Item, ...]
+    wrong: tuple[Item, ...]
+
+
+def make_pairs(rng: np.random.Generator, concepts: Ints, count: int) -> list[Pair]:
+    """`count` pairs for each relation."""
+    pairs = []
+    for make in (*(_side_by_side(name) for name in SENTENCES), *OTHERS):
+        for _ in range(count):
+            chosen = rng.choice(concepts, 3, replace=False)
+            pairs.append(make(rng, *(int(concept) for concept in chosen)))
+    return pairs
+
+
+SENTENCES = {
+    "left of": "to the left of",
+    "right of": "to the right of",
+    "above": "above",
+    "below": "below",
+}
+
+
+def _side_by_side(relation: str) -> Callable[..., Pair]:
+    def make(rng: np.random.Generator, a: int, b: int, _: int) -> Pair:
+        side = rng.uniform(0.34, 0.46, 2)
+        near, far = rng.uniform(0.23, 0.27), rng.uniform(0.73, 0.77)
+        across = rng.uniform(0.35, 0.65, 2)
+        ends = (near, far) if relation in ("left of", "above") else (far, near)
+        level = relation in ("left of", "right of")
+
+        def item(concept: int, number: int, along: float) -> Item:
+            place = (along, across[number]) if level else (across[number], along)
+            return Item(concept, *place, side[number])
+
+        return Pair(
+            relation,
+            f"{_name(a)} {relation} {_name(b)}",
+            f"{article(NAMES[a])} {SENTENCES[relation]} {article(NAMES[b])}",
+            (item(a, 0, ends[0]), item(b, 1, ends[1])),
+            (item(a, 0, ends[1]), item(b, 1, ends[0])),
+        )
+
+    return make
+
+
+def _inside(rng: np.random.Generator, a: int, b: int, _: int) -> Pair:
+    x, y = rng.uniform(0.34, 0.37), rng.uniform(0.4, 0.6)
+    large, small = rng.uniform(0.62, 0.68), rng.uniform(0.24, 0.3)
+    around = Item(b, x, y, large)
+    return Pair(
+        "inside",
+        f"{_name(a)} inside {_name(b)}",
+        f"{article(NAMES[a])} inside {article(NAMES[b])}",
+        (around, Item(a, x, y, small)),
+        (around, Item(a, 0.84, y, small)),
+    )
+
+
+def _next_to(rng: np.random.Generator, a: int, b: int, _: int) -> Pair:
+    side = rng.uniform(0.28, 0.34, 2)
+    y = rng.uniform(0.25, 0.75)
+    first = Item(a, 0.18, y, side[0])
+    near = 0.18 + side.sum() / 2 + rng.uniform(0, 0.03)
+    return Pair(
+        "next to",
+        f"{_name(a)} next to {_name(b)}",
+        f"{article(NAMES[a])} next to {article(NAMES[b])}",
+        (first, Item(b, near, y, side[1])),
+        (first, Item(b, 0.82, y, side[1])),
+    )
+
+
+def _position(rng: np.random.Generator, a: int, b: int, _: int) -> Pair:
+    here, there = rng.choice(9, 2, replace=False)
+    side = rng.uniform(0.28, 0.33, 2)
+    places = [(1 / 6 + (cell % 3) / 3, 1 / 6 + (cell // 3) / 3) for cell in (here, there)]
+    name = GRID[here // 3][here % 3]
+    word = {"left": "on", "right": "on", "top": "at", "bottom": "at"}.get(name, "in")
+    return Pair(
+        "position",
+        f"{_name(a)} {word} the {name}",
+        f"{article(NAMES[a])} {word} the {name}",
+        (Item(a, *places[0], side[0]), Item(b, *places[1], side[1])),
+        (Item(a, *places[1], side[0]), Item(b, *places[0], side[1])),
+    )
+
+
+def _size(rng: np.random.Generator, a: int, b: int, _: int) -> Pair:
+    size = str(rng.choice(list(SIDES)))
+    other = Item(b, rng.uniform(0.15, 0.85), 0.13, 0.22)
+    x, y = rng.uniform(0.4, 0.6), rng.uniform(0.6, 0.65)
+    return Pair(
+        "size",
+        f"{size.upper()} {_name(a)}",
+        f"a {size} {NAMES[a]}",
+        (other, Item(a, x, y, SIDES[size])),
+        (other, Item(a, x, y, SIDES[OPPOSITE[size]])),
+    )
+
+
+def _count(rng: np.random.Generator, a: int, b: int, _: int) -> Pair:
+    few, many = ((1, 2), (1, 3), (2, 4), (1, 4))[rng.integers(4)]
+    exact, reverse = rng.random() < 0.5, rng.random() < 0.5
+    right, wrong = (few, many) if exact and reverse else (many, few)
+    cells = rng.permutation([(0.27, 0.27), (0.73, 0.27), (0.27, 0.73), (0.73, 0.73)])
+    items = [
+        Item(a, *(cell + rng.uniform(-0.04, 0.04, 2)), rng.uniform(0.28, 0.36)) for cell in cells
+    ]
+    words = NAMES[a] if a in PLURAL or right == 1 else f"{NAMES[a]}s"
+    return Pair(
+        "count",
+        f"{'=' if exact else '>='}{right} {_name(a)}",
+        f"{NUMBER_WORDS[right]} {words}",
+        tuple(items[:right]),
+        tuple(items[:wrong]),
+    )
+
+
+def _without(rng: np.random.Generator, a: int, b: int, c: int) -> Pair:
+    side = rng.uniform(0.34, 0.46, 2)
+    y = rng.uniform(0.3, 0.7, 2)
+    places = [0.26, 0.74] if rng.random() < 0.5 else [0.74, 0.26]
+    first = Item(a, places[0], y[0], side[0])
+    return Pair(
+        "and not",
+        f"{_name(a)} and not {_name(b)}",
+        f"{article(NAMES[a])} and not {article(NAMES[b])}",
+        (first, Item(c, places[1], y[1], side[1])),
+        (first, Item(b, places[1], y[1], side[1])),
+    )
+
+
+OTHERS = (_inside, _next_to, _position, _size, _count, _without)
+
+
+def _name(concept: int) -> str:
+    """A concept's name as the language takes it: quoted where it has several words."""
+    return f'"{NAMES[concept]}"' if " " in NAMES[concept] else NAMES[concept]
+
+
+def draw(
+    rng: np.random.Generator,
+    composer: Composer,
+    scenes: Sequence[Sequence[Item]],
+    drawings: Sequence[dict[int, int]],
+    seeds: Sequence[int],
+) -> Iterator[npt.NDArray[np.uint8]]:
+    """The pictures (H, W, 3) of scenes; equal seeds give the same background, turn and tone."""
+    for items, drawing, seed in zip(scenes, drawings, seeds, strict=True):
+        own = np.random.default_rng(seed)
+        background = plan_backgrounds(own, 1)
+        turn = {concept: own.uniform(-0.2, 0.2) for concept in sorted(drawing)}
+        shape = (1, len(items))
+        plan = ScenePlan(
+            count=np.array([len(items)]),
+            drawing=np.array([[drawing[item.concept] for item in items]]),
+            concept=np.array([[item.concept for item in items]]),
+            hue=np.zeros(shape, np.int64),
+            size=np.array([[item.side for item in items]]),
+            centre=np.array([[(item.x, item.y) for item in items]]),
+            angle=np.array([[turn[item.concept] for item in items]]),
+            stretch=np.ones(shape),
+            flip=np.zeros(shape, bool),
+            tone=np.tile([0.0, 1.0, 1.0], (*shape, 1)),
+            seed=np.array([seed]),
+            background=background,
+        )
+        yield composer.draw(plan, SIDE, SIDE).images[0].transpose(1, 2, 0)
+
+
+def recognised(embedder: Embedder, bank: Bank) -> npt.NDArray[np.bool_]:
+    """Whether the model names the place of each cut-out rightly, of all names, when it stands alone
+    in a third of the picture's side: (N,). Its place is the region that overlaps it best.
+    """
+    present = np.unique(bank.concept)
+    texts = QueryEncoder(embedder).texts([NAMES[concept] for concept in present], "regions")
+    low, high = SIDE // 3, 2 * SIDE // 3
+    tensors = []
+    for pixels in bank.pixels:
+        cutout = Image.fromarray(pixels).resize((high - low, high - low))
+        canvas = Image.new("RGB", (SIDE, SIDE), (235, 235, 235))
+        canvas.paste(cutout, (low, low), cutout)
+        tensors.append(embedder.prepare(canvas))
+    named = np.zeros(len(bank), bool)
+    drawn = np.array([low, low, high, high]) / SIDE
+    for batch in embedder.embed_images(tensors):
+        rows = list(batch.indices)
+        found = find_regions(batch.patches)
+        boxes = found.boxes.numpy().astype(np.float64)
+        common = shared(boxes, drawn)
+        overlap = common / (area(boxes) + area(drawn) - common)
+        place = np.where(found.valid.numpy(), overlap, -1).argmax(axis=1)
+        vectors = found.vectors.numpy()[np.arange(len(place)), place]
+        named[rows] = present[(vectors @ texts.T).argmax(axis=1)] == bank.concept[rows]
+    return named
+
+
+def index_pictures(
+    folder: Path, embedder: Embedder, pictures: Iterator[npt.NDArray[np.uint8]]
+) -> tuple[Searcher, list[str]]:
+    """Index pictures in a collection of their own: its searcher and the ids in order."""
+    photos = folder / "photos"
+    photos.mkdir(parents=True)
+    for number, pixels in enumerate(pictures):
+        Image.fromarray(pixels).save(photos / f"{number:06d}.png", compress_level=1)
+    collection = Collection.create(folder / "collection", embedder.info)
+    index(collection, [photos], embedder)
+    frame = collection.catalog().files()
+    ids = dict(zip(frame["path"], frame["id"], strict=True))
+    searcher = Searcher.open(folder / "collection", embedder=embedder)
+    return searcher, [ids[str(path)] for path in sorted(photos.iterdir())]
+
+
+def heads_of(searcher: Searcher, embedder: Embedder, ids: Sequence[str]) -> dict[str, Floats]:
+    """The global vectors (N, D) of each head."""
+    store = searcher._store
+    return {head: store.vectors("images", point_ids(ids), head) for head in embedder.info.heads}
+
+
+def measure_pairs(
+    folder: Path, embedder: Embedder, bank: Bank, known: npt.NDArray[np.bool_], count: int
+) -> dict[str, dict[str, dict[str, float]]]:
+    """subset -> relation -> method -> accuracy, and the number of pairs."""
+    rng = np.random.default_rng(11)
+    catalogue, composer = Catalogue(bank), Composer(bank)
+    pairs = make_pairs(rng, catalogue.present, count)
+    drawings = []
+    for pair in pairs:
+        concepts = {item.concept for item in (*pair.right, *pair.wrong)}
+        drawings.append({c: int(catalogue.draw(rng, np.array([c]))[0]) for c in sorted(concepts)})
+    both = [side for pair in pairs for side in (pair.right, pair.wrong)]
+    twice = [drawing for drawing in drawings for _ in range(2)]
+    seeds = [seed for seed in range(len(pairs)) for _ in range(2)]
+    searcher, ids = index_pictures(folder, embedder, draw(rng, composer, both, twice, seeds))
+    heads = heads_of(searcher, embedder, ids)
+    texts = QueryEncoder(embedder).texts([pair.sentence for pair in pairs], "images")
+    rows: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for number, (pair, drawing) in enumerate(zip(pairs, drawings, strict=True)):
+        right, wrong = ids[2 * number], ids[2 * number + 1]
+        hits = searcher.regions(pair.query, filter=Match("image", (right, wrong)), all=True).hits
+        score = {hit.id: hit.score for hit in hits}
+        chosen = {"composed": score.get(right, -9.0) - score.get(wrong, -9.0)}
+        for head, vectors in heads.items():
+            chosen[f"global, {head} head"] = float(
+                (vectors[2 * number] - vectors[2 * number + 1]) @ texts[number]
+            )
+        subsets = ["all"] + ["recognised"] * all(known[d] for d in drawing.values())
+        for subset in subsets:
+            for method, difference in chosen.items():
+                value = 0.5 if difference == 0 else float(difference > 0)
+                rows[subset, pair.relation][method].append(value)
+    result: dict[str, dict[str, dict[str, float]]] = defaultdict(dict)
+    for (subset, relation), methods in rows.items():
+        figures = {method: round(float(np.mean(v)), 4) for method, v in methods.items()}
+        result[subset][relation] = figures | {"pairs": len(methods["composed"])}
+    for relations in result.values():
+        mean = {
+            method: round(float(np.mean([each[method] for each in relations.values()])), 4)
+            for method in next(iter(relations.values()))
+        }
+        relations["mean"] = mean
+    searcher.close()
+    return result
+
+
+LIBRARY = SceneSpec(objects=(2, 4), size=(0.25, 0.45), hue=0, grey=0, jitter=0.1, junk=0)
+LIBRARY_KINDS = 24
+QUERIES = 25
+"""Of each kind of query, over pairs of things that lie both ways in the library."""
+
+
+def measure_library(
+    folder: Path, embedder: Embedder, bank: Bank, count: int
+) -> dict[str, dict[str, float]]:
+    """relation -> method -> mean average precision over the queries."""
+    source = SceneSource(seed=5, bank=bank)
+    scenes = source.scenes(LIBRARY, count, (SIDE, SIDE))
+    boxes = visible_boxes(scenes.owner, scenes.plan.concept.shape[1])
+    searcher, ids = index_pictures(folder, embedder, (p.transpose(1, 2, 0) for p in scenes.images))
+    heads = heads_of(searcher, embedder, ids)
+    place = np.full((count, len(NAMES), 4), np.nan)  # each concept occurs once in a scene
+    rows, columns = np.nonzero(scenes.plan.concept >= 0)
+    place[rows, scenes.plan.concept[rows, columns]] = boxes[rows, columns]
+    place[(place == 0).all(axis=2)] = np.nan
+    encoder = QueryEncoder(embedder)
+    rng = np.random.default_rng(3)
+    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for relation, query, things, sentence, truth in _questions(rng, place):
+        wanted, ignored = truth == 1, np.isnan(truth)
+        vector = encoder.texts([sentence], "images")[0]
+        rankings = {
+            "composed": _scores(searcher, query, ids),
+            "plain sentence": _scores(searcher, Query((Term(sentence),)), ids, photos=True),
+        }
+        if things:
+            rankings["things alone"] = _scores(searcher, things, ids)
+        rankings |= {f"global, {head} head": v @ vector for head, v in heads.items()}
+        for method, scores in rankings.items():
+            ap = average_precision(scores[~ignored], wanted[~ignored])
+            found[relation][method].append(ap)
+        chance = wanted.sum() / (~ignored).sum()
+        found[relation]["chance"].append(float(chance))
+    searcher.close()
+    return {
+        relation: {m: round(float(np.mean(v)), 4) for m, v in methods.items()}
+        | {"queries": len(methods["composed"])}
+        for relation, methods in found.items()
+    }
+
+
+def _questions(
+    rng: np.random.Generator, place: Floats
+) -> Iterator[tuple[str, str, str, str, Floats]]:
+    """(relation, query, its things alone or "", sentence, truth (N,): 1, 0, or nan where it is not
+    clear how the things lie).
+
+    Clear: one box ends before the other begins; for a position, the centre in that third.
+    """
+    present = np.flatnonzero(~np.isnan(place[..., 0]).all(axis=0))
+    centre = (place[..., :2] + place[..., 2:]) / 2
+    there = ~np.isnan(place[..., 0])
+
+    def ahead(a: int, b: int, axis: int) -> Floats:
+        clear = place[:, a, axis + 2] <= place[:, b, axis]
+        unclear = there[:, a] & there[:, b] & ~clear & (centre[:, a, axis] < centre[:, b, axis])
+        return np.where(unclear, np.nan, clear)
+
+    for relation, spoken in SENTENCES.items():
+        axis = 0 if relation in ("left of", "right of") else 1
+        made = 0
+        for _ in range(20 * QUERIES):
+            a, b = (int(c) for c in rng.choice(present, 2, replace=False))
+            first, second = (a, b) if relation in ("left of", "above") else (b, a)
+            truth = ahead(first, second, axis)
+            if np.nansum(truth) < 2 or np.nansum(ahead(second, first, axis)) < 2:
+                continue
+            words = f"{article(NAMES[a])} {spoken} {article(NAMES[b])}"
+            pair = f"{_name(a)} AND {_name(b)}"
+            yield relation, f"{_name(a)} {relation} {_name(b)}", pair, words, truth
+            made += 1
+            if made == QUERIES:
+                break
+    for _ in range(QUERIES):
+        a, cell = int(rng.choice(present)), int(rng.integers(9))
+        column, row = np.floor(centre[:, a] * 3).T
+        truth = ((column == cell % 3) & (row == cell // 3)).astype(float)
+        if truth.sum() < 2:
+            continue
+        name = GRID[cell // 3][cell % 3]
+        word = {"left": "on", "right": "on", "top": "at", "bottom": "at"}.get(name, "in")
+        words = f"{article(NAMES[a])} {word} the {name}"
+        # "left" alone leaves the height free: the middle third is what the truth means.
+        column, row = centre[:, a].T
+        if name in ("left", "right"):
+            side = column < 1 / 3 if name == "left" else column > 2 / 3
+            truth = np.where(side & (truth == 0), np.nan, truth)
+        if name in ("top", "bottom"):
+            side = row < 1 / 3 if name == "top" else row > 2 / 3
+            truth = np.where(side & (truth == 0), np.nan, truth)
+        yield "position", f"{_name(a)} {word} the {name}", "", words, truth
+    for _ in range(QUERIES):
+        a, b = (int(c) for c in rng.choice(present, 2, replace=False))
+        words = f"{article(NAMES[a])} and {article(NAMES[b])}"
+        truth = (there[:, a] & there[:, b]).astype(float)
+        if truth.sum() >= 2:
+            yield "and", f"{_name(a)} AND {_name(b)}", "", words, truth
+        words = f"{article(NAMES[a])} and not {article(NAMES[b])}"
+        truth = (there[:, a] & ~there[:, b]).astype(float)
+        if truth.sum() >= 2:
+            yield "and not", f"{_name(a)} and not {_name(b)}", "", words, truth
+
+
+def _scores(
+    searcher: Searcher, query: str | Query, ids: Sequence[str], *, photos: bool = False
+) -> Floats:
+    ask = searcher.images if photos else searcher.regions
+    found = {hit.id: hit.score for hit in ask(query, limit=len(ids), all=True).hits}
+    return np.array([found.get(identifier, -99.0) for identifier in ids])
+
+
+def average_precision(scores: Floats, wanted: npt.NDArray[np.bool_]) -> float:
+    """Of a ranking by falling scores, equal ones in the worst order."""
+    order = np.lexsort((wanted, -scores))
+    hits = wanted[order]
+    return float((np.cumsum(hits) / np.arange(1, len(hits) + 1))[hits].mean())
+
+
+def plot(result: dict[str, object], path: Path) -> None:
+    """Bars of accuracy by relation (top) and of average precision in the library (bottom)."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    pairs, library = result["pairs"], result["library"]
+    panels = [
+        ("pairs, all drawings: accuracy", pairs["all"], "pairs", 0.5),  # type: ignore[index]
+        ("pairs, recognised drawings: accuracy", pairs["recognised"], "pairs", 0.5),  # type: ignore[index]
+        ("library, recognised drawings: mAP", library["recognised"], "queries", None),  # type: ignore[index]
+    ]
+    figure, axes = plt.subplots(len(panels), 1, figsize=(10, 10), layout="constrained")
+    for axis, (title, table, number, chance) in zip(axes, panels, strict=True):
+        methods = [m for m in next(iter(table.values())) if m not in (number, "chance")]
+        methods.sort(key=lambda method: method != "composed")
+        places = np.arange(len(table))
+        width = 0.8 / len(methods)
+        for row, method in enumerate(methods):
+            values = [each.get(method, np.nan) for each in table.values()]
+            axis.bar(places + (row - (len(methods) - 1) / 2) * width, values, width, label=method)
+        if chance is not None:
+            axis.axhline(chance, color="grey", linewidth=1, linestyle=":")
+        axis.set_xticks(places, list(table))
+        axis.set_ylim(0, 1)
+        axis.set_title(title, loc="left", fontsize=10)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.legend(frameon=False, fontsize=8, ncols=len(methods), loc="upper right")
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    """Parse the command line, measure, write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument("--model", default="nano", help="name of the model (default: nano)")
+    parser.add_argument("--weights", default=None, help="folder with its weights")
+    parser.add_argument("--pairs", type=int, default=200, help="pairs of each relation (200)")
+    parser.add_argument("--library", type=int, default=600, help="pictures in the library (600)")
+    parser.add_argument("--threads", type=int, default=1, help="threads of the model (1)")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    embedder = open_embedder(arguments.model, weights=arguments.weights)
+    bank = load_bank().held_out()
+    known = recognised(embedder, bank)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as scratch:
+        pairs = measure_pairs(Path(scratch) / "pairs", embedder, bank, known, arguments.pairs)
+        library = {}
+        for subset, part in (("all", bank), ("recognised", bank.select(known))):
+            kinds = rng.permutation(np.unique(part.concept))[:LIBRARY_KINDS]
+            few = part.select(np.isin(part.concept, kinds))
+            library[subset] = measure_library(
+                Path(scratch) / subset, embedder, few, arguments.library
+            )
+    result = {
+        "model": embedder.info.model_id,
+        "drawings": len(bank),
+        "recognised": int(known.sum()),
+        "pairs": pairs,
+        "library": library,
+    }
+    (arguments.out / "relations.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    plot(result, arguments.out / "relations.png")
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""Things where a user placed them -> a scene.
+
+[("tree", (0, 0, 0.4, 1)), ("dog", (0.5, 0.6, 0.9, 1))]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from search.errors import QueryError
+from search.hits import Box
+from search.query import Query, check_box
+from search.scene import And, Chain, Scene, Thing
+
+Placed = tuple[Query | str, Box]
+
+
+def layout_scene(placed: Sequence[Placed]) -> Scene:
+    """The scene of all things, each in its box (fractions of the upright picture).
+
+    A text is read as a plain query: weights, signs and picture files mean what they always mean.
+    Raises `QueryError` for no things, an empty text or a box outside the picture.
+    """
+    if not placed:
+        raise QueryError("The layout is empty: give at least one thing and its box.")
+    things = [_thing(query, box) for query, box in placed]
+    written = ", ".join(
+        f"{thing.name} at {','.join(f'{edge:g}' for edge in thing.box or ())}" for thing in things
+    )
+    return Scene(And(tuple(Chain((thing,)) for thing in things)), written)
+
+
+def _thing(query: Query | str, box: Box) -> Thing:
+    x0, y0, x1, y1 = (float(edge) for edge in box)
+    check_box((x0, y0, x1, y1))
+    read = Query.of(query)
+    return Thing(read, str(read), box=(x0, y0, x1, y1))

@@ -1,0 +1,183 @@
+"""The words of one thing in a composed query: its count, size and position, and the text that is
+left. See `search/language.py` for the rules.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lark import Token
+
+from search.errors import QuerySyntaxError
+from search.scene import MOST_COUNTED, Column, Count, Position, Row, Size
+
+NUMBERS = {
+    "one": 1,
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "seven": 7,
+    "eight": 8,
+}
+SIZES: dict[str, Size] = {
+    "tiny": "tiny",
+    "small": "small",
+    "big": "large",
+    "large": "large",
+    "huge": "huge",
+}
+ROWS: dict[str, Row] = {"top": "top", "upper": "top", "bottom": "bottom", "lower": "bottom"}
+COLUMNS: dict[str, Column] = {"left": "left", "right": "right"}
+MIDDLE = ("centre", "center", "middle")
+ARTICLES = ("a", "an", "the", "some")
+LEADING = ("COMPARISON", "NUMBER", "SIZE", "UPPER_SIZE")
+TRAILING = ("PLACE", "UPPER_PLACE", "UPPER_SIZE")
+SYMBOLS = ("<", ">", "=", "≤", "≥")
+COMPARISON = re.compile(
+    r"(?P<sign>[<>=≤≥]+|exactly|(?:at|more|fewer|less)\s+\w+)\s*(?P<number>\w+)", re.IGNORECASE
+)
+FRAME = re.compile(
+    r"(?:there\s+(?:is|are)\s+)?(?:an?\s+(?:photo|picture|image)\s+of\s+)?(?:(?:an?|the|some)\s+)?",
+    re.IGNORECASE,
+)
+"""What people write before the name of a thing."""
+BARE_RELATION = re.compile(r"(?:(?:to|on|at)\s+the\s+)?(?:left|right)\s+of\b", re.IGNORECASE)
+"""A text that begins so has lost what it is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A thing's words: what was read from them, and from where to where its text goes in the query.
+
+    `signs`: there was a count, size or position.
+    """
+
+    start: int
+    end: int
+    count: Count
+    size: Size | None
+    position: Position | None
+    signs: bool
+
+    def text(self, line: str) -> str:
+        """The text of the thing, without the article before it."""
+        text = line[self.start : self.end]
+        return FRAME.sub("", text, count=1) or text
+
+    @classmethod
+    def read(cls, tokens: Sequence[Token], line: str, *, small: bool) -> Phrase:
+        """Read the tokens of a thing. `small`: sizes and numbers in small letters are signs.
+
+        Raises `QuerySyntaxError` for a count that is none or has nothing to count.
+        """
+        rest = list(tokens)
+        count, size, position = Count(), None, None
+        signs = len(rest)
+        while len(rest) > 1 and rest[-1].type in (*TRAILING, "COMMA"):
+            if rest[-1].type == "COMMA":
+                signs -= 1
+            elif rest[-1].type == "UPPER_SIZE" and size is None:
+                size = SIZES[rest[-1].lower()]
+            elif rest[-1].type != "UPPER_SIZE" and position is None:
+                position = _position(rest[-1])
+            else:
+                break
+            rest.pop()
+        if len(rest) > 1 and rest[0].lower() in ARTICLES and rest[1].type in LEADING:
+            signs -= 1
+            rest.pop(0)
+        if rest[0].type == "COMPARISON" or (small and len(rest) > 1 and rest[0].type == "NUMBER"):
+            count = _count(rest[0], line)
+            if len(rest) == 1:
+                raise QuerySyntaxError(
+                    f"'{rest[0]}' needs a thing to count, as in '>=3 apples'.", line, _spot(rest[0])
+                )
+            rest.pop(0)
+        sizes = ("UPPER_SIZE", "SIZE") if small else ("UPPER_SIZE",)
+        if len(rest) > 1 and size is None and rest[0].type in sizes:
+            size = SIZES[rest.pop(0).lower()]
+        start, end = _spot(rest[0])[0], _spot(rest[-1])[1]
+        return cls(start, end, count, size, position, len(rest) < signs)
+
+    @staticmethod
+    def check(tokens: Sequence[Token], line: str) -> None:
+        """Raise `QuerySyntaxError` for a text that begins with `left of` or `right of`."""
+        start, end = _spot(tokens[0])[0], _spot(tokens[-1])[1]
+        bare = BARE_RELATION.match(line[start:end])
+        if bare and tokens[0].type != "PHRASE":
+            spot = (start, start + len(bare[0]))
+            raise QuerySyntaxError(f"'{bare[0]}' needs a thing before it.", line, spot)
+
+    def check_rest(self, tokens: Sequence[Token], line: str) -> None:
+        """Raise `QuerySyntaxError` for a comparison within the text."""
+        for token in tokens:
+            inside = self.start <= _spot(token)[0] < self.end
+            if inside and token.type == "COMPARISON" and token.startswith(SYMBOLS):
+                raise QuerySyntaxError(
+                    f"'{token}' must stand before what is counted, as in '>=3 apples'.",
+                    line,
+                    _spot(token),
+                )
+
+
+def _count(token: Token, line: str) -> Count:
+    """The count of a comparison or of a plain number, which means exactly that many."""
+    match = COMPARISON.fullmatch(token)
+    sign = " ".join(match["sign"].lower().split()) if match else "="
+    word = match["number"].lower() if match else token.lower()
+    number = int(word) if word.isdecimal() else NUMBERS.get(word)
+    low, high = 1, None
+    if number is not None:
+        if sign in (">", "more than"):
+            low = number + 1
+        elif sign in (">=", "≥", "at least"):
+            low = number
+        elif sign in ("<", "fewer than", "less than"):
+            high = number - 1
+        elif sign in ("<=", "≤", "at most"):
+            high = number
+        elif sign in ("=", "exactly"):
+            low = high = number
+        else:
+            number = None
+    if number is None:
+        raise QuerySyntaxError(
+            f"'{token}' is no count; write '>=3 apples', '<=2 apples' or '=1 apple'.",
+            line,
+            _spot(token),
+        )
+    if high is not None and high < 1:
+        raise QuerySyntaxError(
+            f"'{token}' counts none; write 'not' before the thing, as in 'dog and not cat'.",
+            line,
+            _spot(token),
+        )
+    if max(low, high or 0) > MOST_COUNTED:
+        raise QuerySyntaxError(
+            f"'{token}' is too many: up to {MOST_COUNTED} can be counted in a photo; quotes keep "
+            "a number as text.",
+            line,
+            _spot(token),
+        )
+    return Count(max(low, 1), high)
+
+
+def _position(token: Token) -> Position:
+    # "on the left-hand side of the picture": the last words may name the whole.
+    words = re.findall(r"[a-z]+", token.lower().split(" of the ")[0])
+    rows = [ROWS[word] for word in words if word in ROWS]
+    columns = [COLUMNS[word] for word in words if word in COLUMNS]
+    middle = any(word in MIDDLE for word in words)
+    if middle and not rows:
+        return Position("centre", "centre")
+    return Position(columns[0] if columns else "centre" if middle else "", rows[0] if rows else "")
+
+
+def _spot(token: Token) -> tuple[int, int]:
+    assert token.start_pos is not None
+    assert token.end_pos is not None
+    return token.start_pos, token.end_pos

@@ -1,0 +1,238 @@
+"""Composed queries and layouts on a real collection of painted pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from indexer.collection import Collection
+from indexer.pipeline import index
+from search import ranking, scene_search
+from search.errors import QueryError
+from search.hits import Results
+from search.layout import layout_scene
+from search.query import ImageTerm, Query, Term
+from search.scene import Scene
+from search.searcher import Searcher
+from tests.search.colours import ColourEmbedder, paint, save
+from tips_model.errors import TipsError
+
+LEFT, RIGHT = (0.0, 0.25, 0.25, 0.75), (0.75, 0.25, 1.0, 0.75)
+TOP, BOTTOM = (0.25, 0.0, 0.5, 0.25), (0.25, 0.75, 0.5, 1.0)
+CORNERS = ((0.0, 0.0, 0.25, 0.25), (0.75, 0.0, 1.0, 0.25), (0.0, 0.75, 0.25, 1.0))
+PICTURES: dict[str, list[tuple[str, tuple[float, float, float, float]]]] = {
+    "red-blue": [("red", LEFT), ("blue", RIGHT)],
+    "blue-red": [("blue", LEFT), ("red", RIGHT)],
+    "red-over-blue": [("red", TOP), ("blue", BOTTOM)],
+    "blue-over-red": [("blue", TOP), ("red", BOTTOM)],
+    "red-by-blue": [("red", (0.25, 0.25, 0.5, 0.75)), ("blue", (0.5, 0.25, 0.75, 0.75))],
+    "green-in-yellow": [
+        ("yellow", (0.0, 0.0, 1.0, 1.0)),
+        ("green", (0.25, 0.25, 0.5, 0.75)),
+    ],
+    "green-by-yellow": [("green", LEFT), ("yellow", (0.5, 0.25, 0.75, 0.75))],
+    "one": [("cyan", CORNERS[0])],
+    "two": [("cyan", CORNERS[0]), ("cyan", CORNERS[1])],
+    "three": [("cyan", corner) for corner in CORNERS],
+    "big": [("magenta", (0.0, 0.0, 0.75, 1.0))],
+    "lesser": [("magenta", CORNERS[1])],
+}
+
+
+@pytest.fixture(scope="module")
+def searcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Searcher]:
+    """The pictures above and 24 without things."""
+    base = tmp_path_factory.mktemp("scenes")
+    for number, (name, boxes) in enumerate(PICTURES.items()):
+        save(paint("white", boxes, seed=number), base / "photos" / f"{name}.jpg")
+    for number in range(24):
+        ground = ("white", "black", "grey")[number % 3]
+        save(paint(ground, [], seed=100 + number), base / "photos" / "plain" / f"{number}.jpg")
+    embedder = ColourEmbedder()
+    collection = Collection.create(base / "collection", embedder.info)
+    index(collection, [base / "photos"], embedder)
+    with Searcher.open(base / "collection", embedder=embedder) as opened:
+        yield opened
+
+
+def names(results: Results) -> set[str]:
+    return {Path(hit.path).stem for hit in results.hits}
+
+
+def found(results: Results, name: str) -> list[tuple[str, tuple[float, ...]]]:
+    """The places of one picture: what and where, rounded to the patch grid's quarters."""
+    (hit,) = (hit for hit in results.hits if Path(hit.path).stem == name)
+    return [(place.text, tuple(np.round(np.array(place.box) * 4) / 4)) for place in hit.regions]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("red left of blue", {"red-blue", "red-by-blue"}),
+        ("blue to the right of the red", {"red-blue", "red-by-blue"}),
+        ("blue left of red", {"blue-red"}),
+        ("red above blue", {"red-over-blue"}),
+        ("red below blue", {"blue-over-red"}),
+        ("green inside yellow", {"green-in-yellow"}),
+        ("green left of yellow and not cyan", {"green-by-yellow", "green-in-yellow"}),
+        ("red AND blue AND NOT (red left of blue)", {"blue-red", "red-over-blue", "blue-over-red"}),
+        ("not (red left of blue) AND red", {"blue-red", "red-over-blue", "blue-over-red"}),
+        ("red NOT blue", set()),
+        ("green and not blue", {"green-in-yellow", "green-by-yellow"}),
+        (">=2 cyan", {"two", "three"}),
+        ("=2 cyan", {"two"}),
+        ("<=2 cyan", {"one", "two"}),
+        ("exactly one cyan", {"one"}),
+        (">=4 cyan", set()),
+        ("cyan top right", {"two", "three"}),
+        ("cyan bottom left", {"three"}),
+        ("HUGE magenta", {"big"}),
+        ("magenta at the top", {"lesser"}),
+        ("large magenta NOT cyan", {"big"}),
+        ("red on the left", {"red-blue", "red-over-blue", "blue-over-red", "red-by-blue"}),
+        ("orange left of blue", set()),
+        ("orange AND red", set()),
+    ],
+)
+def test_composed_queries_find_what_they_say(
+    searcher: Searcher, text: str, wanted: set[str]
+) -> None:
+    for ask in (searcher.images, searcher.regions):
+        results = ask(text)
+        assert names(results) == wanted
+        assert results.confident == len(wanted)
+        assert all(hit.confident and hit.score >= 1 for hit in results.hits)
+        assert results.query == text
+
+
+def test_small_words_are_signs_for_places_only(searcher: Searcher) -> None:
+    together = {"red-blue", "blue-red", "red-over-blue", "blue-over-red", "red-by-blue"}
+    assert names(searcher.regions("red and blue")) == together
+    assert names(searcher.regions("two cyan")) == {"two"}
+    for text in ("red and blue", "two cyan"):
+        plain = searcher.images(Query((Term(text),)))
+        assert searcher.images(text) == plain
+        assert all(place.text == "" for hit in plain.hits for place in hit.regions)
+
+
+def test_hits_show_what_is_where(searcher: Searcher) -> None:
+    results = searcher.regions("red left of blue")
+    assert found(results, "red-blue") == [("red", LEFT), ("blue", RIGHT)]
+    three = searcher.regions(">=3 cyan")
+    assert sorted(found(three, "three")) == [("cyan", corner) for corner in sorted(CORNERS)]
+    (hit,) = json.loads(three.to_json())["hits"]
+    assert {place["text"] for place in hit["regions"]} == {"cyan"}
+    assert set(hit["regions"][0]) == {"box", "score", "text"}
+    assert {p["text"] for p in three.to_polars()["regions"][0]} == {"cyan"}
+    inside = searcher.regions("green inside yellow").hits[0]
+    assert inside.regions[0].mask.shape == (8, 12)
+    assert [place.text for place in inside.regions] == ["green", "yellow"]
+
+
+def test_weak_hits_come_after_the_line_and_show_the_nearest_places(searcher: Searcher) -> None:
+    whole = searcher.regions("red left of blue", all=True, limit=100)
+    assert len(whole.hits) == len(PICTURES) + 24
+    scores = [hit.score for hit in whole.hits]
+    assert scores == sorted(scores, reverse=True)
+    assert [hit.confident for hit in whole.hits] == [True] * 2 + [False] * 34
+    assert all({p.text for p in hit.regions} == {"red", "blue"} for hit in whole.hits)
+    pages = [
+        searcher.regions("red left of blue", all=True, limit=9, offset=start)
+        for start in range(0, 36, 9)
+    ]
+    assert [hit for page in pages for hit in page.hits] == list(whole.hits)
+
+
+def test_looking_at_a_few_first_gives_the_same_hits(
+    searcher: Searcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queries = ["red left of blue", "red AND blue AND NOT cyan", ">=2 cyan"]
+    whole = [searcher.regions(text) for text in queries]
+    monkeypatch.setattr(ranking, "PHOTOS", 2)
+    monkeypatch.setattr(scene_search, "CHUNK", 2)
+    assert [searcher.regions(text) for text in queries] == whole
+    everything = searcher.regions("red left of blue", all=True, limit=36)
+    assert len({hit.id for hit in everything.hits}) == 36
+
+
+def test_filters_and_pictures_go_with_scenes(searcher: Searcher, tmp_path: Path) -> None:
+    assert searcher.regions("red left of blue", filter="in:plain").hits == ()
+    assert searcher.regions("red left of blue", filter="in:plain").searched == 24
+    notes = searcher.regions("red left of blue", filter="camera:leica").notes
+    assert any("leica" in note for note in notes)
+    path = save(paint("red", []), tmp_path / "red.jpg")
+    results = searcher.regions(f"{path} left of blue", all=True, limit=2)
+    assert names(results) == {"red-blue", "red-by-blue"}
+    memory = Query(images=(ImageTerm(Image.open(path)),))
+    laid_out = searcher.layout([(memory, RIGHT), ("blue", LEFT)], all=True, limit=1)
+    assert names(laid_out) == {"blue-red"}
+
+
+def test_a_layout_finds_things_where_they_were_placed(searcher: Searcher) -> None:
+    results = searcher.layout([("red", LEFT), ("blue", RIGHT)])
+    assert names(results) == {"red-blue"}
+    assert found(results, "red-blue") == [("red", LEFT), ("blue", RIGHT)]
+    assert results.query == "red at 0,0.25,0.25,0.75, blue at 0.75,0.25,1,0.75"
+    roughly = searcher.layout([("red", (0.7, 0.2, 0.95, 0.8))], all=True, limit=1)
+    assert names(roughly) == {"blue-red"}
+    twice = searcher.layout([("cyan", CORNERS[1]), ("cyan", CORNERS[2])])
+    assert names(twice) == {"three"}
+    assert searcher.layout([("red", CORNERS[2])]).hits == ()
+
+
+@pytest.mark.parametrize(
+    ("things", "said"),
+    [
+        ([], "layout is empty"),
+        ([("", LEFT)], "query is empty"),
+        ([("red", (0.5, 0.0, 0.5, 1.0))], "not inside the picture"),
+        ([("red", (0.0, 0.0, 1.2, 1.0))], "not inside the picture"),
+        ([("red", (float("nan"), 0.0, 1.0, 1.0))], "not inside the picture"),
+        ([("- red", LEFT)], "what not to show"),
+    ],
+)
+def test_a_layout_that_cannot_be_asked_is_refused(things, said: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(QueryError, match=said):
+        layout_scene(things)
+
+
+def test_a_heatmap_shows_all_things_that_must_be_there(searcher: Searcher) -> None:
+    (hit,) = (h for h in searcher.regions("red left of blue").hits if "red-blue" in h.path)
+    for exact in (False, True):
+        heat = searcher.heatmap(hit.id, "red left of blue and not cyan", exact=exact)
+        assert heat[2:6, :3].min() > 0.8
+        assert heat[2:6, 9:].min() > 0.8
+        assert heat[:, 4:8].max() < 0.5
+
+
+def test_notes_name_what_was_cut_and_what_is_in_another_script(searcher: Searcher) -> None:
+    long = " ".join(f"word{number}" for number in range(20))
+    notes = searcher.regions(f"red left of {long}").notes
+    assert any("longer than the model reads" in note and "word19" in note for note in notes)
+    assert any("'猫' is not in Latin letters" in note for note in searcher.images("猫").notes)
+    assert any("'猫'" in note for note in searcher.images("red left of 猫").notes)
+    assert searcher.images("café, 2 × naïve").notes == ()
+
+
+def test_an_empty_page_and_an_empty_collection_are_refused(
+    searcher: Searcher, tmp_path: Path
+) -> None:
+    with pytest.raises(QueryError, match="at least one hit"):
+        searcher.regions("red left of blue", limit=0)
+    model = ColourEmbedder()
+    Collection.create(tmp_path / "c", model.info)
+    with Searcher.open(tmp_path / "c", embedder=model) as empty:
+        for ask in (lambda: empty.regions("red left of blue"), lambda: empty.layout([("a", LEFT)])):
+            with pytest.raises(TipsError, match=r"holds no photos yet.*tips index"):
+                ask()
+
+
+def test_a_scene_can_be_made_without_text(searcher: Searcher) -> None:
+    scene = layout_scene([("red", LEFT)])
+    assert isinstance(scene, Scene)
+    assert searcher.regions(scene) == searcher.layout([("red", LEFT)])
