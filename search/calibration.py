@@ -119,7 +119,7 @@ class Side:
         return (scores - location[:, None]) / spread[:, None]
 
     def raised(self, rows: npt.NDArray[np.int64], cosines: Array) -> Array:
-        """Standard scores (M,) of cosines (M,) with the texts in these rows, on their own scales."""
+        """Standard scores (M,) of cosines (M,) with the texts in these rows, on their scales."""
         location, spread = self._text_scale.of(self.scores(self.texts[rows]))
         return ((cosines - location) / spread).astype(np.float32)
 
