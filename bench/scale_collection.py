@@ -227,7 +227,7 @@ def build(folder: Path, source: Path, images: int, regions: int, width: int) -> 
                 present = catalog.counts()["ok"]
         report = publish(catalog, store)
         note(folder, "publish_seconds", report.seconds)
-        print(f"{present} of {images} photos, published {report.published} in {report.seconds:.0f} s")
+        print(f"{present} of {images} photos; published in {report.seconds:.0f} s", flush=True)
     if catalog.fragments() > 1:
         catalog.optimize()
     store.close()

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from indexer.vectors import Kind, VectorError, image_key
+from indexer.vectors import Kind, VectorError
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -44,11 +44,6 @@ class ShardEntry:
     def dead_share(self) -> float:
         """The share of its images that are dead, 0..1."""
         return len(self.dead) / self.images
-
-    @property
-    def dead_keys(self) -> frozenset[str]:
-        """What the point ids of the dead images begin with (`vectors.image_key`)."""
-        return frozenset(map(image_key, self.dead))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
