@@ -180,10 +180,11 @@ def _finish(
     if points < INDEX_FROM and not merge:
         return
     shard = edge.EdgeShard.load(str(path), shard_config(names, dim, quantised=quantised))
+    shard.optimize()
     if points >= INDEX_FROM:
+        # Of the new segment: indexes of the old ones would be made for nothing.
         for name in _INDEXED[kind]:
             shard.update(edge.UpdateOperation.create_field_index(name, _SCHEMA[FIELDS[name]]))
-    shard.optimize()
     shard.flush()
     shard.close()
 
