@@ -170,6 +170,17 @@ class Source:
             for place, source in enumerate(chosen)
         ]
 
+    @property
+    def block_regions(self) -> int:
+        """How many vectors `region_block` makes."""
+        return BLOCK * self.regions.shape[1]
+
+    def region_block(self, number: int) -> Array:
+        """Region vectors alone, (block_regions, D), drawn like those of a block."""
+        rng = np.random.default_rng([13, number])
+        flat = self.regions.reshape(-1, self.regions.shape[2])
+        return self._drawn(flat, rng.integers(0, len(flat), self.block_regions), rng)
+
     def _drawn(self, real: Array, rows: npt.NDArray[np.int64], rng: np.random.Generator) -> Array:
         a, b = rng.integers(0, len(real), (2, len(rows)))
         return self._lift(unit(real[rows] + np.float32(SPREAD) * (real[a] - real[b])), rng)
@@ -217,7 +228,8 @@ def build(folder: Path, source: Path, images: int, regions: int, width: int) -> 
     catalog, real = collection.catalog(), None
     store = collection.vectors(read_only=False)
     present = catalog.counts()["ok"]
-    while present < images or store.revision < catalog.revision:
+    done = False
+    while not done:
         for _ in range(PUBLISH_BLOCKS):
             if present < images:
                 real = real or Source(source, regions, width)
@@ -225,6 +237,7 @@ def build(folder: Path, source: Path, images: int, regions: int, width: int) -> 
                 _commit(catalog, real, present, min(images, (present // BLOCK + 1) * BLOCK))
                 note(folder, "catalog_seconds", time.perf_counter() - began)
                 present = catalog.counts()["ok"]
+        done = present >= images
         report = publish(catalog, store)
         note(folder, "publish_seconds", report.seconds)
         print(f"{present} of {images} photos; published in {report.seconds:.0f} s", flush=True)
