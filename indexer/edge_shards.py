@@ -19,11 +19,10 @@ import qdrant_edge as edge
 
 from indexer import edge_layout
 from indexer.edge_files import copy_shard
-from indexer.edge_layout import shard_config
+from indexer.edge_layout import PAYLOAD_INDEX, shard_config
 from indexer.edge_manifest import ShardEntry, sync_tree
 from indexer.vectors import (
     FIELDS,
-    FieldType,
     FloatArray,
     Kind,
     PointBatch,
@@ -33,12 +32,6 @@ IMAGES_FILE = "images.npy"  # beside the engine's files: the sorted image ids of
 PREFIX = "shard-"
 _DROPPED = "dropped-"
 _WRITE_CHUNK = 1024  # points per engine call
-_SCHEMA: dict[FieldType, edge.PayloadSchemaType] = {
-    "keyword": edge.PayloadSchemaType.Keyword,
-    "integer": edge.PayloadSchemaType.Integer,
-    "float": edge.PayloadSchemaType.Float,
-    "geo": edge.PayloadSchemaType.Geo,
-}
 INDEX_FROM = 512  # points; an index is a dozen synced files, and few payloads are read faster
 # Filters on other fields read the payload.
 _FILTERED = ("image", "folders", "taken", "camera", "lens", "type", "place")
@@ -184,7 +177,7 @@ def _finish(
     if points >= INDEX_FROM:
         # Of the new segment: indexes of the old ones would be made for nothing.
         for name in _INDEXED[kind]:
-            shard.update(edge.UpdateOperation.create_field_index(name, _SCHEMA[FIELDS[name]]))
+            shard.update(edge.UpdateOperation.create_field_index(name, PAYLOAD_INDEX[FIELDS[name]]))
     shard.flush()
     shard.close()
 
