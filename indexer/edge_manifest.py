@@ -17,7 +17,7 @@ from typing import Any
 from indexer.vectors import Kind, VectorError
 
 MANIFEST = "manifest.json"
-FORMAT = 1
+FORMAT = 2  # 2: wide vectors in Turbo8
 ENGINE = "qdrant-edge-py 0.9.0"  # beta: its storage format is tied to the version
 
 

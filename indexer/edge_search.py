@@ -18,7 +18,7 @@ import numpy.typing as npt
 import qdrant_edge as edge
 
 from indexer.edge_filters import to_edge
-from indexer.edge_layout import OVERSAMPLING
+from indexer.edge_layout import layout_of
 from indexer.edge_manifest import ShardEntry
 from indexer.vectors import (
     Filter,
@@ -112,7 +112,8 @@ class OpenShard:
         asked: int,
     ) -> list[Answer]:
         """The live ones of the `asked` best points for each query (D,)."""
-        codes = edge.QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLING)
+        oversampling = layout_of(len(queries[0])).oversampling
+        codes = edge.QuantizationSearchParams(rescore=True, oversampling=oversampling)
         params = edge.SearchParams(quantization=codes)
         requests = [
             edge.QueryRequest(

@@ -140,6 +140,34 @@ def test_points_as_bytes_keep_what_their_ids_say() -> None:
     assert point_texts(points[:0]) == []
 
 
+def test_wide_vectors_take_fewer_bytes_and_are_found_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge_layout, "QUANTISE_FROM", 1000)
+    wide = 512
+    vectors = unit(1, 1500, wide) + 2 * unit(2, 30, wide).repeat(50, axis=0)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    store = EdgeStore(tmp_path, heads=["web"], dim=wide, model_id="m", read_only=False)
+    with store.writer() as writer:
+        writer.upsert("images", batch(range(1500), vectors))
+        writer.commit(1)
+    queries = unit(2, 20, wide) + unit(3, 20, wide)
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    ids = np.array([image_point_id(image_id(n)) for n in range(1500)])
+    for query, hits in zip(
+        queries, store.search("images", queries, using="web", limit=20), strict=True
+    ):
+        cosines = vectors @ query
+        best = ids[np.argsort(-cosines)[:20]]
+        assert len(set(best) & set(hits.ids)) >= 19
+        own = [int(np.flatnonzero(ids == i)[0]) for i in hits.ids]
+        np.testing.assert_allclose(hits.scores, cosines[own], atol=4e-3)
+    kept = store.vectors("images", ids[:9].tolist(), "web")
+    assert (kept * vectors[:9]).sum(axis=1).min() > 0.999
+    (codes,) = tmp_path.glob("shard-*/segments/*/vector_storage-web/quantized.data")
+    assert codes.stat().st_size < 1500 * wide / 3
+
+
 def segments(folder: Path) -> int:
     """Segments with codes in all shards."""
     return len(list(folder.glob("shard-*/segments/*/vector_storage-web/quantized.config.json")))
