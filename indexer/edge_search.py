@@ -167,8 +167,14 @@ def search_shards(
         # With fewer than `limit` hits, every point that was not returned belongs to them.
         weakest = [h.scores[-1] if len(h.scores) == limit else -np.inf for h in hits]
         settled = True
-        for shard, (place, row) in zip(shards, enumerate(answers), strict=True):
-            open_ = [q for q in range(len(queries)) if -np.inf < row[q].floor >= weakest[q]]
+        for place, (shard, row) in enumerate(zip(shards, answers, strict=True)):
+            # Many points may be alike: with enough of them in hand, further ones do not matter.
+            few = asked[place] < limit
+            open_ = [
+                q
+                for q, (answer, score) in enumerate(zip(row, weakest, strict=True))
+                if answer.floor > score or (few and answer.floor == score > -np.inf)
+            ]
             if open_:
                 settled = False
                 asked[place] = max(limit + _dead(shard, limit), 2 * asked[place])

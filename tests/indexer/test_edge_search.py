@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -108,6 +109,27 @@ def test_filtered_answers_are_as_complete(store: EdgeStore, living: np.ndarray) 
     cosines = np.sort(living[1::3] @ query[0])[::-1]
     np.testing.assert_allclose(hits.scores, cosines[:40], atol=1e-3)
     assert store.count("images", filter) == PHOTOS // 3
+
+
+def test_many_points_that_are_alike_are_not_all_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction, "FAN", 1000)
+    store, same = open_store(tmp_path), np.repeat(unit(1, 1, DIM), 400, axis=0)
+    for shard in range(2):
+        with store.writer() as writer:
+            writer.upsert("images", batch(range(shard * 200, shard * 200 + 200), same))
+            writer.commit(shard + 1)
+    asked, nearest = list[int](), edge_search.OpenShard.nearest
+
+    def noted(self: edge_search.OpenShard, *arguments: Any) -> list[edge_search.Answer]:
+        asked.append(arguments[-1])
+        return nearest(self, *arguments)
+
+    monkeypatch.setattr(edge_search.OpenShard, "nearest", noted)
+    (hits,) = store.search("images", unit(1, 1, DIM), using="web", limit=100)
+    assert len(set(hits.ids)) == 100
+    assert max(asked) <= 110
 
 
 def test_scores_and_payloads_of_named_points_come_from_where_they_live(
