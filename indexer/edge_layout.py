@@ -10,8 +10,8 @@ Codes are in memory and find candidates, which the vectors, read from disk, resc
 are scanned as they are. Wide vectors are kept in 8 bits a number, whose cosines are off by 0.0003,
 so that 16 regions of 768 take less than 16 KB. There is no graph: up to 1.6 million points the scan
 takes less time than the limit that a user feels, a graph takes ten times as long to build and loses
-filtered hits. Large shards are segments of at most `SEGMENT_POINTS`, which the engine searches in
-parallel on all processors, and which a merge of shards leaves as they are. Figures:
+filtered hits. Large shards are segments of about `SEGMENT_POINTS`, which the engine searches in
+parallel, and which a merge of shards leaves as they are. Figures:
 `bench/quantisers.py`, docs/regions.md.
 """
 
@@ -25,7 +25,7 @@ import qdrant_edge as edge
 from indexer.vectors import FieldType
 
 QUANTISE_FROM = 20_000  # points
-SEGMENT_POINTS = 65_536
+SEGMENT_POINTS = 131_072  # about
 WIDE = 512
 _COLD = edge.Memory.Cold
 PAYLOAD_INDEX: dict[FieldType, Any] = {
@@ -75,7 +75,8 @@ def shard_config(names: Sequence[str], dim: int, *, quantised: bool) -> edge.Edg
         quantization_config=codes if quantised else None,
         optimizers=edge.EdgeOptimizersConfig(
             default_segment_number=1,
-            max_segment_size=max(1, SEGMENT_POINTS * dim * layout.bytes_per_number // 1024),  # KB
+            # KB, with a margin for segments that were filled a little beyond.
+            max_segment_size=SEGMENT_POINTS * dim * layout.bytes_per_number * 5 // 4 // 1024 + 1,
             indexing_threshold=1 if quantised else 0,  # KB; 0 never builds codes
             deleted_threshold=1e-6,
             vacuum_min_vector_number=1,

@@ -32,7 +32,7 @@ from indexer.vectors import (
 )
 
 _PAGE = 4096  # ids per page of a scroll
-_MORE, _MARGIN = 1.5, 32  # a shard is asked for its share this often, and so many points more
+_MORE, _MARGIN = 1.25, 32  # a shard is asked for its share this often, and so many points more
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import qdrant_edge as edge
 
-from indexer.edge_files import ShardError, open_shard
+from indexer.edge_files import ShardError, open_shard, read_ahead
 from indexer.edge_filters import to_edge
 from indexer.edge_manifest import Manifest, read_manifest
 from indexer.edge_search import OpenShard, search_shards
@@ -60,6 +60,8 @@ class EdgeState:
                     ) from error
                 manifest = newer
             else:
+                known = {s.entry.name for s in previous._shards} if previous else set()
+                read_ahead([folder / e.name for e in entries if e.name not in known])
                 return cls(manifest, [OpenShard.of(e, at_hand[e.name]) for e in entries])
 
     def count(self, kind: Kind, filter: Filter | None) -> int:

@@ -107,7 +107,11 @@ class Side:
         """Each sampled photo's score, (Q, n): its own product with the directions (Q, D), or its
         best region's.
         """
-        scores = directions @ self._sample.T
+        if len(directions) == 1:
+            # Not by BLAS: its threads would spin on for 30 ms, on the cores that the store needs.
+            scores = np.einsum("qd,nd->qn", directions, self._sample)
+        else:
+            scores = directions @ self._sample.T
         return scores if self._starts is None else best_region(scores, self._starts)
 
     def standard(self, directions: Array, *, picture: bool) -> Array:

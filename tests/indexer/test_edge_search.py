@@ -129,7 +129,7 @@ def test_many_points_that_are_alike_are_not_all_looked_at(
     monkeypatch.setattr(edge_search.OpenShard, "nearest", noted)
     (hits,) = store.search("images", unit(1, 1, DIM), using="web", limit=100)
     assert len(set(hits.ids)) == 100
-    assert max(asked) <= 110
+    assert max(asked) <= 200
 
 
 def test_scores_and_payloads_of_named_points_come_from_where_they_live(
