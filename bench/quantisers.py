@@ -154,6 +154,8 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=200_000)
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--queries", type=int, default=60)
+    parser.add_argument("--storages", nargs="+", default=STORAGES, choices=STORAGES)
+    parser.add_argument("--codes", nargs="+", default=CODES, choices=CODES)
     parser.add_argument("--graphs", action="store_true", help="also HNSW; takes minutes")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
@@ -165,7 +167,7 @@ def main() -> None:
     sentences = [expand(text, PLAIN)[0] for text in texts(arguments.queries)]
     queries = embedder.embed_texts(sentences)
     truth = np.argsort(-queries @ vectors.T, axis=1)[:, :1000]
-    ways = [(storage, codes, None) for storage in STORAGES for codes in CODES]
+    ways = [(storage, codes, None) for storage in arguments.storages for codes in arguments.codes]
     if arguments.graphs:
         ways += [("Float16", "bits 4", graph) for graph in GRAPHS]
     result: dict[str, Any] = {"points": len(vectors), "width": width, "machine": machine()}

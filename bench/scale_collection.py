@@ -23,9 +23,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor  # after the pipeline, which says how torch's threads wait
 
 from indexer.catalog import Catalog
 from indexer.collection import Collection
@@ -274,6 +273,3 @@ def _commit(catalog: Catalog, source: Source, start: int, stop: int) -> None:
     number, offset = divmod(start, BLOCK)
     rows = source.block(number, BLOCK)[offset : stop - number * BLOCK]
     catalog.commit(to_table(rows, catalog.schema, catalog.dim))
-
-
-torch.set_grad_enabled(False)

@@ -11,7 +11,6 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-import torch
 from scale_collection import open_model
 
 from indexer.collection import Collection
@@ -136,7 +135,6 @@ def timed(
     name: str, ask: Callable[..., Any], asked: list[str], filter: Filter | None
 ) -> dict[str, Any]:
     """Quantiles by stage of a page of hits for each text; everything is warm."""
-    torch.set_num_threads(2)
     rounds: defaultdict[str, list[float]] = defaultdict(list)
     for number, text in enumerate(asked, start=len(str(filter)) * 1000):
         stages = Stages()

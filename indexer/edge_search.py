@@ -27,8 +27,8 @@ from indexer.vectors import (
     PointArray,
     VectorHits,
     point_array,
+    point_hex,
     point_keys,
-    point_texts,
 )
 
 _PAGE = 4096  # ids per page of a scroll
@@ -136,7 +136,7 @@ class OpenShard:
         request = edge.QueryRequest(
             limit=len(points),
             query=edge.Query.Nearest(cast(Any, query), using=using),
-            filter=edge.Filter(must=[edge.HasIdCondition(set(point_texts(points)))]),
+            filter=edge.Filter(must=[edge.HasIdCondition(set(point_hex(points)))]),
             params=edge.SearchParams(exact=True),
         )
         return _columns(self.shard.query(request))

@@ -264,11 +264,15 @@ def point_array(ids: Sequence[str]) -> PointArray:
     return np.frombuffer(raw, "S16")
 
 
+def point_hex(points: PointArray) -> list[str]:
+    """The ids of points (N,) as 32 hex digits, which stores take as well as UUID texts."""
+    text = np.ascontiguousarray(points).tobytes().hex()
+    return [text[i : i + 32] for i in range(0, len(text), 32)]
+
+
 def point_texts(points: PointArray) -> list[str]:
     """The ids of points (N,) as UUID texts."""
-    text = np.ascontiguousarray(points).tobytes().hex()
-    parts = (text[i : i + 32] for i in range(0, len(text), 32))
-    return [f"{p[:8]}-{p[8:12]}-{p[12:16]}-{p[16:20]}-{p[20:]}" for p in parts]
+    return [f"{p[:8]}-{p[8:12]}-{p[12:16]}-{p[16:20]}-{p[20:]}" for p in point_hex(points)]
 
 
 def point_keys(points: PointArray) -> KeyArray:
