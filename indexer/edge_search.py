@@ -52,13 +52,15 @@ class OpenShard:
 
     entry: ShardEntry
     shard: edge.EdgeShard
+    segments: int
     dead: KeyArray
 
     @classmethod
     def of(cls, entry: ShardEntry, shard: edge.EdgeShard) -> OpenShard:
         """The open shard of a manifest's entry."""
         dead = point_keys(point_array(sorted(entry.dead)))
-        return cls(entry, shard, np.sort(dead))
+        segments = max(1, shard.info().segments_count - 1)  # one is empty, for new points
+        return cls(entry, shard, segments, np.sort(dead))
 
     def alive(self, points: PointArray) -> npt.NDArray[np.bool_]:
         """Whether each point's image is not dead in this shard, (N,)."""
@@ -112,7 +114,8 @@ class OpenShard:
         asked: int,
     ) -> list[Answer]:
         """The live ones of the `asked` best points for each query (D,)."""
-        oversampling = layout_of(len(queries[0])).oversampling
+        # Each segment gives candidates for the whole answer, so that several need fewer.
+        oversampling = max(1.0, layout_of(len(queries[0])).oversampling / self.segments)
         codes = edge.QuantizationSearchParams(rescore=True, oversampling=oversampling)
         params = edge.SearchParams(quantization=codes)
         requests = [
