@@ -115,7 +115,7 @@ class OpenShard:
     ) -> list[Answer]:
         """The live ones of the `asked` best points for each query (D,)."""
         # Each segment gives candidates for the whole answer, so that several need fewer.
-        oversampling = max(1.0, layout_of(len(queries[0])).oversampling / self.segments)
+        oversampling = max(2.0, layout_of(len(queries[0])).oversampling / self.segments)
         codes = edge.QuantizationSearchParams(rescore=True, oversampling=oversampling)
         params = edge.SearchParams(quantization=codes)
         requests = [
