@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import lancedb
 import polars as pl
 import pyarrow as pa
+from lancedb.index import BTree
 
 from indexer.errors import CollectionError, explain_full_disk
 from indexer.rows import FACT_COLUMNS, Link, photo_schema
@@ -25,6 +26,7 @@ from indexer.snapshot import drop_snapshot
 T = TypeVar("T")
 TABLE = "photos"
 LINK_SCHEMA = pl.Schema([*FILE_SCHEMA.items(), ("id", pl.String()), ("status", pl.String())])
+INDEX_FROM = 20_000  # rows; fewer are read through in less time than the photos of a page take
 _IDS_PER_QUERY = 500
 _KEEP_VERSIONS = timedelta(hours=1)  # readers may still be on an old one
 _READ_BATCH = 256  # rows; at most some 50 KB of vectors each
@@ -172,8 +174,11 @@ class Catalog:
             self._table.delete(condition)
 
     def optimize(self) -> None:
-        """Join small fragments, and drop versions that no reader uses any more."""
+        """Join small fragments, drop versions that no reader uses any more, and keep the index by
+        which photos are found in a large table."""
         with explain_full_disk(self.folder), warnings.catch_warnings():
+            if not self._table.list_indices() and self._table.count_rows() >= INDEX_FROM:
+                self._table.create_index("id", config=BTree())
             self._table.optimize(cleanup_older_than=_KEEP_VERSIONS)
 
     def fragments(self) -> int:

@@ -12,12 +12,22 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import numpy.typing as npt
 
 from indexer.edge_manifest import Manifest
 from indexer.edge_state import EdgeState
 from indexer.edge_writer import EdgeWriter
-from indexer.vectors import Filter, FloatArray, Kind, VectorError, VectorHits, query_rows
+from indexer.vectors import (
+    Filter,
+    FloatArray,
+    Kind,
+    Payload,
+    PointArray,
+    VectorError,
+    VectorHits,
+    query_rows,
+)
 
 
 class EdgeStore:
@@ -65,6 +75,19 @@ class EdgeStore:
     def vectors(self, kind: Kind, ids: Sequence[str], using: str) -> FloatArray:
         """The vectors (N, D), unit norm, of these points in this order."""
         return self._state().vectors(kind, ids, using, self._empty.dim)
+
+    def scores(
+        self, kind: Kind, points: PointArray, vector: npt.ArrayLike, *, using: str
+    ) -> FloatArray:
+        """The cosines (N,) of these points with one vector (D,)."""
+        (query,) = query_rows(np.asarray(vector)[None], self._empty.dim)
+        return self._state().scores(kind, points, query, using)
+
+    def payloads(
+        self, kind: Kind, points: PointArray, fields: Sequence[str] | None = None
+    ) -> list[Payload]:
+        """The payloads of these points in this order, all of it or some fields."""
+        return self._state().payloads(kind, points, fields)
 
     def facet(
         self, field: str, filter: Filter | None = None, limit: int = 100

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import qdrant_edge as edge
@@ -11,6 +13,7 @@ import qdrant_edge as edge
 from indexer.vectors import VectorError
 
 _COPY_CHUNK = 1 << 22  # bytes
+READ_AHEAD = 2 << 30  # bytes
 
 
 class ShardError(Exception):
@@ -36,6 +39,34 @@ def open_shard(path: Path, points: int) -> edge.EdgeShard:
         shard.close()
         raise ShardError(f"it has {found} of {points} points")
     return shard
+
+
+def read_ahead(shards: Sequence[Path]) -> None:
+    """Ask the system to read the vectors of these shards into its cache, as far as `READ_AHEAD`
+    goes, in the background.
+
+    Rescoring reads a few hundred places in them; each would wait for the disk when it is first
+    read.
+    """
+    if not hasattr(os, "posix_fadvise"):  # macOS
+        return
+    files = [file for path in shards for file in path.glob("segments/*/vector_storage-*/**/*")]
+    threading.Thread(target=_read_ahead, args=(files,), daemon=True).start()
+
+
+def _read_ahead(files: Sequence[Path]) -> None:
+    left = READ_AHEAD
+    for path in files:
+        try:
+            if not path.is_file():
+                continue
+            left -= path.stat().st_blocks * 512
+            if left < 0:
+                return
+            with path.open("rb") as file:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
+        except OSError:  # merged away meanwhile, or it may not be read: it is only a hint
+            continue
 
 
 def _load(path: Path) -> edge.EdgeShard:

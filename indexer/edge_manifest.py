@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from indexer.vectors import Kind, VectorError, image_key
+from indexer.vectors import Kind, VectorError
 
 MANIFEST = "manifest.json"
-FORMAT = 1
+FORMAT = 2  # 2: wide vectors in Turbo8
 ENGINE = "qdrant-edge-py 0.9.0"  # beta: its storage format is tied to the version
 
 
@@ -44,11 +44,6 @@ class ShardEntry:
     def dead_share(self) -> float:
         """The share of its images that are dead, 0..1."""
         return len(self.dead) / self.images
-
-    @property
-    def dead_keys(self) -> frozenset[str]:
-        """What the point ids of the dead images begin with (`vectors.image_key`)."""
-        return frozenset(map(image_key, self.dead))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

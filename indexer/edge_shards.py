@@ -2,8 +2,7 @@
 
 A sealed shard is complete on disk and opening it changes nothing any more, so any number of
 processes may have it open (no write-ahead log, which would lock it; the catalog is the log).
-Vectors are float16 and flat; from `QUANTISE_FROM` points on, 4-bit TurboQuant codes find
-candidates and the float16 vectors rescore them.
+`edge_layout` says how it is laid out.
 """
 
 from __future__ import annotations
@@ -18,27 +17,21 @@ import numpy as np
 import numpy.typing as npt
 import qdrant_edge as edge
 
+from indexer import edge_layout
 from indexer.edge_files import copy_shard
+from indexer.edge_layout import PAYLOAD_INDEX, shard_config
 from indexer.edge_manifest import ShardEntry, sync_tree
 from indexer.vectors import (
     FIELDS,
-    FieldType,
     FloatArray,
     Kind,
     PointBatch,
 )
 
-QUANTISE_FROM = 20_000  # points; below, the plain scan of float16 is as fast and exact
 IMAGES_FILE = "images.npy"  # beside the engine's files: the sorted image ids of the shard
 PREFIX = "shard-"
 _DROPPED = "dropped-"
 _WRITE_CHUNK = 1024  # points per engine call
-_SCHEMA: dict[FieldType, edge.PayloadSchemaType] = {
-    "keyword": edge.PayloadSchemaType.Keyword,
-    "integer": edge.PayloadSchemaType.Integer,
-    "float": edge.PayloadSchemaType.Float,
-    "geo": edge.PayloadSchemaType.Geo,
-}
 INDEX_FROM = 512  # points; an index is a dozen synced files, and few payloads are read faster
 # Filters on other fields read the payload.
 _FILTERED = ("image", "folders", "taken", "camera", "lens", "type", "place")
@@ -49,44 +42,18 @@ _INDEXED: dict[Kind, tuple[str, ...]] = {
 ImageIds = npt.NDArray[np.bytes_]
 
 
-def shard_config(names: Sequence[str], dim: int, *, quantised: bool) -> edge.EdgeConfig:
-    """Flat float16 cosine vectors, one segment, no write-ahead log."""
-    vector = edge.EdgeVectorParams(
-        size=dim, distance=edge.Distance.Cosine, datatype=edge.VectorStorageDatatype.Float16
-    )
-    codes = edge.TurboQuantQuantizationConfig(
-        bits=edge.TurboQuantBitSize.Bits4, memory=edge.Memory.Pinned
-    )
-    return edge.EdgeConfig(
-        vectors=dict.fromkeys(names, vector),
-        # m=0 is no graph: a graph without payload links loses filtered hits silently.
-        hnsw_config=edge.HnswIndexConfig(
-            m=0, ef_construct=16, full_scan_threshold=10_000, payload_m=0
-        ),
-        quantization_config=codes if quantised else None,
-        optimizers=edge.EdgeOptimizersConfig(
-            default_segment_number=1,
-            max_segment_size=2**31,  # KB: whatever was merged becomes one segment
-            indexing_threshold=1 if quantised else 0,  # KB; 0 never builds codes
-            deleted_threshold=1e-6,
-            vacuum_min_vector_number=1,
-        ),
-        wal_enabled=False,
-    )
-
-
 class ShardBuilder:
     """A new shard that takes points until it is sealed or discarded; no manifest names it."""
 
     def __init__(self, folder: Path, kind: Kind, names: Sequence[str], dim: int) -> None:
         self.kind: Kind = kind
         self.images: set[str] = set()
-        self._points = 0
+        self._points = self._rolled = 0
         self._names, self._dim = tuple(names), dim
         self._path = _new_shard_path(folder, kind)
         self._path.mkdir(parents=True)
-        config = shard_config(self._names, dim, quantised=False)
-        self._shard = edge.EdgeShard.create(str(self._path), config)
+        self._config = shard_config(self._names, dim, quantised=False)
+        self._shard = edge.EdgeShard.create(str(self._path), self._config)
 
     def __len__(self) -> int:
         return self._points
@@ -107,6 +74,16 @@ class ShardBuilder:
             self._shard.update(edge.UpdateOperation.upsert_points(points))
         self.images.update(images)
         self._points += len(batch)
+        if self._points - self._rolled >= edge_layout.SEGMENT_POINTS:
+            self._roll()
+
+    def _roll(self) -> None:
+        """Finish the segment that is full; the next points go to another."""
+        self._shard.flush()
+        self._shard.close()
+        _finish(self._path, self.kind, self._names, self._dim, self._points)
+        self._shard = edge.EdgeShard.load(str(self._path), self._config)
+        self._rolled = self._points
 
     def drop(self, image_ids: Sequence[str]) -> None:
         """Delete the points that these images have in this shard."""
@@ -192,14 +169,15 @@ def _finish(
     path: Path, kind: Kind, names: Sequence[str], dim: int, points: int, *, merge: bool = False
 ) -> None:
     """Index the payload and build codes where the size pays, and make one segment of many."""
-    quantised = points >= QUANTISE_FROM
+    quantised = points >= edge_layout.QUANTISE_FROM
     if points < INDEX_FROM and not merge:
         return
     shard = edge.EdgeShard.load(str(path), shard_config(names, dim, quantised=quantised))
-    if points >= INDEX_FROM:
-        for name in _INDEXED[kind]:
-            shard.update(edge.UpdateOperation.create_field_index(name, _SCHEMA[FIELDS[name]]))
     shard.optimize()
+    if points >= INDEX_FROM:
+        # Of the new segment: indexes of the old ones would be made for nothing.
+        for name in _INDEXED[kind]:
+            shard.update(edge.UpdateOperation.create_field_index(name, PAYLOAD_INDEX[FIELDS[name]]))
     shard.flush()
     shard.close()
 

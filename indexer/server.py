@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -14,7 +14,18 @@ from indexer.server_client import call, connect
 from indexer.server_collections import Collections, ServerState
 from indexer.server_filters import to_client
 from indexer.server_writer import ServerWriter
-from indexer.vectors import Filter, FloatArray, Kind, VectorError, VectorHits, query_rows
+from indexer.vectors import (
+    Filter,
+    FloatArray,
+    Kind,
+    Payload,
+    PointArray,
+    VectorError,
+    VectorHits,
+    point_array,
+    point_texts,
+    query_rows,
+)
 
 _PAGE = 1024  # points per request when reading
 _OVERSAMPLING = 2.0  # candidates by int8 codes per hit
@@ -79,7 +90,7 @@ class ServerStore:
         """The `limit` nearest points for each row of `vectors` (Q, D)."""
         queries = query_rows(vectors, self._empty.dim)
         if not self._is_published():
-            return [VectorHits(ids=[], scores=np.zeros(0, np.float32), payload=[]) for _ in queries]
+            return [VectorHits(point_array([]), np.zeros(0, np.float32)) for _ in queries]
         where = to_client(filter)
         codes = models.QuantizationSearchParams(rescore=True, oversampling=_OVERSAMPLING)
         requests = [
@@ -89,7 +100,6 @@ class ServerStore:
                 filter=where,
                 limit=limit,
                 params=models.SearchParams(quantization=codes),
-                with_payload=True,
             )
             for query in queries
         ]
@@ -97,27 +107,54 @@ class ServerStore:
         answers = call(lambda: self._client.query_batch_points(name, requests))
         return [
             VectorHits(
-                ids=[str(point.id) for point in answer.points],
-                scores=np.array([point.score for point in answer.points], np.float32),
-                payload=[point.payload or {} for point in answer.points],
+                point_array([str(point.id) for point in answer.points]),
+                np.array([point.score for point in answer.points], np.float32),
             )
             for answer in answers
         ]
 
+    def scores(
+        self, kind: Kind, points: PointArray, vector: npt.ArrayLike, *, using: str
+    ) -> FloatArray:
+        """The cosines (N,) of these points with one vector (D,)."""
+        (query,) = query_rows(np.asarray(vector)[None], self._empty.dim)
+        ids = point_texts(points)
+        found: dict[str, float] = {}
+        name = self._collections.alias(kind)
+        for page in _pages(ids) if self._is_published() else ():
+            only = models.Filter(must=[models.HasIdCondition(has_id=list(page))])
+            answer = call(
+                partial(
+                    self._client.query_points,
+                    name,
+                    query=query.tolist(),
+                    using=using,
+                    query_filter=only,
+                    search_params=models.SearchParams(exact=True),
+                    limit=len(page),
+                    with_payload=False,
+                )
+            )
+            found |= {str(point.id): point.score for point in answer.points}
+        _check_found(kind, ids, found)
+        return np.array([found[i] for i in ids], np.float32)
+
+    def payloads(
+        self, kind: Kind, points: PointArray, fields: Sequence[str] | None = None
+    ) -> list[Payload]:
+        """The payloads of these points in this order, all of it or some fields."""
+        ids = point_texts(points)
+        what = True if fields is None else list(fields)
+        records = self._records(kind, ids, with_payload=what)
+        found = {str(record.id): record.payload or {} for record in records}
+        _check_found(kind, ids, found)
+        return [found[i] for i in ids]
+
     def vectors(self, kind: Kind, ids: Sequence[str], using: str) -> FloatArray:
         """The vectors (N, D), unit norm, of these points in this order."""
-        found: dict[str, Any] = {}
-        name = self._collections.alias(kind)
-        wanted = list(dict.fromkeys(ids)) if self._is_published() else []
-        for start in range(0, len(wanted), _PAGE):
-            page = wanted[start : start + _PAGE]
-            records = call(
-                partial(self._client.retrieve, name, page, with_payload=False, with_vectors=[using])
-            )
-            found |= {str(r.id): cast(dict[str, Any], r.vector)[using] for r in records}
-        missing = [point_id for point_id in ids if point_id not in found]
-        if missing:
-            raise VectorError(f"point {missing[0]} is not among the published {kind}")
+        records = self._records(kind, ids, with_payload=False, with_vectors=[using])
+        found = {str(r.id): cast(dict[str, Any], r.vector)[using] for r in records}
+        _check_found(kind, ids, found)
         rows = np.array([found[i] for i in ids], np.float32).reshape(len(ids), self._empty.dim)
         unit: FloatArray = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         return unit
@@ -171,3 +208,19 @@ class ServerStore:
         if self._state is None:
             self.refresh()
         return self._state is not None
+
+    def _records(self, kind: Kind, ids: Sequence[str], **what: Any) -> Iterator[models.Record]:
+        """Those of the points that there are, page by page."""
+        name = self._collections.alias(kind)
+        for page in _pages(list(dict.fromkeys(ids))) if self._is_published() else ():
+            yield from call(partial(self._client.retrieve, name, page, **what))
+
+
+def _pages(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (ids[start : start + _PAGE] for start in range(0, len(ids), _PAGE))
+
+
+def _check_found(kind: Kind, ids: Sequence[str], found: Container[str]) -> None:
+    missing = next((point_id for point_id in ids if point_id not in found), None)
+    if missing is not None:
+        raise VectorError(f"point {missing} is not among the published {kind}")

@@ -22,6 +22,8 @@ from tips_model.errors import TipsError
 Kind = Literal["images", "regions"]
 KINDS: tuple[Kind, ...] = ("images", "regions")
 FloatArray = npt.NDArray[np.float32]
+PointArray = npt.NDArray[np.bytes_]  # S16: the 16 bytes of each point's UUID
+KeyArray = npt.NDArray[np.bytes_]  # S15: the bytes that all points of an image share
 Payload = dict[str, Any]
 
 REGION_VECTOR = "region"  # the name of the only vector of a region point
@@ -135,11 +137,15 @@ class PointBatch:
 
 @dataclass(frozen=True, slots=True)
 class VectorHits:
-    """The answer to one query vector, best first: point ids, cosines and payloads of one length."""
+    """The answer to one query vector, best first: `points` (N,) and their cosines `scores` (N,)."""
 
-    ids: list[str]
+    points: PointArray
     scores: FloatArray
-    payload: list[Payload]
+
+    @property
+    def ids(self) -> list[str]:
+        """The point ids as UUID texts."""
+        return point_texts(self.points)
 
 
 class VectorWriter(AbstractContextManager["VectorWriter"], Protocol):
@@ -189,6 +195,24 @@ class VectorStore(Protocol):
         """
         ...
 
+    def scores(
+        self, kind: Kind, points: PointArray, vector: npt.ArrayLike, *, using: str
+    ) -> FloatArray:
+        """The cosines (N,) of these points, each named once, with one vector (D,).
+
+        A point that is not there raises `VectorError`.
+        """
+        ...
+
+    def payloads(
+        self, kind: Kind, points: PointArray, fields: Sequence[str] | None = None
+    ) -> list[Payload]:
+        """The payloads of these points in this order, all of it or some fields.
+
+        A point that is not there raises `VectorError`.
+        """
+        ...
+
     def facet(
         self, field: str, filter: Filter | None = None, limit: int = 100
     ) -> list[tuple[str | int, int]]:
@@ -232,6 +256,42 @@ def point_ids(image_ids: Sequence[str]) -> list[str]:
 def image_key(identifier: str) -> str:
     """The 30 hex characters that an image id and all point ids of that image share."""
     return identifier.replace("-", "")[:30]
+
+
+def point_array(ids: Sequence[str]) -> PointArray:
+    """Point ids as an array (N,) of their bytes."""
+    raw = bytes.fromhex("".join(ids).replace("-", ""))
+    return np.frombuffer(raw, "S16")
+
+
+def point_hex(points: PointArray) -> list[str]:
+    """The ids of points (N,) as 32 hex digits, which stores take as well as UUID texts."""
+    text = np.ascontiguousarray(points).tobytes().hex()
+    return [text[i : i + 32] for i in range(0, len(text), 32)]
+
+
+def point_texts(points: PointArray) -> list[str]:
+    """The ids of points (N,) as UUID texts."""
+    return [f"{p[:8]}-{p[8:12]}-{p[12:16]}-{p[16:20]}-{p[20:]}" for p in point_hex(points)]
+
+
+def point_keys(points: PointArray) -> KeyArray:
+    """What the points (N,) of one image have in common, as bytes (see `image_key`)."""
+    return np.ascontiguousarray(_octets(points)[:, :15]).view("S15").reshape(-1)
+
+
+def image_point_array(keys: KeyArray) -> PointArray:
+    """The image points of keys (N,)."""
+    return keys.astype("S16")  # the last byte of an image point is 0
+
+
+def region_numbers(points: PointArray) -> npt.NDArray[np.int64]:
+    """The number k of each region point, (N,)."""
+    return _octets(points)[:, 15].astype(np.int64) - 1
+
+
+def _octets(points: PointArray) -> npt.NDArray[np.uint8]:
+    return np.ascontiguousarray(points, "S16").view(np.uint8).reshape(-1, 16)
 
 
 def query_rows(vectors: npt.ArrayLike, dim: int) -> FloatArray:

@@ -109,7 +109,11 @@ class Side:
         """Each sampled photo's score, (Q, n): its own product with the directions (Q, D), or its
         best region's.
         """
-        scores = directions @ self._sample.T
+        if len(directions) == 1:
+            # Not by BLAS: its threads would spin on for 30 ms, on the cores that the store needs.
+            scores = np.einsum("qd,nd->qn", directions, self._sample)
+        else:
+            scores = directions @ self._sample.T
         return scores if self._starts is None else best_region(scores, self._starts)
 
     def standard(self, directions: Array, *, picture: bool) -> Array:
@@ -126,11 +130,13 @@ class Side:
     def direction(self, terms: Sequence[TermVector]) -> Direction:
         """The search direction of the terms together."""
         centred = np.stack([t.vector - t.picture * self.picture_centre for t in terms])
-        spread = np.maximum((centred @ self._sample.T).std(axis=1), 1e-6)
-        weights = np.array(
-            [t.weight * (NEGATIVE if t.weight < 0 else 1) for t in terms], np.float32
-        )
-        summed = centred[0] if len(terms) == 1 else (weights / spread) @ centred
+        summed = centred[0]
+        if len(terms) > 1:
+            spread = np.maximum((centred @ self._sample.T).std(axis=1), 1e-6)
+            weights = np.array(
+                [t.weight * (NEGATIVE if t.weight < 0 else 1) for t in terms], np.float32
+            )
+            summed = (weights / spread) @ centred
         vector = _unit(summed[None])
         picture = any(term.picture for term in terms)
         location, scale = self._scale(picture).of(self.scores(vector))

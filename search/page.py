@@ -33,13 +33,13 @@ def build_page(
     hits = []
     for rank, image_id in enumerate(ids, start=ranks.start):
         if image_id in rows:
-            places = _places(ranked, rank, weak_places)
+            places = _places(rows[image_id], ranked, rank, weak_places)
             hits.append(_hit(rows[image_id], float(ranked.photo_scores[rank]), ranked, places))
     return tuple(hits)
 
 
-def _places(ranked: Ranked, rank: int, weak_places: bool) -> list[int]:
-    """Indices of the regions to show for the photo at this rank, best first."""
+def _places(row: dict[str, Any], ranked: Ranked, rank: int, weak_places: bool) -> list[int]:
+    """Indices of the regions to show for the photo of `row` at this rank, best first."""
     own = np.flatnonzero(ranked.owners == rank)
     scores = ranked.region_scores[own]
     shown = own[scores >= max(1.0, BESIDE * scores.max(initial=0.0))]
@@ -47,7 +47,7 @@ def _places(ranked: Ranked, rank: int, weak_places: bool) -> list[int]:
         shown = own[:1]
     if not len(shown):
         return []
-    boxes = np.array([ranked.region_payloads[index]["box"] for index in shown], np.float64)
+    boxes = np.array(row["region_boxes"], np.float64)[ranked.regions[shown]]
     # Weak places may score below 0: what counts here is their order.
     scores = np.maximum(ranked.region_scores[shown], np.float32(1e-6))
     chosen = distinct(overlaps(boxes[None]), scores[None])
@@ -58,10 +58,10 @@ def _hit(row: dict[str, Any], score: float, ranked: Ranked, places: list[int]) -
     masks = masks_of(row)
     regions = []
     for place in places:
-        payload = ranked.region_payloads[place]
-        x0, y0, x1, y1 = payload["box"]
-        mask = masks[payload["k"]]
-        regions.append(RegionHit((x0, y0, x1, y1), float(ranked.region_scores[place]), mask))
+        number = int(ranked.regions[place])
+        x0, y0, x1, y1 = row["region_boxes"][number]
+        strength = float(ranked.region_scores[place])
+        regions.append(RegionHit((x0, y0, x1, y1), strength, masks[number]))
     return make_hit(row, score, regions)
 
 

@@ -1,30 +1,38 @@
 """From the answers of the vector store to photos in order: numpy over whole answers, nothing per
 hit.
 
-A photo is named by its key here: the part of a point id that all points of the photo share.
+A photo is named by its key here: the bytes that all point ids of the photo share. Payloads are read
+for the photos that are shown only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from indexer.vectors import REGION_VECTOR, Filter, Payload, VectorHits, VectorStore
+from indexer.vectors import (
+    REGION_VECTOR,
+    Filter,
+    KeyArray,
+    VectorHits,
+    VectorStore,
+    image_point_array,
+    point_array,
+    point_keys,
+    region_numbers,
+)
 from search.calibration import Calibration, Direction, both
 from search.cutoff import Array, Evidence
 
-KEY = "U34"  # a UUID's text without its last byte, the region's number
 PHOTOS = 256
 """Photos that are looked at first; four times as many whenever that is not deep enough."""
 REGIONS_PER_PHOTO = 4
 DEEPER = 4
 UNKNOWN = np.float32(-np.inf)
 
-Keys = npt.NDArray[np.str_]
 Indices = npt.NDArray[np.int64]
 By = Literal["photo", "place"]
 
@@ -33,29 +41,29 @@ By = Literal["photo", "place"]
 class Ranked:
     """Photos best first and the regions that were found in them.
 
-    `photo_scores` (P,) go with `sources` (P,), indices into `payloads`. Regions, best first:
-    `region_ids`, `region_scores` (M,), the rank `owners` (M,) of their photos, and
-    `region_payloads`. `complete`: there are no further photos. `settled`: no confident photo is
-    missing; by place, none with a place as good as the weakest that the store returned.
+    `photo_scores` (P,) and `photo_keys` (P,). Regions, best first: their numbers `regions` (M,)
+    within their photos, `region_scores` (M,), and the rank `owners` (M,) of their photos.
+    `complete`: there are no further photos. `settled`: no confident photo is missing; by place,
+    none with a place as good as the weakest that the store returned.
     """
 
     photo_scores: Array
-    sources: Indices
-    payloads: list[Payload]
-    region_ids: list[str]
+    photo_keys: KeyArray
+    regions: Indices
     region_scores: Array
-    region_payloads: list[Payload]
     owners: Indices
     complete: bool
     settled: bool
+    store: VectorStore = field(repr=False)
 
     def confident(self) -> int:
         """How many photos reach the line."""
         return int((self.photo_scores >= 1).sum())
 
     def image_ids(self, ranks: slice) -> list[str]:
-        """The ids of the photos at these ranks."""
-        return [self.payloads[source]["image"] for source in self.sources[ranks]]
+        """The ids of the photos at these ranks, read from the store."""
+        points = image_point_array(self.photo_keys[ranks])
+        return [each["image"] for each in self.store.payloads("images", points, ["image"])]
 
 
 class Ranker:
@@ -99,8 +107,8 @@ class Ranker:
             if region is None
             else self._search("regions", region, filter, depth * REGIONS_PER_PHOTO)
         )
-        photo_keys, region_keys = keys(found.ids), keys(regions.ids)
-        known, first = np.unique(np.concatenate([photo_keys, region_keys]), return_index=True)
+        photo_keys, region_keys = point_keys(found.points), point_keys(regions.points)
+        known = np.unique(np.concatenate([photo_keys, region_keys]))
         photo_z = self._photo_scores(photo, known, photo_keys, found.scores)
         owners = np.searchsorted(known, region_keys)
         z: dict[Evidence, Array] = {"global": photo_z}
@@ -114,15 +122,12 @@ class Ranker:
             z |= {"region": best, "both": both(photo_z, np.where(best == UNKNOWN, 0, best))}
             region_scores = self._region_scores(region, region_z, photo_z[owners])
         scores = self._calibration.score(z, picture=photo.picture)
-        payloads = [*found.payload, *regions.payload]
-        complete = len(found.ids) < depth
+        complete = len(found.points) < depth
         floor = UNKNOWN
-        if region is not None and len(regions.ids) == depth * REGIONS_PER_PHOTO:
+        if region is not None and len(regions.points) == depth * REGIONS_PER_PHOTO:
             floor = region_z[-1]
         settled = complete or self._settled(photo, found, z, floor, scores)
-        return _ordered(
-            scores, first, payloads, regions, region_scores, owners, (complete, settled)
-        )
+        return self._ordered(scores, known, regions, region_scores, owners, (complete, settled))
 
     def _settled(
         self,
@@ -151,16 +156,15 @@ class Ranker:
     ) -> Ranked:
         limit = depth * REGIONS_PER_PHOTO
         regions = self._search("regions", region, filter, limit)
-        region_keys = keys(regions.ids)
-        known, first, owners = np.unique(region_keys, return_index=True, return_inverse=True)
+        known, owners = np.unique(point_keys(regions.points), return_inverse=True)
         photo_z = None
         if photo is not None:
-            photo_z = self._photo_scores(photo, known, keys([]), np.empty(0, np.float32))[owners]
+            photo_z = self._photo_scores(photo, known, known[:0], np.empty(0, np.float32))[owners]
         region_scores = self._region_scores(region, region.standard(regions.scores), photo_z)
         scores = np.full(len(known), UNKNOWN)
         np.maximum.at(scores, owners, region_scores)
-        state = (len(regions.ids) < limit, bool((region_scores[-1:] < 1).all()))
-        return _ordered(scores, first, regions.payload, regions, region_scores, owners, state)
+        state = (len(regions.points) < limit, bool((region_scores[-1:] < 1).all()))
+        return self._ordered(scores, known, regions, region_scores, owners, state)
 
     def _region_scores(self, region: Direction, region_z: Array, photo_z: Array | None) -> Array:
         z: dict[Evidence, Array] = {"region": region_z}
@@ -181,49 +185,46 @@ class Ranker:
         )
         return hits
 
-    def _photo_scores(self, photo: Direction, known: Keys, found: Keys, cosines: Array) -> Array:
+    def _photo_scores(
+        self, photo: Direction, known: KeyArray, found: KeyArray, cosines: Array
+    ) -> Array:
         """Standard scores of all `known` photos: those found bring theirs, others are fetched."""
         scores = np.zeros(len(known), np.float32)
         places = np.searchsorted(known, found)
         scores[places] = cosines
-        missing = np.setdiff1d(np.arange(len(known)), places)
-        if len(missing):
-            points = np.char.add(known[missing], "00").tolist()
-            scores[missing] = self._store.vectors("images", points, self._using) @ photo.vector
+        missing = np.ones(len(known), bool)
+        missing[places] = False
+        if missing.any():
+            scores[missing] = self._store.scores(
+                "images", image_point_array(known[missing]), photo.vector, using=self._using
+            )
         return photo.standard(scores)
 
+    def _ordered(
+        self,
+        scores: Array,
+        known: KeyArray,
+        regions: VectorHits,
+        region_scores: Array,
+        owners: Indices,
+        state: tuple[bool, bool],
+    ) -> Ranked:
+        """Photos by falling score, equal ones by key; regions by falling score, with the rank of
+        their photo.
+        """
+        order = np.argsort(-scores, kind="stable")
+        rank = np.empty(len(order), np.int64)
+        rank[order] = np.arange(len(order))
+        region_order = np.argsort(-region_scores, kind="stable")
+        return Ranked(
+            scores[order],
+            known[order],
+            region_numbers(regions.points)[region_order],
+            region_scores[region_order],
+            rank[owners[region_order]],
+            *state,
+            self._store,
+        )
 
-_NOTHING = VectorHits([], np.empty(0, np.float32), [])
 
-
-def keys(point_ids: Sequence[str]) -> Keys:
-    """The keys of points, (N,)."""
-    return np.array(point_ids, dtype="U36").astype(KEY)
-
-
-def _ordered(
-    scores: Array,
-    first: Indices,
-    payloads: list[Payload],
-    regions: VectorHits,
-    region_scores: Array,
-    owners: Indices,
-    state: tuple[bool, bool],
-) -> Ranked:
-    """Photos by falling score, equal ones by key; regions by falling score, with the rank of their
-    photo.
-    """
-    order = np.argsort(-scores, kind="stable")
-    rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(len(order))
-    region_order = np.argsort(-region_scores, kind="stable")
-    return Ranked(
-        scores[order],
-        first[order],
-        payloads,
-        [regions.ids[index] for index in region_order],
-        region_scores[region_order],
-        [regions.payload[index] for index in region_order],
-        rank[owners[region_order]],
-        *state,
-    )
+_NOTHING = VectorHits(point_array([]), np.empty(0, np.float32))

@@ -58,6 +58,7 @@ class Searcher:
         self._catalog = collection.catalog()
         self._store = collection.vectors(read_only=True)
         self._calibration: Calibration | None = None
+        self._values: dict[str, list[str]] = {}
 
     @classmethod
     def open(
@@ -89,6 +90,7 @@ class Searcher:
         if not self._store.refresh():
             return False
         self._calibration = None
+        self._values.clear()
         return True
 
     def images(
@@ -268,7 +270,10 @@ class Searcher:
             return None, ()
 
         def values(field: str) -> list[str]:
-            return [str(value) for value, _ in self._store.facet(field, limit=FACET_LIMIT)]
+            if field not in self._values:
+                found = self._store.facet(field, limit=FACET_LIMIT)
+                self._values[field] = [str(value) for value, _ in found]
+            return self._values[field]
 
         resolved, unmatched = resolve(parsed, values)
         names = {"folders": "folder"}

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from indexer import catalog as catalog_module
 from indexer.catalog import Catalog
 from indexer.errors import CollectionError
 from indexer.exif import Facts
@@ -175,6 +176,32 @@ def test_optimizing_joins_fragments_and_keeps_rows(catalog: Catalog) -> None:
     assert catalog.fragments() == 1
     assert catalog.rows([key(n) for n in range(6)]).to_pylist() == before
     assert commit(catalog, photo(9)) == catalog.revision
+
+
+def test_a_large_table_gets_an_index_and_answers_the_same(
+    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog_module, "INDEX_FROM", 4)
+    commit(catalog, *(photo(n) for n in range(3)))
+    catalog.optimize()
+    assert _indexed_rows(catalog) == []
+    commit(catalog, *(photo(n) for n in range(3, 6)))
+    catalog.optimize()
+    assert _indexed_rows(catalog) == [6]
+    commit(catalog, photo(4, "/r/moved.jpg"), photo(6))  # rows that the index does not have yet
+    catalog.commit(None, [Link(key(0), "removed", ())])
+    paths = [f[0]["path"] for f in catalog.rows([key(6), key(4), key(5)])["files"].to_pylist()]
+    assert paths == ["/r/6.jpg", "/r/moved.jpg", "/r/5.jpg"]
+    catalog.purge(catalog.revision)
+    catalog.optimize()
+    assert _indexed_rows(catalog) == [6]
+    reader = Catalog(tmp_path / "catalog", HEADS, DIM)
+    found = reader.rows([key(n) for n in range(7)], ["id"])["id"].to_pylist()
+    assert found == [key(n) for n in range(1, 7)]
+
+
+def _indexed_rows(catalog: Catalog) -> list[int | None]:
+    return [index.num_indexed_rows for index in catalog._table.list_indices()]
 
 
 def test_a_vector_that_is_not_finite_is_refused(catalog: Catalog) -> None:

@@ -55,7 +55,7 @@ def test_points_have_the_vectors_and_facts_of_the_rows(
     (hits,) = store.search("images", unit(41, 1), using="caption", filter=by_image, limit=9)
     assert hits.ids == [image_point_id(image_id(4))]
     assert hits.scores[0] == pytest.approx(1, abs=1e-3)
-    assert hits.payload == [
+    assert store.payloads("images", hits.points) == [
         {
             "image": image_id(4),
             "folders": ["/", "/photos", "/photos/a"],
@@ -74,16 +74,21 @@ def test_points_have_the_vectors_and_facts_of_the_rows(
     assert row is not None
     (hits,) = store.search("regions", row.regions[2:3], using="region", filter=by_image, limit=1)
     assert hits.ids == [region_point_id(image_id(4), 2)]
-    np.testing.assert_allclose(hits.payload[0]["box"], row.boxes[2], atol=1e-6)
-    assert hits.payload[0]["area"] == pytest.approx(row.masks[2].sum() / np.prod(GRID))
-    assert hits.payload[0]["k"] == 2
+    (payload,) = store.payloads("regions", hits.points)
+    np.testing.assert_allclose(payload["box"], row.boxes[2], atol=1e-6)
+    assert payload["area"] == pytest.approx(row.masks[2].sum() / np.prod(GRID))
+    assert payload["k"] == 2
+    assert store.payloads("regions", hits.points, ["k", "camera"]) == [
+        {"k": 2, "camera": "Nikon Z6"}
+    ]
 
 
 def test_what_is_unknown_is_left_out(catalog: Catalog, store: VectorStore) -> None:
     publish(catalog, store)
     by_image = Match("image", (image_id(3),))
     (hits,) = store.search("images", unit(1, 1), using="web", filter=by_image, limit=1)
-    assert set(hits.payload[0]) == {"image", "folders", "type", "width", "height"}
+    (payload,) = store.payloads("images", hits.points)
+    assert set(payload) == {"image", "folders", "type", "width", "height"}
 
 
 def test_a_second_publish_has_nothing_to_do(catalog: Catalog, store: VectorStore) -> None:

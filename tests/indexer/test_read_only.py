@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from indexer import edge_files, edge_shards
+from indexer import edge_files, edge_layout, edge_shards
 from indexer.collection import Collection
 from indexer.edge import EdgeStore
 from indexer.errors import CollectionError
@@ -47,7 +47,7 @@ def vectors(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     with pytest.MonkeyPatch.context() as patch:
         if request.param != "small":
             patch.setattr(edge_shards, "INDEX_FROM", 8)
-            patch.setattr(edge_shards, "QUANTISE_FROM", 8)
+            patch.setattr(edge_layout, "QUANTISE_FROM", 8)
         with store_in(folder, read_only=False).writer() as writer:
             writer.upsert("images", images(range(40)))
             writer.upsert("regions", regions(range(40)))
