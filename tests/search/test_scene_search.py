@@ -145,7 +145,12 @@ def test_weak_hits_come_after_the_line_and_show_the_nearest_places(searcher: Sea
         searcher.regions("red left of blue", all=True, limit=9, offset=start)
         for start in range(0, 36, 9)
     ]
-    assert [hit for page in pages for hit in page.hits] == list(whole.hits)
+    paged = [hit for page in pages for hit in page.hits]
+    # Products of fewer rows at a time may differ in the last bit.
+    assert [hit.id for hit in paged] == [hit.id for hit in whole.hits]
+    for one, other in zip(paged, whole.hits, strict=True):
+        assert [place.box for place in one.regions] == [place.box for place in other.regions]
+    np.testing.assert_allclose([hit.score for hit in paged], scores, atol=1e-4)
 
 
 def test_looking_at_a_few_first_gives_the_same_hits(
