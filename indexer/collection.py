@@ -39,10 +39,14 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 SETTINGS = "collection.json"
 EMBEDDED: Mapping[str, str] = {"kind": "embedded"}
-MAX_REGIONS = 32
+MAX_REGIONS = 16
+"""Regions of a photo in a new collection; `MAX_REGIONS_TILED` with tiles. More of them cost
+accuracy as well as bytes (docs/regions.md): pieces of things begin to score like things.
+"""
+MAX_REGIONS_TILED = 32
 FEWEST_REGIONS = 8
 PATCHES_PER_REGION = 9
-"""A new collection keeps a region for so many patches, between the two limits (docs/regions.md)."""
+"""A coarse grid is kept in fewer regions: one for so many patches, at least `FEWEST_REGIONS`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -259,12 +263,10 @@ _INFO_FIELDS = (
 
 def regions_for(info: ModelInfo, tiles: int = 1) -> int:
     """The most regions of a photo that a new collection keeps with this model."""
-    side = info.image_size // info.patch
     if tiles > 1:
-        from indexer.tiles import fine_side  # with torch
-
-        side = fine_side(side, tiles)
-    return max(FEWEST_REGIONS, min(MAX_REGIONS, side**2 // PATCHES_PER_REGION))
+        return MAX_REGIONS_TILED
+    patches = (info.image_size // info.patch) ** 2
+    return max(FEWEST_REGIONS, min(MAX_REGIONS, patches // PATCHES_PER_REGION))
 
 
 def write_atomically(path: Path, text: str) -> None:

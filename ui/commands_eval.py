@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from ui.options import device_option, json_option, pick_device, tiles_option
+from ui.options import device_option, json_option, pick_device, regions_option, tiles_option
 from ui.render import print_json
 
 
@@ -118,12 +118,7 @@ def model_figures(
     "--model", default="tipsv2-b14", show_default=True, metavar="NAME", help="From `tips models`."
 )
 @click.option("--weights", type=click.Path(path_type=Path), help="Folder with the weights.")
-@click.option(
-    "--max-regions",
-    type=click.IntRange(1, 255),
-    metavar="N",
-    help="Regions of a picture; by default what a new collection keeps.",
-)
+@regions_option
 @tiles_option
 @click.option("--no-grid", is_flag=True, help="Leave out the reference, the whole patch grid.")
 @json_option

@@ -19,6 +19,7 @@ from ui.options import (
     device_option,
     json_option,
     pick_device,
+    regions_option,
     tiles_option,
 )
 from ui.render import facts_table, photo_progress, print_json, say, talk
@@ -59,6 +60,7 @@ STAGES = {
     help="Keep the vectors on this Qdrant server; its key is in $QDRANT_API_KEY.",
 )
 @tiles_option
+@regions_option
 @click.option(
     "--exclude-dir",
     "exclude",
@@ -95,6 +97,7 @@ def index(
     weights: Path | None,
     qdrant: str | None,
     tiles: int | None,
+    max_regions: int | None,
     exclude: tuple[str, ...],
     include_hidden: bool,
     batch_size: int,
@@ -120,7 +123,7 @@ def index(
     from indexer.pipeline import index as run
 
     check_first_call(collection, paths)
-    opened, load = open_or_create(collection, model, weights, qdrant, device, tiles)
+    opened, load = open_or_create(collection, model, weights, qdrant, device, tiles, max_regions)
     options = IndexOptions(
         ignore=tuple(f"{name.rstrip('/')}/" for name in exclude),
         include_hidden=include_hidden,
@@ -201,6 +204,7 @@ def open_or_create(
     qdrant: str | None,
     device: str,
     tiles: int | None = None,
+    max_regions: int | None = None,
 ) -> tuple[Collection, Callable[[], Embedder]]:
     """The collection in `folder`, made if there is none, and a function that loads its model.
 
@@ -212,7 +216,8 @@ def open_or_create(
 
     known = Collection.open(folder) if Collection.exists(folder) else None
     if known is not None:
-        _check_same(known, model, qdrant, tiles)
+        _check_same(known, model, qdrant)
+        _check_regions(known, tiles, max_regions)
     place = str(weights.absolute()) if weights else None
     name = known.model.name if known else model or DEFAULT_MODEL
 
@@ -228,7 +233,12 @@ def open_or_create(
     if known is None:
         engine = _server(folder, qdrant) if qdrant else EMBEDDED
         known = Collection.create(
-            folder, load().info, weights=place, engine=engine, tiles=tiles or 1
+            folder,
+            load().info,
+            weights=place,
+            engine=engine,
+            max_regions=max_regions,
+            tiles=tiles or 1,
         )
     say(f"Collection {known.folder}")
     if known.model.note:
@@ -236,21 +246,29 @@ def open_or_create(
     return known, load
 
 
-def _check_same(
-    known: Collection, model: str | None, qdrant: str | None, tiles: int | None
-) -> None:
-    """Refuse another model, engine or number of tiles than the collection's."""
+def _check_regions(known: Collection, tiles: int | None, max_regions: int | None) -> None:
+    """Refuse other regions than the collection's."""
+    from indexer.errors import CollectionError
+
+    for option, asked, own in (
+        ("--tiles", tiles, known.tiles),
+        ("--max-regions", max_regions, known.max_regions),
+    ):
+        if asked is not None and asked != own:
+            raise CollectionError(
+                f"The collection {known.folder} was made with {option} {own}, not {asked}; "
+                f"leave {option} out, or index into a new collection (-c DIR)."
+            )
+
+
+def _check_same(known: Collection, model: str | None, qdrant: str | None) -> None:
+    """Refuse another model or another engine than the collection's."""
     from indexer.errors import CollectionError, ModelMismatchError
 
     if model is not None and model != known.model.name:
         raise ModelMismatchError(
             f"The collection {known.folder} was made with {known.model.name}, not with {model}; "
             "leave --model out, or index into a new collection (-c DIR)."
-        )
-    if tiles is not None and tiles != known.tiles:
-        raise CollectionError(
-            f"The collection {known.folder} was made with --tiles {known.tiles}, not {tiles}; "
-            "leave --tiles out, or index into a new collection (-c DIR)."
         )
     if qdrant and known.engine.get("url") != qdrant:
         raise CollectionError(

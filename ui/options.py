@@ -46,6 +46,13 @@ tiles_option = click.option(
     "times as long. For a new collection.  [default: 1]",
 )
 
+regions_option = click.option(
+    "--max-regions",
+    type=click.IntRange(1, 255),
+    metavar="N",
+    help="Regions of a photo, each a vector. For a new collection.  [default: 16, with tiles 32]",
+)
+
 
 def result_options(command: Command) -> Command:
     """The options of the commands that print hits: how many, which, and in what form."""

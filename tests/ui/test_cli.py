@@ -171,6 +171,7 @@ def test_draw_writes_a_picture_for_each_hit(collection: Path, tmp_path: Path) ->
         (("search", "disc", "--filter", "date:2021-13"), "not in the calendar"),
         (("index", ".", "--model", "tipsv2-b14"), "was made with nano, not with tipsv2-b14"),
         (("index", ".", "--tiles", "2"), "was made with --tiles 1, not 2"),
+        (("index", ".", "--max-regions", "9"), "was made with --max-regions 16, not 9"),
         (("index", ".", "--qdrant", "http://localhost:1"), "tips rebuild"),
         (("models", "fetch", "nope"), "There are no official files for 'nope'"),
         (("rebuild", "--qdrant", "http://x", "--embedded"), "exclude each other"),
