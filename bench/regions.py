@@ -42,6 +42,7 @@ from tips_model.templates import TEMPLATES
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.ticker import NullFormatter
 
 COUNTS = (8, 16, 32, 64)
 KEPT = {
@@ -256,7 +257,7 @@ def _patches(library: Library) -> Tensor:
 
 def plot(rows: list[Row], path: Path) -> None:
     """Accuracy by number of vectors, and by bytes of a photo."""
-    figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), constrained_layout=True)
+    figure, axes = plt.subplots(1, 2, figsize=(12, 4.4), constrained_layout=True)
     pooling = [row for row in rows if row["group"] in ("pooling", "tiles") and "vectors" in row]
     for name in dict.fromkeys(row["name"] for row in pooling):
         line = [row for row in pooling if row["name"] == name]
@@ -271,19 +272,25 @@ def plot(rows: list[Row], path: Path) -> None:
     axes[0].axhline(grid["AP@0.5"], color="grey", linestyle=":", label="whole grid")
     axes[0].set(xscale="log", xlabel="vectors of a photo", ylabel="box AP@0.5")
     axes[0].set_xticks(COUNTS, [str(count) for count in COUNTS])
-    axes[0].legend(fontsize=7)
-    storage = [row for row in rows if row["group"] == "storage"]
+    axes[0].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    storage = sorted(
+        (row for row in rows if row["group"] == "storage"), key=lambda row: row["bytes_per_image"]
+    )
     best = max(row["AP@0.5"] for row in storage)
-    for row in storage:
-        axes[1].plot(row["bytes_per_image"], row["AP@0.5"] / best, marker="o", color="C0")
-        axes[1].annotate(
-            row["name"],
-            (row["bytes_per_image"], row["AP@0.5"] / best),
-            fontsize=7,
-            xytext=(4, -8),
-            textcoords="offset points",
+    for number, row in enumerate(storage):
+        axes[1].plot(
+            row["bytes_per_image"],
+            row["AP@0.5"] / best,
+            marker="osD^v"[number % 5],
+            linestyle="",
+            label=f"{row['name']} ({row['bytes_per_image']} B)",
         )
+    axes[1].legend(fontsize=7, loc="lower right")
     axes[1].set(xscale="log", xlabel="bytes of a photo's vectors", ylabel="box AP@0.5, of the best")
+    ticks = [2**power for power in range(8, 14)]
+    axes[1].set_xticks(ticks, [str(tick) for tick in ticks])
+    for axis in axes:
+        axis.xaxis.set_minor_formatter(NullFormatter())
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
