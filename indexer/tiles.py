@@ -45,7 +45,7 @@ class TiledEmbedder:
         """Raises ValueError unless `tiles` is between 2 and `MOST_TILES`."""
         if not 2 <= tiles <= MOST_TILES:
             raise ValueError(f"tiles must be between 2 and {MOST_TILES}, not {tiles}")
-        self._plain, self._tiles = embedder, tiles
+        self.plain, self._tiles = embedder, tiles
         self._size, self._patch = embedder.info.image_size, embedder.info.patch
         side = self._size // self._patch
         self.info = replace(embedder.info, image_size=fine_side(side, tiles) * self._patch)
@@ -56,7 +56,7 @@ class TiledEmbedder:
         """
         width, height = fit_size(*image.size, self._size, self._patch)
         if image.width * image.height <= width * height:
-            return self._plain.prepare(image)
+            return self.plain.prepare(image)
         wide, high = (fine_side(n // self._patch, self._tiles) for n in (width, height))
         size = wide * self._patch, high * self._patch
         resized = image.convert("RGB").resize(size, Image.Resampling.BILINEAR)
@@ -66,7 +66,7 @@ class TiledEmbedder:
     def embed_images(self, images: Sequence[Tensor]) -> Iterator[FeatureBatch]:
         """Features of prepared pictures, grouped by size; every index comes exactly once."""
         plain = [i for i, image in enumerate(images) if not self._is_fine(image)]
-        for batch in self._plain.embed_images([images[i] for i in plain]):
+        for batch in self.plain.embed_images([images[i] for i in plain]):
             yield replace(batch, indices=tuple(plain[i] for i in batch.indices))
         groups: dict[tuple[int, ...], list[int]] = {}
         for index, image in enumerate(images):
@@ -80,11 +80,11 @@ class TiledEmbedder:
 
     def embed_texts(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """As the model without tiles."""
-        return self._plain.embed_texts(texts)
+        return self.plain.embed_texts(texts)
 
     def truncated(self, text: str) -> bool:
         """As the model without tiles."""
-        return self._plain.truncated(text)
+        return self.plain.truncated(text)
 
     def _is_fine(self, image: Tensor) -> bool:
         return image.shape[1] * image.shape[2] > self._size**2
@@ -108,7 +108,7 @@ class TiledEmbedder:
         count = len(indices)
         heads = {name: np.zeros((count, self.info.dim), np.float32) for name in self.info.heads}
         patches = torch.zeros(len(views), *grid, self.info.dim)
-        for batch in self._plain.embed_images(list(views)):
+        for batch in self.plain.embed_images(list(views)):
             patches[list(batch.indices)] = batch.patches.float()
             whole_rows = [(at, i) for at, i in enumerate(batch.indices) if i < count]
             for name, rows in batch.heads.items():
@@ -124,6 +124,11 @@ class TiledEmbedder:
 def tiled(embedder: Embedder, tiles: int) -> Embedder:
     """The embedder with this many tiles a side; itself for 1."""
     return embedder if tiles == 1 else TiledEmbedder(embedder, tiles)
+
+
+def untiled(embedder: Embedder) -> Embedder:
+    """The model itself, which sees a picture as a whole."""
+    return embedder.plain if isinstance(embedder, TiledEmbedder) else embedder
 
 
 def fine_side(side: int, tiles: int) -> int:

@@ -1,9 +1,10 @@
 """How much a place shows the query rather than anything else.
 
 With one text alone everything in a picture lights up, because all patches lie in one cone
-(Test-time Contrastive Concepts, arXiv 2407.05061). So a patch's cosine with the query is held
-against its soft maximum over contrast texts: backgrounds and broad kinds of things
-(`search/contrast.txt`), without those that mean about the same as the query.
+(Test-time Contrastive Concepts, arXiv 2407.05061). So a query is held against the mean of contrast
+texts: backgrounds and broad kinds of things (`search/contrast.txt`). The mean, not the nearest of
+them: that is often the query's own kind ("animal" for a squirrel), which takes away what should be
+pointed out.
 """
 
 from __future__ import annotations
@@ -15,11 +16,6 @@ import numpy as np
 
 from search.cutoff import Array
 
-SAME_MEANING = 0.5
-"""Contrast texts whose centred cosine with the query is above this are left out: they would erase
-what they should point out.
-"""
-
 
 @cache
 def word_list(name: str) -> tuple[str, ...]:
@@ -28,29 +24,10 @@ def word_list(name: str) -> tuple[str, ...]:
     return tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
 
 
-def different(query: Array, contrasts: Array, centre: Array) -> Array:
-    """Those of the contrast vectors (C, D) that do not mean the same as the query (D,); `centre`
-    (D,) is the mean text.
-
-    At least one stays: the most different.
+def pointing(texts: Array, contrasts: Array) -> Array:
+    """Unit directions (..., D) in which texts (..., D) differ from the mean of the contrast texts
+    (C, D).
     """
-    centred, target = contrasts - centre, query - centre
-    norms = np.linalg.norm(centred, axis=1) * np.linalg.norm(target)
-    cosines = centred @ target / np.maximum(norms, 1e-12)
-    keep = cosines <= max(SAME_MEANING, float(cosines.min()))
-    kept: Array = contrasts[keep]
-    return kept
-
-
-def margins(features: Array, query: Array, contrasts: Array) -> Array:
-    """cos(x, query) - soft maximum of cos(x, contrast), for unit features (..., D) -> (...).
-
-    The temperature of the soft maximum is the spread of the contrast cosines themselves, so that it
-    fits any model: m(x) = x·q - s ln mean_c exp(x·c / s), s their standard deviation.
-    """
-    cosines = features @ contrasts.T
-    spread = max(float(cosines.std()), 1e-6)
-    peak = cosines.max(axis=-1, keepdims=True)
-    mean = np.exp((cosines - peak) / spread).mean(axis=-1)
-    result = features @ query - (peak[..., 0] + spread * np.log(mean))
-    return np.asarray(result, np.float32)
+    apart = texts - contrasts.mean(axis=0)
+    lengths = np.maximum(np.linalg.norm(apart, axis=-1, keepdims=True), 1e-9)
+    return np.asarray(apart / lengths, np.float32)

@@ -18,7 +18,7 @@ from indexer.errors import DecodeError
 from indexer.vectors import Kind
 from search.cutoff import Array
 from search.errors import QueryError
-from search.templates import PLAIN, expand
+from search.templates import PLAIN, bare, expand
 from tips_model.templates import TEMPLATES
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ class QueryEncoder:
         last ones.
         """
         templates = self._templates[kind]
+        if kind == "regions":
+            texts = [bare(text) for text in texts]
         with self._lock:
             missing = [t for t in dict.fromkeys(texts) if (t, templates) not in self._known]
             fresh = self.encode([expand(text, templates) for text in missing])

@@ -141,6 +141,11 @@ def sentence(scene: Scene) -> str:
     return " and ".join(parts)
 
 
+def wanted_things(scene: Scene) -> list[Thing]:
+    """The things that must be there."""
+    return [thing for chain in wanted(scene.clause) for thing in chain.things]
+
+
 def wanted_queries(scene: Scene) -> list[Query]:
     """What the things that must be there look like."""
-    return [thing.query for chain in wanted(scene.clause) for thing in chain.things]
+    return [thing.query for thing in wanted_things(scene)]

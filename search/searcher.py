@@ -1,5 +1,5 @@
 """Ask a collection: `Searcher.open(folder)`, then `images`, `regions`, `similar`, `similar_region`,
-`layout`, `heatmap`.
+`layout`, `find_again`, `heatmap`.
 
     with Searcher.open("photos.tips") as searcher:
         for hit in searcher.regions("red bicycle").hits:
@@ -11,35 +11,35 @@ back unless `all` is set. Model, calibration and vectors are loaded when they ar
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
-import numpy as np
 from PIL import Image
 
 from indexer.collection import Collection
 from indexer.tiles import tiled
 from indexer.vectors import All, Filter, Kind, Match, Not
+from search.again import Example
 from search.calibration import Calibration, TermVector
-from search.contrast import different, word_list
 from search.cutoff import Array
 from search.encode import QueryEncoder
 from search.errors import QueryError, SearchError
 from search.filters import parse_filter, resolve
-from search.heatmap import from_patches, from_regions
 from search.hits import Box, Results
 from search.language import parse
 from search.layout import Placed, layout_scene
 from search.page import build_page
 from search.query import ImageTerm, Query
 from search.ranking import By, Ranker
+from search.refiner import Refiner
 from search.sample import EmptySampleError, calibrate
-from search.scene import Scene, wanted_queries
+from search.scene import Scene, wanted_queries, wanted_things
 from search.scene_page import build_scene_page
 from search.scene_search import SceneSearch
-from search.stored import open_photo, regions_of
+from search.stored import open_photo, photo_id
 from search.terms import TermReader
 from tips_model.embedder import Embedder, open_embedder
 
@@ -122,14 +122,17 @@ class Searcher:
         offset: int = 0,
         filter: Filter | str | None = None,
         all: bool = False,
+        refine: bool = False,
     ) -> Results:
         """Places for a query, grouped by photo and ranked by each photo's best place; arguments as
-        for `images`.
+        for `images`. `refine`: see the method of that name.
         """
         asked = parse(query, places=True) if isinstance(query, str) else query
         if isinstance(asked, Scene):
-            return self._compose("place", asked, limit, offset, filter, all)
-        return self._search("place", asked, (), limit, offset, filter, all)
+            results = self._compose("place", asked, limit, offset, filter, all)
+        else:
+            results = self._search("place", asked, (), limit, offset, filter, all)
+        return self.refine(results, asked) if refine else results
 
     def layout(
         self,
@@ -139,16 +142,40 @@ class Searcher:
         offset: int = 0,
         filter: Filter | str | None = None,
         all: bool = False,
+        refine: bool = False,
     ) -> Results:
         """Photos that show things where they were placed: pairs of a text and a box (x0, y0, x1,
         y1) as fractions of the upright picture, `[("tree", (0, 0, 0.4, 1)), ("dog", ...)]`.
 
         Each thing has a place of its own, as good as its score and its agreement with the box
         (`search/relations.py`, `placed`); a photo is as good as its weakest thing. Other arguments
-        as for `images`. Raises `QueryError` for no things, an empty text or a box outside the
+        as for `regions`. Raises `QueryError` for no things, an empty text or a box outside the
         picture.
         """
-        return self._compose("place", layout_scene(things), limit, offset, filter, all)
+        scene = layout_scene(things)
+        results = self._compose("place", scene, limit, offset, filter, all)
+        return self.refine(results, scene) if refine else results
+
+    @property
+    def refines_quickly(self) -> bool:
+        """Whether `refine` takes less than about 100 ms a hit: a small model, or not on a CPU."""
+        return self._refiner.cheap
+
+    def refine(self, results: Results, query: Query | Scene | str) -> Results:
+        """The same hits, their places computed again from the photos' pixels: tighter boxes, and
+        masks with the edges of things (`search/refine.py`).
+
+        One encoder pass a photo, or 14 on windows where that is cheap. A photo that cannot be read
+        now keeps its stored places, and a note says so. Those of a composed query stay where the
+        things were found, so that what they are to each other holds.
+        """
+        asked = parse(query, places=True) if isinstance(query, str) else query
+        if isinstance(asked, Scene):
+            things = wanted_things(asked)
+            targets = {thing.name: self._target(thing.query) for thing in things}
+        else:
+            targets = {"": self._target(asked)}
+        return self._refiner.refine(results, targets)
 
     def similar(
         self,
@@ -185,39 +212,55 @@ class Searcher:
         query = Query(images=(ImageTerm(image_id, box=box),))
         return self._search("place", query, (image_id,), limit, offset, filter, all, exact=exact)
 
-    def heatmap(self, image_id: str, text: Query | Scene | str, *, exact: bool = False) -> Array:
-        """Where an indexed photo shows the texts: (h, w) float32 in [0, 1] on its patch grid.
+    def find_again(
+        self,
+        examples: Sequence[Example],
+        *,
+        limit: int = 20,
+        offset: int = 0,
+        filter: Filter | str | None = None,
+        all: bool = True,
+        refine: bool = False,
+    ) -> Results:
+        """Places in other photos like those of the examples: boxes and points in indexed photos,
+        what to find and what not (`search/again.py`).
 
-        From the stored regions at once, or, `exact`, from the patches computed again from the file.
-        What the query takes away counts as contrast. Of a composed query, all things that must be
-        there are shown. Raises `TipsError` for an unknown id, a file
+        The examples' own photos are not among the hits. Raises `QueryError` for an unknown photo
+        and without a positive example.
+        """
+        terms, notes = self._refiner.examples(examples)
+        query = Query(
+            images=tuple(
+                ImageTerm(str(example), term.weight)
+                for example, term in zip(examples, terms, strict=True)
+            )
+        )
+        sources = tuple(dict.fromkeys(example.image for example in examples))
+        results = self._search("place", query, sources, limit, offset, filter, all, given=terms)
+        results = dataclasses.replace(results, notes=(*notes, *results.notes))
+        if not refine:
+            return results
+        centre = self._calibrated().sides["regions"].picture_centre
+        return self._refiner.refine(results, {"": self._refiner.target(terms, centre)})
+
+    def heatmap(self, image_id: str, text: Query | Scene | str, *, exact: bool = False) -> Array:
+        """Where an indexed photo shows the texts: (h, w) float32 in [0, 1].
+
+        From the stored regions at once, on the photo's patch grid; or, `exact`, from the file, on a
+        grid that is finer where the model can afford windows (`search/windows.py`). Of a composed
+        query, all things that must be there are shown. Raises `TipsError` for an unknown id, a file
         that is gone, or a query without a text.
         """
         asked = parse(text) if isinstance(text, str) else text
         queries = wanted_queries(asked) if isinstance(asked, Scene) else [asked]
-        aims = [self._pointed_out(query) for query in queries]
-        if exact:
-            patches = self._terms.features(image_id).patches
-            maps = [from_patches(patches, *aim) for aim in aims]
-        else:
-            stored = regions_of(self._catalog, image_id)
-            maps = [from_regions(stored.vectors, stored.masks, *aim) for aim in aims]
-        return np.asarray(np.max(maps, axis=0), np.float32)
-
-    def _pointed_out(self, query: Query) -> tuple[Array, Array]:
-        """What a heatmap shows, unit (D,), and what it is held against, (C, D)."""
-        wanted = [term for term in query.texts if term.weight > 0]
-        if not wanted:
+        if not all(any(term.weight > 0 for term in query.texts) for query in queries):
             raise QueryError("A heatmap needs a text that says what to point out.")
-        vectors = self._encoder.texts([term.text for term in wanted], "regions")
-        target = np.array([term.weight for term in wanted], np.float32) @ vectors
-        target /= np.linalg.norm(target)
-        contrasts = self._encoder.texts(word_list("contrast"), "regions")
-        contrasts = different(target, contrasts, contrasts.mean(axis=0))
-        unwanted = [term.text for term in query.texts if term.weight < 0]
-        if unwanted:
-            contrasts = np.concatenate([contrasts, self._encoder.texts(unwanted, "regions")])
-        return target, contrasts
+        targets = [self._target(Query(query.texts)) for query in queries]
+        return self._refiner.heat(image_id, targets, exact=exact)
+
+    def photo_id(self, name: str) -> str:
+        """The id of an indexed photo, named by its id or its path. Raises `QueryError`."""
+        return photo_id(self._catalog, name)
 
     def photo(self, image_id: str, *, side: int = 1024) -> Image.Image:
         """The upright pixels of an indexed photo, reduced to about `side` pixels at least, for
@@ -249,6 +292,15 @@ class Searcher:
     @cached_property
     def _terms(self) -> TermReader:
         return TermReader(self._encoder, self._catalog, self._store)
+
+    @cached_property
+    def _refiner(self) -> Refiner:
+        return Refiner(self._encoder, self._catalog, self._device)
+
+    def _target(self, query: Query) -> Array:
+        """The direction that points out in a photo what a query looks for."""
+        side = self._calibrated().sides["regions"]
+        return self._refiner.target(self._read(query, "regions", False), side.picture_centre)
 
     def _calibrated(self) -> Calibration:
         if self._calibration is None:
@@ -293,7 +345,9 @@ class Searcher:
         all: bool,
         *,
         exact: bool = False,
+        given: list[TermVector] | None = None,
     ) -> Results:
+        """One page; `given` are the terms of a query that was read already."""
         _check_page(limit, offset)
         chosen, notes = self._filter(filter)
         calibration = self._calibrated()
@@ -302,7 +356,9 @@ class Searcher:
         if by == "photo" or not query.images:
             photo = calibration.sides["images"].direction(self._read(query, "images", exact))
         if by == "place" or not query.images:
-            region = calibration.sides["regions"].direction(self._read(query, "regions", exact))
+            region = calibration.sides["regions"].direction(
+                given or self._read(query, "regions", exact)
+            )
         within = chosen
         if excluded:
             others = Not(Match("image", excluded))

@@ -5,17 +5,19 @@ Letters: R regions of the photo, h x w its patch grid, D width.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 from PIL import Image
 
 from indexer.decode import decode
 from indexer.errors import DecodeError
-from indexer.paths import to_bytes
+from indexer.paths import to_bytes, to_text
 from indexer.rows import unpack_masks
 from search.cutoff import Array
 from search.errors import QueryError
@@ -65,6 +67,22 @@ def regions_of(catalog: Catalog, image_id: str) -> Regions:
     row = table.drop_columns("region_vectors").to_pylist()[0]
     vectors = unit_vectors(table["region_vectors"].combine_chunks().flatten())
     return Regions(vectors, masks_of(row))
+
+
+def photo_id(catalog: Catalog, name: str) -> str:
+    """The id of an indexed photo that is named by its id or by the path of its file. Raises
+    `QueryError` when there is none.
+    """
+    if len(catalog.rows([name], ["id"])):
+        return name
+    path = to_text(os.fsencode(os.path.abspath(os.path.expanduser(name))))
+    found = catalog.files().filter(pl.col("path") == path)["id"]
+    if found.is_empty():
+        raise QueryError(
+            f"There is no photo with the id or the path {name} in this collection; "
+            "`tips search --json` prints both."
+        )
+    return str(found[0])
 
 
 def open_photo(catalog: Catalog, image_id: str, *, side: int) -> Image.Image:

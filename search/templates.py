@@ -23,5 +23,15 @@ def expand(text: str, templates: tuple[str, ...]) -> list[str]:
     text = " ".join(text.split())
     if templates == PLAIN or len(text.split()) > LONGEST_NAME:
         return [text]
-    name = ARTICLE.sub("", text) or text
+    name = bare(text)
     return [template.replace("{}", name) for template in templates]
+
+
+def bare(text: str) -> str:
+    """The name of a thing without its article; a sentence as it is.
+
+    Patches answer to names: with `nano`, 69 % of the peaks for "squirrel" lie on the thing, and
+    67 % of those for "a squirrel".
+    """
+    text = " ".join(text.split())
+    return text if len(text.split()) > LONGEST_NAME else ARTICLE.sub("", text) or text

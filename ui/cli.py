@@ -17,6 +17,7 @@ from typing import Any
 
 import click
 
+from ui.commands_again import again
 from ui.commands_caption import caption
 from ui.commands_data import data
 from ui.commands_demo import demo
@@ -89,7 +90,7 @@ def cli() -> None:
     """
 
 
-USING = (index, search, regions, layout, status, rebuild, verify, models, demo, ui)
+USING = (index, search, regions, layout, again, status, rebuild, verify, models, demo, ui)
 TRAINING = (scenes, data, caption, train, evaluate)
 for command in (*USING, *TRAINING):
     cli.add_command(command)

@@ -95,7 +95,7 @@ def find_images(searcher: Searcher, words: str) -> Row:
 
 def find_places(searcher: Searcher, words: str, out: Path) -> Row:
     """Search places, print and draw the hits; the pictures with boxes, for the sheet."""
-    results = searcher.regions(words, limit=HITS)
+    results = searcher.regions(words, limit=HITS, refine=True)
     _print("regions", results)
     return f"regions: {words}", draw_places(searcher, results, words, out)
 

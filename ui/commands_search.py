@@ -87,17 +87,25 @@ draw_option = click.option(
     metavar="OUTDIR",
     help="Write each photo found to OUTDIR with its places drawn on.",
 )
+refine_option = click.option(
+    "--refine/--no-refine",
+    default=None,
+    help="Compute the places again from the photos: tighter boxes, for one or more passes of the "
+    "model a photo. By default with --draw, and always with a small model or a GPU.",
+)
 
 
 @click.command()
 @click.argument("text", nargs=-1, required=True)
 @draw_option
+@refine_option
 @result_options
 @click.pass_context
 def regions(
     ctx: click.Context,
     text: tuple[str, ...],
     draw_folder: Path | None,
+    refine: bool | None,
     limit: int,
     offset: int,
     filter_text: str | None,
@@ -128,6 +136,7 @@ def regions(
         offset=offset,
         filter=filter_text,
         all=show_all,
+        refine=refines(searcher, refine, draw_folder),
     )
     print_results(results, as_json=as_json, paths_only=paths_only, print0=print0, with_regions=True)
     draw_into(draw_folder, searcher, results)
@@ -138,12 +147,14 @@ def regions(
 @click.command()
 @click.argument("placed", nargs=-1, required=True, metavar="TEXT BOX [TEXT BOX]...")
 @draw_option
+@refine_option
 @result_options
 @click.pass_context
 def layout(
     ctx: click.Context,
     placed: tuple[str, ...],
     draw_folder: Path | None,
+    refine: bool | None,
     limit: int,
     offset: int,
     filter_text: str | None,
@@ -165,7 +176,14 @@ def layout(
     """
     things = read_layout(placed)
     searcher = open_searcher(collection, device)
-    results = searcher.layout(things, limit=limit, offset=offset, filter=filter_text, all=show_all)
+    results = searcher.layout(
+        things,
+        limit=limit,
+        offset=offset,
+        filter=filter_text,
+        all=show_all,
+        refine=refines(searcher, refine, draw_folder),
+    )
     print_results(results, as_json=as_json, paths_only=paths_only, print0=print0, with_regions=True)
     draw_into(draw_folder, searcher, results)
     if not results.hits:
@@ -195,6 +213,15 @@ def draw_into(folder: Path | None, searcher: Searcher, results: Results) -> None
     if folder is not None and results.hits:
         written = draw_hits(searcher, results, folder)
         say(f"{len(written)} of {len(results.hits)} pictures are in {folder}")
+
+
+def refines(searcher: Searcher, wanted: bool | None, draw_folder: Path | None) -> bool:
+    """Whether places are computed again from the photos: as the user says, else when they are drawn
+    or when it costs little.
+    """
+    if wanted is not None:
+        return wanted
+    return draw_folder is not None or searcher.refines_quickly
 
 
 def build_query(text: tuple[str, ...], images: tuple[Path, ...], *, places: bool) -> Query | Scene:

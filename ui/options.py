@@ -54,8 +54,17 @@ regions_option = click.option(
 )
 
 
-def result_options(command: Command) -> Command:
-    """The options of the commands that print hits: how many, which, and in what form."""
+def result_options(command: Command, *, cut: bool = True) -> Command:
+    """The options of the commands that print hits: how many, which, and in what form.
+
+    `cut` False is for commands that show the nearest always: they have no `--all`.
+    """
+    show_all = click.option(
+        "--all",
+        "show_all",
+        is_flag=True,
+        help="Also photos that do not stand out from what unrelated words find.",
+    )
     options = [
         click.option(
             "-n",
@@ -80,12 +89,7 @@ def result_options(command: Command) -> Command:
             metavar="EXPR",
             help="Only photos that fit, as in 'camera:canon date:2021 -in:Trash'.",
         ),
-        click.option(
-            "--all",
-            "show_all",
-            is_flag=True,
-            help="Also photos that do not stand out from what unrelated words find.",
-        ),
+        *([show_all] if cut else []),
         click.option("-f", "--paths-only", is_flag=True, help="Print paths alone, one a line."),
         click.option(
             "-0", "--print0", is_flag=True, help="Print paths alone, each ended by a NUL byte."

@@ -141,11 +141,13 @@ class Library:
         return self._searcher.photo(identifier, side=LARGE)
 
     def places(self, identifier: str, words: str) -> tuple[RegionHit, ...]:
-        """The regions of one photo that show the words, best first; the best one at least."""
+        """The places in one photo that show the words, best first, the best one at least; computed
+        from its file, if that can be read.
+        """
         refuse_files(words)
         with self._lock:
             alone = Match("image", (identifier,))
-            found = self._searcher.regions(words, filter=alone, limit=1, all=True)
+            found = self._searcher.regions(words, filter=alone, limit=1, all=True, refine=True)
         return found.hits[0].regions if found.hits else ()
 
     def heat(self, identifier: str, words: str, *, exact: bool) -> npt.NDArray[np.float32]:

@@ -134,6 +134,26 @@ def test_hits_show_what_is_where(searcher: Searcher) -> None:
     assert [place.text for place in inside.regions] == ["green", "yellow"]
 
 
+def test_refined_places_stay_with_their_things(searcher: Searcher) -> None:
+    def near(results: Results, name: str) -> dict[str, list[tuple[float, ...]]]:
+        (hit,) = (hit for hit in results.hits if Path(hit.path).stem == name)
+        places: dict[str, list[tuple[float, ...]]] = {}
+        for place in hit.regions:
+            assert place.mask.shape == (96, 144)
+            places.setdefault(place.text, []).append(place.box)
+        return places
+
+    fine = searcher.regions("red left of blue", refine=True)
+    for name, boxes in (("red-blue", (LEFT, RIGHT)), ("red-by-blue", None)):
+        places = near(fine, name)
+        expected = boxes or [box for _, box in PICTURES[name]]
+        np.testing.assert_allclose([places["red"][0], places["blue"][0]], expected, atol=0.03)
+    three = near(searcher.regions(">=3 cyan", refine=True), "three")["cyan"]
+    np.testing.assert_allclose(sorted(three), sorted(CORNERS), atol=0.03)
+    placed = searcher.layout([("red", LEFT), ("blue", RIGHT)], refine=True)
+    assert [place.text for place in placed.hits[0].regions] == ["red", "blue"]
+
+
 def test_weak_hits_come_after_the_line_and_show_the_nearest_places(searcher: Searcher) -> None:
     whole = searcher.regions("red left of blue", all=True, limit=100)
     assert len(whole.hits) == len(PICTURES) + 24
@@ -210,9 +230,11 @@ def test_a_heatmap_shows_all_things_that_must_be_there(searcher: Searcher) -> No
     (hit,) = (h for h in searcher.regions("red left of blue").hits if "red-blue" in h.path)
     for exact in (False, True):
         heat = searcher.heatmap(hit.id, "red left of blue and not cyan", exact=exact)
-        assert heat[2:6, :3].min() > 0.8
-        assert heat[2:6, 9:].min() > 0.8
-        assert heat[:, 4:8].max() < 0.5
+        zoom = heat.shape[0] // 8  # 192 pixels are enough for windows at two scales
+        cells = heat.reshape(8, zoom, 12, zoom).mean(axis=(1, 3))
+        assert cells[2:6, :3].min() > 0.6
+        assert cells[2:6, 9:].min() > 0.6
+        assert cells[:, 4:8].max() < 0.5
 
 
 def test_notes_name_what_was_cut_and_what_is_in_another_script(searcher: Searcher) -> None:

@@ -345,3 +345,49 @@ def test_a_file_in_the_way_is_a_sentence_and_a_defect_has_a_code_of_its_own(tmp_
         assert result.returncode == status, result.stderr
         assert said in result.stderr
         assert ("Traceback" in result.stderr) == (status == 70)
+
+
+def test_again_finds_places_in_other_photos(collection: Path, photos: Path) -> None:
+    source = photos / "Rome" / "IMG_0003.jpg"
+    common = ("-c", collection, "--json", "-n", 5)
+    for place in (("--point", "0.5,0.5"), ("--box", "0.2,0.2,0.8,0.8", "--not-point", "0,0")):
+        result = tips("again", source, *place, *common)
+        assert result.exit_code == 0, result.output
+        answer = json.loads(result.stdout)
+        assert len(answer["hits"]) == 5
+        assert str(source) not in [hit["path"] for hit in answer["hits"]]
+        assert all(hit["regions"] for hit in answer["hits"])
+    other = photos / "Rome" / "IMG_0004.jpg"
+    result = tips("again", source, "--point", f"{other}@0.5,0.5", *common)
+    paths = [hit["path"] for hit in json.loads(result.stdout)["hits"]]
+    assert str(other) not in paths
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--point", "0.5,1.5"), "not inside the picture"),
+        (("--box", "0.5,0,0.2,1"), "not inside the picture"),
+        (("--box", "0.5,0,0.2"), "four numbers"),
+        (("--point", "a,b"), "two numbers"),
+        (("--point", "nobody.jpg@0,0"), "nobody.jpg"),
+        ((), "nothing to find"),
+        (("--not-point", "0,0"), "nothing to find"),
+    ],
+)
+def test_again_says_what_is_wrong(
+    collection: Path, photos: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    result = tips("again", photos / "Rome" / "IMG_0003.jpg", *arguments, "-c", collection)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_places_are_refined_unless_the_user_says_no(collection: Path) -> None:
+    common = ("regions", "disc", "-c", collection, "--all", "-n", 3, "--json")
+    fine, default, stored = (
+        tips(*common, *extra).stdout for extra in (("--refine",), (), ("--no-refine",))
+    )
+    assert fine == default  # nano is small
+    boxes = [[r["box"] for r in h["regions"]] for h in json.loads(stored)["hits"]]
+    assert boxes != [[r["box"] for r in h["regions"]] for h in json.loads(fine)["hits"]]
