@@ -273,13 +273,15 @@ def plot(report: dict[str, Any], path: Path) -> None:
     for rule in next(iter(report["sizes"].values())):
         rows = [report["sizes"][size][rule] for size in sizes]
         axes[0].plot(sizes, [row["F1"] for row in rows], marker="o", label=rule)
-        alarms = [(row["false alarms, names"] + row["false alarms"]) / 2 for row in rows]
-        axes[1].plot(sizes, alarms, marker="o", label=rule)
+        (line,) = axes[1].plot(sizes, [row["false alarms"] for row in rows], marker="o", label=rule)
+        names = [row["false alarms, names"] for row in rows]
+        axes[1].plot(sizes, names, marker=".", linestyle="--", color=line.get_color())
     ceiling = [report["sizes"][size]["line, photos"]["F1 of the best cut"] for size in sizes]
     axes[0].plot(sizes, ceiling, color="grey", linestyle=":", label="best cut of each ranking")
     axes[1].axhline(TARGET, color="grey", linestyle=":")
     axes[0].set(xlabel="photos", ylabel="F1 over present names", ylim=(0, 1))
     axes[1].set(xlabel="photos", ylabel="absent texts that find something", ylim=(0, 1.02))
+    axes[1].set_title("dashed: names whose look-alikes are there", fontsize=8)
     axes[0].legend(fontsize=7)
     figure.savefig(path, dpi=110)
     plt.close(figure)
