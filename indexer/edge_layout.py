@@ -3,16 +3,15 @@ without a user's help.
 
 | width | vectors | from `QUANTISE_FROM` points on, codes | bytes a vector | recall@100 |
 |-|-|-|-|-|
-| below `WIDE` | float16 | TurboQuant, 4 bits | 324 (128 wide) | 0.9995 |
-| from there on | Turbo8 | TurboQuant, 2 bits | 977 (768 wide) | 0.99 |
+| below `WIDE` | float16 | TurboQuant, 4 bits | 333 (128 wide) | 0.999 |
+| from there on | Turbo8 | TurboQuant, 2 bits | 977 (768 wide) | 0.985 |
 
 Codes are in memory and find candidates, which the vectors, read from disk, rescore; smaller shards
 are scanned as they are. Wide vectors are kept in 8 bits a number, whose cosines are off by 0.0003,
-so that 16 regions of 768 take less than 16 KB. There is no graph: up to 1.6 million points the scan
-takes less time than the limit that a user feels, a graph takes ten times as long to build and loses
-filtered hits. Large shards are segments of about `SEGMENT_POINTS`, which the engine searches in
-parallel, and which a merge of shards leaves as they are. Figures:
-`bench/quantisers.py`, docs/regions.md.
+so that 16 regions of 768 take less than 16 KB. There is no graph: it takes 20 times as long to
+build, finds less, and loses filtered hits unless it has links for every filter. Large shards are
+segments of about `SEGMENT_POINTS`, which the engine searches in parallel, and which a merge of
+shards leaves as they are. Figures: `bench/quantisers.py`, docs/regions.md.
 """
 
 from __future__ import annotations

@@ -85,6 +85,13 @@ class Direction:
     spread: float
     picture: bool
 
+    def cosines(self, vectors: Array) -> Array:
+        """The cosines (N,) of unit vectors (N, D) with `vector`; each is the same to the last bit
+        whatever stands beside it.
+        """
+        products: Array = _products(self.vector[None], vectors)[0]
+        return products
+
     def standard(self, cosines: Array) -> Array:
         """Cosines with `vector` -> standard scores z, any shape."""
         return ((cosines - self.location) / self.spread).astype(np.float32)
@@ -109,11 +116,8 @@ class Side:
         """Each sampled photo's score, (Q, n): its own product with the directions (Q, D), or its
         best region's.
         """
-        if len(directions) == 1:
-            # Not by BLAS: its threads would spin on for 30 ms, on the cores that the store needs.
-            scores = np.einsum("qd,nd->qn", directions, self._sample)
-        else:
-            scores = directions @ self._sample.T
+        few = len(directions) == 1
+        scores = _products(directions, self._sample) if few else directions @ self._sample.T
         return scores if self._starts is None else best_region(scores, self._starts)
 
     def standard(self, directions: Array, *, picture: bool) -> Array:
@@ -236,6 +240,16 @@ def phantoms(texts: Array, mixture: Array) -> Array:
     apart = texts - centre
     reach = np.sqrt(np.mean((apart**2).sum(axis=1)))
     return _unit(centre + reach * _unit(mixture @ apart))
+
+
+def _products(directions: Array, vectors: Array) -> Array:
+    """The products (Q, N) of few directions (Q, D) with vectors (N, D).
+
+    Not by BLAS: its threads would spin on for 30 ms, on the cores that the store needs, and its
+    last bits depend on N.
+    """
+    products: Array = np.einsum("qd,nd->qn", directions, vectors)
+    return products
 
 
 def _tops(z: dict[Kind, Array]) -> dict[Evidence, npt.NDArray[np.float64]]:

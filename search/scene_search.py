@@ -172,17 +172,17 @@ class SceneSearch:
             scores[thing][valid] = self._scores(aim, photos, vectors, owners)
         whole = np.zeros(len(photos), np.float32)
         if aims.whole is not None:
-            whole = aims.whole.standard(photos @ aims.whole.vector)
+            whole = aims.whole.standard(aims.whole.cosines(photos))
         return table["id"].to_pylist(), Board(boxes, scores, whole)
 
     def _scores(
         self, aim: Aim, photos: Array, vectors: Array, owners: npt.NDArray[np.int64]
     ) -> Array:
         """The scores of regions as places for one thing, as `Ranker` gives them."""
-        region_z = aim.region.standard(vectors @ aim.region.vector)
+        region_z = aim.region.standard(aim.region.cosines(vectors))
         if aim.photo is None:
             return self._calibration.score({"region": region_z}, picture=aim.region.picture)
-        photo_z = aim.photo.standard(photos @ aim.photo.vector)[owners]
+        photo_z = aim.photo.standard(aim.photo.cosines(photos))[owners]
         z: dict[Evidence, Array] = {"region": region_z, "both": both(photo_z, region_z)}
         return self._calibration.score(z, picture=aim.region.picture)
 
