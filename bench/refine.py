@@ -189,7 +189,8 @@ def plot(figures: dict[str, dict[str, dict[str, float]]], target: Path) -> None:
     axes.set_ylabel("mask mIoU")
     axes.set_title("The place shown for a thing, by the thing's part of the picture")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
+    axes.set_ylim(top=1.3 * axes.get_ylim()[1])
+    axes.legend(frameon=False, fontsize=8, ncols=3, loc="upper left")
     figure.savefig(target, dpi=110)
 
 
