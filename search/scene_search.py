@@ -105,6 +105,10 @@ class SceneSearch:
                 return ranked
             depth *= DEEPER
 
+    def scores(self, scene: Scene, ids: Sequence[str]) -> Array:
+        """The scores (P,) of photos that have regions, in the order of `ids`."""
+        return evaluate(scene.clause, self._read(self._aims(scene), ids)[1])
+
     def board(self, ranked: RankedScenes, ids: Sequence[str]) -> Board:
         """The regions of these of the ranked photos, with the scores of the scene's things."""
         return self._read(ranked.aims, ids)[1]

@@ -15,9 +15,11 @@ from indexer.pipeline import index
 from search import ranking, scene_search
 from search.errors import QueryError
 from search.hits import Results
+from search.language import parse
 from search.layout import layout_scene
 from search.query import ImageTerm, Query, Term
 from search.scene import Scene
+from search.scene_search import SceneSearch
 from search.searcher import Searcher
 from tests.search.colours import ColourEmbedder, paint, save
 from tips_model.errors import TipsError
@@ -263,3 +265,14 @@ def test_a_scene_can_be_made_without_text(searcher: Searcher) -> None:
     scene = layout_scene([("red", LEFT)])
     assert isinstance(scene, Scene)
     assert searcher.regions(scene) == searcher.layout([("red", LEFT)])
+
+
+def test_single_photos_have_the_scores_that_they_have_in_an_answer(searcher: Searcher) -> None:
+    answer = searcher.regions("red left of blue", all=True, limit=36)
+    scene = parse("red left of blue", places=True)
+    assert isinstance(scene, Scene)
+    search = SceneSearch(
+        searcher._catalog, searcher._store, searcher._calibrated(), searcher._terms, "web"
+    )
+    scores = search.scores(scene, [hit.id for hit in answer.hits])
+    np.testing.assert_allclose(scores, [hit.score for hit in answer.hits], rtol=1e-5)
