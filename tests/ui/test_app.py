@@ -71,7 +71,7 @@ def test_the_start_shows_photos_counts_and_what_the_model_is(
 
 
 def test_nothing_found_is_said_and_the_possible_are_folded_away(page: AppTest) -> None:
-    search(page.run(), "zzz")
+    search(page.run(), "typewriter")
     assert "Nothing found" in texts(page)
     assert "Among 30 photos, none stands out" in texts(page)
     assert not buttons(page, "open-possible-")
