@@ -72,9 +72,10 @@ def _places(
         if best < 1 and not weak:
             continue
         line = max(1.0, BESIDE * best) if best >= 1 else best
-        # Weak places may score below 0: what counts here is their order.
-        kept = np.where(values >= line, np.maximum(values, 1e-6), 0).astype(np.float32)
-        regions = distinct(known, kept[None]).region.tolist() if best >= 1 else [values.argmax()]
         scores = board.of(thing)[number]
+        # All that serve well enough: which of them shows the thing best is told by their own
+        # scores, since `values` are cut off at what the rest of the chain is worth.
+        kept = np.where(values >= line, scores, 0 if best >= 1 else -np.inf).astype(np.float32)
+        regions = distinct(known, kept[None]).region.tolist() if best >= 1 else [kept.argmax()]
         places += [(thing.name, int(region), float(scores[region])) for region in regions]
     return places

@@ -12,13 +12,14 @@ from PIL import Image
 
 from indexer.collection import Collection
 from indexer.pipeline import index
-from search import ranking, scene_search
+from search import ranking, scene_page, scene_search
+from search.compose import Board, fulfilling
 from search.errors import QueryError
 from search.hits import Results
 from search.language import parse
 from search.layout import layout_scene
 from search.query import ImageTerm, Query, Term
-from search.scene import Scene
+from search.scene import Chain, Scene, Thing
 from search.scene_search import SceneSearch
 from search.searcher import Searcher
 from tests.search.colours import ColourEmbedder, paint, save
@@ -134,6 +135,22 @@ def test_hits_show_what_is_where(searcher: Searcher) -> None:
     inside = searcher.regions("green inside yellow").hits[0]
     assert inside.regions[0].mask.shape == (8, 12)
     assert [place.text for place in inside.regions] == ["green", "yellow"]
+
+
+def test_a_thing_is_shown_where_it_looks_most_like_itself() -> None:
+    """Not by the largest of all regions that are worth more than the other thing is."""
+    squirrel, unicorn = Thing(Query.parse("squirrel"), "squirrel"), Thing(Query.parse("x"), "x")
+    wide, tight, other = (0.0, 0.5, 0.54, 1.0), (0.21, 0.56, 0.5, 1.0), (0.57, 0.06, 0.86, 0.5)
+    for best, weak in ((1.67, False), (0.67, True)):
+        scores = {
+            id(squirrel): np.array([[1.87, 3.14, -2.0]], np.float32),
+            id(unicorn): np.array([[-2.0, -2.0, best]], np.float32),
+        }
+        board = Board(np.array([[wide, tight, other]]), scores, np.zeros(1, np.float32))
+        chain = Chain((squirrel, unicorn), ("left of",))
+        served = [each[0] for each in fulfilling(chain, board)]
+        places = scene_page._places(chain, served, board, 0, weak)
+        assert [(name, region) for name, region, _ in places] == [("squirrel", 1), ("x", 2)]
 
 
 def test_refined_places_stay_with_their_things(searcher: Searcher) -> None:
