@@ -113,8 +113,10 @@ class Phrase:
             raise QuerySyntaxError(f"'{bare[0]}' needs a thing before it.", line, spot)
 
     def check_rest(self, tokens: Sequence[Token], line: str) -> None:
-        """Raise `QuerySyntaxError` for a comparison within the text."""
+        """Raise `QuerySyntaxError` for a comparison within the text, or `and` before it."""
         for token in tokens:
+            if _spot(token)[0] == self.start and token.type == "WORD" and token.lower() == "and":
+                raise QuerySyntaxError(f"'{token}' needs a thing before it.", line, _spot(token))
             inside = self.start <= _spot(token)[0] < self.end
             if inside and token.type == "COMPARISON" and token.startswith(SYMBOLS):
                 raise QuerySyntaxError(
@@ -156,6 +158,10 @@ def _count(token: Token, line: str) -> Count:
             line,
             _spot(token),
         )
+    if low < 1:
+        raise QuerySyntaxError(
+            f"'{token}' is true of every photo; leave it out, or write '>=1'.", line, _spot(token)
+        )
     if max(low, high or 0) > MOST_COUNTED:
         raise QuerySyntaxError(
             f"'{token}' is too many: up to {MOST_COUNTED} can be counted in a photo; quotes keep "
@@ -163,7 +169,7 @@ def _count(token: Token, line: str) -> Count:
             line,
             _spot(token),
         )
-    return Count(max(low, 1), high)
+    return Count(low, high)
 
 
 def _position(token: Token) -> Position:

@@ -225,6 +225,9 @@ def test_and_sizes_and_numbers_are_signs_alone_when_places_are_looked_for(
         (">=30 apples", ">=30", "up to 8"),
         ("<1 dog", "<1", "write 'not'"),
         ("=0 dogs", "=0", "write 'not'"),
+        (">=0 dogs", ">=0", "true of every photo"),
+        ("at least 0 dogs", "at least 0", "true of every photo"),
+        ("dog left of and cat", "and", "needs a thing before it"),
     ],
 )
 def test_a_wrong_composition_is_refused_with_its_spot(text: str, spot: str, said: str) -> None:
