@@ -10,8 +10,8 @@ for names that do not occur, how many find something.
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -86,5 +86,7 @@ def measure(searcher: Searcher, truth: Truth) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    with Searcher.open(sys.argv[1]) as opened:
+    parser = argparse.ArgumentParser(description="Find the bundled pictures again.")
+    parser.add_argument("collection", type=Path, help="a collection of ui/demo/photos")
+    with Searcher.open(parser.parse_args().collection) as opened:
         print(json.dumps(measure(opened, read_truth()), indent=1))

@@ -56,6 +56,8 @@ RELATIONS: dict[str, Relation] = {
 }
 SHORT = 3
 """A size or a number alone is a sign before so many words, when places are looked for."""
+TYPOGRAPHIC = str.maketrans(dict.fromkeys("“”„‟«»", '"'))
+"""Quotes as telephones write them."""
 QUOTED = re.compile(r'"[^"]*"')
 UNMISTAKABLE = re.compile(
     r"(?:^|[\s(])(?:(?:left|right)\s+of|next\s+to|and\s+not|but\s+not|NOT|AND|[<>]=?\s*\d+|=\d+)"
@@ -70,13 +72,15 @@ def parse(text: str, *, places: bool = False) -> Query | Scene:
     `places`: places are looked for, not photos. Raises `QueryError`; where the language is to
     blame, a `QuerySyntaxError` with the spot.
     """
+    text = text.translate(TYPOGRAPHIC)
     line = " ".join(text.split())
     if not line or line.count('"') % 2:
         return Query.parse(text)  # which refuses it
     try:
         tree = _parser().parse(_without_capitals(line))
     except UnexpectedInput as error:
-        if UNMISTAKABLE.search(QUOTED.sub("_", line)):
+        bare = QUOTED.sub("_", line)
+        if UNMISTAKABLE.search(bare) or (places and bare.count("(") != bare.count(")")):
             raise _refused(error, line) from None
         return Query.parse(text)
     for node in tree.find_data("thing"):
@@ -138,7 +142,7 @@ def _is_weak(tree: Node, line: str) -> bool:
         return False
     (clauses,) = tree.children
     assert isinstance(clauses, Tree)
-    if len(clauses.children) > 1:
+    if len(clauses.children) > 1 or next(tree.find_data("negation"), None) is not None:
         return True
     (thing,) = tree.find_data("thing")
     try:
@@ -168,7 +172,10 @@ def _relation(node: Node) -> Relation:
 def _thing(node: Node, line: str) -> Thing:
     phrase = Phrase.read(_tokens(node), line, small=True)
     phrase.check_rest(_tokens(node), line)
-    query = Query.parse(phrase.text(line))
+    try:
+        query = Query.parse(phrase.text(line))
+    except QueryError as error:
+        raise QuerySyntaxError(str(error), line, (phrase.start, phrase.end)) from None
     return Thing(query, str(query), phrase.count, phrase.size, phrase.position)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from search.errors import QueryError
 from search.hits import Box
+from search.language import parse
 from search.query import Query, check_box
 from search.scene import And, Chain, Scene, Thing
 
@@ -23,15 +24,29 @@ def layout_scene(placed: Sequence[Placed]) -> Scene:
     """
     if not placed:
         raise QueryError("The layout is empty: give at least one thing and its box.")
-    things = [_thing(query, box) for query, box in placed]
+    things = [_thing(*_pair(entry)) for entry in placed]
     written = ", ".join(
         f"{thing.name} at {','.join(f'{edge:g}' for edge in thing.box or ())}" for thing in things
     )
     return Scene(And(tuple(Chain((thing,)) for thing in things)), written)
 
 
+def _pair(entry: Placed) -> Placed:
+    """The entry as a text and four numbers. Raises `QueryError` for another form."""
+    try:
+        query, box = entry
+        x0, y0, x1, y1 = (float(edge) for edge in box)
+    except (TypeError, ValueError):
+        raise QueryError(
+            f"{entry!r} is not a thing and its box, as in ('tree', (0, 0, 0.4, 1))."
+        ) from None
+    return query, (x0, y0, x1, y1)
+
+
 def _thing(query: Query | str, box: Box) -> Thing:
-    x0, y0, x1, y1 = (float(edge) for edge in box)
+    x0, y0, x1, y1 = box
     check_box((x0, y0, x1, y1))
-    read = Query.of(query)
+    read = parse(query) if isinstance(query, str) else query
+    if isinstance(read, Scene):
+        raise QueryError(f"'{read}' is more than one thing; give each thing a box of its own.")
     return Thing(read, str(read), box=(x0, y0, x1, y1))

@@ -35,6 +35,7 @@ class TermReader:
 
         `exact`: parts of indexed photos are computed from the pixels, not from the stored regions.
         """
+        self._check_script(query)
         vectors = (
             self._encoder.texts([term.text for term in query.texts], kind) if query.texts else ()
         )
@@ -54,21 +55,23 @@ class TermReader:
             for rest in cut
             if rest
         )
-        return (*long, *self._foreign(query))
+        return long
 
     def scene_notes(self, scene: Scene) -> tuple[str, ...]:
         """The notes on all things of a scene."""
         found = [note for thing in things(scene.clause) for note in self.notes(thing.query)]
         return tuple(dict.fromkeys(found))
 
-    def _foreign(self, query: Query) -> tuple[str, ...]:
+    def _check_script(self, query: Query) -> None:
+        """Raise `QueryError` for a text that the model cannot read."""
         if self._info.name.startswith("openclip:"):  # some of those read many languages
-            return ()
-        return tuple(
-            f"'{term.text}' is not in Latin letters: the model was made for English."
-            for term in query.texts
-            if not is_latin(term.text)
-        )
+            return
+        for term in query.texts:
+            if not is_latin(term.text):
+                raise QueryError(
+                    f"'{term.text}' is not in Latin letters, and the model {self._info.name} reads "
+                    "English; write the query in English."
+                )
 
     def _as_photo(self, term: ImageTerm, exact: bool) -> Array:
         if isinstance(term.source, str) and term.box is None:
@@ -104,10 +107,10 @@ class TermReader:
 
 
 def is_latin(text: str) -> bool:
-    """False when most letters of a text belong to another script."""
+    """Whether a text has letters or digits, and most of its letters are Latin."""
     letters = [char for char in text if char.isalpha()]
     latin = sum(unicodedata.name(char, "").startswith("LATIN") for char in letters)
-    return 2 * latin >= len(letters)
+    return 2 * latin >= len(letters) and any(char.isalnum() for char in text)
 
 
 def crop(image: Image.Image, box: Box) -> Image.Image:

@@ -11,6 +11,7 @@ import click
 
 from ui.commands_search import (
     NOTHING_FOUND,
+    check_draw,
     draw_into,
     draw_option,
     open_searcher,
@@ -67,6 +68,7 @@ def again(
       tips again beach.jpg --point 0.4,0.6 --draw hits/
       tips again a.jpg --box 0.1,0.2,0.4,0.5 --box b.jpg@0,0,0.5,0.5 --not-point 0.8,0.1
     """
+    check_draw(draw_folder)
     searcher = open_searcher(collection, device)
     given = ((box, 4, True), (point, 2, True), (not_box, 4, False), (not_point, 2, False))
     examples = [

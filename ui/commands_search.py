@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,6 +130,7 @@ def regions(
       tips regions "cup next to laptop" --json
       tips regions "bicycle" --json | jq '.hits[].regions[0].box'
     """
+    check_draw(draw_folder)
     searcher = open_searcher(collection, device)
     results = searcher.regions(
         build_query(text, (), places=True),
@@ -175,6 +177,7 @@ def layout(
       tips layout sun 0.7,0,1,0.3 --draw hits/
     """
     things = read_layout(placed)
+    check_draw(draw_folder)
     searcher = open_searcher(collection, device)
     results = searcher.layout(
         things,
@@ -213,6 +216,15 @@ def draw_into(folder: Path | None, searcher: Searcher, results: Results) -> None
     if folder is not None and results.hits:
         written = draw_hits(searcher, results, folder)
         say(f"{len(written)} of {len(results.hits)} pictures are in {folder}")
+
+
+def check_draw(folder: Path | None) -> None:
+    """Before a search: the folder can be made or written. Raises `click.BadParameter`."""
+    if folder is None:
+        return
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise click.BadParameter(f"{there} cannot be written.", param_hint="--draw")
 
 
 def refines(searcher: Searcher, wanted: bool | None, draw_folder: Path | None) -> bool:

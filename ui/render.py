@@ -69,8 +69,18 @@ def print_results(
     elif results.hits:
         Console().print(results_table(results, with_regions=with_regions))
     if not results.hits:
-        looked = counted(results.searched, "photo")
-        say(f"Nothing found for '{results.query}' in {looked}; --all shows the nearest.")
+        say(nothing_found(results))
+
+
+def nothing_found(results: Results) -> str:
+    """The sentence for a page without hits, with the way on."""
+    if not results.searched:
+        return "No photo fits the filter."
+    if results.confident:
+        have = counted(results.confident, "photo")
+        return f"Only {have} show '{results.query}'; there are none behind them."
+    looked = counted(results.searched, "photo")
+    return f"Nothing found for '{results.query}' in {looked}; --all shows the nearest."
 
 
 def results_table(results: Results, *, with_regions: bool, folder: Path | None = None) -> Table:

@@ -121,8 +121,8 @@ def place_figures(matches: Matches, truth: Truth, text: int, within: Bools) -> d
         figures[f"{kind} AP@{least}"] = average_precision(right, len(counted))
         if kind == "box":
             for depth in DEPTHS:
-                most = min(depth, len(counted))
-                figures[f"recall@{depth} IoU {least}"] = float(right[:depth].sum() / most)
+                share = float(right[:depth].sum() / len(counted))
+                figures[f"recall@{depth} IoU {least}"] = share
     figures["pointing"] = pointing(matches.places, counted, truth)
     return figures
 

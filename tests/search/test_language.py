@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from search.errors import QueryError, QuerySyntaxError
-from search.language import parse, with_pictures
+from search.language import TYPOGRAPHIC, parse, with_pictures
 from search.query import ImageTerm, Query, Term
 from search.scene import And, Chain, Clause, Count, Not, Position, Scene, Thing
 
@@ -193,7 +193,7 @@ def test_a_sentence_without_signs_stays_as_it_is(text: str) -> None:
         ("a small dog on the beach", "plain: a small dog on the beach"),
         ("two dogs playing in the snow", "plain: two dogs playing in the snow"),
         ("50 cent", "plain: 50 cent"),
-        ("not a cat", "plain: not a cat"),
+        ("“salt and pepper”", "plain: salt and pepper"),
         ("red and blue + mug", "plain: red and blue + mug"),
         ('"a man and a woman"', "plain: a man and a woman"),
         ("view from above", "plain: view from above"),
@@ -311,6 +311,27 @@ def test_any_text_is_read_or_refused_with_a_sentence(text: str, places: bool) ->
         assert str(asked).strip()
         assert "\n" not in str(asked)
     elif isinstance(asked, Query):
-        assert asked == Query.parse(text)
+        assert asked == Query.parse(text.translate(TYPOGRAPHIC))
     else:
-        assert asked.text == " ".join(text.split())
+        assert asked.text == " ".join(text.translate(TYPOGRAPHIC).split())
+
+
+@pytest.mark.parametrize("text", ["(dog", "dog)", "not dog", "dog and (cat"])
+def test_a_wrong_scene_is_refused_when_places_are_looked_for(text: str) -> None:
+    with pytest.raises(QueryError):
+        parse(text, places=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "spot"), [('"" left of dog', (0, 2)), ("dog left of 2:", (12, 14))]
+)
+def test_what_is_wrong_with_one_thing_is_marked_in_the_whole(
+    text: str, spot: tuple[int, int]
+) -> None:
+    with pytest.raises(QuerySyntaxError) as caught:
+        parse(text)
+    assert caught.value.spot == spot
+
+
+def test_quotes_may_be_typographic() -> None:
+    assert read("“top hat” left of «cat»") == read('"top hat" left of "cat"')

@@ -10,10 +10,14 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
+
+from search.hits import Results
+from ui.render import nothing_found
 
 from .conftest import HOSTILE, paint, tips
 
@@ -123,7 +127,16 @@ def test_a_filter_narrows_and_an_empty_answer_exits_with_1(collection: Path) -> 
     assert set(rome) < set(everything)
     nothing = tips(*ask, "--filter", "width:5000..")
     assert (nothing.exit_code, nothing.stdout) == (1, "")
-    assert "Nothing found" in nothing.stderr
+    assert nothing.stderr.splitlines()[-1] == "No photo fits the filter."
+
+
+def test_an_empty_page_says_why() -> None:
+    found = Results(query="disc", model="m", hits=(), confident=0, searched=0)
+    assert nothing_found(found) == "No photo fits the filter."
+    found = replace(found, searched=30)
+    assert nothing_found(found) == "Nothing found for 'disc' in 30 photos; --all shows the nearest."
+    found = replace(found, confident=3)
+    assert nothing_found(found) == "Only 3 photos show 'disc'; there are none behind them."
 
 
 def test_a_picture_is_a_query_alone_or_with_words(collection: Path, photos: Path) -> None:
@@ -175,6 +188,8 @@ def test_draw_writes_a_picture_for_each_hit(collection: Path, tmp_path: Path) ->
         (("index", ".", "--qdrant", "http://localhost:1"), "tips rebuild"),
         (("models", "fetch", "nope"), "There are no official files for 'nope'"),
         (("rebuild", "--qdrant", "http://x", "--embedded"), "exclude each other"),
+        (("regions", "disc", "--draw", f"{__file__}/x"), "test_cli.py cannot be written"),
+        (("layout", "disc left of square", "0,0,1,1"), "is more than one thing"),
     ],
 )
 def test_a_wrong_call_gets_a_sentence_and_exit_code_2(
@@ -225,10 +240,12 @@ def test_a_plain_question_is_answered_as_ever(collection: Path) -> None:
     assert all(set(r) == {"box", "score"} for h in json.loads(plain)["hits"] for r in h["regions"])
 
 
-def test_a_text_in_another_script_gets_a_note(collection: Path) -> None:
-    result = tips("search", "犬", "-c", collection, "--all", "-n", 1)
-    assert result.exit_code == 0
-    assert "'犬' is not in Latin letters" in result.stderr
+@pytest.mark.parametrize("text", ["犬", "犬 left of square", "🐶"])
+def test_a_text_in_another_script_is_refused(collection: Path, text: str) -> None:
+    for command in ("search", "regions"):
+        result = tips(command, text, "-c", collection, "--all", "-n", 1)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert f"'{text[0]}' is not in Latin letters" in result.stderr
 
 
 def test_an_empty_collection_is_a_sentence(collection: Path, tmp_path: Path) -> None:
