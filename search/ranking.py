@@ -28,7 +28,9 @@ from search.calibration import Calibration, Direction, both
 from search.cutoff import Array, Evidence
 
 PHOTOS = 256
-"""Photos that are looked at first; four times as many whenever that is not deep enough."""
+"""Photos that are looked at first, half of them where only places count; four times as many
+whenever that is not deep enough.
+"""
 REGIONS_PER_PHOTO = 4
 DEEPER = 4
 UNKNOWN = np.float32(-np.inf)
@@ -86,7 +88,7 @@ class Ranker:
         A direction is None where that side has nothing to say (a picture among photos, a box among
         regions).
         """
-        depth = PHOTOS
+        depth = PHOTOS if by == "photo" else max(1, PHOTOS // 2)
         while True:
             if by == "photo":
                 assert photo is not None, "photos are ranked by their vectors"
