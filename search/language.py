@@ -106,9 +106,14 @@ def with_pictures(query: Query | Scene, pictures: Sequence[ImageTerm]) -> Query 
 def _parser() -> Lark:
     grammar = files("search").joinpath("language.lark").read_text("utf-8")
     phrases = sorted(word_list("phrases"), key=len, reverse=True)
-    pattern = "|".join(re.escape(phrase).replace("/", r"\/") for phrase in phrases)
-    grammar += f"\nPHRASE.20: /(?:{pattern})(?=[\\s,)]|$)/i\n"
+    pattern = "|".join(_in_small_letters(phrase) for phrase in phrases)
+    grammar += f"\nPHRASE.20: /(?:{pattern})(?=[\\s,)]|$)/\n"
     return Lark(grammar, parser="lalr", lexer="contextual")
+
+
+def _in_small_letters(phrase: str) -> str:
+    """A pattern for a phrase whose words may begin with a capital: TINY in capitals is a sign."""
+    return re.sub(r"\b[a-z]", lambda match: f"[{match[0]}{match[0].upper()}]", re.escape(phrase))
 
 
 def _without_capitals(line: str) -> str:

@@ -75,6 +75,8 @@ def read(text: str, *, places: bool = False) -> str:
         ("kite top left and dog at the bottom", "[kite top/left] & [dog bottom/]"),
         # Sizes: capitals anywhere, small ones beside another sign.
         ("TINY dog", "[dog tiny]"),
+        ("TINY house", "[house tiny]"),
+        ("Tiny House left of Big Ben", "[Tiny House] left of [Big Ben]"),
         ("dog HUGE", "[dog huge]"),
         ("a tiny dog left of a big tree", "[dog tiny] left of [tree large]"),
         ("huge sun at the top", "[sun huge top/]"),
