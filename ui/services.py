@@ -20,7 +20,7 @@ from indexer.vectors import Match
 from search.draw import draw_boxes, draw_hit
 from search.errors import QueryError
 from search.hits import Hit, RegionHit, Results
-from search.language import QUOTED, parse, with_pictures
+from search.language import QUOTED, TYPOGRAPHIC, parse, with_pictures
 from search.query import ImageTerm, Query
 from search.scene import Scene
 from search.searcher import Searcher
@@ -179,7 +179,7 @@ def question(view: View) -> Query | Scene:
 
 def refuse_files(words: str) -> None:
     """Raise `QueryError` for words that name a picture file outside quotes."""
-    if NAMED_FILE.search(QUOTED.sub("", words)):
+    if NAMED_FILE.search(QUOTED.sub("", words.translate(TYPOGRAPHIC))):
         raise QueryError('A picture file cannot be named here; put the words in quotes ("...").')
 
 

@@ -108,6 +108,7 @@ def test_the_address_holds_the_search(page: AppTest) -> None:
         ("- disc", "", "only says what not to show"),
         ("/etc/hostname", "", "cannot be named here"),
         ("disc + ./photo.jpg", "", "cannot be named here"),
+        ('"a” + /etc/hostname + “b"', "", "cannot be named here"),
     ],
 )
 def test_what_cannot_be_asked_is_said_in_a_sentence(
