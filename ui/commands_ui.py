@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ def streamlit_command(host: str, port: int, *, browser: bool) -> list[str]:
         f"--server.port={port}",
         f"--server.headless={'false' if browser else 'true'}",
         "--server.showEmailPrompt=false",
+        "--logger.hideWelcomeMessage=true",  # and what the library advertises on the page
     ]
 
 
@@ -50,6 +52,8 @@ def ui(ctx: click.Context, host: str, port: int, browser: bool, collection: Path
       tips ui -c ~/trip.tips --port 9000 --no-browser
     """
     say(f"Serving {collection} on http://{host}:{port} (Ctrl-C ends it)")
+    # Whoever ends this process ends the server with it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     environment = os.environ | {"TIPS_COLLECTION": str(collection.absolute())}
     with subprocess.Popen(
         streamlit_command(host, port, browser=browser), env=environment

@@ -24,16 +24,22 @@ SECONDS = 180  # at most: a loaded machine needs a minute to import everything
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
-@pytest.fixture(scope="module")
-def server(collection: Path) -> Iterator[str]:
-    """The address of a running app."""
+def start(collection: Path) -> tuple[str, subprocess.Popen[bytes]]:
+    """The address of an app that answers, and its process."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-c", "from ui.cli import main; main()", "ui", "--no-browser"]
     process = subprocess.Popen([*command, "--port", str(port), "-c", str(collection)])
     address = f"http://localhost:{port}"
+    _wait_until_healthy(address, process)
+    return address, process
+
+
+@pytest.fixture(scope="module")
+def server(collection: Path) -> Iterator[str]:
+    """The address of a running app."""
+    address, process = start(collection)
     try:
-        _wait_until_healthy(address, process)
         yield address
     finally:
         process.send_signal(signal.SIGINT)
@@ -49,6 +55,7 @@ def _wait_until_healthy(address: str, process: subprocess.Popen[bytes]) -> None:
                 return
         except urllib.error.URLError:
             time.sleep(0.2)
+    process.kill()
     pytest.fail("the app did not start")
 
 
@@ -59,6 +66,19 @@ def test_the_default_address_is_this_machine_only() -> None:
 def test_the_server_answers_and_stops_at_ctrl_c(server: str) -> None:
     with urllib.request.urlopen(server) as answer:
         assert b"<html" in answer.read()
+
+
+def test_who_ends_the_command_ends_the_server(collection: Path) -> None:
+    address, process = start(collection)
+    process.terminate()
+    assert process.wait(30) == 0
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(f"{address}/_stcore/health")
+
+
+def test_the_page_advertises_nothing() -> None:
+    command = streamlit_command("localhost", 8501, browser=True)
+    assert "--logger.hideWelcomeMessage=true" in command
 
 
 @pytest.mark.browser
