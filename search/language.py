@@ -20,8 +20,8 @@ hat"), and a plain sentence must stay one. So:
 3.  Where a query has a sign of these kinds, small `and`, a leading `not`, a leading size and a
     leading number (`3 apples` and `two dogs` mean exactly that many) are signs as well.
 4.  Without one they are plain text when photos are looked for. When places are looked for, `and`
-    is a sign (each thing has a place), and so is a leading `not` (which alone leaves nothing to look
-    for), and a size or number before at most three words.
+    is a sign (each thing has a place), and so is a leading `not` (which alone leaves nothing to
+    look for), and a size or number before at most three words.
 5.  Phrases that have such a word and another meaning stay whole: `search/phrases.txt`.
 6.  Nothing else is a sign: not in, on, under, near, behind, with, without, or. A single word such
     as `above` needs something on both sides ("a view from above" is a text), and what is in quotes
