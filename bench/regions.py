@@ -181,13 +181,15 @@ def variants(
 ) -> Iterator[tuple[str, Index, Library]]:
     """Other patch features, the other CLS token, other templates, contrast texts."""
     regions, encoder = library.regions, QueryEncoder(embedder)
-    other = next(head for head in embedder.info.heads if head != embedder.info.retrieval_head)
     pixels = load_pictures(data.images, embedder.prepare)
-    heads = np.zeros_like(library.pictures)
+    heads = {name: np.zeros_like(library.pictures) for name in embedder.info.heads}
     for batch in embedder.embed_images(pixels):
-        heads[list(batch.indices)] = batch.heads[other]
+        for head, rows in batch.heads.items():
+            heads[head][list(batch.indices)] = rows
     yield "as indexed", regions, library
-    yield f"CLS token {other}", regions, replace(library, pictures=heads)
+    for head in embedder.info.heads:
+        if head != embedder.info.retrieval_head:
+            yield f"CLS token {head}", regions, replace(library, pictures=heads[head])
     for prompts, templates in TEMPLATES.items():
         texts = encoder.encode([expand(text, templates) for text in library.truth.texts])
         yield f"templates {prompts}", regions, replace(library, region_texts=texts)

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from PIL import Image
 from torch import Tensor  # after the pipeline, which says how torch's threads wait
 
@@ -84,8 +85,13 @@ class LiftedEmbedder:
         return self._embedder.prepare(image)
 
     def embed_images(self, images: Sequence[Tensor]) -> Iterator[FeatureBatch]:
-        """Not needed here."""
-        raise NotImplementedError
+        """Features at the other width."""
+        rng = np.random.default_rng(0)
+        for batch in self._embedder.embed_images(images):
+            heads = {name: self._lift(rows, rng) for name, rows in batch.heads.items()}
+            flat = self._lift(batch.patches.flatten(0, 2).numpy(), rng)
+            patches = torch.from_numpy(flat).view(*batch.patches.shape[:3], -1)
+            yield FeatureBatch(batch.indices, heads, patches)
 
     def embed_texts(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """(N, D); a text has the same noise every time."""

@@ -177,8 +177,13 @@ class ServerStore:
         name, offset = self._collections.alias(kind), None
         while self._is_published():
             records, offset = call(
-                lambda offset=offset: self._client.scroll(  # type: ignore[misc]
-                    name, limit=_PAGE, offset=offset, with_payload=False, with_vectors=False
+                partial(
+                    self._client.scroll,
+                    name,
+                    limit=_PAGE,
+                    offset=offset,
+                    with_payload=False,
+                    with_vectors=False,
                 )
             )
             if records:

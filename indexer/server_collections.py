@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from qdrant_client import QdrantClient, models
@@ -101,7 +102,7 @@ class Collections:
     def drop(self, names: list[str]) -> None:
         """Delete these collections."""
         for name in names:
-            call(lambda name=name: self.client.delete_collection(name))  # type: ignore[misc]
+            call(partial(self.client.delete_collection, name))
 
     def read_state(self) -> ServerState | None:
         """What the published collection of images says; None when there is none."""
@@ -151,7 +152,7 @@ class Collections:
         for field, type_ in fields.items():
             schema = _SCHEMA[type_]
             call(
-                lambda field=field, schema=schema: self.client.create_payload_index(  # type: ignore[misc]
-                    name, field, field_schema=schema, wait=True
+                partial(
+                    self.client.create_payload_index, name, field, field_schema=schema, wait=True
                 )
             )

@@ -110,10 +110,10 @@ class TiledEmbedder:
         patches = torch.zeros(len(views), *grid, self.info.dim)
         for batch in self.plain.embed_images(list(views)):
             patches[list(batch.indices)] = batch.patches.float()
-            whole_rows = [(at, i) for at, i in enumerate(batch.indices) if i < count]
+            numbers = np.array(batch.indices)
+            whole_ones = numbers < count
             for name, rows in batch.heads.items():
-                for at, i in whole_rows:
-                    heads[name][i] = rows[at]
+                heads[name][numbers[whole_ones]] = rows[whole_ones]
         windows = patches[count:].view(len(corners), count, *grid, self.info.dim)
         merged = stitch(windows, corners, fine)
         coarse = F.interpolate(patches[:count].permute(0, 3, 1, 2), size=fine, mode="bilinear")

@@ -16,6 +16,7 @@ from search.calibration import TermVector
 from search.cutoff import Array
 from search.errors import QueryError
 from search.hits import Box
+from search.query import check_box
 from search.refine import FinePhoto, cell_of
 from search.stored import Regions, pool
 
@@ -44,12 +45,7 @@ class Example:
         if (self.box is None) == (self.point is None):
             raise QueryError("An example is a box or a point in a photo, one of the two.")
         if self.box is not None:
-            x0, y0, x1, y1 = self.box
-            if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
-                raise QueryError(
-                    f"The box {self.box} is not inside the picture: x0 < x1 and y0 < y1 must be "
-                    "fractions from 0 to 1."
-                )
+            check_box(self.box)
         if self.point is not None and not all(0 <= edge <= 1 for edge in self.point):
             raise QueryError(
                 f"The point {self.point} is not inside the picture: x and y must be fractions "

@@ -162,7 +162,6 @@ class Calibration:
         count = len(sample.photos)
         photo_rows = rng.permutation(count)[:NULL_PICTURES]
         region_rows = rng.permutation(len(sample.regions))[:NULL_PICTURES]
-        self.population = sample.population
         self.sides: dict[Kind, Side] = {
             "images": Side(sample.photos, None, photo_texts, sample.photos[photo_rows]),
             "regions": Side(

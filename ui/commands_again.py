@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ui.commands_search import (
-    NOTHING_FOUND,
     check_draw,
-    draw_into,
     draw_option,
+    finish,
     open_searcher,
     refine_option,
     refines,
@@ -84,9 +83,7 @@ def again(
         refine=refines(searcher, refine, draw_folder),
     )
     print_results(results, as_json=as_json, paths_only=paths_only, print0=print0, with_regions=True)
-    draw_into(draw_folder, searcher, results)
-    if not results.hits:
-        ctx.exit(NOTHING_FOUND)
+    finish(ctx, draw_folder, searcher, results)
 
 
 def read_example(searcher: Searcher, photo: str, text: str, size: int, positive: bool) -> Example:

@@ -141,9 +141,7 @@ def regions(
         refine=refines(searcher, refine, draw_folder),
     )
     print_results(results, as_json=as_json, paths_only=paths_only, print0=print0, with_regions=True)
-    draw_into(draw_folder, searcher, results)
-    if not results.hits:
-        ctx.exit(NOTHING_FOUND)
+    finish(ctx, draw_folder, searcher, results)
 
 
 @click.command()
@@ -188,9 +186,7 @@ def layout(
         refine=refines(searcher, refine, draw_folder),
     )
     print_results(results, as_json=as_json, paths_only=paths_only, print0=print0, with_regions=True)
-    draw_into(draw_folder, searcher, results)
-    if not results.hits:
-        ctx.exit(NOTHING_FOUND)
+    finish(ctx, draw_folder, searcher, results)
 
 
 def read_layout(placed: tuple[str, ...]) -> list[tuple[str, Box]]:
@@ -211,9 +207,13 @@ def read_layout(placed: tuple[str, ...]) -> list[tuple[str, Box]]:
     return things
 
 
-def draw_into(folder: Path | None, searcher: Searcher, results: Results) -> None:
-    """Draw the hits if a folder is asked for, and say so."""
-    if folder is not None and results.hits:
+def finish(ctx: click.Context, folder: Path | None, searcher: Searcher, results: Results) -> None:
+    """The end of a search of places: draw the hits if a folder is asked for, and say so; without
+    hits, leave with `NOTHING_FOUND`.
+    """
+    if not results.hits:
+        ctx.exit(NOTHING_FOUND)
+    if folder is not None:
         written = draw_hits(searcher, results, folder)
         say(f"{len(written)} of {len(results.hits)} pictures are in {folder}")
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from indexer.tiles import TiledEmbedder, fine_side, starts, stitch, tiled, whole_side
+from indexer.tiles import MOST_TILES, TiledEmbedder, fine_side, starts, stitch, tiled, whole_side
 from tips_model.embedder import open_embedder
+from ui import options
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +86,11 @@ def test_a_small_photo_is_embedded_as_it_is(nano) -> None:
     (batch,) = embedder.embed_images([pixels])
     (plain,) = nano.embed_images([pixels])
     torch.testing.assert_close(batch.patches, plain.patches)
+
+
+def test_the_command_line_allows_what_there_is() -> None:
+    """It has a number of its own, since a help text must not wait for torch."""
+    assert options.MOST_TILES == MOST_TILES
 
 
 def test_one_tile_is_the_model_itself(nano) -> None:
