@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from indexer.vectors import KeyArray, point_array, point_keys
+
 Box = tuple[float, float, float, float]
 Mask = npt.NDArray[np.bool_]
 
@@ -75,7 +77,8 @@ class Results:
 
     `confident` counts the confident photos of the whole answer, not of the page. `searched` is the
     number of photos that passed the filter. `notes` are plain sentences for the user, for instance
-    what was cut from a long query.
+    what was cut from a long query. `keys`: all confident photos of the answer, best first, by what
+    their point ids share (`indexer.vectors.image_key`).
     """
 
     query: str
@@ -84,6 +87,9 @@ class Results:
     confident: int
     searched: int
     notes: tuple[str, ...] = ()
+    keys: KeyArray = field(
+        default_factory=lambda: point_keys(point_array([])), repr=False, compare=False
+    )
 
     def to_dict(self) -> dict[str, Any]:
         """`{"query", "model", "hits": [{"id", "path", "score", "confident", "regions": [{"box",

@@ -21,7 +21,7 @@ from PIL import Image
 
 from indexer.collection import Collection
 from indexer.tiles import tiled
-from indexer.vectors import All, Filter, Kind, Match, Not
+from indexer.vectors import All, Filter, Kind, Match, Not, point_array, point_keys
 from search.again import Example
 from search.calibration import Calibration, TermVector
 from search.cutoff import Array
@@ -378,6 +378,7 @@ class Searcher:
             confident=confident,
             searched=self._store.count("images", within),
             notes=(*self._terms.notes(query), *notes),
+            keys=ranked.photo_keys[:confident],
         )
 
     def _compose(
@@ -410,6 +411,7 @@ class Searcher:
             confident=confident,
             searched=self._store.count("images", within),
             notes=(*self._terms.scene_notes(scene), *notes),
+            keys=point_keys(point_array(ranked.ids[:confident])),
         )
 
     def _read(self, query: Query, kind: Kind, exact: bool) -> list[TermVector]:

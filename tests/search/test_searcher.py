@@ -6,6 +6,7 @@ from PIL import Image
 
 from indexer.collection import Collection
 from indexer.pipeline import index
+from indexer.vectors import image_key
 from search import ranking
 from search.hits import Box, Results
 from search.query import ImageTerm, Query, Term
@@ -81,6 +82,16 @@ def test_scores_fall_and_pages_join_to_the_whole(searcher: Searcher) -> None:
         assert all(page.confident == 4 for page in pages)
     assert len(searcher.images("red", limit=3, offset=2).hits) == 2
     assert searcher.images("red", offset=10).hits == ()
+
+
+@pytest.mark.parametrize("text", ["red", "red and blue"])
+def test_an_answer_names_all_confident_photos_whatever_page_is_asked(
+    searcher: Searcher, text: str
+) -> None:
+    whole = searcher.images(text)
+    raw = [bytes.fromhex(image_key(hit.id)) for hit in whole.hits]
+    for page in (whole, searcher.images(text, limit=1, offset=3, all=True)):
+        assert [bytes(key).ljust(15, b"\0") for key in page.keys.tolist()] == raw
 
 
 def test_looking_at_a_few_first_gives_the_same_confident_hits(
