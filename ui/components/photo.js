@@ -23,7 +23,7 @@ class PhotoView {
     this.crosshair = null; // where the keys point, once they do
     this.corner = null; // the first corner of a box that the keys draw
     this.breakOff = null; // ends the drag that goes on
-    this.pointed = false; // the pad has its focus from a pointer: arrows are not for the crosshair
+    this.pointed = false; // the pad was last used by a pointer: arrows are not for the crosshair
     this.build(parent);
     this.listen();
   }
@@ -261,14 +261,16 @@ class PhotoView {
   }
 
   point(event) {
-    if (this.pointed || event.altKey || event.ctrlKey || event.metaKey) return;
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
     if (event.key in ARROWS) {
+      if (this.pointed) return;
       const [dx, dy] = ARROWS[event.key].map((sign) => sign * STEP * (event.shiftKey ? 10 : 1));
       const [x, y] = this.crosshair ?? [0.5, 0.5];
       this.crosshair = [rounded(clamp(x + dx)), rounded(clamp(y + dy))];
     } else if (event.key === "Enter" || event.key === " ") {
-      this.crosshair ??= [0.5, 0.5];
-      if (!event.repeat) this.enter();
+      this.pointed = false;
+      if (!this.crosshair) this.crosshair = [0.5, 0.5];
+      else if (!event.repeat) this.enter();
     } else return;
     event.preventDefault();
     this.showCrosshair();
