@@ -3,6 +3,7 @@
 const STEP = 0.02; // of a box moved by keys
 const USUAL = 0.3; // side of a box that is placed by its word alone
 const SPOTS = 9; // places tried along each side for such a box
+const LOW = 0.16; // of the stage: in a box less high, a word hides the box
 const HELP =
   "Drag a box to move it, its corners to resize it. With keys: arrows move, Shift and arrows resize, " +
   "Enter renames, Delete removes.";
@@ -21,7 +22,11 @@ class CanvasView {
 
   build(parent) {
     this.field = make("input", {
-      type: "text", "aria-label": "Word to place", placeholder: "A thing, for instance tree", autocomplete: "off", enterkeyhint: "done",
+      type: "text",
+      "aria-label": "Word to place",
+      placeholder: "A thing, for instance tree",
+      autocomplete: "off",
+      enterkeyhint: "done",
     });
     const form = make("form", { class: "entry" }, this.field, make("button", { type: "submit" }, "Place"));
     form.addEventListener("submit", (event) => {
@@ -116,11 +121,12 @@ class CanvasView {
     this.seat(element.querySelector(".chip"), box);
   }
 
-  /** Let a word grow to the side where there is room, never out of the stage. */
+  /** Let a word grow to the side where there is room, and stand beside a box too low for it. */
   seat(chip, [x0, y0, x1, y1]) {
     const right = x0 > 1 - x1 && x1 - x0 < 0.5;
     chip.classList.toggle("right", right);
-    chip.classList.toggle("bottom", y1 - y0 < 0.12 && y0 > 0.5);
+    chip.classList.toggle("below", y1 - y0 < LOW && y1 <= 1 - LOW);
+    chip.classList.toggle("above", y1 - y0 < LOW && y1 > 1 - LOW);
     chip.style.setProperty("--room", right ? x1 : 1 - x0);
   }
 
@@ -174,9 +180,10 @@ class CanvasView {
   /** Ask for a word in a field on `element`; `done` gets it, "" when there is none. */
   write(element, box, text, done, after) {
     this.writing?.end(false);
-    const input = make("input", { type: "text", "aria-label": "Word for this box", maxlength: this.data.longest, autocomplete: "off" });
+    const name = { type: "text", "aria-label": "Word for this box", autocomplete: "off" };
+    const input = make("input", { ...name, maxlength: this.data.longest });
     input.value = text;
-    const chip = make("div", { class: "chip" }, input);
+    const chip = make("div", { class: "chip writing" }, input);
     this.seat(chip, box);
     const old = element.querySelector(".chip");
     if (old) old.hidden = true;

@@ -146,6 +146,7 @@ def test_points_wanted_and_not_and_their_removal(browser: Browser, address: str)
     page = opened(browser, f"{address}?tool=not")
     pad = page.locator(".pad")
     page.mouse.click(*at(pad, 0.25, 0.5))
+    events(page, 1)
     dragged(page, pad, (0.5, 0.5), (0.7, 0.9))
     marks = [["point", 0.25, 0.5, 0.25, 0.5, False], ["box", 0.5, 0.5, 0.7, 0.9, False]]
     assert close_to(events(page, 2)[1], marks)
