@@ -1,0 +1,123 @@
+"""Places of photos on a map: a part of the globe, and photos that are near each other as one spot.
+
+Grids are those of Web Mercator, in which map libraries draw: the world is a square of side 1, x to
+the east from the date line, y to the south from 85.05 degrees north.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from indexer.vectors import Within
+from search.browse_columns import Floats
+
+NORTHERNMOST = 85.0511287798066  # degrees; the edge of Web Mercator's square
+_EARTH_KM = 6371.0088  # mean radius, as the stores have it
+_FINEST = 40  # halvings of the world; a cell is then 40 micrometres wide
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """A part of the globe in degrees. `west` > `east`: it crosses the date line."""
+
+    south: float
+    west: float
+    north: float
+    east: float
+
+    @classmethod
+    def of_view(cls, south: float, west: float, north: float, east: float) -> Self:
+        """The part that a map shows whose longitudes run on beyond the date line."""
+        south, north = max(-90.0, min(south, 90.0)), min(90.0, max(north, -90.0))
+        if east - west >= 360:
+            return cls(south, -180.0, north, 180.0)
+        return cls(south, _wrapped(west), north, _wrapped(east))
+
+    @property
+    def width(self) -> float:
+        """Degrees of longitude from west to east."""
+        return self.east - self.west + (360.0 if self.west > self.east else 0.0)
+
+    def filter(self) -> Within:
+        """The filter for photos taken there."""
+        return Within(self.south, self.west, self.north, self.east)
+
+
+@dataclass(frozen=True, slots=True)
+class Clusters:
+    """M spots, the largest first. `latitude`, `longitude` (M,): the mean of the photos' places;
+    `count` (M,) photos; `ids`: the newest photo of each; `extents` (M, 4): south, west, north, east
+    of its photos.
+    """
+
+    latitude: Floats
+    longitude: Floats
+    count: npt.NDArray[np.int64]
+    ids: tuple[str, ...]
+    extents: Floats
+
+    def __len__(self) -> int:
+        return len(self.count)
+
+
+def inside(latitude: Floats, longitude: Floats, bounds: Bounds | Within) -> npt.NDArray[np.bool_]:
+    """Whether each place lies in the bounds, edges included; unknown ones (NaN) do not."""
+    between = (latitude >= bounds.south) & (latitude <= bounds.north)
+    east_of, west_of = longitude >= bounds.west, longitude <= bounds.east
+    return between & ((east_of & west_of) if bounds.west <= bounds.east else (east_of | west_of))
+
+
+def distance_km(latitude: Floats, longitude: Floats, lat: float, lon: float) -> Floats:
+    """The kilometres from each place (N,) to one on the sphere; NaN for unknown ones."""
+    a, b = np.radians(latitude), math.radians(lat)
+    half = np.sin((a - b) / 2) ** 2
+    half += np.cos(a) * math.cos(b) * np.sin(np.radians(longitude - lon) / 2) ** 2
+    km: Floats = 2 * _EARTH_KM * np.arcsin(np.sqrt(np.minimum(half, 1.0)))
+    return km
+
+
+def extent(latitude: Floats, longitude: Floats) -> Bounds | None:
+    """The smallest bounds that hold all known places; None when there are none."""
+    known = ~np.isnan(latitude) & ~np.isnan(longitude)
+    if not known.any():
+        return None
+    around = np.unique(longitude[known])
+    gaps = np.diff(around, append=around[0] + 360.0)
+    widest = int(np.argmax(gaps))
+    if gaps[-1] == gaps[widest]:
+        widest = len(gaps) - 1  # do not cross the date line without need
+    west, east = around[(widest + 1) % len(around)], around[widest]
+    heights = latitude[known]
+    return Bounds(float(heights.min()), float(west), float(heights.max()), float(east))
+
+
+def cells_of(
+    latitude: Floats, longitude: Floats, bounds: Bounds, cells: int
+) -> npt.NDArray[np.int64]:
+    """The number of the grid cell that each place (N,) lies in.
+
+    At least `cells`, and fewer than twice as many, cells are as wide as the bounds. The grid is
+    fixed to the globe, so that spots stay what they are when the map is moved.
+    """
+    halvings = min(_FINEST, math.ceil(math.log2(max(cells, 1) * 360.0 / max(bounds.width, 1e-9))))
+    side = 2.0 ** max(halvings, 0)
+    limit = math.sin(math.radians(NORTHERNMOST))
+    sine = np.clip(np.sin(np.radians(latitude)), -limit, limit)
+    x = (longitude + 180.0) / 360.0
+    y = 0.5 - np.arctanh(sine) / (2 * math.pi)
+    column, row = (np.floor(each * side).astype(np.int64) for each in (x, y))
+    # Numbers of cells, which fit: the columns counted from the bounds' own.
+    first_row, first_column = row.min(initial=0), column.min(initial=0)
+    width = int(column.max(initial=0) - first_column) + 1
+    result: npt.NDArray[np.int64] = (row - first_row) * width + (column - first_column)
+    return result
+
+
+def _wrapped(longitude: float) -> float:
+    """The longitude in [-180, 180]."""
+    return longitude if -180 <= longitude <= 180 else (longitude + 180) % 360 - 180
