@@ -6,7 +6,8 @@ with what, and in which folders they lie.
     page = index.ids(index.sorted_rows(rows, "newest")[:60])
 
 Photos are named by rows: numbers that stay a photo's own as long as the index lives, through every
-`refresh`. Threads may share it. Facets and folders: `search/browse_facets.py`.
+`refresh`. Threads may share it. Facets and folders: `search/browse_facets.py`; what is chosen, as
+the text of a filter: `search/browse_choices.py`.
 """
 
 from __future__ import annotations
@@ -95,14 +96,14 @@ class PhotoIndex:
         kept: Rows = rows[(rows != MISSING) & columns.live[rows]]
         return kept
 
-    def matching(self, filter: Filter | str | None) -> Rows:
-        """The rows that a filter keeps, or its text, in no particular order. Raises `FilterError`
+    def matching(self, filter: Filter | str | None, rows: Rows | None = None) -> Rows:
+        """Those of the rows that a filter keeps, or its text, in their order. Raises `FilterError`
         for a text that cannot be read.
         """
         columns = self._columns
         parsed, _ = self.resolved(filter)
         kept = columns.live if parsed is None else columns.live & mask(columns, parsed)
-        return np.flatnonzero(kept)
+        return np.flatnonzero(kept) if rows is None else rows[kept[rows]]
 
     def resolved(self, filter: Filter | str | None) -> tuple[Filter | None, tuple[Unmatched, ...]]:
         """The filter with the collection's own names for those given in part, and the names that

@@ -18,6 +18,7 @@ from search.browse_columns import Floats
 
 NORTHERNMOST = 85.0511287798066  # degrees; the edge of Web Mercator's square
 _EARTH_KM = 6371.0088  # mean radius, as the stores have it
+_DIGITS = 5  # of degrees: a metre
 _FINEST = 40  # halvings of the world; a cell is then 40 micrometres wide
 
 
@@ -32,11 +33,14 @@ class Bounds:
 
     @classmethod
     def of_view(cls, south: float, west: float, north: float, east: float) -> Self:
-        """The part that a map shows whose longitudes run on beyond the date line."""
-        south, north = max(-90.0, min(south, 90.0)), min(90.0, max(north, -90.0))
+        """The part that a map shows whose longitudes run on beyond the date line, up to a metre
+        larger, so that it is short to write.
+        """
+        south, north = (max(-90.0, min(side, 90.0)) for side in (south, north))
         if east - west >= 360:
-            return cls(south, -180.0, north, 180.0)
-        return cls(south, _wrapped(west), north, _wrapped(east))
+            west, east = -180.0, 180.0
+        sides = (_rounded(south, -1), _wrapped(west, -1), _rounded(north, 1), _wrapped(east, 1))
+        return cls(*sides)
 
     @property
     def width(self) -> float:
@@ -118,6 +122,13 @@ def cells_of(
     return result
 
 
-def _wrapped(longitude: float) -> float:
-    """The longitude in [-180, 180]."""
-    return longitude if -180 <= longitude <= 180 else (longitude + 180) % 360 - 180
+def _rounded(degrees: float, way: int) -> float:
+    """To `_DIGITS`, up or down."""
+    scale = 10.0**_DIGITS
+    return way * math.ceil(way * degrees * scale) / scale
+
+
+def _wrapped(longitude: float, way: int) -> float:
+    """The rounded longitude in [-180, 180]."""
+    inside = longitude if -180 <= longitude <= 180 else (longitude + 180) % 360 - 180
+    return max(-180.0, min(_rounded(inside, way), 180.0))

@@ -48,22 +48,36 @@ def parse_filter(expr: str) -> Filter | None:
     """Read a filter expression; None for an empty one. Raises `FilterError` for what cannot be
     read.
     """
+    groups = [tuple(_term(term) for term in terms) for terms in term_groups(expr)]
+    alternatives = [parts[0] if len(parts) == 1 else All(parts) for parts in groups if parts]
+    if not alternatives:
+        return None
+    return alternatives[0] if len(alternatives) == 1 else AnyOf(tuple(alternatives))
+
+
+def term_groups(expr: str) -> list[list[str]]:
+    """The texts of the terms; groups are joined by "or", terms of a group by "and". One empty group
+    for an empty expression. Raises `FilterError` for an open quote or a bar beside nothing.
+    """
     if expr.count('"') % 2:
         raise FilterError(
             f"A quote is not closed in the filter (at character {expr.rindex(chr(34)) + 1})."
         )
-    groups: list[list[Filter]] = [[]]
+    groups: list[list[str]] = [[]]
     for token in TOKEN.finditer(expr):
         if token["bar"]:
             groups.append([])
         else:
-            groups[-1].append(_term(token["term"]))
+            groups[-1].append(token["term"])
     if len(groups) > 1 and not all(groups):
         raise FilterError("A '|' in the filter needs a term on both sides.")
-    alternatives = [parts[0] if len(parts) == 1 else All(tuple(parts)) for parts in groups if parts]
-    if not alternatives:
-        return None
-    return alternatives[0] if len(alternatives) == 1 else AnyOf(tuple(alternatives))
+    return groups
+
+
+def term_values(term: str) -> tuple[str, list[str]]:
+    """The field of a term, a leading `-` with it, and its values without their quotes."""
+    name, _, rest = term.partition(":")
+    return name.lower(), [_unquoted(value) for value in ALTERNATIVE.split(rest)]
 
 
 def resolve(
@@ -124,15 +138,12 @@ MEANT: dict[str, Callable[[str, str], bool]] = {
 
 
 def _term(text: str) -> Filter:
-    body = text.removeprefix("-")
-    name, colon, rest = body.partition(":")
-    name = name.lower()
-    if not colon or name not in FIELDS:
+    name, values = term_values(text.removeprefix("-"))
+    if ":" not in text or name not in FIELDS:
         raise FilterError(
             f"{name!r} in {text!r} is not a field that can be filtered by; there are "
             f"{', '.join(FIELDS)}, as in camera:canon."
         )
-    values = [_unquoted(value) for value in ALTERNATIVE.split(rest)]
     if not all(value.strip() for value in values):
         raise FilterError(f"{text!r} needs a value after the colon, as in {EXAMPLES[name]}.")
     parts = [FIELDS[name](value if name in NAMES else value.strip()) for value in values]
