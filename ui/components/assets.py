@@ -1,0 +1,10 @@
+"""The scripts and styles that lie beside the components' wrappers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def text(name: str) -> str:
+    """The text of the file `name` in this folder."""
+    return Path(__file__).with_name(name).read_text("utf-8")
