@@ -24,7 +24,7 @@ from indexer.paths import folders
 from indexer.vectors import Filter, KeyArray, point_hex
 from search.browse_columns import MISSING, Columns, Rows, Texts, read_columns
 from search.browse_filter import holders, mask
-from search.browse_places import Bounds, Clusters, cells_of, extent, inside
+from search.browse_places import Bounds, Clusters, extent, inside, spots_of
 from search.filters import Unmatched, parse_filter, resolve
 
 Order = Literal["newest", "oldest"]
@@ -146,19 +146,14 @@ class PhotoIndex:
     def clusters(self, rows: Rows | None, bounds: Bounds, cells: int) -> Clusters:
         """The photos with a place inside the bounds, those near each other as one spot.
 
-        They are grouped by the cells of a grid; between `cells` and twice as many are as wide as
-        the bounds (`search/browse_places.py`).
+        `cells`: about how many spots may lie side by side (`search/browse_places.py`, `spots_of`).
         """
         columns, rows = self._columns, self._all(rows)
         rows = rows[inside(columns.latitude[rows], columns.longitude[rows], bounds)]
         rows = rows[np.argsort(columns.rank[rows], kind="stable")]
         latitude, longitude = columns.latitude[rows], columns.longitude[rows]
-        _, first, spot, count = np.unique(
-            cells_of(latitude, longitude, bounds, cells),
-            return_index=True,
-            return_inverse=True,
-            return_counts=True,
-        )
+        spot = spots_of(latitude, longitude, bounds, cells)
+        _, first, count = np.unique(spot, return_index=True, return_counts=True)
         order = np.argsort(-count, kind="stable")
         extents = np.empty((len(count), 4))
         for side, least, values in (

@@ -18,6 +18,7 @@ from search.browse_columns import Floats
 
 NORTHERNMOST = 85.0511287798066  # degrees; the edge of Web Mercator's square
 _EARTH_KM = 6371.0088  # mean radius, as the stores have it
+_APART = 0.8  # widths of a cell between the middles of spots, at least
 _DIGITS = 5  # of degrees: a metre
 _FINEST = 40  # halvings of the world; a cell is then 40 micrometres wide
 
@@ -100,26 +101,39 @@ def extent(latitude: Floats, longitude: Floats) -> Bounds | None:
     return Bounds(float(heights.min()), float(west), float(heights.max()), float(east))
 
 
-def cells_of(
+def spots_of(
     latitude: Floats, longitude: Floats, bounds: Bounds, cells: int
 ) -> npt.NDArray[np.int64]:
-    """The number of the grid cell that each place (N,) lies in.
+    """The number of the spot that each place (N,) belongs to, from 0.
 
-    At least `cells`, and fewer than twice as many, cells are as wide as the bounds. The grid is
-    fixed to the globe, so that spots stay what they are when the map is moved.
+    A spot is a grid cell with the neighbours whose middles lie close to its own. At least `cells`,
+    and fewer than twice as many, cells are as wide as the bounds. The grid is fixed to the globe,
+    so that spots stay what they are when the map is moved.
     """
-    halvings = min(_FINEST, math.ceil(math.log2(max(cells, 1) * 360.0 / max(bounds.width, 1e-9))))
-    side = 2.0 ** max(halvings, 0)
+    halvings = math.ceil(math.log2(max(cells, 1) * 360.0 / max(bounds.width, 1e-9)))
+    side = 2.0 ** min(max(halvings, 0), _FINEST)
     limit = math.sin(math.radians(NORTHERNMOST))
     sine = np.clip(np.sin(np.radians(latitude)), -limit, limit)
-    x = (longitude + 180.0) / 360.0
-    y = 0.5 - np.arctanh(sine) / (2 * math.pi)
-    column, row = (np.floor(each * side).astype(np.int64) for each in (x, y))
-    # Numbers of cells, which fit: the columns counted from the bounds' own.
-    first_row, first_column = row.min(initial=0), column.min(initial=0)
-    width = int(column.max(initial=0) - first_column) + 1
-    result: npt.NDArray[np.int64] = (row - first_row) * width + (column - first_column)
-    return result
+    x = (longitude + 180.0) / 360.0 * side
+    y = (0.5 - np.arctanh(sine) / (2 * math.pi)) * side
+    column, row = (np.floor(each).astype(np.int64) for each in (x, y))
+    column -= column.min(initial=0)
+    numbers = row * (column.max(initial=0) + 1) + column
+    _, cell, count = np.unique(numbers, return_inverse=True, return_counts=True)
+    leaders = _leaders(np.bincount(cell, x) / count, np.bincount(cell, y) / count, count)
+    return np.unique(leaders[cell], return_inverse=True)[1]
+
+
+def _leaders(x: Floats, y: Floats, count: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """For each cell (M,) the one that takes it in, often itself: the largest that is close. `x`,
+    `y`: middles in widths of a cell.
+    """
+    leaders = np.full(len(count), -1, np.int64)
+    for cell in np.argsort(-count, kind="stable"):  # as many as fit on a map
+        if leaders[cell] < 0:
+            near = np.hypot(x - x[cell], y - y[cell]) < _APART
+            leaders[near & (leaders < 0)] = cell
+    return leaders
 
 
 def _rounded(degrees: float, way: int) -> float:

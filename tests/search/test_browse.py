@@ -187,9 +187,24 @@ def test_spots_share_out_the_photos_inside_the_bounds(
     assert set(spots.ids) <= set(there["id"])
     sides = (spots.extents[:, 2] - spots.extents[:, 0], spots.extents[:, 3] - spots.extents[:, 1])
     assert (sides[0] >= 0).all()
-    assert (sides[1] <= bounds.width / cells + 1e-9).all()
+    assert (sides[1] <= 3 * bounds.width / cells + 1e-9).all()
     assert (spots.latitude >= spots.extents[:, 0] - 1e-9).all()
     assert (spots.longitude <= spots.extents[:, 3] + 1e-9).all()
+
+
+def test_photos_beside_each_other_are_one_spot_on_both_sides_of_an_edge(tmp_path: Path) -> None:
+    places = [(0.01, 0.01), (0.01, 0.02), (-0.01, -0.01), (0.01, 5.0)]
+    rows = [
+        replace(row, facts=replace(row.facts, latitude=lat, longitude=lon))
+        for row, (lat, lon) in zip(photos(range(4)), places, strict=True)
+    ]
+    catalog = Catalog(tmp_path, HEADS, DIM)
+    catalog.commit(table(rows))
+    spots = PhotoIndex.load(catalog).clusters(None, Bounds(-10, -10, 10, 10), 20)
+    assert spots.count.tolist() == [3, 1]
+    assert spots.latitude.tolist() == pytest.approx([0.01 / 3, 0.01])
+    assert spots.longitude.tolist() == pytest.approx([0.02 / 3, 5.0])
+    assert spots.extents.tolist() == [[-0.01, -0.01, 0.01, 0.02], [0.01, 5.0, 0.01, 5.0]]
 
 
 def test_the_photo_of_a_spot_is_its_newest(index: PhotoIndex, facts: pl.DataFrame) -> None:
