@@ -9,7 +9,7 @@ import streamlit as st
 
 from search.hits import Box
 from ui.components.assets import text
-from ui.components.edits import checked_box, ignore, last_edit, seen
+from ui.components.edits import checked_box, ignore, last_edit
 
 MOST_THINGS = 8
 LONGEST_WORD = 100  # characters
@@ -38,7 +38,7 @@ def draw_layout(
     Returns all things after the user changed them since the last run, else None; pass them in from
     the next run on.
     """
-    edit = last_edit(key, "")
+    edit = last_edit(key, "edit")
     changed = _checked_things(edit.value)
     placed = things if changed is None else changed
     data = {
@@ -51,7 +51,7 @@ def draw_layout(
         "least": LEAST_SIDE,
     }
     _canvas(key=key, data=data, on_edit_change=ignore)
-    seen(key, edit)
+    edit.seen()
     return changed
 
 

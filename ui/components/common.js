@@ -91,6 +91,16 @@ function onEscape(end, signal) {
   listen("keyup", (event) => (swallow(event), (ended = false)));
 }
 
+let lastSerial = 0;
+
+/** Tell Python what the user did; returns the serial under which Python will answer. */
+function tellPython(setStateValue, name, subject, value) {
+  // Greater than any serial before, also of an earlier mount: Python takes it for a new one.
+  lastSerial = Math.max(Date.now(), lastSerial + 1);
+  setStateValue(name, { serial: lastSerial, subject, value });
+  return lastSerial;
+}
+
 /** What is drawn here and what Python knows of it.
  *
  * A change is shown at once and sent; until Python has answered it, values from Python are older
@@ -114,9 +124,7 @@ class Shared {
   /** Change the value and tell Python. */
   send(value, setStateValue) {
     this.value = value;
-    // Greater than any serial of an earlier mount, so that Python takes it for a new one.
-    this.#serial = Math.max(Date.now(), this.#serial + 1);
-    setStateValue("edit", { serial: this.#serial, subject: this.#subject, value });
+    this.#serial = tellPython(setStateValue, "edit", this.#subject, value);
   }
 }
 

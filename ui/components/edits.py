@@ -1,9 +1,11 @@
-"""What the user changed in a component, carried to Python once, and how Python answers it.
+"""What the user did in a component, carried to Python once, and how Python answers it.
 
-A component shows what the user draws at once and sends it as its state value `edit`:
-`{"serial": whole number, "subject": text, "value": anything}`. Python answers with the serial of
-the last edit that it has seen; until then the component keeps its own picture of things, after that
-Python's is the truth. Nothing here trusts the browser.
+A component shows what the user draws at once and sends it as one of its state values:
+`{"serial": whole number, "subject": text, "value": anything}`. A state value stays until the next
+one, so that nothing is lost when a run is broken off; the serial tells whether it has been taken up
+already. Python answers with the serial of the last change that it has seen; until then the
+component keeps its own picture of things, after that Python's is the truth. Nothing here trusts the
+browser.
 """
 
 from __future__ import annotations
@@ -20,40 +22,40 @@ from search.hits import Box
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """The last edit that the browser sent.
+    """The last thing that the browser sent under one name.
 
-    serial: its number, None when there was none. value: what was sent, if it has not been seen
-    before and belongs to the subject shown now; None otherwise.
+    slot: where its serial is remembered. serial: its number, None when there was none. value: what
+    was sent, if it has not been seen before and belongs to the subject shown now; None otherwise.
     """
 
+    slot: str
     serial: int | None
     value: Any
 
+    def seen(self) -> None:
+        """Remember that it has been taken up: it is not handed out again."""
+        if self.serial is not None:
+            st.session_state[self.slot] = self.serial
 
-def last_edit(key: str, subject: str) -> Edit:
-    """The last edit of the component `key`. Ask before it is mounted, and call `seen` after.
 
-    subject: what the component shows now; an edit of another subject came too late.
+def last_edit(key: str, name: str, subject: str | None = None) -> Edit:
+    """What the component `key` sent last as `name`. Ask before it is mounted, call `seen` after.
+
+    subject: what the component shows now; an edit of another subject came too late. None: any.
     """
+    slot = f"{key}-{name}-seen"
     state = st.session_state.get(key)
-    sent = state.get("edit") if isinstance(state, Mapping) else None
-    if not isinstance(sent, Mapping):
-        return Edit(None, None)
-    serial = sent.get("serial")
-    if not isinstance(serial, int):
-        return Edit(None, None)
-    fresh = st.session_state.get(_slot(key)) != serial and sent.get("subject") == subject
-    return Edit(serial, sent.get("value") if fresh else None)
-
-
-def seen(key: str, edit: Edit) -> None:
-    """Remember that `edit` has been taken up: it is not handed out again."""
-    if edit.serial is not None:
-        st.session_state[_slot(key)] = edit.serial
+    sent = state.get(name) if isinstance(state, Mapping) else None
+    if not isinstance(sent, Mapping) or not isinstance(sent.get("serial"), int):
+        return Edit(slot, None, None)
+    serial: int = sent["serial"]
+    fresh = st.session_state.get(slot) != serial
+    fits = subject is None or sent.get("subject") == subject
+    return Edit(slot, serial, sent.get("value") if fresh and fits else None)
 
 
 def ignore() -> None:
-    """The callback of a value that is read where its component is mounted."""
+    """The callback of a value that is read where its component is mounted: nothing to do."""
 
 
 def checked_box(corners: object) -> Box | None:
@@ -74,6 +76,3 @@ def _fraction(number: object) -> float | None:
         return None
     return float(min(max(number, 0), 1))
 
-
-def _slot(key: str) -> str:
-    return f"{key}-seen"

@@ -4,6 +4,8 @@ const LEAST = 0.01; // a drag shorter than this is a click
 const STEP = 0.01; // of the crosshair; ten times as far with Shift
 const GAP = 4; // pixels between a box and its label
 const PIN = 12; // pixels from a point to what lies beside it
+// From below: what is wanted has the page's colour, which needs a casing to be seen on any picture.
+const LINES = { found: ["halo", "found"], wanted: ["halo wide", "case", "wanted"], unwanted: ["halo", "unwanted"] };
 const HINTS = {
   look: "",
   box: "Drag a box around the thing. With keys: arrows, and Enter at two corners.",
@@ -75,11 +77,10 @@ class PhotoView {
     this.root.remove();
   }
 
-  update({ data, setStateValue, setTriggerValue }) {
+  update({ data, setStateValue }) {
     const before = this.data ?? {};
     this.data = data;
     this.setStateValue = setStateValue;
-    this.setTriggerValue = setTriggerValue;
     if (data.subject !== before.subject) this.load();
     this.picture.alt = data.alt;
     this.pad.setAttribute("aria-label", `Point at a place in ${data.alt}`);
@@ -102,6 +103,7 @@ class PhotoView {
     this.cancel();
     this.frame.classList.remove("large");
     this.picture.classList.remove("there");
+    this.stage.classList.remove("broken");
     this.missing.hidden = true;
     this.measure();
     if (this.data.src) this.picture.src = this.data.src;
@@ -109,7 +111,7 @@ class PhotoView {
   }
 
   showPicture(there) {
-    this.picture.hidden = !there;
+    this.stage.classList.toggle("broken", !there);
     this.picture.classList.toggle("there", there);
     this.missing.hidden = there;
     this.missing.firstChild.textContent = there ? "" : `This picture cannot be shown: ${this.data.alt}`;
@@ -326,14 +328,15 @@ class PhotoView {
   }
 
   go(step) {
-    if (step === "close" || this.data[step]) this.setTriggerValue("go", step);
+    if (step !== "close" && !this.data[step]) return;
+    tellPython(this.setStateValue, "go", this.data.subject, step);
   }
 }
 
 /** A rectangle with its halo. */
 function outlined([x0, y0, x1, y1], style) {
   const area = { x: x0, y: y0, width: x1 - x0, height: y1 - y0 };
-  return ["halo", style].map((name) => shape("rect", { ...area, class: name }));
+  return LINES[style].map((name) => shape("rect", { ...area, class: name }));
 }
 
 const move = (element, left, top) => (element.style.transform = `translate(${left}px, ${top}px)`);

@@ -11,7 +11,7 @@ import streamlit as st
 
 from search.hits import Box
 from ui.components.assets import text
-from ui.components.edits import checked_box, ignore, last_edit, seen
+from ui.components.edits import checked_box, ignore, last_edit
 from ui.state import Overlay
 
 MOST_MARKS = 16
@@ -79,7 +79,7 @@ def show_photo(
     The arrow keys and Escape work on the whole page, except while the user types.
     """
     subject = hashlib.blake2b(src.encode(), digest_size=8).hexdigest()
-    edit = last_edit(key, subject)
+    edit, walk = last_edit(key, "edit", subject), last_edit(key, "go")
     changed = _checked_marks(edit.value)
     drawn = marks if changed is None else changed
     data = {
@@ -98,12 +98,12 @@ def show_photo(
         "previous": has_previous,
         "next": has_next,
     }
-    result = _photo(key=key, data=data, on_edit_change=ignore, on_go_change=ignore)
-    seen(key, edit)
+    _photo(key=key, data=data, on_edit_change=ignore, on_go_change=ignore)
+    edit.seen()
+    walk.seen()
     possible = {"previous": has_previous, "next": has_next, "close": True}
-    go = result.get("go")
-    step = cast(Step, go) if isinstance(go, str) and possible.get(go) else None
-    return PhotoEvents(changed, step)
+    go = walk.value if isinstance(walk.value, str) and possible.get(walk.value) else None
+    return PhotoEvents(changed, cast(Step | None, go))
 
 
 def _checked_marks(value: object) -> tuple[Mark, ...] | None:
