@@ -75,4 +75,3 @@ def _fraction(number: object) -> float | None:
     if isinstance(number, float) and not math.isfinite(number):
         return None
     return float(min(max(number, 0), 1))
-

@@ -33,9 +33,13 @@ class PhotoMap {
       worldCopyJump: true, maxBounds: [[-85, -1e4], [85, 1e4]], maxBoundsViscosity: 1,
       zoomAnimation: !still, fadeAnimation: !still, inertia: !still, zoomControl: false,
     });
+    this.map.getPane("overlayPane").setAttribute("aria-hidden", "true");
     this.map.attributionControl.setPrefix(false);
     L.control.zoom({ position: "topright" }).addTo(this.map);
     L.control.scale({ imperial: false }).addTo(this.map);
+    for (const event of ["pointerdown", "keydown", "wheel"]) {
+      this.canvas.addEventListener(event, () => (this.touched = true), { passive: true });
+    }
     // A wheel over a map that nobody is at work on turns the page.
     this.map.on("focus", () => this.map.scrollWheelZoom.enable());
     this.map.on("blur", () => this.map.scrollWheelZoom.disable());
@@ -45,7 +49,7 @@ class PhotoMap {
     this.sizes = new ResizeObserver(() => this.fill());
     this.sizes.observe(this.canvas);
     this.fill();
-    if (this.data) this.show(this.data, {});
+    if (this.data) this.showSpots(this.data.clusters);
     this.moved();
   }
 
@@ -74,31 +78,32 @@ class PhotoMap {
     this.labels = this.L.layerGroup().addTo(this.map);
   }
 
-  /** Keep the world at least as large as the map. */
+  /** Keep the world at least as large as the map, and in it what is to be shown at first. */
   fill() {
     this.map.invalidateSize({ pan: false });
     const { x, y } = this.map.getSize();
     const least = Math.ceil(2 * Math.log2(Math.max(x, y, 1) / 256)) / 2;
     if (least !== this.map.getMinZoom()) this.map.setMinZoom(least);
+    if (this.data && !this.touched) this.fit(this.data.view, false);
   }
 
-  update({ data, setStateValue, setTriggerValue }) {
+  update({ data, setStateValue }) {
     const before = this.data ?? {};
     this.data = data;
     this.setStateValue = setStateValue;
-    this.setTriggerValue = setTriggerValue;
     if (this.map) this.show(data, before);
   }
 
   show(data, before) {
     this.canvas.style.height = `min(${data.height}px, 70vh)`;
-    if (!("view" in before) || !same(data.view, before.view)) this.fit(data.view);
+    if (!("view" in before) || !same(data.view, before.view)) this.fit(data.view, "view" in before);
     if (!same(data.clusters, before.clusters)) this.showSpots(data.clusters);
   }
 
-  fit(view) {
-    if (!view) this.map.setView([25, 10], this.map.getMinZoom());
-    else this.map.fitBounds(corners(view), { padding: PADDING, maxZoom: 12 });
+  fit(view, animate = true) {
+    this.touched = false;
+    if (!view) this.map.setView([25, 10], this.map.getMinZoom(), { animate });
+    else this.map.fitBounds(corners(view), { padding: PADDING, maxZoom: 12, animate });
   }
 
   destroy() {
@@ -186,7 +191,7 @@ class PhotoMap {
 
   /** One photo opens; a spot is looked at more closely, and chosen where that shows no more. */
   open([lat, lon, count, id, ...extent]) {
-    if (count === 1) return this.setTriggerValue("photo", id);
+    if (count === 1) return tellPython(this.setStateValue, "photo", null, id);
     const around = this.L.latLngBounds(corners(extent));
     const zoom = this.map.getZoom();
     const [south, west, north, east] = extent;
@@ -198,8 +203,8 @@ class PhotoMap {
     this.canvas.focus({ preventScroll: true });
   }
 
-  choose([south, west, north, east]) {
-    this.setTriggerValue("area", [south, west, north, east]);
+  choose(bounds) {
+    tellPython(this.setStateValue, "area", null, bounds);
   }
 }
 

@@ -19,7 +19,7 @@ import streamlit as st
 from search.browse_places import Bounds, Clusters
 from tips_model.errors import TipsError
 from ui.components.assets import text
-from ui.components.edits import ignore
+from ui.components.edits import ignore, last_edit
 
 MOST_SPOTS = 1000
 MOST_CELLS = 64
@@ -103,20 +103,19 @@ def show_map(
         "tiles": tiles,
         "height": height,
     }
+    photo, area = last_edit(key, "photo"), last_edit(key, "area")
     with st.container(gap=None):
         _library(key=f"{key}-library")
-        result = _map(
+        _map(
             key=key,
             data=data,
             on_view_change=ignore,
             on_photo_change=ignore,
             on_area_change=ignore,
         )
-    return MapEvents(
-        _checked_view(result.get("view")),
-        _checked_id(result.get("photo")),
-        _checked_bounds(result.get("area")),
-    )
+    photo.seen()
+    area.seen()
+    return MapEvents(map_view(key), _checked_id(photo.value), _checked_bounds(area.value))
 
 
 def _sent(clusters: Clusters) -> list[list[Any]]:

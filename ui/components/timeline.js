@@ -20,6 +20,7 @@ function told([first, last]) {
 
 class Timeline {
   constructor(parent) {
+    this.shared = new Shared();
     this.year = null; // the one that is looked at month by month
     this.at = 0; // the bar that the keyboard is on
     this.anchor = null; // where a stretch begins that the keyboard draws
@@ -41,16 +42,16 @@ class Timeline {
     this.sizes.observe(this.strip);
   }
 
-  update({ data, setTriggerValue }) {
-    const before = this.data ?? {};
+  update({ data, setStateValue }) {
+    const first = !this.data;
     this.data = data;
-    this.setTriggerValue = setTriggerValue;
-    if (!("chosen" in before) || !same(data.chosen, before.chosen)) this.chosen = data.chosen;
+    this.setStateValue = setStateValue;
+    if (this.shared.receive(data)) this.chosen = data.value.months;
     if (this.year !== null && !data.months.some(([month]) => yearOf(month) === this.year)) this.year = null;
     this.draw();
-    const [first, last] = this.chosen ?? [];
-    if (!("chosen" in before) && this.chosen && !this.months && yearOf(first) === yearOf(last)) {
-      this.year = yearOf(first);
+    const [start, end] = (this.chosen ?? []).map(yearOf);
+    if (first && this.chosen && !this.months && start === end) {
+      this.year = start;
       this.draw();
     }
   }
@@ -218,7 +219,7 @@ class Timeline {
   send(range) {
     this.chosen = range;
     this.mark();
-    this.setTriggerValue("stretch", { months: range });
+    this.shared.send({ months: range }, this.setStateValue);
   }
 }
 

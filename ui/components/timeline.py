@@ -10,8 +10,9 @@ import streamlit as st
 
 from search.browse import Month
 from ui.components.assets import text
-from ui.components.edits import ignore
+from ui.components.edits import ignore, last_edit
 
+_SUBJECT = "time"
 LAST_MONTH = 9999 * 12 + 11
 
 _timeline = st.components.v2.component(
@@ -38,13 +39,19 @@ def show_timeline(
     change. A click chooses a bar, a second click all time again, a drag a stretch; a click on a
     year shows its months.
     """
+    edit = last_edit(key, "edit", _SUBJECT)
+    stretch = _checked(edit.value)
+    shown = chosen if stretch is None else stretch.months
     data = {
+        "subject": _SUBJECT,
         "months": [[_number(month.name), month.count] for month in months],
-        "chosen": None if chosen is None else [_number(name) for name in chosen],
+        "value": {"months": None if shown is None else [_number(name) for name in shown]},
+        "answers": edit.serial,
         "undated": undated,
     }
-    result = _timeline(key=key, data=data, on_stretch_change=ignore)
-    return _checked(result.get("stretch"))
+    _timeline(key=key, data=data, on_edit_change=ignore)
+    edit.seen()
+    return stretch
 
 
 def _number(name: str) -> int:

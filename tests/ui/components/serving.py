@@ -38,7 +38,14 @@ def served(script: str, folder: Path) -> Iterator[str]:
     (folder / "one_component.py").write_text(script, "utf-8")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "one_component.py", "--server.headless=true"]
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        "one_component.py",
+        "--server.headless=true",
+    ]
     process = subprocess.Popen(
         [*command, f"--server.port={port}", "--logger.hideWelcomeMessage=true"],
         cwd=folder,
