@@ -55,7 +55,7 @@ class PhotoIndex:
 
     @classmethod
     def load(cls, catalog: Catalog) -> PhotoIndex:
-        """Read the facts of all photos: half a second for 100,000."""
+        """Read the facts of all photos: a few tenths of a second for 100,000."""
         return cls(catalog, read_columns(catalog, Columns.none(), all=True))
 
     def refresh(self) -> bool:
@@ -150,25 +150,26 @@ class PhotoIndex:
         """
         columns, rows = self._columns, self._all(rows)
         rows = rows[inside(columns.latitude[rows], columns.longitude[rows], bounds)]
-        rows = rows[np.argsort(columns.rank[rows], kind="stable")]
         latitude, longitude = columns.latitude[rows], columns.longitude[rows]
         spot = spots_of(latitude, longitude, bounds, cells)
-        _, first, count = np.unique(spot, return_index=True, return_counts=True)
+        count = np.bincount(spot)
+        rank = columns.rank[rows]
+        least = np.full(len(count), len(columns.ids))
+        np.minimum.at(least, spot, rank)
+        newest = np.flatnonzero(rank == least[spot])
+        example = np.empty(len(count), np.int64)
+        example[spot[newest]] = rows[newest]
         order = np.argsort(-count, kind="stable")
         extents = np.empty((len(count), 4))
-        for side, least, values in (
-            (0, np.minimum, latitude),
-            (1, np.minimum, longitude),
-            (2, np.maximum, latitude),
-            (3, np.maximum, longitude),
-        ):
-            extents[:, side] = np.inf if least is np.minimum else -np.inf
-            least.at(extents[:, side], spot, values)
+        for side, values in enumerate((latitude, longitude)):
+            extents[:, side], extents[:, side + 2] = np.inf, -np.inf
+            np.minimum.at(extents[:, side], spot, values)
+            np.maximum.at(extents[:, side + 2], spot, values)
         return Clusters(
             (np.bincount(spot, latitude) / count)[order],
             (np.bincount(spot, longitude) / count)[order],
             count[order],
-            tuple(self.ids(rows[first[order]])),
+            tuple(self.ids(example[order])),
             extents[order],
         )
 

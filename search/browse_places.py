@@ -121,7 +121,7 @@ def spots_of(
     numbers = row * (column.max(initial=0) + 1) + column
     _, cell, count = np.unique(numbers, return_inverse=True, return_counts=True)
     leaders = _leaders(np.bincount(cell, x) / count, np.bincount(cell, y) / count, count)
-    return np.unique(leaders[cell], return_inverse=True)[1]
+    return np.unique(leaders, return_inverse=True)[1][cell]
 
 
 def _leaders(x: Floats, y: Floats, count: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -83,6 +83,8 @@ class PhotoMap {
     this.map.invalidateSize({ pan: false });
     const { x, y } = this.map.getSize();
     const least = Math.ceil(2 * Math.log2(Math.max(x, y, 1) / 256)) / 2;
+    // At once: `setMinZoom` would glide there, and end where it set out for whatever happens meanwhile.
+    if (this.map.getZoom() < least) this.map.setView(this.map.getCenter(), least, { animate: false });
     if (least !== this.map.getMinZoom()) this.map.setMinZoom(least);
     if (this.data && !this.touched) this.fit(this.data.view, false);
   }

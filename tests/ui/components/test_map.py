@@ -198,6 +198,7 @@ def test_spots_are_named_buttons_and_nothing_leaves_this_machine(
     south, west, north, east, _, _ = before
     assert south <= 35 < 65 <= north
     assert west <= 0 < 30 <= east
+    assert (west + east) / 2 == pytest.approx(15, abs=1)
     expect(page.locator(".name span", has_text="Italy")).to_be_visible()
     assert page.locator("path.land").count() == 3
     box = page.locator(".map").bounding_box()
@@ -257,6 +258,7 @@ def test_a_single_photo_opens_even_across_the_date_line(browser: Browser, addres
 def test_keys_move_the_map_and_a_wheel_turns_the_page(browser: Browser, address: str) -> None:
     page = opened(browser, f"{address}/?view=[35,0,65,30]", width=390)
     before = view_of(page)
+    assert (before[1] + before[3]) / 2 == pytest.approx(15, abs=1)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     chart = page.get_by_role("application", name="Map of the photos")
     chart.hover()
