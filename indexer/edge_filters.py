@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import qdrant_edge as edge
 
-from indexer.vectors import All, AnyOf, Filter, Has, Match, Near, Not, Range
+from indexer.vectors import All, AnyOf, Filter, Has, Match, Near, Not, Range, Within
 
 
 def to_edge(filter: Filter | None) -> edge.Filter | None:
@@ -29,6 +29,12 @@ def _edge_condition(filter: Filter) -> Any:
         case Near(lat, lon, km):
             circle = edge.GeoRadius(edge.GeoPoint(lon, lat), km * 1000.0)
             return edge.FieldCondition("place", geo_radius=circle)
+        case Within():
+            wide = filter.widened()
+            area = edge.GeoBoundingBox(
+                edge.GeoPoint(wide.west, wide.north), edge.GeoPoint(wide.east, wide.south)
+            )
+            return edge.FieldCondition("place", geo_bounding_box=area)
         case Has(field):
             return edge.Filter(must_not=[edge.IsEmptyCondition(field)])
         case All(parts):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from qdrant_client import models
 
-from indexer.vectors import All, AnyOf, Filter, Has, Match, Near, Not, Range
+from indexer.vectors import All, AnyOf, Filter, Has, Match, Near, Not, Range, Within
 
 
 def to_client(filter: Filter | None) -> models.Filter | None:
@@ -27,6 +27,13 @@ def _client_condition(filter: Filter) -> models.Condition:
         case Near(lat, lon, km):
             circle = models.GeoRadius(center=models.GeoPoint(lat=lat, lon=lon), radius=km * 1000.0)
             return models.FieldCondition(key="place", geo_radius=circle)
+        case Within():
+            wide = filter.widened()
+            area = models.GeoBoundingBox(
+                top_left=models.GeoPoint(lat=wide.north, lon=wide.west),
+                bottom_right=models.GeoPoint(lat=wide.south, lon=wide.east),
+            )
+            return models.FieldCondition(key="place", geo_bounding_box=area)
         case Has(field):
             empty = models.IsEmptyCondition(is_empty=models.PayloadField(key=field))
             return models.Filter(must_not=[empty])

@@ -6,6 +6,7 @@ read (`VectorStore`) and publish (`VectorWriter`). Scores are cosines in [-1, 1]
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -80,6 +81,27 @@ class Near:
 
 
 @dataclass(frozen=True, slots=True)
+class Within:
+    """The photo was taken between these degrees, edges included; `west` > `east` crosses the date
+    line.
+    """
+
+    south: float
+    west: float
+    north: float
+    east: float
+
+    def widened(self) -> Within:
+        """A hair larger: Qdrant's own boxes leave out their edges."""
+        return Within(
+            max(-90.0, math.nextafter(self.south, -math.inf)),
+            max(-180.0, math.nextafter(self.west, -math.inf)),
+            min(90.0, math.nextafter(self.north, math.inf)),
+            min(180.0, math.nextafter(self.east, math.inf)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Has:
     """The field is present and not empty."""
 
@@ -107,7 +129,7 @@ class Not:
     part: Filter
 
 
-Filter = Match | Range | Near | Has | All | AnyOf | Not
+Filter = Match | Range | Near | Within | Has | All | AnyOf | Not
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,9 @@
     camera:canon date:2021-05 in:"Trip to Rome" near:48.1,11.5,20km type:jpeg|png -has:gps
 
 Terms are joined by "and", `|` means "or" (between values, or alone between groups of terms), a
-leading `-` negates. Names of cameras, lenses and folders are given in part: `resolve` looks up
-which values of the collection they mean.
+leading `-` negates. Quotes keep blanks and bars in a value; a quote in quotes is doubled. Names of
+cameras, lenses and folders are given in part, or whole after `=`: `resolve` looks up which values
+of the collection they mean.
 """
 
 from __future__ import annotations
@@ -14,16 +15,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from indexer.vectors import All, AnyOf, Filter, Has, Match, Near, Not, Range
+from indexer.vectors import All, AnyOf, Filter, Has, Match, Near, Not, Range, Within
 from search.errors import FilterError
 
 TOKEN = re.compile(r"""(?P<bar>\|)(?=\s|$)|(?P<term>(?:"[^"]*"|[^\s"])+)""")
 ALTERNATIVE = re.compile(r'\|(?=(?:[^"]*"[^"]*")*[^"]*$)')  # a | outside quotes
 DATE = re.compile(r"(\d{4})(?:-(\d{1,2}))?(?:-(\d{1,2}))?$")
 PLACE = re.compile(r"([-+]?\d+(?:\.\d+)?),([-+]?\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?)(km|m)?)?$")
+DEGREES = re.compile(r"[-+]?\d+(?:\.\d+)?$")
+NAMES = ("camera", "lens", "in")  # whose values may begin and end with blanks
 PRESENT = {"gps": "place", "place": "place", "date": "taken", "camera": "camera", "lens": "lens"}
 TYPES = {"jpg": "jpeg", "tif": "tiff", "heic": "heif"}
 NEAR_KM = 10.0
+QUOTED = re.compile(r'"((?:[^"]|"")*)"')
+EXACT = "="
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,27 +38,46 @@ class Unmatched:
     field: str
     text: str
 
+    def __str__(self) -> str:
+        """The sentence for the user."""
+        field = "folder" if self.field == "folders" else self.field
+        return f"No {field} of the collection fits '{self.text.removeprefix(EXACT)}'."
+
 
 def parse_filter(expr: str) -> Filter | None:
     """Read a filter expression; None for an empty one. Raises `FilterError` for what cannot be
     read.
     """
+    groups = [tuple(_term(term) for term in terms) for terms in term_groups(expr)]
+    alternatives = [parts[0] if len(parts) == 1 else All(parts) for parts in groups if parts]
+    if not alternatives:
+        return None
+    return alternatives[0] if len(alternatives) == 1 else AnyOf(tuple(alternatives))
+
+
+def term_groups(expr: str) -> list[list[str]]:
+    """The texts of the terms; groups are joined by "or", terms of a group by "and". One empty group
+    for an empty expression. Raises `FilterError` for an open quote or a bar beside nothing.
+    """
     if expr.count('"') % 2:
         raise FilterError(
             f"A quote is not closed in the filter (at character {expr.rindex(chr(34)) + 1})."
         )
-    groups: list[list[Filter]] = [[]]
+    groups: list[list[str]] = [[]]
     for token in TOKEN.finditer(expr):
         if token["bar"]:
             groups.append([])
         else:
-            groups[-1].append(_term(token["term"]))
+            groups[-1].append(token["term"])
     if len(groups) > 1 and not all(groups):
         raise FilterError("A '|' in the filter needs a term on both sides.")
-    alternatives = [parts[0] if len(parts) == 1 else All(tuple(parts)) for parts in groups if parts]
-    if not alternatives:
-        return None
-    return alternatives[0] if len(alternatives) == 1 else AnyOf(tuple(alternatives))
+    return groups
+
+
+def term_values(term: str) -> tuple[str, list[str]]:
+    """The field of a term, a leading `-` with it, and its values without their quotes."""
+    name, _, rest = term.partition(":")
+    return name.lower(), [_unquoted(value) for value in ALTERNATIVE.split(rest)]
 
 
 def resolve(
@@ -63,7 +87,8 @@ def resolve(
 
     `values(field)` gives the values that the collection has in a keyword field. A camera or lens is
     meant when it contains the text, a folder when it is the path given or ends with the name; case
-    does not count. What nothing fits finds nothing and is returned besides.
+    does not count, unless a folder's path is given to the letter. A text after `=` means the value
+    that equals it. What nothing fits finds nothing and is returned besides.
     """
     unmatched: list[Unmatched] = []
 
@@ -76,11 +101,7 @@ def resolve(
             known = list(values(part.field))
             meant: list[str | int] = []
             for asked in part.values:
-                fits = [
-                    value
-                    for value in known
-                    if MEANT[part.field](str(asked).casefold(), value.casefold())
-                ]
+                fits = _meant(part.field, str(asked), known)
                 if not fits:
                     unmatched.append(Unmatched(part.field, str(asked)))
                 meant += fits
@@ -88,6 +109,14 @@ def resolve(
         return part
 
     return walk(filter), tuple(unmatched)
+
+
+def _meant(field: str, asked: str, known: list[str]) -> list[str]:
+    if asked.startswith(EXACT) or (field == "folders" and asked in known):
+        whole = asked.removeprefix(EXACT)
+        return [value for value in known if value == whole]
+    part = asked.strip().casefold()
+    return [value for value in known if MEANT[field](part, value.casefold())]
 
 
 def _contains(asked: str, value: str) -> bool:
@@ -109,18 +138,15 @@ MEANT: dict[str, Callable[[str, str], bool]] = {
 
 
 def _term(text: str) -> Filter:
-    body = text.removeprefix("-")
-    name, colon, rest = body.partition(":")
-    name = name.lower()
-    if not colon or name not in FIELDS:
+    name, values = term_values(text.removeprefix("-"))
+    if ":" not in text or name not in FIELDS:
         raise FilterError(
             f"{name!r} in {text!r} is not a field that can be filtered by; there are "
             f"{', '.join(FIELDS)}, as in camera:canon."
         )
-    values = [value.replace('"', "").strip() for value in ALTERNATIVE.split(rest)]
-    if not all(values):
+    if not all(value.strip() for value in values):
         raise FilterError(f"{text!r} needs a value after the colon, as in {EXAMPLES[name]}.")
-    parts = [FIELDS[name](value) for value in values]
+    parts = [FIELDS[name](value if name in NAMES else value.strip()) for value in values]
     if len(parts) == 1:
         part = parts[0]
     elif all(isinstance(each, Match) for each in parts):
@@ -128,6 +154,17 @@ def _term(text: str) -> Filter:
     else:
         part = AnyOf(tuple(parts))
     return Not(part) if text.startswith("-") else part
+
+
+def quoted(value: str) -> str:
+    """A value as it is written in a filter, in quotes where it needs them."""
+    if value and not re.search(r'[\s"|]', value):
+        return value
+    return '"' + value.replace('"', '""') + '"'
+
+
+def _unquoted(value: str) -> str:
+    return QUOTED.sub(lambda match: match[1].replace('""', '"'), value)
 
 
 def _date(value: str) -> Filter:
@@ -172,6 +209,19 @@ def _near(value: str) -> Filter:
     return Near(latitude, longitude, distance)
 
 
+def _within(value: str) -> Filter:
+    sides = [side.strip() for side in value.split(",")]
+    if len(sides) != 4 or not all(DEGREES.match(side) for side in sides):
+        raise FilterError(f"within:{value} is not a part of the globe; write {EXAMPLES['within']}.")
+    south, west, north, east = (float(side) for side in sides)
+    if not -90 <= south <= north <= 90 or max(abs(west), abs(east)) > 180:
+        raise FilterError(
+            f"within:{value} is not on the globe: write south,west,north,east, latitudes up to 90 "
+            "degrees, longitudes up to 180."
+        )
+    return Within(south, west, north, east)
+
+
 def _type(value: str) -> Filter:
     name = value.lower().lstrip(".")
     return Match("type", (TYPES.get(name, name),))
@@ -201,6 +251,7 @@ FIELDS: dict[str, Callable[[str], Filter]] = {
     "in": lambda value: Match("folders", (value,)),
     "date": _date,
     "near": _near,
+    "within": _within,
     "type": _type,
     "has": _has,
     "width": _pixels("width"),
@@ -213,6 +264,7 @@ EXAMPLES = {
     "in": 'in:"Trip to Rome"',
     "date": "date:2021, date:2021-05, date:2021-05-03 or date:2021..2022",
     "near": "near:48.1,11.5,20km",
+    "within": "within:48,11,48.5,12 (south,west,north,east)",
     "type": "type:jpeg",
     "has": "has:gps",
     "width": "width:2000..",

@@ -328,11 +328,7 @@ class Searcher:
             return self._values[field]
 
         resolved, unmatched = resolve(parsed, values)
-        names = {"folders": "folder"}
-        return resolved, tuple(
-            f"No {names.get(miss.field, miss.field)} of the collection fits '{miss.text}'."
-            for miss in unmatched
-        )
+        return resolved, tuple(str(miss) for miss in unmatched)
 
     def _search(
         self,

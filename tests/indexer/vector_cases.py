@@ -23,6 +23,7 @@ from indexer.vectors import (
     PointBatch,
     Range,
     VectorWriter,
+    Within,
     image_point_id,
     region_point_id,
 )
@@ -144,6 +145,12 @@ def holds(filter: Filter, payload: dict[str, Any]) -> bool:
             return (gte is None or value >= gte) and (lt is None or value < lt)
         case Near(lat, lon, km):
             return "place" in payload and _distance_km(payload["place"], lat, lon) <= km
+        case Within(south, west, north, east):
+            if "place" not in payload:
+                return False
+            lat, lon = payload["place"]["lat"], payload["place"]["lon"]
+            across = lon >= west or lon <= east
+            return south <= lat <= north and (west <= lon <= east if west <= east else across)
         case Has(name):
             return payload.get(name) not in (None, [])
         case All(parts):
@@ -167,6 +174,9 @@ FILTERS: dict[str, Filter] = {
     "open range": Range("taken", gte=1_600_000_000 + 30 * 86_400),
     "field without index": Range("width", lt=120),
     "near": Near(48.1, 11.0, 6.0),
+    "within": Within(48.05, 10.9, 48.15, 11.0),
+    "within, across the date line": Within(-10.0, 10.5, 48.3, -170.0),
+    "within, the other way around": Within(-10.0, 11.0, 48.25, 10.5),
     "has": Has("place"),
     "has not": Not(Has("taken")),
     "not a camera": Not(Match("camera", ("Nikon Z6",))),

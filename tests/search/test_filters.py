@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from indexer.vectors import All, AnyOf, Filter, Has, Match, Near, Not, Range
+from indexer.vectors import All, AnyOf, Filter, Has, Match, Near, Not, Range, Within
 from search.errors import FilterError
 from search.filters import Unmatched, parse_filter, resolve
 
@@ -38,6 +38,10 @@ def at(*date: int) -> float:
         ("near:48.1,-11.5,20km", Near(48.1, -11.5, 20.0)),
         ("near:48.1,11.5,500m", Near(48.1, 11.5, 0.5)),
         ("near:48.1,11.5", Near(48.1, 11.5, 10.0)),
+        ("within:48,11,48.5,12.25", Within(48, 11, 48.5, 12.25)),
+        ("within:-20,177,-10,-178", Within(-20, 177, -10, -178)),
+        ('camera:="EOS R5"', Match("camera", ("=EOS R5",))),
+        ('in:"the ""old"" days | nights"|b', Match("folders", ('the "old" days | nights', "b"))),
         ("width:2000..", Range("width", 2000, None)),
         ("height:..1080", Range("height", None, 1081)),
         ("width:640", Range("width", 640, 641)),
@@ -71,6 +75,10 @@ def test_no_text_is_no_filter(text: str) -> None:
         ("date:..", "needs a date"),
         ("near:here", "not a place"),
         ("near:95,10", "not on the globe"),
+        ("within:48,11", "not a part of the globe"),
+        ("within:48,11,47,12", "not on the globe"),
+        ("within:48,11,49,190", "not on the globe"),
+        ('camera:" "', "needs a value"),
         ("has:colour", "has:colour is not known"),
         ("width:big", "not a size in pixels"),
         ('camera:"canon', "quote is not closed.*character 8"),
@@ -86,7 +94,7 @@ def test_what_cannot_be_read_is_refused_with_the_way_on(text: str, said: str) ->
 def values(field: str) -> list[str]:
     return {
         "camera": ["Canon EOS R5", "CANON PowerShot", "NIKON Z 6"],
-        "folders": ["/", "/photos", "/photos/Rome", "/photos/Rome/day 1", "/Rome2"],
+        "folders": ["/", "/photos", "/photos/Rome", "/photos/Rome/day 1", "/Rome2", "/rome2"],
     }[field]
 
 
@@ -100,6 +108,12 @@ def values(field: str) -> list[str]:
         ('in:"rome/day 1"', Match("folders", ("/photos/Rome/day 1",))),
         ("in:/photos/rome/", Match("folders", ("/photos/Rome",))),
         ("in:/rome", Match("folders", ())),
+        ("in:ROME2", Match("folders", ("/Rome2", "/rome2"))),
+        ("in:/Rome2", Match("folders", ("/Rome2",))),
+        ("in:=/rome2", Match("folders", ("/rome2",))),
+        ('in:" rome "', Match("folders", ("/photos/Rome",))),
+        ('camera:="NIKON Z 6"', Match("camera", ("NIKON Z 6",))),
+        ("camera:=NIKON", Match("camera", ())),
         ("type:png camera:z", All((Match("type", ("png",)), Match("camera", ("NIKON Z 6",))))),
     ],
 )

@@ -7,4 +7,4 @@ from pathlib import Path
 
 def text(name: str) -> str:
     """The text of the file `name` in this folder."""
-    return Path(__file__).with_name(name).read_text("utf-8")
+    return (Path(__file__).parent / name).read_text("utf-8")
