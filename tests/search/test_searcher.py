@@ -161,13 +161,15 @@ def test_what_lies_in_a_box_is_found_elsewhere(searcher: Searcher, exact: bool) 
 @pytest.mark.parametrize("exact", [False, True])
 def test_the_heatmap_shows_the_place(searcher: Searcher, exact: bool) -> None:
     heat = searcher.heatmap(find(searcher, "blue-1"), "blue", exact=exact)
-    scale = 2 if exact else 1  # 192 pixels are enough for windows at two scales
-    expected = np.zeros((8 * scale, 12 * scale))
-    expected[4 * scale :, 6 * scale :] = 1
+    # 192 pixels are enough for two windows a side, which share a quarter.
+    rows, columns = (14, 21) if exact else (8, 12)
+    scale = rows // 7
+    expected = np.zeros((rows, columns))
+    expected[rows // 2 :, (columns + 1) // 2 :] = 1
     cells = np.abs(heat - expected) < 0.15
     assert heat.shape == expected.shape
     assert cells.mean() > 0.9
-    assert cells[scale:-scale, scale:-scale][: 3 * scale].all()
+    assert cells[scale : rows // 2, scale:-scale].all()
     nothing = searcher.heatmap(find(searcher, "blue-1"), "unicorn", exact=exact)
     assert nothing.max() < 0.7
 
