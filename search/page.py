@@ -53,6 +53,8 @@ def _with_all_regions(
     their rows.
     """
     present = [(rank, row) for rank, row in enumerate(rows, ranks.start) if row is not None]
+    if not present:
+        return ranked
     counts = [len(row["region_vectors"]) for _, row in present]
     owners = np.repeat([rank for rank, _ in present], counts).astype(np.int64)
     numbers = np.concatenate([np.arange(0), *(np.arange(count) for count in counts)])

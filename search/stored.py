@@ -58,7 +58,7 @@ def page_rows(
         return {}
     table = catalog.rows(ids, [*PAGE_COLUMNS, *(["region_vectors"] if vectors else [])])
     rows = table.select(PAGE_COLUMNS).to_pylist()
-    if vectors:
+    if vectors and rows:
         flat = unit_vectors(table["region_vectors"].combine_chunks().flatten())
         ends = np.cumsum([len(row["region_boxes"]) for row in rows])
         for row, own in zip(rows, np.split(flat, ends[:-1]), strict=True):
