@@ -36,7 +36,7 @@ STAGES: dict[str, list[tuple[Any, str]]] = {
     "vector query": [(EdgeStore, "search"), (EdgeStore, "scores")],
     "grouping": [(Ranker, "rank")],
     "scoring": [(Side, "direction"), (Calibration, "score"), (Direction, "standard")],
-    "payload": [(searching, "build_page"), (EdgeStore, "count")],
+    "payload": [(searching, "build_page"), (EdgeStore, "payloads"), (EdgeStore, "count")],
 }
 
 

@@ -114,8 +114,9 @@ class OpenShard:
         asked: int,
     ) -> list[Answer]:
         """The live ones of the `asked` best points for each query (D,)."""
-        # Each segment gives candidates for the whole answer, so that several need fewer.
-        oversampling = max(2.0, layout_of(len(queries[0])).oversampling / self.segments)
+        # Each segment gives candidates for the whole answer, so that several need fewer: what is
+        # rescored is read from the disk, a page for each when it is first touched.
+        oversampling = max(1.0, layout_of(len(queries[0])).oversampling / self.segments)
         codes = edge.QuantizationSearchParams(rescore=True, oversampling=oversampling)
         params = edge.SearchParams(quantization=codes)
         requests = [

@@ -42,7 +42,7 @@ from lark.exceptions import UnexpectedInput
 
 from search.contrast import word_list
 from search.errors import QueryError, QuerySyntaxError
-from search.phrase import Phrase
+from search.phrase import SHORT, Phrase, uncountable
 from search.query import ImageTerm, Query
 from search.scene import And, Chain, Clause, Not, Relation, Scene, Thing
 
@@ -55,8 +55,6 @@ RELATIONS: dict[str, Relation] = {
     "INSIDE": "inside",
     "NEXT": "next to",
 }
-SHORT = 3
-"""A size or a number alone is a sign before so many words, when places are looked for."""
 TYPOGRAPHIC = str.maketrans(dict.fromkeys("“”„‟«»", '"'))
 """Quotes as telephones write them."""
 QUOTED = re.compile(r'"[^"]*"')
@@ -151,10 +149,10 @@ def _is_weak(tree: Node, line: str) -> bool:
     if len(clauses.children) > 1 or next(tree.find_data("negation"), None) is not None:
         return True
     (thing,) = tree.find_data("thing")
-    try:
-        phrase = Phrase.read(_tokens(thing), line, small=True)
-    except QuerySyntaxError:  # a number that cannot be counted, as in "50 cent"
+    tokens = _tokens(thing)
+    if any(uncountable(token) for token in tokens[:2]):
         return False
+    phrase = Phrase.read(tokens, line, small=True)
     return phrase.signs and len(phrase.text(line).split()) <= SHORT
 
 

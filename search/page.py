@@ -5,13 +5,15 @@ per hit.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from indexer.vectors import MAX_REGIONS
 from search.distinct import distinct, overlaps
 from search.hits import Hit, RegionHit
-from search.ranking import Ranked
+from search.ranking import Indices, Places, Ranked
 from search.stored import masks_of, page_rows
 
 if TYPE_CHECKING:
@@ -26,16 +28,53 @@ def build_page(
 ) -> tuple[Hit, ...]:
     """The hits at these ranks, in order. Photos whose files are gone are left out.
 
-    A hit shows its confident places; `weak_places` shows the best one where there is none.
+    A hit shows its confident places; `weak_places` shows the best one where there is none. Where
+    the ranking has not seen all that may count, all regions of these photos are scored.
     """
     ids = ranked.image_ids(ranks)
-    rows = page_rows(catalog, ids)
+    scored = ranked.places
+    if ids and scored is not None and scored.cut_short(ranks, len(ranked.photo_keys)):
+        rows = page_rows(catalog, ids, vectors=True)
+        ranked = _with_all_regions(ranked, scored, [rows.get(image_id) for image_id in ids], ranks)
+    else:
+        rows = page_rows(catalog, ids)
     hits = []
     for rank, image_id in enumerate(ids, start=ranks.start):
         if image_id in rows:
             places = _places(rows[image_id], ranked, rank, weak_places)
             hits.append(_hit(rows[image_id], float(ranked.photo_scores[rank]), ranked, places))
     return tuple(hits)
+
+
+def _with_all_regions(
+    ranked: Ranked, scored: Places, rows: Sequence[dict[str, Any] | None], ranks: slice
+) -> Ranked:
+    """The ranking with the regions of the photos at these ranks that it lacks, by the vectors in
+    their rows.
+    """
+    present = [(rank, row) for rank, row in enumerate(rows, ranks.start) if row is not None]
+    if not present:
+        return ranked
+    counts = [len(row["region_vectors"]) for _, row in present]
+    owners = np.repeat([rank for rank, _ in present], counts).astype(np.int64)
+    numbers = np.concatenate([np.arange(0), *(np.arange(count) for count in counts)])
+    known = np.isin(_codes(owners, numbers), _codes(ranked.owners, ranked.regions))
+    vectors = np.concatenate([row["region_vectors"] for _, row in present])[~known]
+    owners, numbers = owners[~known], numbers[~known]
+    z = scored.direction.standard(scored.direction.cosines(vectors))
+    scores = np.concatenate([ranked.region_scores, scored.scores(z, owners)])
+    order = np.argsort(-scores, kind="stable")
+    return replace(
+        ranked,
+        regions=np.concatenate([ranked.regions, numbers])[order],
+        region_scores=scores[order],
+        owners=np.concatenate([ranked.owners, owners])[order],
+    )
+
+
+def _codes(owners: Indices, numbers: Indices) -> Indices:
+    """One number for each region of each photo."""
+    return owners * (MAX_REGIONS + 1) + numbers
 
 
 def _places(row: dict[str, Any], ranked: Ranked, rank: int, weak_places: bool) -> list[int]:

@@ -32,10 +32,14 @@ SIZES: dict[str, Size] = {
 }
 ROWS: dict[str, Row] = {"top": "top", "upper": "top", "bottom": "bottom", "lower": "bottom"}
 COLUMNS: dict[str, Column] = {"left": "left", "right": "right"}
+CENTRE = Position("centre", "centre")
 MIDDLE = ("centre", "center", "middle")
+SHORT = 3
+"""A size or a number alone is a sign before so many words, when places are looked for; 0 always."""
 ARTICLES = ("a", "an", "the", "some")
 LEADING = ("COMPARISON", "NUMBER", "SIZE", "UPPER_SIZE")
-TRAILING = ("PLACE", "UPPER_PLACE", "UPPER_SIZE")
+PLACES = ("PLACE", "UPPER_PLACE")
+TRAILING = (*PLACES, "UPPER_SIZE")
 SYMBOLS = ("<", ">", "=", "≤", "≥")
 COMPARISON = re.compile(
     r"(?P<sign>[<>=≤≥]+|exactly|(?:at|more|fewer|less)\s+\w+)\s*(?P<number>\w+)", re.IGNORECASE
@@ -72,20 +76,20 @@ class Phrase:
     def read(cls, tokens: Sequence[Token], line: str, *, small: bool) -> Phrase:
         """Read the tokens of a thing. `small`: sizes and numbers in small letters are signs.
 
-        Raises `QuerySyntaxError` for a count that is none or has nothing to count.
+        Raises `QuerySyntaxError` for a count that is none or has nothing to count, and for a second
+        size or position.
         """
         rest = list(tokens)
-        count, size, position = Count(), None, None
+        count, position = Count(), None
+        size: Size | None = None
         signs = len(rest)
         while len(rest) > 1 and rest[-1].type in (*TRAILING, "COMMA"):
             if rest[-1].type == "COMMA":
                 signs -= 1
-            elif rest[-1].type == "UPPER_SIZE" and size is None:
-                size = SIZES[rest[-1].lower()]
-            elif rest[-1].type != "UPPER_SIZE" and position is None:
-                position = _position(rest[-1])
+            elif rest[-1].type == "UPPER_SIZE":
+                size = _size(size, rest[-1], line)
             else:
-                break
+                position = _joined(position, rest[-1], line)
             rest.pop()
         if len(rest) > 1 and rest[0].lower() in ARTICLES and rest[1].type in LEADING:
             signs -= 1
@@ -98,19 +102,30 @@ class Phrase:
                 )
             rest.pop(0)
         sizes = ("UPPER_SIZE", "SIZE") if small else ("UPPER_SIZE",)
-        if len(rest) > 1 and size is None and rest[0].type in sizes:
-            size = SIZES[rest.pop(0).lower()]
+        while len(rest) > 1 and rest[0].type in sizes:
+            size = _size(size, rest.pop(0), line)
         start, end = _spot(rest[0])[0], _spot(rest[-1])[1]
         return cls(start, end, count, size, position, len(rest) < signs)
 
     @staticmethod
     def check(tokens: Sequence[Token], line: str) -> None:
-        """Raise `QuerySyntaxError` for a text that begins with `left of` or `right of`."""
+        """Raise `QuerySyntaxError` for a text that begins with `left of` or `right of` or with two
+        positions, and for none of something.
+        """
         start, end = _spot(tokens[0])[0], _spot(tokens[-1])[1]
         bare = BARE_RELATION.match(line[start:end])
         if bare and tokens[0].type != "PHRASE":
             spot = (start, start + len(bare[0]))
             raise QuerySyntaxError(f"'{bare[0]}' needs a thing before it.", line, spot)
+        if len(tokens) > 2 and all(token.type in PLACES for token in tokens[:2]):
+            raise QuerySyntaxError(
+                f"'{tokens[1]}' is a second position; write one, behind the thing, as in "
+                "'dog top left'.",
+                line,
+                _spot(tokens[1]),
+            )
+        if tokens[0] == "0" and 1 < len(tokens) <= 1 + SHORT and tokens[1][:1].isalpha():
+            _count(tokens[0], line)  # which refuses it
 
     def check_rest(self, tokens: Sequence[Token], line: str) -> None:
         """Raise `QuerySyntaxError` for a comparison within the text, or `and` before it."""
@@ -136,11 +151,11 @@ def _count(token: Token, line: str) -> Count:
     if number is not None:
         if sign in (">", "more than"):
             low = number + 1
-        elif sign in (">=", "≥", "at least"):
+        elif sign in (">=", "=>", "≥", "at least"):
             low = number
         elif sign in ("<", "fewer than", "less than"):
             high = number - 1
-        elif sign in ("<=", "≤", "at most"):
+        elif sign in ("<=", "=<", "≤", "at most"):
             high = number
         elif sign in ("=", "exactly"):
             low = high = number
@@ -154,7 +169,8 @@ def _count(token: Token, line: str) -> Count:
         )
     if high is not None and high < 1:
         raise QuerySyntaxError(
-            f"'{token}' counts none; write 'not' before the thing, as in 'dog and not cat'.",
+            f"'{token}' counts none; write 'not' before the thing, as in 'dog and not cat'; quotes "
+            "keep a number as text.",
             line,
             _spot(token),
         )
@@ -172,6 +188,44 @@ def _count(token: Token, line: str) -> Count:
     return Count(low, high)
 
 
+def uncountable(token: Token) -> bool:
+    """Whether it is a number above all counts, as in "50 cent"."""
+    return token.type == "NUMBER" and token.isdecimal() and int(token) > MOST_COUNTED
+
+
+def _size(known: Size | None, token: Token, line: str) -> Size:
+    """The size of a token; raises `QuerySyntaxError` where one is known already."""
+    if known is not None:
+        raise QuerySyntaxError(
+            f"'{token}' is a second size; write one, and put words that are meant as text in "
+            "quotes.",
+            line,
+            _spot(token),
+        )
+    return SIZES[token.lower()]
+
+
+def _joined(known: Position | None, token: Token, line: str) -> Position:
+    """A token's position together with what is known: "at the top" and "on the left" are one.
+
+    Raises `QuerySyntaxError` where both speak of the same axis.
+    """
+    one = _position(token)
+    if known is None:
+        return one
+    if CENTRE in (one, known):  # "in the middle" is the axis that the other leaves free
+        other = known if one == CENTRE else one
+        if not (other.column and other.row):
+            return Position(other.column or "centre", other.row or "centre")
+    elif not ((one.column and known.column) or (one.row and known.row)):
+        return Position(one.column or known.column, one.row or known.row)
+    raise QuerySyntaxError(
+        f"'{token}' and the position behind it do not go together; write one of them.",
+        line,
+        _spot(token),
+    )
+
+
 def _position(token: Token) -> Position:
     # "on the left-hand side of the picture": the last words may name the whole.
     words = re.findall(r"[a-z]+", token.lower().split(" of the ")[0])
@@ -179,7 +233,7 @@ def _position(token: Token) -> Position:
     columns = [COLUMNS[word] for word in words if word in COLUMNS]
     middle = any(word in MIDDLE for word in words)
     if middle and not rows:
-        return Position("centre", "centre")
+        return CENTRE
     return Position(columns[0] if columns else "centre" if middle else "", rows[0] if rows else "")
 
 

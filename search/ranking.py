@@ -1,6 +1,10 @@
 """From the answers of the vector store to photos in order: numpy over whole answers, nothing per
 hit.
 
+The store is asked for some photos and some regions, and what it did not return is at most as good
+as the last that it did. Where that leaves open whether a photo is shown, the missing half of its
+evidence is asked for, of those few photos.
+
 A photo is named by its key here: the bytes that all point ids of the photo share. Payloads are read
 for the photos that are shown only.
 """
@@ -14,10 +18,13 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.vectors import (
+    MAX_REGIONS,
     REGION_VECTOR,
     Filter,
     KeyArray,
-    VectorHits,
+    Kind,
+    Match,
+    PointArray,
     VectorStore,
     image_point_array,
     point_array,
@@ -28,15 +35,45 @@ from search.calibration import Calibration, Direction, both
 from search.cutoff import Array, Evidence
 
 PHOTOS = 256
-"""Photos that are looked at first, half of them where only places count; four times as many
-whenever that is not deep enough.
+"""Photos that are looked at first, or `PER_WANTED` times as many as are wanted by the photo; four
+times as many whenever that is not deep enough.
 """
-REGIONS_PER_PHOTO = 4
+PER_WANTED = 5
+REGIONS_PER_PHOTO = 2
+"""So many regions are looked at for each of these photos."""
 DEEPER = 4
 UNKNOWN = np.float32(-np.inf)
 
+Bools = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.int64]
 By = Literal["photo", "place"]
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """How the regions of P ranked photos are scored as places: by their cosines with `direction`,
+    and by the standard scores `photo_z` (P,) of their photos where those count.
+
+    Regions that the store did not return have a standard score of at most `floor`; `UNKNOWN`: there
+    are none.
+    """
+
+    calibration: Calibration
+    direction: Direction
+    photo_z: Array | None
+    floor: np.float32
+
+    def scores(self, z: Array, ranks: Indices) -> Array:
+        """The scores (M,) of regions with these standard scores in the photos at these ranks."""
+        evidence: dict[Evidence, Array] = {"region": z}
+        if self.photo_z is not None:
+            evidence["both"] = both(self.photo_z[ranks], z)
+        return self.calibration.score(evidence, picture=self.direction.picture)
+
+    def cut_short(self, ranks: slice, count: int) -> bool:
+        """Whether a confident place may be missing in a photo at these of `count` ranks."""
+        chosen = np.arange(count)[ranks]
+        return bool((self.scores(np.full(len(chosen), self.floor), chosen) >= 1).any())
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +83,8 @@ class Ranked:
     `photo_scores` (P,) and `photo_keys` (P,). Regions, best first: their numbers `regions` (M,)
     within their photos, `region_scores` (M,), and the rank `owners` (M,) of their photos.
     `complete`: there are no further photos. `settled`: no confident photo is missing; by place,
-    none with a place as good as the weakest that the store returned.
+    none with a place as good as the weakest that the store returned. `places` scores further
+    regions of these photos; None where regions have nothing to say.
     """
 
     photo_scores: Array
@@ -56,6 +94,7 @@ class Ranked:
     owners: Indices
     complete: bool
     settled: bool
+    places: Places | None
     store: VectorStore = field(repr=False)
 
     def confident(self) -> int:
@@ -64,8 +103,7 @@ class Ranked:
 
     def image_ids(self, ranks: slice) -> list[str]:
         """The ids of the photos at these ranks, read from the store."""
-        points = image_point_array(self.photo_keys[ranks])
-        return [each["image"] for each in self.store.payloads("images", points, ["image"])]
+        return image_ids(self.store, self.photo_keys[ranks])
 
 
 class Ranker:
@@ -88,145 +126,181 @@ class Ranker:
         A direction is None where that side has nothing to say (a picture among photos, a box among
         regions).
         """
-        depth = PHOTOS if by == "photo" else max(1, PHOTOS // 2)
+        assert (photo if by == "photo" else region) is not None, f"nothing to rank by {by} with"
+        depth = max(PHOTOS, PER_WANTED * wanted) if by == "photo" else PHOTOS
         while True:
-            if by == "photo":
-                assert photo is not None, "photos are ranked by their vectors"
-                ranked = self._photos(photo, region, filter, depth)
-            else:
-                assert region is not None, "places are ranked by region vectors"
-                ranked = self._places(photo, region, filter, depth)
+            look = _Look(self._store, self._calibration, self._using, by, photo, region)
+            look.search(filter, depth)
+            ranked = look.ranked(look.settle(wanted))
             if ranked.complete or (ranked.settled and len(ranked.photo_scores) >= wanted):
                 return ranked
             depth *= DEEPER
 
-    def _photos(
-        self, photo: Direction, region: Direction | None, filter: Filter | None, depth: int
-    ) -> Ranked:
-        found = self._search("images", photo, filter, depth)
-        regions = (
-            _NOTHING
-            if region is None
-            else self._search("regions", region, filter, depth * REGIONS_PER_PHOTO)
-        )
-        photo_keys, region_keys = point_keys(found.points), point_keys(regions.points)
-        known = np.unique(np.concatenate([photo_keys, region_keys]))
-        photo_z = self._photo_scores(photo, known, photo_keys, found.scores)
-        owners = np.searchsorted(known, region_keys)
-        z: dict[Evidence, Array] = {"global": photo_z}
-        region_scores = np.empty(0, np.float32)
-        if region is not None:
-            region_z = region.standard(regions.scores)
-            best = np.full(len(known), UNKNOWN)
-            np.maximum.at(best, owners, region_z)
-            # A photo none of whose regions came back is taken as middling there: it is below all
-            # that did.
-            z |= {"region": best, "both": both(photo_z, np.where(best == UNKNOWN, 0, best))}
-            region_scores = self._region_scores(region, region_z, photo_z[owners])
-        scores = self._calibration.score(z, picture=photo.picture)
-        complete = len(found.points) < depth
-        floor = UNKNOWN
-        if region is not None and len(regions.points) == depth * REGIONS_PER_PHOTO:
-            floor = region_z[-1]
-        settled = complete or self._settled(photo, found, z, floor, scores)
-        return self._ordered(scores, known, regions, region_scores, owners, (complete, settled))
 
-    def _settled(
+class _Look:
+    """What the store tells of N photos for one query: their keys (N,), the standard scores of each,
+    `_photo_z`, and of its best region, `_best` (N,), `UNKNOWN` where they were not returned; and M
+    regions, with their numbers, their standard scores and the places of their photos among the
+    keys.
+
+    What was not returned scores at most `_photo_floor` and `_region_floor`; `UNKNOWN`: there is
+    nothing else.
+    """
+
+    def __init__(
         self,
-        photo: Direction,
-        found: VectorHits,
-        z: dict[Evidence, Array],
-        floor: np.float32,
-        scores: Array,
-    ) -> bool:
-        """Whether nothing that the store did not return can reach the line.
+        store: VectorStore,
+        calibration: Calibration,
+        using: str,
+        by: By,
+        photo: Direction | None,
+        region: Direction | None,
+    ) -> None:
+        self._store, self._calibration = store, calibration
+        self._using: dict[Kind, str] = {"images": using, "regions": REGION_VECTOR}
+        self._by, self._photo, self._region = by, photo, region
 
-        An unseen region is at most as good as the last one seen, `floor`, and an unseen photo at
-        most as good as the last photo: with both of them it must stay below the line, and so must
-        every known photo below it, with such a region.
-        """
-        last = photo.standard(found.scores[-1:])
-        most: dict[Evidence, Array] = {"global": np.append(z["global"], last)}
-        if "region" in z:
-            best = np.append(np.maximum(z["region"], floor), floor)
-            most |= {"region": best, "both": both(most["global"], best)}
-        reachable = self._calibration.score(most, picture=photo.picture)
-        return bool(reachable[-1] < 1 and (reachable[:-1][scores < 1] < 1).all())
-
-    def _places(
-        self, photo: Direction | None, region: Direction, filter: Filter | None, depth: int
-    ) -> Ranked:
+    def search(self, filter: Filter | None, depth: int) -> None:
+        """Ask for the best `depth` photos, unless places are ranked, and for the best regions."""
         limit = depth * REGIONS_PER_PHOTO
-        regions = self._search("regions", region, filter, limit)
-        known, owners = np.unique(point_keys(regions.points), return_inverse=True)
-        photo_z = None
-        if photo is not None:
-            photo_z = self._photo_scores(photo, known, known[:0], np.empty(0, np.float32))[owners]
-        region_scores = self._region_scores(region, region.standard(regions.scores), photo_z)
-        scores = np.full(len(known), UNKNOWN)
-        np.maximum.at(scores, owners, region_scores)
-        state = (len(regions.points) < limit, bool((region_scores[-1:] < 1).all()))
-        return self._ordered(scores, known, regions, region_scores, owners, state)
+        photo = self._photo if self._by == "photo" else None
+        found, photo_z = self._nearest("images", photo, filter, depth)
+        regions, self._region_z = self._nearest("regions", self._region, filter, limit)
+        keys, region_keys = point_keys(found), point_keys(regions)
+        self._keys = np.unique(np.concatenate([keys, region_keys]))
+        self._owners = np.searchsorted(self._keys, region_keys)
+        self._numbers = region_numbers(regions)
+        self._photo_z = np.full(len(self._keys), UNKNOWN)
+        self._photo_z[np.searchsorted(self._keys, keys)] = photo_z
+        self._best = self._best_regions()
+        self._photo_floor = photo_z[-1] if len(keys) == depth else UNKNOWN
+        self._region_floor = self._region_z[-1] if len(regions) == limit else UNKNOWN
+        self._complete = (
+            self._photo_floor if self._by == "photo" else self._region_floor
+        ) == UNKNOWN
 
-    def _region_scores(self, region: Direction, region_z: Array, photo_z: Array | None) -> Array:
-        z: dict[Evidence, Array] = {"region": region_z}
-        if photo_z is not None:
-            z["both"] = both(photo_z, region_z)
-        return self._calibration.score(z, picture=region.picture)
+    def settle(self, wanted: int) -> bool:
+        """Ask for what is open about photos that were returned. Whether no confident photo is
+        missing; by place, none with a place as good as the weakest that the store returned.
+        """
+        if self._by == "place":
+            if self._photo is not None:
+                self._ask_photos(self._photo, np.ones(len(self._keys), bool))
+            return bool((self._places().scores(self._region_z[-1:], self._owners[-1:]) < 1).all())
+        unseen = self._scores(np.array([self._photo_floor]), np.array([self._region_floor]))
+        if self._region is None or (unseen >= 1 and not self._complete):
+            return bool(unseen < 1)
+        if self._photo is not None and not self._complete:
+            open_ = self._most() >= self._line(wanted)
+            self._ask_photos(self._photo, open_ & (self._photo_z == UNKNOWN))
+        if self._region_floor > UNKNOWN:
+            open_ = (self._most() >= 1) & (self._scores(self._photo_z, self._best) < 1)
+            self._ask_regions(open_ & (self._best == UNKNOWN))
+        return True
 
-    def _search(
-        self,
-        kind: Literal["images", "regions"],
-        direction: Direction,
-        filter: Filter | None,
-        limit: int,
-    ) -> VectorHits:
-        using = self._using if kind == "images" else REGION_VECTOR
-        (hits,) = self._store.search(
-            kind, direction.vector[None], using=using, filter=filter, limit=limit
-        )
-        return hits
-
-    def _photo_scores(
-        self, photo: Direction, known: KeyArray, found: KeyArray, cosines: Array
-    ) -> Array:
-        """Standard scores of all `known` photos: those found bring theirs, others are fetched."""
-        scores = np.zeros(len(known), np.float32)
-        places = np.searchsorted(known, found)
-        scores[places] = cosines
-        missing = np.ones(len(known), bool)
-        missing[places] = False
-        if missing.any():
-            scores[missing] = self._store.scores(
-                "images", image_point_array(known[missing]), photo.vector, using=self._using
-            )
-        return photo.standard(scores)
-
-    def _ordered(
-        self,
-        scores: Array,
-        known: KeyArray,
-        regions: VectorHits,
-        region_scores: Array,
-        owners: Indices,
-        state: tuple[bool, bool],
-    ) -> Ranked:
+    def ranked(self, settled: bool) -> Ranked:
         """Photos by falling score, equal ones by key; regions by falling score, with the rank of
         their photo.
         """
+        scores = self._scores(self._photo_z, self._best)
         order = np.argsort(-scores, kind="stable")
         rank = np.empty(len(order), np.int64)
         rank[order] = np.arange(len(order))
+        places, region_scores = None, np.empty(0, np.float32)
+        if self._region is not None:
+            places = self._places(order)
+            region_scores = places.scores(self._region_z, rank[self._owners])
         region_order = np.argsort(-region_scores, kind="stable")
         return Ranked(
             scores[order],
-            known[order],
-            region_numbers(regions.points)[region_order],
+            self._keys[order],
+            self._numbers[region_order],
             region_scores[region_order],
-            rank[owners[region_order]],
-            *state,
+            rank[self._owners[region_order]],
+            self._complete,
+            settled,
+            places,
             self._store,
         )
 
+    def _line(self, wanted: int) -> float:
+        """What a photo must reach to be among the first `wanted` or the confident ones."""
+        scores = self._scores(self._photo_z, self._best)
+        if len(scores) < wanted:
+            return float(UNKNOWN)
+        return min(1.0, float(np.partition(scores, -wanted)[-wanted])) if wanted else 1.0
 
-_NOTHING = VectorHits(point_array([]), np.empty(0, np.float32))
+    def _most(self) -> Array:
+        """The most that each photo can score, (N,)."""
+        photo_z = np.where(self._photo_z == UNKNOWN, self._photo_floor, self._photo_z)
+        return self._scores(photo_z, np.maximum(self._best, self._region_floor))
+
+    def _scores(self, photo_z: Array, best: Array) -> Array:
+        """The scores of photos by their own standard scores and those of their best regions.
+
+        A photo none of whose regions came back is taken as middling there: it is below all that
+        did.
+        """
+        z: dict[Evidence, Array] = {} if self._by == "place" else {"global": photo_z}
+        if self._region is not None:
+            z["region"] = best
+            if self._photo is not None:
+                z["both"] = both(photo_z, np.where(best == UNKNOWN, 0, best))
+        return self._calibration.score(z, picture=self._picture())
+
+    def _places(self, order: Indices | None = None) -> Places:
+        """How regions of the photos in this order are scored."""
+        assert self._region is not None
+        photo_z = None if self._photo is None else self._photo_z
+        if photo_z is not None and order is not None:
+            photo_z = photo_z[order]
+        return Places(self._calibration, self._region, photo_z, self._region_floor)
+
+    def _picture(self) -> bool:
+        direction = self._photo if self._by == "photo" else self._region
+        return direction is not None and direction.picture
+
+    def _best_regions(self) -> Array:
+        best = np.full(len(self._keys), UNKNOWN)
+        np.maximum.at(best, self._owners, self._region_z)
+        return best
+
+    def _nearest(
+        self, kind: Kind, direction: Direction | None, filter: Filter | None, limit: int
+    ) -> tuple[PointArray, Array]:
+        """The nearest points and their standard scores; none without a direction."""
+        if direction is None:
+            return point_array([]), np.empty(0, np.float32)
+        (hits,) = self._store.search(
+            kind, direction.vector[None], using=self._using[kind], filter=filter, limit=limit
+        )
+        return hits.points, direction.standard(hits.scores)
+
+    def _ask_photos(self, photo: Direction, which: Bools) -> None:
+        """Get the standard scores of these photos (N,)."""
+        if which.any():
+            cosines = self._store.scores(
+                "images",
+                image_point_array(self._keys[which]),
+                photo.vector,
+                using=self._using["images"],
+            )
+            self._photo_z[which] = photo.standard(cosines)
+
+    def _ask_regions(self, which: Bools) -> None:
+        """Get all regions of these photos (N,), of which none was returned."""
+        if which.any():
+            filter = Match("image", tuple(image_ids(self._store, self._keys[which])))
+            limit = int(which.sum()) * MAX_REGIONS
+            points, region_z = self._nearest("regions", self._region, filter, limit)
+            owners = np.searchsorted(self._keys, point_keys(points))
+            self._owners = np.concatenate([self._owners, owners])
+            self._region_z = np.concatenate([self._region_z, region_z])
+            self._numbers = np.concatenate([self._numbers, region_numbers(points)])
+            self._best = self._best_regions()
+
+
+def image_ids(store: VectorStore, keys: KeyArray) -> list[str]:
+    """The ids of the photos with these keys (N,), read from the store."""
+    points = image_point_array(keys)
+    return [each["image"] for each in store.payloads("images", points, ["image"])]

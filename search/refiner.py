@@ -55,22 +55,25 @@ class Refiner:
         ]
         return unit(np.sum(parts, axis=0))
 
-    def look(self, image_id: str) -> tuple[Image.Image, tuple[Array, ...]]:
-        """An indexed photo and its patches at all scales. Raises `QueryError` when it cannot be
-        read now.
+    def look(
+        self, image_id: str, *, overlap: bool = False
+    ) -> tuple[Image.Image, tuple[Array, ...]]:
+        """An indexed photo and its patches at all scales, from windows that `overlap` or not.
+        Raises `QueryError` when it cannot be read now.
         """
         side = self.scales * self._embedder.info.image_size
         photo = open_photo(self._catalog, image_id, side=side)
-        return photo, window_grids(self._embedder, photo, self.scales)
+        return photo, window_grids(self._embedder, photo, self.scales, overlap=overlap)
 
-    def refine(self, results: Results, targets: Mapping[str, Array]) -> Results:
+    def refine(self, results: Results, targets: Mapping[str, Array], *, bound: bool) -> Results:
         """The results with the places of every hit from its file; a hit whose file cannot be read
         keeps its stored places, and a note says so.
 
         `targets` are the directions (D,) by the names of things, as the places have them: "" for a
-        query of one thing, whose best place may move to where the photo shows it best.
+        plain query. `bound` places stay where they were found; else the best place of the one
+        target may move to where the photo shows it best.
         """
-        hits = [self._refined(hit, targets) for hit in results.hits]
+        hits = [self._refined(hit, targets, bound) for hit in results.hits]
         kept = sum(new is None for new in hits)
         notes = results.notes
         if kept:
@@ -112,7 +115,7 @@ class Refiner:
     def heat(self, image_id: str, targets: Sequence[Array], *, exact: bool) -> Array:
         """Where a photo shows any of the targets, (h, w) in [0, 1]; see `search/heatmap.py`."""
         if exact:
-            _, grids = self.look(image_id)
+            _, grids = self.look(image_id, overlap=True)  # a map that is looked at needs no seams
             maps = [from_grids(grids, target, self._contrasts) for target in targets]
         else:
             stored = regions_of(self._catalog, image_id)
@@ -122,7 +125,7 @@ class Refiner:
             ]
         return np.asarray(np.max(maps, axis=0), np.float32)
 
-    def _refined(self, hit: Hit, targets: Mapping[str, Array]) -> Hit | None:
+    def _refined(self, hit: Hit, targets: Mapping[str, Array], bound: bool) -> Hit | None:
         """The hit with exact places, None when its photo cannot be read."""
         if not hit.regions:
             return hit
@@ -131,11 +134,12 @@ class Refiner:
         except QueryError:
             return None
         places: list[FinePlace | None] = []
-        if any(region.text for region in hit.regions):
+        if bound:
             heats = {name: fine.heat(target) for name, target in targets.items()}
             places += [fine.place_in(heats[each.text], each.mask) for each in hit.regions]
         else:
-            places += fine.places(targets[""], [region.mask for region in hit.regions])
+            (target,) = targets.values()
+            places += fine.places(target, [region.mask for region in hit.regions])
         # The stored places were ranked against the whole collection: their scores stay.
         regions = tuple(
             dataclasses.replace(region, box=place.box, mask=place.mask) if place else region

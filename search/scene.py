@@ -57,6 +57,11 @@ class Thing:
     position: Position | None = None
     box: Box | None = None
 
+    @property
+    def bound(self) -> bool:
+        """Whether it is said where, how large or how often it may be."""
+        return self != Thing(self.query, self.name)
+
 
 @dataclass(frozen=True, slots=True)
 class Chain:

@@ -166,16 +166,17 @@ class Searcher:
         masks with the edges of things (`search/refine.py`).
 
         One encoder pass a photo, or 14 on windows where that is cheap. A photo that cannot be read
-        now keeps its stored places, and a note says so. Those of a composed query stay where the
-        things were found, so that what they are to each other holds.
+        now keeps its stored places, and a note says so. Where a composed query says how things lie,
+        how large or how many they are, they stay where they were found, so that it holds.
         """
         asked = parse(query, places=True) if isinstance(query, str) else query
         if isinstance(asked, Scene):
             things = wanted_things(asked)
             targets = {thing.name: self._target(thing.query) for thing in things}
         else:
-            targets = {"": self._target(asked)}
-        return self._refiner.refine(results, targets)
+            things, targets = [], {"": self._target(asked)}
+        bound = len(things) > 1 or any(thing.bound for thing in things)
+        return self._refiner.refine(results, targets, bound=bound)
 
     def similar(
         self,
@@ -241,7 +242,8 @@ class Searcher:
         if not refine:
             return results
         centre = self._calibrated().sides["regions"].picture_centre
-        return self._refiner.refine(results, {"": self._refiner.target(terms, centre)})
+        targets = {"": self._refiner.target(terms, centre)}
+        return self._refiner.refine(results, targets, bound=False)
 
     def heatmap(self, image_id: str, text: Query | Scene | str, *, exact: bool = False) -> Array:
         """Where an indexed photo shows the texts: (h, w) float32 in [0, 1].

@@ -47,9 +47,22 @@ class Regions:
     masks: Mask
 
 
-def page_rows(catalog: Catalog, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """The rows of a page of hits by id; photos that have no file any more are left out."""
-    rows = catalog.rows(ids, PAGE_COLUMNS).to_pylist() if ids else []
+def page_rows(
+    catalog: Catalog, ids: Sequence[str], *, vectors: bool = False
+) -> dict[str, dict[str, Any]]:
+    """The rows of a page of hits by id; photos that have no file any more are left out.
+
+    `vectors`: also "region_vectors", unit (R, D).
+    """
+    if not ids:
+        return {}
+    table = catalog.rows(ids, [*PAGE_COLUMNS, *(["region_vectors"] if vectors else [])])
+    rows = table.select(PAGE_COLUMNS).to_pylist()
+    if vectors and rows:
+        flat = unit_vectors(table["region_vectors"].combine_chunks().flatten())
+        ends = np.cumsum([len(row["region_boxes"]) for row in rows])
+        for row, own in zip(rows, np.split(flat, ends[:-1]), strict=True):
+            row["region_vectors"] = own
     return {row["id"]: row for row in rows if row["files"]}
 
 

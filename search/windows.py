@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from indexer.tiles import starts, stitch
 from search.cutoff import Array
 from tips_model.embedder import Embedder
 
@@ -30,34 +31,47 @@ def affordable(embedder: Embedder, device: str) -> bool:
     return embedder.info.dim <= CHEAP_WIDTH or not device.startswith("cpu")
 
 
-def window_grids(embedder: Embedder, photo: Image.Image, scales: int) -> tuple[Array, ...]:
+def window_grids(
+    embedder: Embedder, photo: Image.Image, scales: int, *, overlap: bool = False
+) -> tuple[Array, ...]:
     """The patches of an upright RGB photo at the scales 1 to `scales`: unit (z h, z w, D) each.
 
-    A photo is enlarged to less than twice its pixels: one that is too small has fewer scales.
+    A photo is enlarged to less than twice its pixels: one that is too small has fewer scales. With
+    `overlap` the windows of a scale overlap by a quarter and are blended, as `indexer/tiles.py`
+    does it: the same number of windows gives a coarser grid without seams.
     """
     whole = embedder.prepare(photo)
+    patch = embedder.info.patch
     height, width = whole.shape[1:]
     detail = math.ceil(max(photo.width / width, photo.height / height))
-    used = range(1, max(1, min(scales, detail)) + 1)
-    windows = [whole]
-    for scale in used[1:]:
-        size = (scale * width, scale * height)
+    windows, layouts = [whole], []
+    for scale in range(2, max(1, min(scales, detail)) + 1):
+        shape, corners = _layout((height // patch, width // patch), scale, overlap)
+        size = (shape[1] * patch, shape[0] * patch)
         enlarged = np.array(photo.resize(size, Image.Resampling.BILINEAR), np.uint8)
-        cut = enlarged.reshape(scale, height, scale, width, 3).transpose(0, 2, 4, 1, 3)
-        windows += [torch.from_numpy(pixels.copy()) for pixels in cut.reshape(-1, 3, height, width)]
-    patches: list[Array] = [np.empty(0, np.float32)] * len(windows)
+        pixels = torch.from_numpy(enlarged).permute(2, 0, 1)
+        for top, left in corners:
+            y, x = top * patch, left * patch
+            windows.append(pixels[:, y : y + height, x : x + width].contiguous())
+        layouts.append((shape, corners))
+    patches = torch.zeros(len(windows), height // patch, width // patch, embedder.info.dim)
     for batch in embedder.embed_images(windows):
-        for index, grid in zip(batch.indices, batch.patches.float().numpy(), strict=True):
-            patches[index] = grid
-    starts = np.cumsum([0, *(scale**2 for scale in used)])
-    return tuple(
-        _together(np.stack(patches[start:end]), scale)
-        for scale, start, end in zip(used, starts[:-1], starts[1:], strict=True)
-    )
+        patches[list(batch.indices)] = batch.patches.float()
+    grids, start = [patches[0].numpy()], 1
+    for shape, corners in layouts:
+        parts = patches[start : start + len(corners), None]
+        grids.append(stitch(parts, corners, shape)[0].numpy())
+        start += len(corners)
+    return tuple(grids)
 
 
-def _together(windows: Array, scale: int) -> Array:
-    """Grids (z z, h, w, D) of the windows, row by row, as one grid (z h, z w, D)."""
-    _, rows, columns, dim = windows.shape
-    tiled = windows.reshape(scale, scale, rows, columns, dim).transpose(0, 2, 1, 3, 4)
-    return np.ascontiguousarray(tiled.reshape(scale * rows, scale * columns, dim))
+def _layout(
+    shape: tuple[int, int], scale: int, overlap: bool
+) -> tuple[tuple[int, int], list[tuple[int, int]]]:
+    """The grid that windows of this shape (h, w) cover, and their corners (top, left) in it."""
+    rows, columns = shape
+    if overlap:
+        tops, lefts = starts(rows, scale), starts(columns, scale)
+    else:
+        tops, lefts = ([number * side for number in range(scale)] for side in shape)
+    return (tops[-1] + rows, lefts[-1] + columns), [(top, left) for top in tops for left in lefts]

@@ -17,14 +17,19 @@ from tips_model.errors import ModelNameError, WeightsError
 from tips_model.google_npz import read_google
 from tips_model.huggingface import read_huggingface
 from tips_model.model import TIPS
-from tips_model.registry import TOKENIZER_FILE, cached_folder, missing_sentence, tokenizer_path
+from tips_model.registry import (
+    FORMAT,
+    NANO_FOLDER,
+    TOKENIZER_FILE,
+    cached_folder,
+    missing_sentence,
+    tokenizer_path,
+)
 from tips_model.scenic_npz import read_scenic
 from tips_model.tensors import State, TensorSource, fingerprint, read_npz, read_safetensors
 from tips_model.tokenizer import Tokenizer
 
-FORMAT = "tips-search model"
 FORMAT_VERSION = 1
-NANO_FOLDER = Path(__file__).parent / "nano"
 
 
 def load(

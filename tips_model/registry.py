@@ -5,6 +5,7 @@ sizes and hashes are what the server states and what came the first time (see `d
 `TIPS_CACHE` moves the folder with the weights, `TIPS_MIRROR` replaces the server's address.
 """
 
+import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from tips_model.errors import ModelNameError, WeightsError
 
 BUCKET = "https://storage.googleapis.com/tips_data"
 TOKENIZER_FILE = "tokenizer.model"
+FORMAT = "tips-search model"
+NANO_FOLDER = Path(__file__).parent / "nano"
 
 OFFICIAL = {
     "tips-s14-hr": "v1_0/checkpoints/pytorch/tips_oss_s14_highres_distilled",
@@ -74,6 +77,20 @@ def list_models() -> list[ModelFiles]:
             _describe(name, remote_files(name), folder, here=cached_folder(name) is not None)
         )
     return models
+
+
+def stated_id(name: str, weights: str | Path | None = None) -> str | None:
+    """NAME:WEIGHTS, how a model's id begins, read without the model (arguments as for `load`).
+
+    None where only the tensors tell: official files, OpenCLIP, or no model there.
+    """
+    folder = Path(weights) if weights else NANO_FOLDER if name == "nano" else Path(name)
+    try:
+        stated = json.loads((folder / "config.json").read_bytes())
+        own = stated["format"] == FORMAT
+        return f"{stated['model']['name']}:{stated['weights_id']}" if own else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def fetch(name: str, progress: Progress | None = None) -> Path:

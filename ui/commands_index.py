@@ -217,6 +217,7 @@ def open_or_create(
     known = Collection.open(folder) if Collection.exists(folder) else None
     if known is not None:
         _check_same(known, model, qdrant)
+        _check_weights(known, weights)
         _check_regions(known, tiles, max_regions)
     place = str(weights.absolute()) if weights else None
     name = known.model.name if known else model or DEFAULT_MODEL
@@ -274,6 +275,21 @@ def _check_same(known: Collection, model: str | None, qdrant: str | None) -> Non
         raise CollectionError(
             f"The vectors of {known.folder} are not on {qdrant}; move them there first with "
             f"`tips rebuild -c {known.folder} --qdrant {qdrant}`."
+        )
+
+
+def _check_weights(known: Collection, weights: Path | None) -> None:
+    """Refuse other weights behind the model's name, where that is known without loading them."""
+    from indexer.errors import ModelMismatchError
+    from tips_model.registry import stated_id
+
+    stated = stated_id(known.model.name, weights or known.model.weights)
+    made = known.model.model_id
+    if stated is not None and not made.startswith(f"{stated}:"):
+        raise ModelMismatchError(
+            f"The collection {known.folder} was made with {known.model.name} ({made}), but these "
+            f"are the weights {stated}; name those it was made with (--weights DIR), or index into "
+            "a new collection (-c DIR)."
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import click
 
 from ui.options import pick_device, result_options
 from ui.render import print_results, say
+from ui.words import counted
 
 if TYPE_CHECKING:
     from search.hits import Box, Results
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from search.searcher import Searcher
 
 NOTHING_FOUND = 1  # as grep
+DRAWN = re.compile(r"\d{3,}-[0-9a-f]{8}\.jpg")  # what `draw_hits` names its pictures
 
 
 @click.command()
@@ -216,6 +219,10 @@ def finish(ctx: click.Context, folder: Path | None, searcher: Searcher, results:
     if folder is not None:
         written = draw_hits(searcher, results, folder)
         say(f"{len(written)} of {len(results.hits)} pictures are in {folder}")
+        older = sum(DRAWN.fullmatch(path.name) is not None for path in folder.iterdir())
+        older -= len(written)
+        if older:  # whose they are cannot be told: nothing is deleted
+            say(f"The folder also holds {counted(older, 'older picture')} of another search.")
 
 
 def check_draw(folder: Path | None) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -57,7 +58,8 @@ regions_option = click.option(
 def result_options(command: Command, *, cut: bool = True) -> Command:
     """The options of the commands that print hits: how many, which, and in what form.
 
-    `cut` False is for commands that show the nearest always: they have no `--all`.
+    `cut` False is for commands that show the nearest always: they have no `--all`. Two forms at
+    once raise `click.UsageError` before the command runs.
     """
     show_all = click.option(
         "--all",
@@ -98,9 +100,18 @@ def result_options(command: Command, *, cut: bool = True) -> Command:
         device_option,
         collection_option,
     ]
+
+    @wraps(command)
+    def checked(*args: Any, as_json: bool, paths_only: bool, print0: bool, **others: Any) -> Any:
+        if as_json and (paths_only or print0):
+            other = "--print0" if print0 else "--paths-only"
+            raise click.UsageError(f"--json and {other} exclude each other; leave one out.")
+        return command(*args, as_json=as_json, paths_only=paths_only, print0=print0, **others)
+
+    result = cast(Command, checked)
     for option in reversed(options):
-        command = option(command)
-    return command
+        result = option(result)
+    return result
 
 
 def pick_device(name: str) -> str:

@@ -72,6 +72,9 @@ def read(text: str, *, places: bool = False) -> str:
         ("dog in the middle", "[dog centre/centre]"),
         ("sun TOP", "[sun top/]"),
         ("sun CENTRE", "[sun centre/centre]"),
+        ("kite at the top on the left", "[kite top/left]"),
+        ("kite in the middle at the top", "[kite top/centre]"),
+        ("sun RIGHT in the centre", "[sun centre/right]"),
         ("kite top left and dog at the bottom", "[kite top/left] & [dog bottom/]"),
         # Sizes: capitals anywhere, small ones beside another sign.
         ("TINY dog", "[dog tiny]"),
@@ -83,6 +86,8 @@ def read(text: str, *, places: bool = False) -> str:
         # Counts.
         (">=3 apples", "[apples 3..]"),
         (">= three apples", "[apples 3..]"),
+        ("=> 2 dogs", "[dogs 2..]"),
+        ("=<2 dogs left of cat", "[dogs 1..2] left of [cat]"),
         (">2 apples", "[apples 3..]"),
         ("<= 2 apples", "[apples 1..2]"),
         ("<3 apples", "[apples 1..2]"),
@@ -153,6 +158,10 @@ PLAIN = [
     "inside a church",
     "inside out",
     "what is left of the castle",
+    "a man on the left at the top of the stairs",
+    "a => b",
+    "0 : 0",
+    "large large crowd",
     "right of way",
     "dog at the top of the stairs",
     "turn left",
@@ -227,6 +236,16 @@ def test_and_sizes_and_numbers_are_signs_alone_when_places_are_looked_for(
         (">=30 apples", ">=30", "up to 8"),
         ("<1 dog", "<1", "write 'not'"),
         ("=0 dogs", "=0", "write 'not'"),
+        ("0 dogs", "0", "write 'not'"),
+        ("cat and 0 dogs", "0", "write 'not'"),
+        ("0 small dogs left of car", "0", "write 'not'"),
+        ("=> 9 dogs", "=> 9", "up to 8"),
+        ("LARGE LARGE dog", "LARGE", "a second size"),
+        ("tiny dog HUGE", "tiny", "a second size"),
+        ("large large dog left of car", "large", "a second size"),
+        ("top left top left dog", "top left", "a second position"),
+        ("dog TOP top left", "TOP", "do not go together"),
+        ("dog top left bottom right", "top left", "do not go together"),
         (">=0 dogs", ">=0", "true of every photo"),
         ("at least 0 dogs", "at least 0", "true of every photo"),
         ("dog left of and cat", "and", "needs a thing before it"),
@@ -318,7 +337,9 @@ def test_any_text_is_read_or_refused_with_a_sentence(text: str, places: bool) ->
         assert asked.text == " ".join(text.translate(TYPOGRAPHIC).split())
 
 
-@pytest.mark.parametrize("text", ["(dog", "dog)", "not dog", "dog and (cat"])
+@pytest.mark.parametrize(
+    "text", ["(dog", "dog)", "not dog", "dog and (cat", "large large dog", "tiny big dog", "0 dogs"]
+)
 def test_a_wrong_scene_is_refused_when_places_are_looked_for(text: str) -> None:
     with pytest.raises(QueryError):
         parse(text, places=True)

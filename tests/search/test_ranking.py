@@ -106,6 +106,58 @@ def test_a_ranking_of_all_equals_one_photo_by_photo(
         assert found[0] == expected[0]
 
 
+@pytest.mark.parametrize("wanted", [0, 1, 10])
+@pytest.mark.parametrize("number", [3, 40])
+def test_wanted_and_confident_photos_are_ranked_as_by_all_vectors_although_few_were_looked_at(
+    store: EdgeStore,
+    calibration: Calibration,
+    wanted: int,
+    number: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ranking, "PHOTOS", 20)
+    monkeypatch.setattr(ranking, "PER_WANTED", 1)
+    # A photo that is found for sure, and two of its places.
+    vectors = (VECTORS[number], PLACES[number, :2].sum(axis=0) / 2**0.5)
+    photo, region = (
+        calibration.sides[kind].direction([TermVector(vector, 1.0, False)])
+        for kind, vector in zip(("images", "regions"), vectors, strict=True)
+    )
+    truth = slowly(calibration, photo, region, "photo", range(PHOTOS))
+    best = sorted(truth, key=lambda i: -truth[i][0])
+    confident = sum(score >= 1 for score, _ in truth.values())
+    ranked = Ranker(store, calibration, "web").rank("photo", photo, region, None, wanted)
+    assert not ranked.complete
+    assert ranked.confident() == confident >= 1
+    assert ranked.image_ids(slice(0, max(1, confident))) == best[: max(1, confident)]
+    expected = [truth[i][0] for i in ranked.image_ids(slice(0, confident))]
+    np.testing.assert_allclose(ranked.photo_scores[:confident], expected, atol=5e-3)
+
+
+def test_no_confident_photo_is_missed_when_its_places_are_not_among_the_first(
+    store: EdgeStore, calibration: Calibration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranking, "PHOTOS", 4)
+    ranker = Ranker(store, calibration, "web")
+    chance = np.random.default_rng(0)
+    found = 0
+    for _ in range(60):
+        a, b, *others = chance.permutation(PHOTOS)[:6]
+        # Near two photos, one of whose places lie behind those of many others.
+        places = 0.8 * PLACES[a, 0] + 0.4 * PLACES[b, 0] + PLACES[others, 1].sum(axis=0)
+        vectors = VECTORS[a] + 0.8 * VECTORS[b], places
+        photo, region = (
+            calibration.sides[kind].direction([TermVector(v / np.linalg.norm(v), 1.0, False)])
+            for kind, v in zip(("images", "regions"), vectors, strict=True)
+        )
+        truth = slowly(calibration, photo, region, "photo", range(PHOTOS))
+        confident = {i for i, (score, _) in truth.items() if score >= 1}
+        ranked = ranker.rank("photo", photo, region, None, 0)
+        assert set(ranked.image_ids(slice(0, ranked.confident()))) == confident
+        found += len(confident)
+    assert found >= 60
+
+
 def test_ids_are_those_of_the_ranks_asked(
     store: EdgeStore, calibration: Calibration, directions: tuple[Direction, Direction]
 ) -> None:

@@ -158,16 +158,32 @@ def test_what_lies_in_a_box_is_found_elsewhere(searcher: Searcher, exact: bool) 
         assert overlap(hit.regions[0].box, PLACES[int(Path(hit.path).stem[-1])]) > 0.8
 
 
+@pytest.mark.parametrize("by", ["images", "regions"])
+def test_a_page_shows_the_same_places_however_few_regions_were_looked_at(
+    searcher: Searcher, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = getattr(searcher, by)
+    whole = ask("red")
+    monkeypatch.setattr(ranking, "PHOTOS", 3)
+    monkeypatch.setattr(ranking, "PER_WANTED", 1)
+    few = ask("red")
+    assert [hit.id for hit in few.hits] == [hit.id for hit in whole.hits]
+    for one, other in zip(few.hits, whole.hits, strict=True):
+        assert [place.box for place in one.regions] == [place.box for place in other.regions]
+
+
 @pytest.mark.parametrize("exact", [False, True])
 def test_the_heatmap_shows_the_place(searcher: Searcher, exact: bool) -> None:
     heat = searcher.heatmap(find(searcher, "blue-1"), "blue", exact=exact)
-    scale = 2 if exact else 1  # 192 pixels are enough for windows at two scales
-    expected = np.zeros((8 * scale, 12 * scale))
-    expected[4 * scale :, 6 * scale :] = 1
+    # 192 pixels are enough for two windows a side, which share a quarter.
+    rows, columns = (14, 21) if exact else (8, 12)
+    scale = rows // 7
+    expected = np.zeros((rows, columns))
+    expected[rows // 2 :, (columns + 1) // 2 :] = 1
     cells = np.abs(heat - expected) < 0.15
     assert heat.shape == expected.shape
     assert cells.mean() > 0.9
-    assert cells[scale:-scale, scale:-scale][: 3 * scale].all()
+    assert cells[scale : rows // 2, scale:-scale].all()
     nothing = searcher.heatmap(find(searcher, "blue-1"), "unicorn", exact=exact)
     assert nothing.max() < 0.7
 

@@ -164,6 +164,26 @@ def test_draw_writes_a_picture_for_each_hit(collection: Path, tmp_path: Path) ->
     for file in out.iterdir():
         with Image.open(file) as picture:
             assert min(picture.size) >= 112
+    assert "older" not in result.stderr
+    drawn = sorted(out.iterdir())
+    (out / "mine.jpg").touch()
+    result = tips("regions", "disc", "-c", collection, "--all", "-n", 1, "--draw", out)
+    assert "also holds 2 older pictures of another search." in result.stderr
+    assert sorted(out.iterdir()) == [*drawn, out / "mine.jpg"]
+
+
+def test_other_weights_behind_the_name_are_refused_although_nothing_changed(tmp_path: Path) -> None:
+    paint(tmp_path / "photos" / "a.jpg", 1)
+    ask = ("index", tmp_path / "photos", "-c", tmp_path / "c", "--model", "nano")
+    assert tips(*ask).exit_code == 0
+    settings = tmp_path / "c" / "collection.json"
+    stated = json.loads(settings.read_text())
+    name, weights, rest = stated["model"]["model_id"].split(":", 2)
+    stated["model"]["model_id"] = f"{name}:{weights[::-1]}:{rest}"
+    settings.write_text(json.dumps(stated))
+    result = tips(*ask)
+    assert result.exit_code == 2
+    assert f"made with nano ({name}:{weights[::-1]}:{rest})" in " ".join(result.stderr.split())
 
 
 @pytest.mark.parametrize(
@@ -189,6 +209,10 @@ def test_draw_writes_a_picture_for_each_hit(collection: Path, tmp_path: Path) ->
         (("models", "fetch", "nope"), "There are no official files for 'nope'"),
         (("rebuild", "--qdrant", "http://x", "--embedded"), "exclude each other"),
         (("regions", "disc", "--draw", f"{__file__}/x"), "test_cli.py cannot be written"),
+        (("search", "disc", "--json", "-0"), "--json and --print0 exclude each other"),
+        (("regions", "disc", "--json", "-f"), "--json and --paths-only exclude each other"),
+        (("layout", "disc", "0,0,1,1", "-0", "--json"), "--json and --print0 exclude"),
+        (("again", "x", "--point", "0,0", "--json", "-0"), "--json and --print0 exclude"),
         (("layout", "disc left of square", "0,0,1,1"), "is more than one thing"),
     ],
 )
