@@ -1,6 +1,4 @@
-"""`tips index` and `tips rebuild`: photos -> a collection, and the vectors once more from the
-catalog.
-"""
+"""`tips index`: photos -> a collection."""
 
 from __future__ import annotations
 
@@ -19,11 +17,12 @@ from ui.options import (
     device_option,
     json_option,
     pick_device,
+    progress_file_option,
     regions_option,
     tiles_option,
 )
 from ui.render import facts_table, photo_progress, print_json, say, talk
-from ui.words import counted, shown
+from ui.words import shown
 
 if TYPE_CHECKING:
     from indexer.collection import Collection
@@ -86,6 +85,8 @@ STAGES = {
     help="Refuse larger photos, before they are decoded.",
 )
 @click.option("--retry-failed", is_flag=True, help="Read photos that failed once more.")
+@click.option("--fetch", is_flag=True, help="Download the model's weights first, if need be.")
+@progress_file_option
 @json_option
 @device_option
 @collection_option
@@ -103,6 +104,8 @@ def index(
     batch_size: int,
     max_megapixels: float | None,
     retry_failed: bool,
+    fetch: bool,
+    progress_file: Path | None,
     as_json: bool,
     device: str,
     collection: Path,
@@ -121,9 +124,8 @@ def index(
     from indexer.errors import InterruptedIndexError
     from indexer.pipeline import IndexOptions
     from indexer.pipeline import index as run
+    from ui.progress_file import reporting
 
-    check_first_call(collection, paths)
-    opened, load = open_or_create(collection, model, weights, qdrant, device, tiles, max_regions)
     options = IndexOptions(
         ignore=tuple(f"{name.rstrip('/')}/" for name in exclude),
         include_hidden=include_hidden,
@@ -132,51 +134,23 @@ def index(
         commit_photos=batch_size,
     )
     try:
-        with index_progress() as progress:
-            report = run(opened, paths, load, options=options, progress=progress)
+        with reporting(progress_file) as told:
+            check_first_call(collection, paths)
+            if fetch and weights is None:
+                fetch_weights(collection, model, told.fetched)
+            opened, load = open_or_create(
+                collection, model, weights, qdrant, device, tiles, max_regions
+            )
+            remember(opened.folder)
+            with index_progress() as bar:
+                progress = both(bar, told.show)
+                report = run(opened, paths, load, options=options, progress=progress)
+            told.finish(report.to_dict())
     except InterruptedIndexError as stopped:
         print_report(stopped.report, as_json=as_json)
         say(str(stopped))
         ctx.exit(STOPPED)
     print_report(report, as_json=as_json)
-
-
-@click.command()
-@click.option("--qdrant", metavar="URL", help="Move the vectors to this Qdrant server.")
-@click.option(
-    "--embedded", is_flag=True, help="Move the vectors back into the collection's folder."
-)
-@json_option
-@collection_option
-def rebuild(qdrant: str | None, embedded: bool, as_json: bool, collection: Path) -> None:
-    """Make the vectors again from the catalog, without the model; searches go on meanwhile.
-
-    \b
-    Example:
-      tips rebuild
-      tips rebuild --qdrant http://localhost:6333
-    """
-    if qdrant and embedded:
-        raise click.UsageError("--qdrant and --embedded exclude each other.")
-    from indexer.collection import EMBEDDED, Collection
-    from indexer.errors import explain_full_disk
-    from indexer.publish import publish
-
-    opened = Collection.open(collection)
-    with explain_full_disk(opened.folder), opened.lock():
-        if qdrant or embedded:
-            opened.use_engine(_server(opened.folder, qdrant) if qdrant else EMBEDDED)
-        catalog, store = opened.catalog(), opened.vectors(read_only=False)
-        with photo_progress() as bar:
-            task = bar.add_task("Publishing", total=sum(catalog.counts().values()))
-            report = publish(
-                catalog, store, rebuild=True, progress=lambda done: bar.update(task, completed=done)
-            )
-        store.close()
-    if as_json:
-        print_json({"published": report.published, "seconds": round(report.seconds, 3)})
-    else:
-        say(f"{counted(report.published, 'photo')} published in {report.seconds:.1f} s.")
 
 
 def check_first_call(folder: Path, paths: tuple[Path, ...]) -> None:
@@ -213,6 +187,7 @@ def open_or_create(
     rebuild` moves the vectors.
     """
     from indexer.collection import EMBEDDED, Collection
+    from ui.commands_rebuild import server_engine
 
     known = Collection.open(folder) if Collection.exists(folder) else None
     if known is not None:
@@ -232,7 +207,7 @@ def open_or_create(
         return open_embedder(name, weights=place or saved, device=chosen)
 
     if known is None:
-        engine = _server(folder, qdrant) if qdrant else EMBEDDED
+        engine = server_engine(folder, qdrant) if qdrant else EMBEDDED
         known = Collection.create(
             folder,
             load().info,
@@ -276,6 +251,54 @@ def _check_same(known: Collection, model: str | None, qdrant: str | None) -> Non
             f"The vectors of {known.folder} are not on {qdrant}; move them there first with "
             f"`tips rebuild -c {known.folder} --qdrant {qdrant}`."
         )
+
+
+def fetch_weights(
+    folder: Path, model: str | None, progress: Callable[[int, int | None], None]
+) -> None:
+    """Download what is missing of the official weights that a run needs, of its collection's model
+    or of a new one's; nothing for other models.
+
+    progress: called with the bytes that are here and those there will be, about.
+    """
+    from indexer.collection import Collection
+    from tips_model.config import VARIANTS
+    from tips_model.registry import OFFICIAL, cached_folder, fetch
+    from ui.commands_models import BYTES_PER_PARAMETER
+
+    known = Collection.open(folder).model if Collection.exists(folder) else None
+    name = known.name if known else model or DEFAULT_MODEL
+    if (known and known.weights) or name not in OFFICIAL or cached_folder(name) is not None:
+        return
+    say(f"Downloading {name}")
+    about = VARIANTS[name].parameter_count() * BYTES_PER_PARAMETER
+    here: dict[str, int] = {}
+
+    def show(file: str, done: int, total: int | None) -> None:
+        here[file] = done
+        progress(sum(here.values()), about)
+
+    fetch(name, show)
+
+
+def remember(folder: Path) -> None:
+    """Put the collection on the list of this machine; a list that cannot be written is said."""
+    from ui.known import RegistryError, register
+
+    try:
+        register(folder)
+    except RegistryError as error:
+        say(str(error), "yellow")
+
+
+def both(first: ProgressCallback, second: ProgressCallback) -> ProgressCallback:
+    """One callback that calls two."""
+
+    def show(progress: Progress) -> None:
+        first(progress)
+        second(progress)
+
+    return show
 
 
 def _check_weights(known: Collection, weights: Path | None) -> None:
@@ -336,12 +359,3 @@ def print_report(report: IndexReport, *, as_json: bool) -> None:
     talk().print(facts_table(rows))
     if report.failed:
         say("tips status --failed says why photos could not be read.")
-
-
-def _server(folder: Path, url: str) -> dict[str, str]:
-    """The engine setting for a server; the collection's folder names its collections there."""
-    import hashlib
-
-    digest = hashlib.blake2b(os.fsencode(folder.absolute()), digest_size=4).hexdigest()
-    name = "".join(char if char.isascii() and char.isalnum() else "-" for char in folder.name)
-    return {"kind": "server", "url": url, "prefix": f"tips-{name}-{digest}"}
