@@ -21,7 +21,7 @@ import numpy as np
 
 from indexer.catalog import Catalog
 from indexer.paths import folders
-from indexer.vectors import Filter, KeyArray, point_hex
+from indexer.vectors import Filter, KeyArray, point_hex, point_keys
 from search.browse_columns import MISSING, Columns, Rows, Texts, read_columns
 from search.browse_filter import holders, mask
 from search.browse_places import Bounds, Clusters, extent, inside, spots_of
@@ -86,6 +86,10 @@ class PhotoIndex:
     def ids(self, rows: Rows) -> list[str]:
         """The photos' ids, 32 hex digits each."""
         return point_hex(self._columns.ids[rows])
+
+    def keys(self, rows: Rows) -> KeyArray:
+        """The photos' keys, as `rows_of` takes them."""
+        return point_keys(self._columns.ids[rows])
 
     def rows_of(self, keys: KeyArray) -> Rows:
         """The rows of the photos with these keys (`search.hits.Results.keys`), in their order;

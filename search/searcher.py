@@ -32,6 +32,7 @@ from search.hits import Box, Results
 from search.language import parse
 from search.layout import Placed, layout_scene
 from search.page import build_page
+from search.pca import feature_colours
 from search.query import ImageTerm, Query
 from search.ranking import By, Ranker
 from search.refiner import Refiner
@@ -259,6 +260,12 @@ class Searcher:
             raise QueryError("A heatmap needs a text that says what to point out.")
         targets = [self._target(Query(query.texts)) for query in queries]
         return self._refiner.heat(image_id, targets, exact=exact)
+
+    def feature_picture(self, image_id: str) -> Array:
+        """What an indexed photo looks like to the model: (h, w, 3) in [0, 1], see `search/pca.py`.
+        Raises `QueryError` when the file cannot be read now.
+        """
+        return feature_colours(self._refiner.look(image_id)[1])
 
     def photo_id(self, name: str) -> str:
         """The id of an indexed photo, named by its id or its path. Raises `QueryError`."""

@@ -22,7 +22,11 @@ ALONE = (
     "streamlit",
     "polars",
 )
-PAGE = ("app.py", "detail.py", "gallery.py", "services.py", "state.py", "words.py")
+PAGE = sorted(
+    str(file.relative_to(ROOT / "ui"))
+    for file in (ROOT / "ui").rglob("*.py")
+    if not file.name.startswith(("commands_", "cli", "options"))
+)
 
 
 def imported(file: Path) -> set[str]:

@@ -21,9 +21,12 @@ from ui.commands_again import again
 from ui.commands_caption import caption
 from ui.commands_data import data
 from ui.commands_demo import demo
+from ui.commands_duplicates import duplicates
 from ui.commands_eval import evaluate
-from ui.commands_index import index, rebuild
+from ui.commands_export import export
+from ui.commands_index import index
 from ui.commands_models import models
+from ui.commands_rebuild import rebuild
 from ui.commands_scenes import scenes
 from ui.commands_search import layout, regions, search
 from ui.commands_status import status, verify
@@ -90,7 +93,21 @@ def cli() -> None:
     """
 
 
-USING = (index, search, regions, layout, again, status, rebuild, verify, models, demo, ui)
+USING = (
+    index,
+    search,
+    regions,
+    layout,
+    again,
+    duplicates,
+    export,
+    status,
+    rebuild,
+    verify,
+    models,
+    demo,
+    ui,
+)
 TRAINING = (scenes, data, caption, train, evaluate)
 for command in (*USING, *TRAINING):
     cli.add_command(command)

@@ -10,23 +10,28 @@ from pathlib import Path
 
 import click
 
-from ui.options import collection_option
+from ui.options import LOCAL_HOSTS, collection_option
 from ui.render import say
 
-APP = Path(__file__).with_name("app.py")
+SERVER = Path(__file__).with_name("server.py")
 
 
-def streamlit_command(host: str, port: int, *, browser: bool) -> list[str]:
+def streamlit_command(
+    host: str, port: int, *, browser: bool, secrets: Path | None = None
+) -> list[str]:
     """The command line that serves the app; the theme comes from `.streamlit/config.toml` beside
     it.
+
+    secrets: the file that asks for a login (see `ui.access`); None leaves Streamlit to its places.
     """
     return [
-        *(sys.executable, "-m", "streamlit", "run", str(APP)),
+        *(sys.executable, "-m", "streamlit", "run", str(SERVER)),
         f"--server.address={host}",
         f"--server.port={port}",
         f"--server.headless={'false' if browser else 'true'}",
         "--server.showEmailPrompt=false",
         "--logger.hideWelcomeMessage=true",  # and what the library advertises on the page
+        *([f"--secrets.files={secrets.absolute()}"] if secrets else []),
     ]
 
 
@@ -41,25 +46,77 @@ def streamlit_command(host: str, port: int, *, browser: bool) -> list[str]:
     "--port", type=click.IntRange(1, 65535), default=8501, show_default=True, help="Port to use."
 )
 @click.option("--browser/--no-browser", default=True, help="Open a browser window, or do not.")
+@click.option(
+    "--manage/--no-manage",
+    default=None,
+    help="Let the app make, change and switch collections.  [default: if only this machine can "
+    "reach it]",
+)
+@click.option(
+    "--secrets",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Ask for the password, or the login, that this TOML file describes.",
+)
 @collection_option
 @click.pass_context
-def ui(ctx: click.Context, host: str, port: int, browser: bool, collection: Path) -> None:
+def ui(
+    ctx: click.Context,
+    host: str,
+    port: int,
+    browser: bool,
+    manage: bool | None,
+    secrets: Path | None,
+    collection: Path,
+) -> None:
     """Open the app in the browser: search, look at the places found, browse. Ctrl-C ends it.
+
+    Whoever reaches it may look at all photos of the collection: give it a password (a file with
+    the line `password = "..."`) before you let others in.
 
     \b
     Example:
       tips ui
       tips ui -c ~/trip.tips --port 9000 --no-browser
+      tips ui -c ~/trip.tips --host 0.0.0.0 --secrets trip.toml
     """
+    from indexer.collection import Collection
+    from ui.commands_index import remember
+
+    if secrets is not None:
+        check_secrets(secrets)
+    if Collection.exists(collection):
+        remember(collection)
+    managed = host in LOCAL_HOSTS if manage is None else manage
+    if managed and host not in LOCAL_HOSTS and secrets is None:
+        say("Whoever reaches this page may index folders of this machine; see --secrets.", "yellow")
     say(f"Serving {collection} on http://{host}:{port} (Ctrl-C ends it)")
-    # Whoever ends this process ends the server with it.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    environment = os.environ | {"TIPS_COLLECTION": str(collection.absolute())}
-    with subprocess.Popen(
-        streamlit_command(host, port, browser=browser), env=environment
-    ) as server:
+    # Whoever ends this process ends the server with it. Ctrl-C is set anew because Polars, once it
+    # is loaded, lets system calls go on: waiting for the server would not end.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    environment = os.environ | {
+        "TIPS_COLLECTION": str(collection.absolute()),
+        "TIPS_MANAGE": "1" if managed else "0",
+    }
+    command = streamlit_command(host, port, browser=browser, secrets=secrets)
+    with subprocess.Popen(command, env=environment) as server:
         try:
             ctx.exit(server.wait())
         except KeyboardInterrupt:
             server.terminate()
             say("The app is closed; `tips ui` opens it again.")
+
+
+def check_secrets(file: Path) -> None:
+    """Refuse a file that could not keep anybody out: Streamlit would start without it."""
+    import tomllib
+
+    try:
+        secrets = tomllib.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"{file} cannot be read ({error}).") from error
+    if not secrets.get("password") and not secrets.get("auth"):
+        raise click.UsageError(f"{file} has neither a password nor a section [auth].")
+    if file.suffix != ".toml":
+        raise click.UsageError(f"{file} has to be called .toml: Streamlit reads no other name.")

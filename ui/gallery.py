@@ -1,149 +1,220 @@
-"""The grid of photos: a card for each, its picture opens it, its foot says its name and score."""
+"""What was found: the count, the grid, its pages, and the possible photos folded away."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
+from itertools import repeat
 
 import streamlit as st
 
 from search.hits import Hit
 from tips_model.errors import TipsError
-from ui import state
-from ui.services import Answer, Library, drawn
-from ui.state import Overlay, View
-from ui.words import counted, plain, shown
+from ui import media, state
+from ui.components.grid import Card, GridEvents, show_grid
+from ui.library import Answer, Library
+from ui.overlays import heat_picture, mask_picture
+from ui.state import OVERLAYS, View
+from ui.words import counted, month, plain, shown
 
-CACHED_CARDS = 1000
-Key = tuple[str, int, str, str]  # collection, revision, question, kind of card
+COLUMNS = (2, 8, 5)  # least, most, at first
+LOOK_AGAIN = 0.8  # seconds
+NO_FILTER = "Search without the filter"
+CHOSEN = "chosen"  # in the session: ids of the photos that the user marked, in order
 
 
-def show_answer(library: Library, view: View, answer: Answer, revision: int) -> None:
-    """The count, the confident hits with their pages, and the possible ones folded away."""
+def chosen() -> dict[str, None]:
+    """The photos that the user marked, in order."""
+    marked: dict[str, None] = st.session_state.setdefault(CHOSEN, {})
+    return marked
+
+
+def show_answer(library: Library, view: View, answer: Answer) -> None:
+    """The switches, the grid with its pages, and the possible photos. A fragment: how hits are
+    drawn is changed without asking again; while places are computed again, it looks for them.
+    """
+    coming = library.sharp(view, answer.hits)[1]
+    st.fragment(_answer, run_every=LOOK_AGAIN if coming else None)(library, view, answer, coming)
+
+
+def _answer(library: Library, view: View, answer: Answer, waiting: bool) -> None:
+    hits, coming = library.sharp(view, answer.hits)
+    if waiting and not coming:
+        st.rerun()  # with all of it, and without looking again
+    view = _switches(view, answer)
     for note in answer.notes:
         st.caption(plain(note))
-    possible = len(answer.possible)
-    if answer.confident:
-        st.markdown(f"**{answer.confident:,} confident** of {counted(answer.searched, 'photo')}")
-        show_grid(library, view, answer.hits, "gallery", revision)
+    if answer.total:
+        _grid(library, view, hits, answer.folded, "gallery")
         show_pages(view.page, answer.pages)
+    elif view.asks:
+        _nothing(view, answer)
     else:
-        show_nothing(view, answer)
-    if possible:
-        label = f"The {possible:,} nearest of the rest"
-        fold = st.expander(label, key="fold", on_change="rerun")
+        st.markdown("No photo passes the filter. Take a part of it away.")
+    if answer.possible:
+        label = f"{len(answer.possible):,} possible"
+        unfolded = bool(view.layout) and not answer.total
+        fold = st.expander(label, expanded=unfolded, key=f"fold-{unfolded}", on_change="rerun")
         if fold.open:  # nothing is drawn for those who do not look
             with fold:
-                st.caption("Possible, no more: unrelated words would find as much here.")
-                show_grid(library, view, answer.possible, "possible", revision)
-
-
-def show_nothing(view: View, answer: Answer) -> None:
-    """The honest answer, with the ways on."""
-    looked = counted(answer.searched, "photo")
-    st.markdown("#### Nothing found")
-    if not answer.searched:
-        st.markdown("No photo passes the filter. Take a part of it away.")
-        return
-    sentence = f"Among {looked}, none stands out from what unrelated words would find."
-    st.markdown(f"{sentence} Try other words, or look at the nearest below.")
-    if view.show == "Images":
-        st.button(
-            "Look for the words in parts of the photos",
-            icon=":material/select_all:",
-            on_click=_show_regions,
-        )
+                st.caption("The nearest of the rest: unrelated words would find as much here.")
+                _grid(library, view, answer.possible, (), "possible")
 
 
 def show_pages(page: int, pages: int) -> None:
     """Previous, where we are, next; nothing when one page holds all."""
     if pages == 1:
         return
-    with st.container(horizontal=True, horizontal_alignment="center", vertical_alignment="center"):
-        st.button(
-            "Previous",
-            key="previous",
-            icon=":material/chevron_left:",
-            disabled=page <= 1,
-            on_click=state.turn_to,
-            args=(page - 1,),
+    with st.container(
+        key="pages", horizontal=True, horizontal_alignment="center", vertical_alignment="center"
+    ):
+        left = st.button(
+            "Previous", key="previous", icon=":material/chevron_left:", disabled=page <= 1
         )
         st.markdown(f"Page {page:,} of {pages:,}", width="content")
-        st.button(
+        right = st.button(
             "Next",
             key="next",
             icon=":material/chevron_right:",
             icon_position="right",
             disabled=page >= pages,
-            on_click=state.turn_to,
-            args=(page + 1,),
         )
+    if left or right:
+        state.turn_to(page + (1 if right else -1))
+        st.rerun()
 
 
-def show_grid(library: Library, view: View, hits: Sequence[Hit], name: str, revision: int) -> None:
-    """Cards in rows that fill the width. `name` tells this grid from others on the page."""
-    with st.container(key=name):
-        for hit in hits:
-            _card(library, view, hit, name, revision)
+def cards(
+    library: Library, view: View, hits: Sequence[Hit], folded: Sequence[int] = ()
+) -> list[Card]:
+    """The cards of hits, their thumbnails made ready."""
+    library.prepare([hit.id for hit in hits])
+    headings = _headings(library, view, hits)
+    counts = folded or repeat(0)
+    return [
+        _card(library, view, hit, heading, count)
+        for hit, heading, count in zip(hits, headings, counts, strict=False)
+    ]
 
 
-def _card(library: Library, view: View, hit: Hit, grid: str, revision: int) -> None:
-    key = f"{grid}-{hit.id}"
-    file = shown(hit.path).rpartition("/")[2]
-    picture = _picture(
-        library,
-        (str(library.collection.folder), revision, f"{view.q}\0{view.like}", view.show),
-        hit.id,
-        view.overlay if view.asks else "None",
-        view.q,
-        _hit=hit,
-    )
-    with st.container(key=f"card-{key}"):
-        if picture is None:
-            st.caption("No thumbnail")
-        else:
-            st.image(picture, width="stretch", alt=file)
-        st.button(
-            f"Open {plain(file)}", key=f"open-{key}", on_click=state.open_photo, args=(hit.id,)
-        )
-        with st.container(key=f"foot-{key}", horizontal=True, vertical_alignment="center"):
-            st.html(_foot(file, hit, scored=view.asks))
-            st.button(
-                "More like this",
-                key=f"more-{key}",
-                icon=":material/filter_none:",
-                help="More like this",
-                type="tertiary",
-                on_click=state.more_like,
-                args=(hit.id,),
+def _switches(view: View, answer: Answer) -> View:
+    with st.container(key="drawing", horizontal=True, vertical_alignment="center", gap="medium"):
+        st.markdown(_count(view, answer), width="stretch")
+        if view.asks:
+            st.segmented_control(
+                "Overlay",
+                OVERLAYS,
+                default="Box",
+                required=True,
+                key="overlay",
+                bind="query-params",
+                label_visibility="collapsed",
+                width="content",
             )
+        with st.popover("Look", icon=":material/tune:", width="content"):
+            st.slider("Columns", *COLUMNS, key="columns")
+            st.slider("Opacity of masks and heat", 0.1, 1.0, 0.65, 0.05, key="opacity")
+    return state.current()
 
 
-def _foot(file: str, hit: Hit, *, scored: bool) -> str:
-    name = html.escape(file)
-    lines = [f'<p class="tips-name" title="{html.escape(shown(hit.path))}">{name}</p>']
-    if scored:
-        lines.append(f'<p class="tips-score">score {hit.score:.2f}</p>')
-    return "".join(lines)
+def _count(view: View, answer: Answer) -> str:
+    if not view.asks or view.same:
+        return f"**{counted(answer.total, 'photo')}**"
+    if view.nearest:
+        return f"**{counted(answer.total, 'photo')}**, the nearest first"
+    sure = f"**{answer.total:,} confident**"
+    possible = f", {len(answer.possible):,} possible" if answer.possible else ""
+    return f"{sure}{possible} of {counted(answer.searched, 'photo')}"
 
 
-@st.cache_data(max_entries=CACHED_CARDS, show_spinner=False)
-def _picture(
-    _library: Library, key: Key, identifier: str, overlay: Overlay, words: str, *, _hit: Hit
-) -> bytes | None:
-    """The card's picture as JPEG; `key` and the arguments after it say which."""
-    thumbnail = _library.thumbnail(identifier)
-    if thumbnail is None:
-        return None
-    heat = None
-    if overlay == "Heat" and words:
+def _grid(
+    library: Library, view: View, hits: Sequence[Hit], folded: Sequence[int], name: str
+) -> None:
+    events = show_grid(
+        name,
+        cards(library, view, hits, folded),
+        overlay=view.overlay if view.asks else "None",
+        opacity=float(st.session_state.get("opacity", 0.65)),
+        columns=int(st.session_state.get("columns", COLUMNS[2])),
+        chosen=tuple(chosen()),
+        label="Photos found" if view.asks else "Photos",
+    )
+    _follow(events, [hit.id for hit in hits])
+
+
+def _follow(events: GridEvents, ids: Sequence[str]) -> None:
+    """Do what the user asked for on a card."""
+    if events.open:
+        state.open_photo(events.open)
+    elif events.more:
+        state.more_like(events.more)
+    elif events.less:
+        state.less_like(events.less)
+    elif events.unfold:
+        state.unfold(events.unfold)
+    elif events.chosen is not None:
+        marked = chosen()
+        for identifier in ids:
+            marked.pop(identifier, None)
+        marked.update(dict.fromkeys(events.chosen))
+    else:
+        return
+    st.rerun()
+
+
+def _headings(library: Library, view: View, hits: Sequence[Hit]) -> list[str]:
+    """A heading above the first photo of each month, where photos come by date."""
+    if view.order == "Best" and view.asks:
+        return [""] * len(hits)
+    months = [month(each) for each in library.taken([hit.id for hit in hits])]
+    before = [None, *months[:-1]]
+    return [name if name != old else "" for name, old in zip(months, before, strict=True)]
+
+
+def _card(library: Library, view: View, hit: Hit, heading: str, folded: int) -> Card:
+    mask = heat = ""
+    if view.overlay == "Mask":
+        mask = mask_picture([region.mask for region in hit.regions])
+    words = library.query_text(view)
+    if view.overlay == "Heat" and words:
         try:
-            heat = _library.heat(identifier, words, exact=False)
+            heat = heat_picture(library.heat(hit.id, words, exact=False))
         except TipsError:
-            heat = None
-    return drawn(thumbnail, _hit, overlay, heat)
+            heat = ""  # the words are no text to point out: the page says so once, above
+    copies = f"{len(hit.paths)} copies" if len(hit.paths) > 1 else ""
+    score = f"{hit.score:.2f}" if view.asks else ""
+    return Card(
+        id=hit.id,
+        name=shown(hit.path).rpartition("/")[2],
+        path=shown(hit.path),
+        ratio=max(0.4, min(3.0, hit.width / hit.height)),
+        src=media.thumbnail_address(library, hit.id),
+        note=" · ".join(part for part in (score, copies) if part),
+        boxes=tuple(region.box for region in hit.regions),
+        mask=mask,
+        heat=heat,
+        folded=folded,
+        heading=heading,
+    )
 
 
-def _show_regions() -> None:
-    st.session_state["show"] = "Regions"
-    state.asked_anew()
+def _nothing(view: View, answer: Answer) -> None:
+    """The honest answer, with the ways on."""
+    looked = counted(answer.searched, "photo")
+    st.markdown("#### Nothing found")
+    if not answer.searched:
+        st.markdown("No photo passes the filter. Take a part of it away.")
+        if st.button(NO_FILTER, icon=":material/filter_alt_off:"):
+            state.use_filter("")
+            st.rerun()
+        return
+    sentence = f"Among {looked}, none stands out from what unrelated words would find."
+    st.markdown(f"{sentence} Try other words, or look at the possible ones below.")
+    with st.container(horizontal=True):
+        if view.show == "Photos" and view.q:
+            label = "Look for the words in parts of the photos"
+            if st.button(label, icon=":material/select_all:"):
+                state.rank_by("Places")
+                st.rerun()
+        if view.filter and st.button(NO_FILTER, icon=":material/filter_alt_off:"):
+            state.use_filter("")
+            st.rerun()

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 MOST_TILES = 4
 STOPPED = 130  # what a shell reports for a program that Ctrl-C ended
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -37,6 +38,13 @@ device_option = click.option(
     default="auto",
     show_default=True,
     help="Where the model runs.",
+)
+
+progress_file_option = click.option(
+    "--progress-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    hidden=True,
+    help="Where to write how far it is, for the app (see `ui.progress_file`).",
 )
 
 tiles_option = click.option(

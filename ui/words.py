@@ -34,6 +34,11 @@ def day(moment: datetime) -> str:
     return f"{moment.day} {moment:%B %Y, %H:%M}"
 
 
+def month(moment: datetime | None) -> str:
+    """The month of a moment as people write it."""
+    return "Without a date" if moment is None else f"{moment:%B %Y}"
+
+
 def exposure_time(seconds: float) -> str:
     """An exposure time as photographers write it: 1/250 s, 2.5 s."""
     return f"1/{round(1 / seconds)} s" if 0 < seconds < 0.4 else f"{seconds:g} s"

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from indexer.collection import Collection
-from search.errors import QueryError
-from search.query import Query
-from search.scene import Scene
-from ui import services
-from ui.services import Library, question
-from ui.state import View
+from ui import library
 
 from .conftest import HOSTILE, paint, tips
 
-APP = Path(services.__file__).with_name("app.py")
+APP = Path(library.__file__).with_name("app.py")
 
 
 @pytest.fixture
@@ -38,9 +34,20 @@ def texts(page: AppTest) -> str:
     return "\n".join(str(part.value) for part in parts)
 
 
-def buttons(page: AppTest, beginning: str) -> list[str]:
-    """Keys of the buttons with this beginning, in order."""
-    return [b.key for b in page.button if b.key and b.key.startswith(beginning)]
+def grid(page: AppTest, name: str = "gallery") -> list[dict[str, Any]]:
+    """The cards of a grid as they are sent to the browser; none when there is no such grid."""
+    for part in page.get("bidi_component"):
+        if part.proto.id.endswith(f"-{name}"):
+            items: list[dict[str, Any]] = json.loads(part.proto.json)["items"]
+            return items
+    return []
+
+
+def photo(page: AppTest) -> dict[str, Any]:
+    """What the large photo's component was given."""
+    (part,) = [p for p in page.get("bidi_component") if p.proto.id.endswith("photo-large")]
+    data: dict[str, Any] = json.loads(part.proto.json)
+    return data
 
 
 def search(page: AppTest, words: str) -> AppTest:
@@ -52,53 +59,60 @@ def search(page: AppTest, words: str) -> AppTest:
 
 def open_fold(page: AppTest) -> AppTest:
     """Unfold the possible photos."""
-    page.session_state["fold"] = True
+    page.session_state["fold-False"] = True
     page.run()
     assert not page.exception
     return page
 
 
-def test_the_start_shows_photos_counts_and_what_the_model_is(
+def test_the_start_shows_photos_by_date_counts_and_what_the_model_is(
     page: AppTest, collection: Path
 ) -> None:
     page.run()
     assert not page.exception
     assert "30 photos, 1 could not be read · nano" in texts(page)
     note = Collection.open(collection).model.note
-    assert note
-    assert len(page.info) == 1
-    assert len(buttons(page, "open-sample-")) == 12
+    assert note[:20] in texts(page)
+    cards = grid(page)
+    assert len(cards) == 30
+    assert cards[0]["heading"] == "Without a date"
+    assert all(not card["heading"] for card in cards[1:])
 
 
 def test_nothing_found_is_said_and_the_possible_are_folded_away(page: AppTest) -> None:
     search(page.run(), "typewriter")
     assert "Nothing found" in texts(page)
     assert "Among 30 photos, none stands out" in texts(page)
-    assert not buttons(page, "open-possible-")
-    open_fold(page)
-    assert len(buttons(page, "open-possible-")) == services.POSSIBLE
+    assert not grid(page, "possible")
+    assert len(grid(open_fold(page), "possible")) == library.POSSIBLE
 
 
-@pytest.mark.parametrize("overlay", ["None", "Mask", "Heat"])
-def test_every_overlay_draws(page: AppTest, overlay: str) -> None:
+@pytest.mark.parametrize(
+    ("overlay", "drawn"), [("None", ""), ("Box", "boxes"), ("Mask", "mask"), ("Heat", "heat")]
+)
+def test_every_overlay_comes_with_the_card(page: AppTest, overlay: str, drawn: str) -> None:
     page.query_params["q"] = "disc"
-    page.query_params["show"] = "Regions"
+    page.query_params["show"] = "Places"
     page.query_params["overlay"] = overlay
-    page.run()
-    open_fold(page)
-    assert page.button_group(key="overlay").value == overlay
-    assert len(buttons(page, "open-possible-")) == services.POSSIBLE
+    open_fold(page.run())
+    cards = grid(page) + grid(page, "possible")
+    assert len(cards) == 24
+    assert all(card["boxes"] for card in cards)
+    for field in ("mask", "heat"):
+        assert all(bool(card[field]) == (field == drawn) for card in cards)
+    if drawn in ("mask", "heat"):
+        assert all(card[drawn].startswith("data:image/webp;base64,") for card in cards)
 
 
 def test_the_address_holds_the_search(page: AppTest) -> None:
     page.query_params["q"] = "red disc"
-    page.query_params["show"] = "Regions"
+    page.query_params["show"] = "Places"
     page.query_params["filter"] = "in:Rome"
     page.run()
     assert not page.exception
     assert page.text_input(key="q").value == "red disc"
-    assert page.button_group(key="show").value == "Regions"
-    assert "Among 10 photos" in texts(page)
+    assert page.button_group(key="show").value == "Places"
+    assert "of 10 photos" in texts(page)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +123,7 @@ def test_the_address_holds_the_search(page: AppTest) -> None:
         ("/etc/hostname", "", "cannot be named here"),
         ("disc + ./photo.jpg", "", "cannot be named here"),
         ('"a” + /etc/hostname + “b"', "", "cannot be named here"),
+        ("", "colour:red", "is not a field"),
     ],
 )
 def test_what_cannot_be_asked_is_said_in_a_sentence(
@@ -119,7 +134,12 @@ def test_what_cannot_be_asked_is_said_in_a_sentence(
     page.run()
     assert not page.exception
     assert sentence in page.warning[0].value.replace("\\", "")
-    assert not buttons(page, "open-")
+    assert not grid(page)
+
+
+def test_the_spot_of_a_mistake_is_shown(page: AppTest) -> None:
+    search(page.run(), "dog left of")
+    assert "^" in page.code[0].value
 
 
 def test_a_filter_that_nothing_passes_is_told_from_words_that_find_nothing(page: AppTest) -> None:
@@ -127,70 +147,144 @@ def test_a_filter_that_nothing_passes_is_told_from_words_that_find_nothing(page:
     page.query_params["filter"] = "width:5000.."
     page.run()
     assert "No photo passes the filter" in texts(page)
-
-
-def test_more_like_this_searches_by_the_photo_and_can_be_cleared(page: AppTest) -> None:
+    page.query_params["q"] = ""
     page.run()
-    key = buttons(page, "more-sample-")[3]
-    page.button(key=key).click().run()
+    assert "No photo passes the filter" in texts(page)
+
+
+def test_more_like_a_photo_is_in_the_address_and_can_be_cleared(page: AppTest) -> None:
+    page.run()
+    chosen = grid(page)[3]["id"]
+    page.query_params["like"] = chosen
+    page.run()
     assert not page.exception
-    assert page.query_params["like"] == key.removeprefix("more-sample-")
-    assert "Photos like this one" in texts(page)
-    open_fold(page)
-    shown = {k.rpartition("-")[2] for k in buttons(page, "open-")}
-    assert shown
-    assert page.query_params["like"] not in shown
-    next(button for button in page.button if button.label == "Clear").click().run()
+    assert "29 photos" in texts(page)
+    assert "the nearest first" in texts(page)
+    assert chosen not in {card["id"] for card in grid(page)}
+    page.button(key="clear-like").click().run()
     assert "like" not in page.query_params
-    assert buttons(page, "open-sample-")
+    assert "the nearest first" not in texts(page)
+
+
+def test_less_like_a_photo_pushes_its_like_down(page: AppTest) -> None:
+    page.run()
+    one, other = (card["id"] for card in grid(page)[:2])
+    page.query_params["like"] = one
+    page.run()
+    before = [card["id"] for card in grid(page)]
+    page.query_params["unlike"] = before[0]
+    page.run()
+    assert not page.exception
+    after = [card["id"] for card in grid(page)]
+    assert len(after) == 28
+    assert before[0] not in after
+    assert other in after
+
+
+def test_a_layout_in_the_address_is_searched_for(page: AppTest) -> None:
+    page.query_params["layout"] = "disc@0,0,0.5,1;square@0.5,0,1,1"
+    page.run()
+    assert not page.exception
+    assert "disc, square" in texts(page).replace("\\", "")
+    assert "of 30 photos" in texts(page)
 
 
 def test_a_photo_opens_large_with_its_facts(page: AppTest, photos: Path) -> None:
     page.query_params["q"] = "disc"
+    open_fold(page.run())
+    card = (grid(page) + grid(page, "possible"))[0]
+    page.query_params["photo"] = card["id"]
     page.run()
-    open_fold(page)
-    key = buttons(page, "open-possible-")[0]
-    page.button(key=key).click().run()
     assert not page.exception
-    identifier = key.removeprefix("open-possible-")
-    assert page.query_params["photo"] == identifier
-    where = next(box for box in page.text_input if str(box.key).startswith("where-"))
-    assert where.value == "disc"
+    assert page.text_input(key="where-disc").value == "disc"
     facts = next(block.value for block in page.get("html") if "<dl" in block.value)
     assert "<dt>Camera</dt>" in facts
     assert str(photos) in facts
+    shown = photo(page)
+    assert shown["src"].endswith(card["id"])
+    assert shown["boxes"]
+    assert shown["previous"] is False
 
 
-@pytest.mark.parametrize("overlay", ["Box", "Heat"])
-def test_other_words_can_be_looked_for_in_the_open_photo(page: AppTest, overlay: str) -> None:
+def test_the_photos_beside_the_open_one_are_those_of_the_answer(page: AppTest) -> None:
     page.run()
-    page.query_params["photo"] = buttons(page, "open-sample-")[0].rpartition("-")[2]
+    ids = [card["id"] for card in grid(page)]
+    page.query_params["photo"] = ids[1]
     page.run()
-    where = next(box for box in page.text_input if str(box.key).startswith("where-"))
-    where.set_value("a square")
-    lay = next(group for group in page.get("button_group") if str(group.key).startswith("lay-"))
-    lay.set_value(overlay)
+    assert "2 of 30" in texts(page)
+    assert photo(page)["previous"] is True
+    assert photo(page)["next"] is True
+
+
+@pytest.mark.parametrize("layer", ["Box", "Mask", "Heat", "Features"])
+def test_other_words_can_be_looked_for_in_the_open_photo(page: AppTest, layer: str) -> None:
+    page.run()
+    page.query_params["photo"] = grid(page)[0]["id"]
+    page.run()
+    page.text_input(key="where-").set_value("a square")
+    page.button_group(key="layer").set_value(layer)
     page.run()
     assert not page.exception
-    assert not any("cannot be read now" in caption.value for caption in page.caption)
+    assert not page.warning
+    shown = photo(page)
+    assert bool(shown["boxes"]) == (layer == "Box")
+    assert bool(shown["layer"]) == (layer != "Box")
+
+
+def test_marks_of_the_address_are_shown_and_can_be_cleared(page: AppTest) -> None:
+    page.run()
+    one, other = (card["id"] for card in grid(page)[:2])
+    page.query_params["find"] = f"{one}@0.1,0.1,0.5,0.5;-{one}@0.9,0.9"
+    page.query_params["photo"] = one
+    page.run()
+    assert not page.exception
+    assert [mark["kind"] for mark in photo(page)["value"]] == ["box", "point"]
+    assert "1 to find, 1 not to find" in texts(page)
+    page.button(key="back").click().run()
+    assert "Things like those at 1 place, not like 1" in texts(page)
+    assert other in {card["id"] for card in grid(page)}
+    assert one not in {card["id"] for card in grid(page)}
 
 
 @pytest.mark.parametrize("photo", ["0" * 32, "../../etc/passwd", "<script>"])
-def test_an_address_with_an_unknown_photo_shows_the_page(page: AppTest, photo: str) -> None:
+def test_an_address_with_an_unknown_photo_is_no_crash(page: AppTest, photo: str) -> None:
     page.query_params["photo"] = photo
     page.query_params["page"] = "-3"
     page.run()
     assert not page.exception
-    assert buttons(page, "open-sample-")
+    assert grid(page) or "is not in the collection" in texts(page)
 
 
-def test_names_of_files_are_text_never_markup(page: AppTest) -> None:
+def test_facets_narrow_by_the_filter_text(page: AppTest) -> None:
     page.run()
-    feet = [block.value for block in page.get("html") if "<p" in block.value]
-    assert any("&lt;img src=x onerror=alert(1)&gt;" in foot for foot in feet)
-    assert not any("<img" in foot for foot in feet)
-    labels = [b.label for b in page.button if "onerror" in b.label]
-    assert labels[0].startswith(r"Open \<img src\=x")
+    cameras = page.button_group(key="facet-cameras-")
+    canon = next(option for option in cameras.options if "Canon" in option)
+    assert "15" in canon
+    cameras.select(next(v for v in cameras.options if "Canon" in v)).run()
+    assert not page.exception
+    assert page.text_input(key="filter").value == 'camera:="Canon EOS R5"'
+    assert len(grid(page)) == 15
+
+
+def test_folders_open_one_level_at_a_time(page: AppTest) -> None:
+    page.run()
+    labels = {b.key: b.label for b in page.button if str(b.key).startswith("folder-")}
+    rome = next(key for key, label in labels.items() if "Rome" in label)
+    assert "10" in labels[rome]
+    page.button(key=rome).click().run()
+    assert not page.exception
+    assert len(grid(page)) == 10
+    page.button(key="folder-up").click().run()
+    assert len(grid(page)) == 30
+
+
+def test_names_of_files_reach_the_browser_as_data_never_as_markup(page: AppTest) -> None:
+    page.run()
+    assert HOSTILE in {card["name"] for card in grid(page)}
+    page.query_params["photo"] = next(c["id"] for c in grid(page) if c["name"] == HOSTILE)
+    page.run()
+    assert not any("<img" in block.value for block in page.get("html"))
+    assert r"\<img src\=x" in texts(page)
 
 
 def test_a_missing_collection_says_how_to_make_one(
@@ -210,11 +304,13 @@ def test_an_open_page_sees_what_is_indexed_meanwhile(
     paint(tmp_path / "photos" / "a.jpg", 1)
     tips("index", tmp_path / "photos", "--model", "nano", "-c", tmp_path / "c")
     search(page.run(), "disc")
-    assert "Among 1 photo," in texts(page)
+    assert "of 1 photo" in texts(page)
     paint(tmp_path / "photos" / "b.jpg", 2)
     tips("index", "-c", tmp_path / "c")
     page.run()
-    assert "Among 2 photos" in texts(page)
+    assert "of 2 photos" in texts(page)
+    search(page, "")
+    assert len(grid(page)) == 2
 
 
 def test_a_vanished_file_is_shown_by_its_thumbnail(
@@ -225,55 +321,20 @@ def test_a_vanished_file_is_shown_by_its_thumbnail(
     tips("index", tmp_path / "photos", "--model", "nano", "-c", tmp_path / "c")
     (tmp_path / "photos" / "a.jpg").unlink()
     page.run()
-    page.button(key=buttons(page, "open-sample-")[0]).click().run()
+    page.query_params["photo"] = grid(page)[0]["id"]
+    page.run()
     assert not page.exception
-    assert any("this is its thumbnail" in caption.value for caption in page.caption)
+    assert "This is its thumbnail" in page.warning[0].value
+    assert photo(page)["src"].startswith("thumb/")
 
 
-def test_pages_split_the_answer(collection: Path) -> None:
-    library = Library.open(collection)
-    sizes = []
-    for number in (1, 2):
-        view = View("disc", "Images", "", "Box", number, None, None)
-        answer = library.answer(view)
-        sizes.append(len(answer.hits))
-        assert answer.pages >= 1
-        assert len(answer.possible) == min(services.POSSIBLE, 30 - answer.confident)
-    assert sizes[0] == min(answer.confident, services.PAGE_SIZE)
-
-
-def test_the_hostile_name_is_in_the_collection(collection: Path) -> None:
-    sample = Library.open(collection).sample()
-    assert any(hit.path.endswith(HOSTILE) for hit in sample)
-
-
-def test_a_question_holds_words_and_the_photo_to_be_like() -> None:
-    query = question(View("2:red - blue", "Images", "", "Box", 1, "ab" * 16, None))
-    assert [(term.text, term.weight) for term in query.texts] == [("red", 2.0), ("blue", -1.0)]
-    assert [term.source for term in query.images] == ["ab" * 16]
-
-
-def test_a_composed_question_is_read_in_the_app_as_on_the_command_line(collection: Path) -> None:
-    view = View("disc and square", "Regions", "", "Box", 1, None, None)
-    assert isinstance(question(view), Scene)
-    assert isinstance(question(dataclasses.replace(view, show="Images")), Query)
-    composed = dataclasses.replace(view, q="disc left of square", show="Images")
-    answer = Library.open(collection).answer(composed)
-    assert answer.searched == 30
-    with pytest.raises(QueryError, match="cannot be mixed"):
-        question(dataclasses.replace(composed, like="ab" * 16))
-
-
-@pytest.mark.parametrize(
-    "words", ["/etc/passwd", "2:/etc/passwd", "disc left of ./a.jpg", "(~/a.jpg AND disc)"]
-)
-def test_files_cannot_be_named_in_the_app(collection: Path, words: str) -> None:
-    library = Library.open(collection)
-    asks = (
-        lambda: question(View(words, "Images", "", "Box", 1, None, None)),
-        lambda: library.places("ab" * 16, words),
-        lambda: library.heat("ab" * 16, words, exact=False),
-    )
-    for ask in asks:
-        with pytest.raises(QueryError, match="cannot be named here"):
-            ask()
+def test_an_empty_collection_says_what_to_do(
+    page: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "broken.jpg").write_bytes(b"\xff\xd8 no picture")
+    tips("index", tmp_path / "photos", "--model", "nano", "-c", tmp_path / "c")
+    monkeypatch.setenv("TIPS_COLLECTION", str(tmp_path / "c"))
+    page.run()
+    assert not page.exception
+    assert "has no photos yet" in texts(page)

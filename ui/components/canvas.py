@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import streamlit as st
 
-from search.hits import Box
 from ui.components.assets import text
 from ui.components.edits import checked_box, ignore, last_edit
+from ui.state import LONGEST_WORD, MOST_THINGS, PlacedWord
 
-MOST_THINGS = 8
-LONGEST_WORD = 100  # characters
 LEAST_SIDE = 0.04  # of the stage
 
 _canvas = st.components.v2.component(
@@ -20,14 +17,6 @@ _canvas = st.components.v2.component(
     css=text("common.css") + text("canvas.css"),
     js=text("common.js") + text("canvas.js"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedWord:
-    """A thing by its word, and where it should be: a box in fractions of the stage."""
-
-    text: str
-    box: Box
 
 
 def draw_layout(

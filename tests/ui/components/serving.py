@@ -38,19 +38,8 @@ def served(script: str, folder: Path) -> Iterator[str]:
     (folder / "one_component.py").write_text(script, "utf-8")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-<<<<<<< HEAD
     command = [sys.executable, "-m", "streamlit", "run", "one_component.py"]
     options = ["--server.headless=true", "--logger.hideWelcomeMessage=true"]
-=======
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        "one_component.py",
-        "--server.headless=true",
-    ]
->>>>>>> browse
     process = subprocess.Popen(
         [*command, *options, f"--server.port={port}"],
         cwd=folder,

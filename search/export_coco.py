@@ -1,0 +1,110 @@
+"""Found places as COCO annotations, to begin a labelling from or to train on.
+
+Boxes and masks are in pixels of the *upright* photo, as it is shown everywhere: a reader that
+ignores EXIF orientation has to turn turned photos first. Masks are run lengths at the photo's size,
+which COCO counts down the columns. `tips_model/eval/coco.py` and pycocotools read the file.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from search.hits import Hit, Mask, RegionHit
+
+Ints = npt.NDArray[np.int64]
+IN_MEMORY = 8 << 20  # bytes of image entries; more wait in a temporary file
+_CHUNK = 1 << 20
+
+
+class CocoFormat:
+    """One JSON object: annotations as they come, then images and categories.
+
+    `query` names the category of places that no thing of a composed query names. `root`, a path in
+    text form, is taken off the file names that lie in it; the others stay absolute.
+    """
+
+    def __init__(self, query: str, root: str | None = None) -> None:
+        self._query = query
+        self._prefix = None if root is None else root.rstrip("/") + "/"
+        self._categories: dict[str, int] = {}
+        # Images can be written only behind the last annotation.
+        self._images = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  (closed by tail)
+        self._image_count = self._annotation_count = 0
+
+    def head(self) -> Iterable[bytes]:
+        """What the file is, and the beginning of the annotations."""
+        info = {"description": f"Places found for: {self._query}", "boxes": "of the upright photo"}
+        return [b'{"info": ' + _json(info) + b', "annotations": [']
+
+    def hit(self, hit: Hit) -> Iterator[bytes]:
+        """The annotations of one photo; it is an image of the set also when it has none."""
+        self._image_count += 1
+        entry = {
+            "id": self._image_count,
+            "file_name": self._file_name(hit.path),
+            "width": hit.width,
+            "height": hit.height,
+        }
+        self._images.write(_between(self._image_count) + _json(entry))
+        for region in hit.regions:
+            self._annotation_count += 1
+            yield _between(self._annotation_count) + _json(self._annotation(hit, region))
+
+    def tail(self) -> Iterator[bytes]:
+        """Images and categories."""
+        yield b'\n], "images": ['
+        self._images.seek(0)
+        while chunk := self._images.read(_CHUNK):
+            yield chunk
+        self._images.close()
+        named = [{"id": number, "name": name} for name, number in self._categories.items()]
+        yield b'\n], "categories": ' + _json(named) + b"}\n"
+
+    def _file_name(self, path: str) -> str:
+        return path if self._prefix is None else path.removeprefix(self._prefix)
+
+    def _annotation(self, hit: Hit, region: RegionHit) -> dict[str, Any]:
+        name = region.text or self._query
+        counts = run_lengths(region.mask, hit.width, hit.height)
+        x0, y0, x1, y1 = region.box
+        edges = (x0 * hit.width, y0 * hit.height, (x1 - x0) * hit.width, (y1 - y0) * hit.height)
+        return {
+            "id": self._annotation_count,
+            "image_id": self._image_count,
+            "category_id": self._categories.setdefault(name, len(self._categories) + 1),
+            "bbox": [round(edge, 2) for edge in edges],
+            "area": int(counts[1::2].sum()),
+            "segmentation": {"size": [hit.height, hit.width], "counts": counts.tolist()},
+            "iscrowd": 0,
+            "score": round(region.score, 6),
+        }
+
+
+def run_lengths(mask: Mask, width: int, height: int) -> Ints:
+    """COCO's run lengths of cells (h, w) stretched over width x height pixels: numbers of pixels
+    out and in by turns, column by column, beginning with those out (0 if the first is in).
+    """
+    rows, columns = (
+        np.diff(np.round(np.arange(cells + 1) * side / cells).astype(np.int64))
+        for cells, side in zip(mask.shape, (height, width), strict=True)
+    )
+    # Every pixel column is a sequence of cells; only the borders of runs are ever made.
+    inside = mask.T.repeat(columns, axis=0)[:, rows > 0].ravel()
+    pixels = np.tile(rows[rows > 0], width)
+    last = np.append(np.flatnonzero(inside[1:] != inside[:-1]), len(inside) - 1)
+    counts = np.diff(pixels.cumsum()[last], prepend=0)
+    return np.insert(counts, 0, 0) if inside[0] else counts
+
+
+def _between(number: int) -> bytes:
+    return b"\n" if number == 1 else b",\n"
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode()

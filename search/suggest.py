@@ -1,0 +1,30 @@
+"""Searches to begin with: everyday words that this collection answers with confidence."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from search.contrast import word_list
+
+if TYPE_CHECKING:
+    from search.searcher import Searcher
+
+SEED = 0
+
+
+def suggestions(searcher: Searcher, limit: int = 6) -> Iterator[str]:
+    """At most `limit` of the words in `concepts.txt` that find something, each with another best
+    photo; the same ones every time for the same collection. Each word costs a search.
+    """
+    words = list(word_list("concepts"))
+    random.Random(SEED).shuffle(words)
+    seen: set[str] = set()
+    for word in words:
+        best = searcher.images(word, limit=1).hits
+        if best and best[0].id not in seen:
+            seen.add(best[0].id)
+            yield word
+            if len(seen) == limit:
+                return

@@ -1,0 +1,10 @@
+"""A page behind the gate, for tests."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ui.access import admitted
+
+if admitted():
+    st.markdown("the photos")

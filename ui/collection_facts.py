@@ -1,0 +1,94 @@
+"""What the page of collections says of one, read again only when it has changed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import streamlit as st
+
+from indexer.collection import SETTINGS, Collection
+from ui.known import Known
+
+CACHED = 64  # collections
+BLOCK = 512  # bytes; what `st_blocks` counts in, whatever the file system
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """photos, failed: distinct contents. roots: folders of photos, as texts. note: of the model,
+    "" mostly. size: bytes on the disk. changed: the last commit, local time.
+    """
+
+    photos: int
+    failed: int
+    roots: tuple[str, ...]
+    model: str
+    note: str
+    tiles: int
+    size: int
+    changed: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A file that cannot be read: its path as text, and why."""
+
+    path: str
+    reason: str
+
+
+def facts(entry: Known) -> Facts:
+    """What is known of a collection that is there; raises `CollectionError`."""
+    return _facts(str(entry.path), _stamp(entry.path))
+
+
+def failures(entry: Known, start: int, count: int) -> tuple[Failure, ...]:
+    """Some of the files that cannot be read, by path; raises `CollectionError`."""
+    frame = Collection.open(entry.path).catalog().failures()
+    rows = frame.select("path", "reason").slice(start, count)
+    return tuple(Failure(path, reason) for path, reason in rows.iter_rows())
+
+
+@st.cache_data(max_entries=CACHED, show_spinner=False)
+def _facts(folder: str, stamp: tuple[int, ...]) -> Facts:
+    opened = Collection.open(folder)
+    # A catalog that is not there yet would be made by opening it: that is for who indexes.
+    counts = opened.catalog().counts() if opened.catalog_folder.exists() else {}
+    return Facts(
+        photos=counts.get("ok", 0),
+        failed=counts.get("failed", 0),
+        roots=opened.roots,
+        model=opened.model.name,
+        note=opened.model.note,
+        tiles=opened.tiles,
+        size=_size(opened.folder),
+        changed=datetime.fromtimestamp(max(stamp) / 1e9),
+    )
+
+
+def _stamp(folder: Path) -> tuple[int, ...]:
+    """Times in nanoseconds that change with the settings, the catalog and the vectors."""
+    parts = (SETTINGS, "catalog/photos.lance/_versions", "vectors")
+    return tuple(_changed(folder / part) for part in parts)
+
+
+def _changed(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for inner, _, names in os.walk(folder):
+        for name in names:
+            try:
+                # Blocks, as files of the vectors have holes: twenty times their bytes by size.
+                total += os.lstat(os.path.join(inner, name)).st_blocks * BLOCK
+            except FileNotFoundError:
+                continue  # a writer has just replaced it
+    return total

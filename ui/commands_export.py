@@ -1,0 +1,283 @@
+"""`tips export`: everything that an answer holds, as tables, COCO annotations or copies."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from ui.commands_search import NOTHING_FOUND, build_query, open_searcher
+from ui.options import collection_option, device_option
+from ui.render import nothing_found, say
+from ui.words import counted, shown
+
+if TYPE_CHECKING:
+    from indexer.collection import Collection
+    from search.export import Format
+    from search.hits import Results
+
+STDOUT = Path("-")
+FILE = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What to write, None for what not; `-` is stdout. `root`: see `search.export_coco`."""
+
+    csv: Path | None = None
+    json: Path | None = None
+    coco: Path | None = None
+    zip: Path | None = None
+    copy: Path | None = None
+    root: Path | None = None
+
+    def named(self) -> dict[str, Path]:
+        """The files and the folder to write, by their options."""
+        every = {name: getattr(self, name) for name in ("csv", "json", "coco", "zip", "copy")}
+        return {f"--{name}": path for name, path in every.items() if path is not None}
+
+
+@click.command()
+@click.argument("text", nargs=-1)
+@click.option(
+    "--image",
+    "images",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="Look for photos like this picture; together with TEXT, for both.",
+)
+@click.option("--csv", type=FILE, metavar="FILE", help="Write a table of the hits.")
+@click.option("--json", type=FILE, metavar="FILE", help="Write what `tips search --json` prints.")
+@click.option(
+    "--coco",
+    type=FILE,
+    metavar="FILE",
+    help="Write the places found as COCO annotations: boxes, and masks as run lengths.",
+)
+@click.option(
+    "--root",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="File names in --coco are relative to DIR; else they are absolute.",
+)
+@click.option("--zip", type=FILE, metavar="FILE", help="Write copies of the photos into a zip.")
+@click.option(
+    "--copy",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Copy the photos to DIR, a new or empty folder outside of those that are indexed.",
+)
+@click.option(
+    "--places", is_flag=True, help="Rank by places, as `tips regions` does; each photo has one."
+)
+@click.option(
+    "--refine",
+    is_flag=True,
+    help="Compute the places again from the photos: tighter, for one or more passes of the model "
+    "a photo.",
+)
+@click.option(
+    "-n",
+    "--limit",
+    type=click.IntRange(1),
+    metavar="N",
+    help="At most N photos.  [default: all that are confident]",
+)
+@click.option(
+    "--filter",
+    "filter_text",
+    metavar="EXPR",
+    help="Only photos that fit, as in 'camera:canon date:2021 -in:Trash'.",
+)
+@click.option(
+    "--all",
+    "show_all",
+    is_flag=True,
+    help="Also photos that do not stand out from what unrelated words find.",
+)
+@click.option("--force", is_flag=True, help="Replace files that are there, but never photos.")
+@device_option
+@collection_option
+@click.pass_context
+def export(
+    ctx: click.Context,
+    text: tuple[str, ...],
+    images: tuple[Path, ...],
+    csv: Path | None,
+    json: Path | None,
+    coco: Path | None,
+    root: Path | None,
+    zip: Path | None,
+    copy: Path | None,
+    places: bool,
+    refine: bool,
+    limit: int | None,
+    filter_text: str | None,
+    show_all: bool,
+    force: bool,
+    device: str,
+    collection: Path,
+) -> None:
+    """Write all photos that show TEXT to files: several forms at once, `-` for stdout.
+
+    TEXT is read as by `tips search`. The photos themselves are only read; one that cannot be read
+    any more is named in MISSING.txt among the copies. Exit code 1 when nothing is found; then
+    nothing is written.
+
+    \b
+    Example:
+      tips export "red umbrella" --csv hits.csv --zip hits.zip
+      tips export "dog left of a car" --places --coco dogs.json --root ~/Pictures
+      tips export "sunset" --filter date:2023 -n 50 --copy ~/sunsets
+    """
+    from search.export import pages_of
+
+    targets = Targets(csv, json, coco, zip, copy, root)
+    check_targets(targets, collection, force=force)
+    query = build_query(text, images, places=places)
+    searcher = open_searcher(collection, device)
+
+    def page(size: int, offset: int) -> Results:
+        ask: Callable[..., Results] = searcher.regions if places else searcher.images
+        results = ask(query, limit=size, offset=offset, filter=filter_text, all=show_all)
+        return searcher.refine(results, query) if refine else results
+
+    pages = pages_of(page, limit=limit, all=show_all)
+    first = next(pages)
+    for note in first.notes:
+        say(note)
+    if not first.hits:
+        say(nothing_found(first))
+        ctx.exit(NOTHING_FOUND)
+    write(first, pages, targets)
+
+
+def write(first: Results, rest: Iterator[Results], targets: Targets) -> None:
+    """Write the hits of all pages in one pass, and say what there is now. Files take their names
+    when all of them are whole.
+    """
+    from search.export_files import FolderCopies, ZipFormat
+
+    formats = _formats(first, targets)
+    copies = None if targets.copy is None else FolderCopies(targets.copy)
+    count = 0
+    with ExitStack() as stack:
+        files = [(stack.enter_context(_opened(path)), format) for path, format in formats]
+        for file, format in files:
+            file.writelines(format.head())
+        for hit in (hit for page in chain([first], rest) for hit in page.hits):
+            count += 1
+            for file, format in files:
+                file.writelines(format.hit(hit))
+            if copies is not None:
+                copies.add(hit)
+        for file, format in files:
+            file.writelines(format.tail())
+        if copies is not None:
+            copies.close()
+    written = [shown(os.fspath(path)) for path in targets.named().values() if path != STDOUT]
+    if written:
+        say(f"{counted(count, 'photo')} to {', '.join(written)}")
+    copiers = (copies, *(format for _, format in formats))
+    missing = [len(c.missing) for c in copiers if isinstance(c, FolderCopies | ZipFormat)]
+    if any(missing):
+        lacking = counted(max(missing), "photo")
+        say(f"{lacking} could not be copied; MISSING.txt among the copies says why.")
+
+
+def _formats(first: Results, targets: Targets) -> list[tuple[Path, Format]]:
+    """The files to write, and what writes each."""
+    from search.export import CsvFormat, JsonFormat
+    from search.export_coco import CocoFormat
+    from search.export_files import ZipFormat
+
+    formats: list[tuple[Path, Format]] = []
+    if targets.csv is not None:
+        formats.append((targets.csv, CsvFormat()))
+    if targets.json is not None:
+        formats.append((targets.json, JsonFormat(first.query, first.model)))
+    if targets.coco is not None:
+        root = None if targets.root is None else _text(targets.root)
+        formats.append((targets.coco, CocoFormat(first.query, root)))
+    if targets.zip is not None:
+        formats.append((targets.zip, ZipFormat()))
+    return formats
+
+
+def check_targets(targets: Targets, collection: Path, *, force: bool) -> None:
+    """Before a search: nothing would be written that must not be. Raises `click.UsageError`, and
+    `CollectionError` when there is no collection.
+    """
+    from indexer.collection import Collection
+
+    named = targets.named()
+    if not named:
+        raise click.UsageError("Say what to write: --csv, --json, --coco, --zip or --copy.")
+    if targets.root is not None and targets.coco is None:
+        raise click.UsageError("--root is for the file names in --coco.")
+    to_stdout = [option for option, path in named.items() if path == STDOUT]
+    if len(to_stdout) > 1:
+        raise click.UsageError(f"Only one of {' and '.join(to_stdout)} can go to stdout.")
+    opened = Collection.open(collection)
+    for option, path in named.items():
+        if path == STDOUT:
+            if option in ("--zip", "--copy"):
+                raise click.BadParameter("copies do not go to stdout.", param_hint=option)
+        else:
+            _check_target(option, path, opened, force=force)
+    places = [_real(path) for path in named.values() if path != STDOUT]
+    if len(set(places)) < len(places):
+        raise click.UsageError("Each form needs a file of its own.")
+
+
+def _check_target(option: str, path: Path, collection: Collection, *, force: bool) -> None:
+    from indexer.paths import is_under, to_bytes
+
+    def inside(folder: str) -> bool:
+        return is_under(_real(path), _real(Path(os.fsdecode(to_bytes(folder)))))
+
+    def refuse(sentence: str) -> None:
+        raise click.BadParameter(f"{shown(_text(path))} {sentence}", param_hint=option)
+
+    indexed = any(inside(root) for root in collection.roots)
+    if inside(_text(collection.folder)):
+        refuse("lies in the folder of the collection.")
+    if option == "--copy":
+        if indexed:
+            refuse("lies in a folder that is indexed, where the copies would be found as photos.")
+        if path.is_dir() and any(path.iterdir()) and not force:
+            refuse("is not empty; --force writes into it all the same.")
+    elif os.path.lexists(path):
+        if indexed:
+            refuse("exists and lies among the indexed photos, where nothing is replaced.")
+        if not force:
+            refuse("exists; --force replaces it.")
+
+
+def _opened(path: Path) -> AbstractContextManager[BinaryIO]:
+    """A file that appears when it is whole, or stdout."""
+    from tips_model.atomic import replacing
+
+    if path == STDOUT:
+        return nullcontext(sys.stdout.buffer)
+    return replacing(path)
+
+
+def _text(path: Path) -> str:
+    """The absolute path in its reversible text form; links are not resolved, as in `indexer`."""
+    from indexer.paths import to_text
+
+    return to_text(os.path.abspath(os.fsencode(path)))
+
+
+def _real(path: Path) -> str:
+    """Where a path lies when links on the way to it are followed, in text form."""
+    return _text(Path(os.path.realpath(path.parent), path.name))

@@ -1,0 +1,53 @@
+"""A picture that the user chooses, drops or pastes."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+
+import streamlit as st
+from PIL import Image
+
+from indexer.decode import decode_stream
+from indexer.errors import DecodeError
+from search.errors import QueryError
+from ui.components.assets import text
+
+SIDE = 448  # pixels: as much as an encoder sees
+MOST_CHARACTERS = 36_000_000  # of base64 for 25 MB
+
+_HTML = """
+<div class="root">
+  <button type="button" class="zone">
+    <span>Paste a picture, drop it here, or choose a file</span>
+    <small>It is looked at once and not kept.</small>
+  </button>
+  <input type="file" accept="image/*,.heic,.heif,.dng,.cr2,.cr3,.nef,.arw" tabindex="-1"
+    aria-label="Picture file">
+  <p class="said" role="status"></p>
+</div>
+"""
+_picture = st.components.v2.component(
+    "tips_picture", html=_HTML, css=text("picture.css"), js=text("picture.js")
+)
+
+
+def take_picture(key: str) -> Image.Image | None:
+    """The picture that was just given, upright RGB; None when there is none. Raises `QueryError`
+    for a file that cannot be read.
+    """
+    value = _picture(key=key, on_picture_change=lambda: None).get("picture")
+    return None if value is None else read_picture(value)
+
+
+def read_picture(value: object) -> Image.Image:
+    """The picture in a `data:` address from the browser. Raises `QueryError` when there is none."""
+    if not isinstance(value, str) or len(value) > MOST_CHARACTERS or ";base64," not in value:
+        raise QueryError("That is no picture, or one larger than 25 MB; choose another file.")
+    try:
+        content = base64.b64decode(value.partition(";base64,")[2], validate=True)
+        return decode_stream(io.BytesIO(content), hint="picture", target=SIDE).image
+    except (binascii.Error, DecodeError) as error:
+        reason = error.reason if isinstance(error, DecodeError) else "it arrived damaged"
+        raise QueryError(f"The file cannot be read as a picture: {reason}.") from error

@@ -1,0 +1,150 @@
+"""A field for a folder of this machine: says what is in it, and offers the folders below."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from indexer.paths import to_bytes, to_text
+from indexer.scan import scan
+from ui.words import counted, plain, shown
+
+MOST_PHOTOS = 20_000
+MOST_SECONDS = 0.4
+MOST_ENTRIES = 5000  # of a folder that are looked at for those below
+MOST_OFFERED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a typed folder is.
+
+    folder: its absolute path as text, "" unless it can be read. inside: paths of folders to go on
+    with. problem: a sentence when it cannot be used, "" while nothing is typed.
+    """
+
+    folder: str = ""
+    inside: tuple[str, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Photos found by a quick look; `whole` False: there are more."""
+
+    photos: int
+    whole: bool
+
+    def __str__(self) -> str:
+        """`12 photos`, `more than 20,000 photos`."""
+        return ("" if self.whole else "more than ") + counted(self.photos, "photo")
+
+
+class _EnoughError(Exception):
+    """The look has seen enough."""
+
+
+def look(typed: str) -> Look:
+    """Look at a folder as somebody types it: a whole path, or one that begins with ~."""
+    text = typed.strip()
+    if not text:
+        return Look(inside=_folders(os.fsencode(Path.home())))
+    try:
+        path = os.path.expanduser(to_bytes(text))
+        if b"\0" in path:
+            return Look(problem="This is not a path.")
+        if not os.path.isabs(path):
+            return Look(problem="Write the whole path of the folder, or begin with ~.")
+        return _look(os.path.normpath(path), below=path.endswith(b"/"))
+    except ValueError:  # half a character
+        return Look(problem="This is not a path.")
+
+
+def _look(path: bytes, *, below: bool) -> Look:
+    name = shown(to_text(path))
+    if os.path.isdir(path):
+        try:
+            return Look(to_text(path), _folders(path))
+        except OSError as error:
+            return Look(
+                problem=f"{name} cannot be read ({error.strerror}); change its permissions, or "
+                "name another folder."
+            )
+    if os.path.exists(path):
+        return Look(problem=f"{name} is a file; name the folder that holds it.")
+    around, beginning = os.path.split(path)
+    try:
+        near = () if below else _folders(around, beginning)
+    except OSError:
+        near = ()  # the folder around is not there either, or is closed: nothing to offer
+    return Look(inside=near, problem=f"There is no folder {name}.")
+
+
+def _folders(path: bytes, beginning: bytes = b"") -> tuple[str, ...]:
+    """The first folders in `path` by name whose names begin so, without hidden ones."""
+    start = to_text(beginning).casefold()
+    found = []
+    with os.scandir(path) as entries:
+        for entry, _ in zip(entries, range(MOST_ENTRIES), strict=False):
+            name = to_text(entry.name)
+            if name.casefold().startswith(start) and name[0] != "." and entry.is_dir():
+                found.append(to_text(entry.path))
+    return tuple(sorted(found, key=str.casefold)[:MOST_OFFERED])
+
+
+@st.cache_data(ttl=60, max_entries=64, show_spinner=False)
+def count_photos(folder: str) -> Count:
+    """The photos below a folder (text, absolute) that indexing would look at, as far as a moment
+    allows.
+    """
+    seen = 0
+    deadline = time.monotonic() + MOST_SECONDS
+
+    def stop(count: int) -> None:
+        nonlocal seen
+        seen = count
+        if count > MOST_PHOTOS or time.monotonic() > deadline:
+            raise _EnoughError
+
+    try:
+        return Count(len(scan([folder], progress=stop).files), whole=True)
+    except _EnoughError:
+        return Count(seen, whole=False)
+
+
+def folder_field(label: str, key: str) -> str:
+    """Draw the field and what it leads to; the folder's path as text, "" unless it can be used.
+
+    key: of the text in the session, and the beginning of the other keys.
+    """
+    typed = st.text_input(
+        label,
+        key=key,
+        placeholder=f"{shown(to_text(os.fsencode(Path.home())))}/Pictures",
+        max_chars=4000,
+        live=True,
+    )
+    seen = look(typed)
+    if seen.problem:
+        st.caption(f":material/error: {plain(seen.problem)}")
+    elif seen.folder:
+        st.caption(f":material/folder_open: {count_photos(seen.folder)} in this folder")
+    if seen.inside:
+        with st.container(key=f"{key}-inside", horizontal=True, gap="small"):
+            for path in seen.inside:
+                st.button(
+                    plain(shown(path.rpartition("/")[2])),
+                    key=f"{key}-go-{path}",
+                    icon=":material/subdirectory_arrow_right:",
+                    on_click=_go,
+                    args=(key, path),
+                )
+    return seen.folder
+
+
+def _go(key: str, path: str) -> None:
+    st.session_state[key] = path

@@ -1,0 +1,128 @@
+"""The files behind a job, and the lock that says whether its process is there."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from indexer.collection import write_atomically
+from tips_model.errors import TipsError
+from ui.known import data_folder, described
+
+TRIES, TRY_AGAIN = 25, 0.02  # seconds; those who only look hold the lock for less
+
+
+class JobError(TipsError):
+    """A job cannot be started, paused or resumed now."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobFiles:
+    """Where the job of a collection is written down.
+
+    asked: what is wanted, by those who start and stop it. progress: how far it is, by its process
+    (see `ui.progress_file`). lock: held by the process. log: what it says.
+    """
+
+    asked: Path
+    progress: Path
+    lock: Path
+    log: Path
+
+    @classmethod
+    def of(cls, folder: Path) -> JobFiles:
+        """The files for the collection in `folder`; nothing is made yet."""
+        path = os.fsencode(os.path.abspath(folder))
+        digest = hashlib.blake2b(path, digest_size=6).hexdigest()
+        base = data_folder() / "jobs" / f"{described(folder).name}-{digest}"
+        kinds = ("job.json", "progress.json", "lock", "log")
+        return cls(*(base.with_name(f"{base.name}.{kind}") for kind in kinds))
+
+    def make(self) -> None:
+        """Make the folder and the lock; raises `JobError`."""
+        try:
+            self.lock.parent.mkdir(parents=True, exist_ok=True)
+            self.lock.touch()
+        except OSError as error:
+            raise JobError(
+                f"{self.lock.parent} cannot be written ({error.strerror}); change its permissions."
+            ) from error
+
+    def read(self, file: Path) -> dict[str, Any] | None:
+        """One of the files, None when it is not there; raises `JobError`."""
+        try:
+            stored: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise JobError(f"{file} cannot be read ({error}); delete it.") from error
+        return stored
+
+    def write(self, asked: dict[str, Any]) -> None:
+        """Write what is wanted; raises `JobError`."""
+        try:
+            write_atomically(self.asked, json.dumps(asked))
+        except OSError as error:
+            raise JobError(f"{self.asked} cannot be written ({error.strerror}).") from error
+
+    def launch(self, command: list[str], lock: int) -> subprocess.Popen[bytes]:
+        """Start the process, on its own, with the lock in its hands."""
+        # Streamlit copies the secrets of a page into its environment; a job has no use for them.
+        environment = {key: value for key, value in os.environ.items() if key != "password"}
+        with open(self.log, "wb") as log:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                start_new_session=True,
+                pass_fds=(lock,),
+            )
+
+    @contextmanager
+    def hold(self) -> Iterator[int | None]:
+        """The lock, for a process to inherit: closed here and not released, it stays with it. None
+        when a process has it.
+        """
+        with open(self.lock, "r+b") as file:
+            yield file.fileno() if _locked(file.fileno(), fcntl.LOCK_EX, TRIES) else None
+
+    def held_by_job(self) -> bool:
+        """Whether the process is there."""
+        try:
+            with open(self.lock, "r+b") as file:
+                return not _locked(file.fileno(), fcntl.LOCK_SH, 1)
+        except FileNotFoundError:
+            return False
+
+    def last_words(self) -> str:
+        """The last line that the process said, or nothing."""
+        try:
+            lines = self.log.read_text("utf-8", "replace").split("\n")
+        except FileNotFoundError:
+            return ""
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def _locked(descriptor: int, kind: int, tries: int) -> bool:
+    for attempt in range(tries):
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+            return True
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EAGAIN):
+                raise
+        if attempt + 1 < tries:
+            time.sleep(TRY_AGAIN)
+    return False

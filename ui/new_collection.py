@@ -1,0 +1,167 @@
+"""The form for a new collection: a folder of photos, a name, a model; then it is indexed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from indexer.paths import to_bytes, to_text
+from tips_model.errors import TipsError
+from tips_model.registry import ModelFiles, list_models
+from ui import jobs
+from ui.commands_models import BYTES_PER_PARAMETER
+from ui.folder_field import count_photos, folder_field, look
+from ui.known import Known, data_folder, forget, known, register, slug, unused
+from ui.options import default_collection
+from ui.words import plain, shown
+
+FOLDER, TITLE, MODEL, SMALL, FETCH = (
+    f"new-{part}" for part in ("folder", "title", "model", "small", "fetch")
+)
+SMALL_TILES = 2
+BUNDLED = "nano"
+FAMILY = "tipsv2-"
+LONGEST_TITLE = 60
+
+
+class FormError(TipsError):
+    """The form cannot be sent as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was filled in. folder: of the photos, as text. fetch: the model may be downloaded."""
+
+    folder: str
+    title: str
+    model: str
+    small_things: bool = False
+    fetch: bool = False
+
+
+@st.fragment
+def show_form() -> None:
+    """Draw the form, and start when it is sent; a sentence says what is missing."""
+    models = {model.name: model for model in list_models()}
+    folder = folder_field("Folder of photos", FOLDER)
+    title = st.text_input(
+        "Name",
+        key=TITLE,
+        placeholder=shown(_title(folder)) if folder else "Holiday",
+        max_chars=LONGEST_TITLE,
+    )
+    names = ordered(models.values())
+    here = (names.index(name) for name in names if models[name].here and name != BUNDLED)
+    name = st.selectbox(
+        "Model",
+        names,
+        index=next(here, 0),
+        key=MODEL,
+        format_func=lambda name: label(models[name]),
+    )
+    fetch = _about(models[name])
+    small = st.checkbox("Find small things too (five times the work)", key=SMALL)
+    if st.button("Create and index", type="primary", icon=":material/add:", key="new-create"):
+        typed = folder or str(st.session_state.get(FOLDER) or "")
+        try:
+            create(Wish(typed, title.strip(), name, small, fetch))
+        except TipsError as error:
+            st.error(plain(str(error)), icon=":material/edit:")
+            return
+        st.session_state["new-made"] = True  # the form is folded and emptied by the page around
+        st.rerun()
+
+
+def ordered(models: Iterable[ModelFiles]) -> list[str]:
+    """The names of the models: the newest family with the default, the bundled one, the rest."""
+    names = [model.name for model in models]
+    return sorted(names, key=lambda name: (not name.startswith(FAMILY), name != BUNDLED))
+
+
+def label(model: ModelFiles) -> str:
+    """A model in the list: its name, and whether it is here."""
+    if model.here:
+        return f"{model.name} (bundled)" if not model.files else f"{model.name} (on this machine)"
+    return f"{model.name} ({download_size(model)} to download)"
+
+
+def download_size(model: ModelFiles) -> str:
+    """The size of a model's files: `0.8 GB`."""
+    return f"{model.parameters * BYTES_PER_PARAMETER / 1e9:.1f} GB"
+
+
+def _about(model: ModelFiles) -> bool:
+    """What has to be said about a model; whether it may be downloaded."""
+    if model.name == BUNDLED:
+        st.caption(
+            ":material/info: nano knows about 150 drawn things and no real photographs; it is for "
+            "trying things out."
+        )
+    if model.here:
+        return False
+    return st.checkbox(
+        f"Download {download_size(model)} from Google's public bucket first", key=FETCH
+    )
+
+
+def create(wish: Wish) -> Known:
+    """Start to index the photos into a new collection, which is on the list from now on.
+
+    Raises `FormError` for what cannot be, `RegistryError`, and what `jobs.start_index` raises.
+    """
+    seen = look(wish.folder)
+    if not seen.folder:
+        raise FormError(seen.problem or "Name the folder of photos.")
+    count = count_photos(seen.folder)
+    if count.whole and not count.photos:
+        raise FormError(f"There are no photos in {shown(seen.folder)}; name another folder.")
+    model = next((model for model in list_models() if model.name == wish.model), None)
+    if model is None:
+        raise FormError(f"There is no model {wish.model}.")
+    if not model.here and not wish.fetch:
+        raise FormError(
+            f"The model {model.name} is not on this machine; agree to the download of "
+            f"{download_size(model)}, or choose {BUNDLED} to try things out."
+        )
+    title = wish.title or _title(seen.folder)
+    entries = known()
+    if any(title.casefold() == entry.title.casefold() for entry in entries):
+        raise FormError(f"There is a collection called {title} already; give another name.")
+    entry = register(_place(title, {entry.name for entry in entries}), title)
+    try:
+        jobs.start_index(
+            entry.path,
+            [seen.folder],
+            model=model.name,
+            tiles=SMALL_TILES if wish.small_things else None,
+            fetch=wish.fetch,
+        )
+    except TipsError:
+        forget(entry.name)
+        raise
+    return entry
+
+
+def _place(title: str, taken: set[str]) -> Path:
+    """Where a new collection goes: the default folder while it is free, else one by its title."""
+    default = default_collection()
+    if not default.exists() and not any(entry.path == default for entry in known()):
+        return default
+    around = data_folder() / "collections"
+    here = {entry.name for entry in os.scandir(around)} if around.is_dir() else set()
+    return around / unused(slug(title), taken | here)
+
+
+def _title(folder: str) -> str:
+    name = to_text(os.path.basename(to_bytes(folder))) or "Photos"
+    return name[:LONGEST_TITLE]
+
+
+def forget_form() -> None:
+    """Empty the form for the next collection."""
+    for key in (FOLDER, TITLE, MODEL, SMALL, FETCH):
+        st.session_state.pop(key, None)

@@ -1,0 +1,73 @@
+"""Masks and heat maps as small transparent pictures that the browser stretches over a photo.
+
+Letters: h x w cells of a map.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from search.draw import PALETTE, heat_colours
+from search.hits import Mask
+
+FINE = 320  # pixels of the longer side: edges stay smooth when stretched
+COLDEST = 0.12
+"""Heat below this is left clear, so that the photo is seen."""
+
+
+def mask_picture(masks: Sequence[Mask]) -> str:
+    """Masks (h, w), best first, each in its colour, the best on top; "" for none."""
+    if not masks:
+        return ""
+    size = _size(masks[0].shape)
+    picture = np.zeros((size[1], size[0], 4), np.uint8)
+    for number in reversed(range(len(masks))):
+        inside = _stretched(masks[number].astype(np.float32), size)
+        # Half a cell of soft edge, so that the staircase of cells is not seen.
+        alpha = np.clip((inside - 0.5) * 6 + 0.5, 0, 1)
+        colour = np.array(PALETTE[number % len(PALETTE)], np.float32)
+        layer = np.dstack([np.broadcast_to(colour, (*alpha.shape, 3)), alpha * 255])
+        covered = alpha > 0.01
+        picture[covered] = layer[covered].astype(np.uint8)
+    return _address(picture)
+
+
+def heat_picture(heat: npt.NDArray[np.float32]) -> str:
+    """A heat map (h, w) in [0, 1] as a data address: clear where cold, glowing where warm."""
+    field = np.clip(_stretched(heat, _size(heat.shape)), 0, 1)
+    alpha = np.clip((field - COLDEST) / (1 - COLDEST), 0, 1) ** 0.7
+    return _address(np.dstack([heat_colours(field), alpha * 255]).astype(np.uint8))
+
+
+def picture_address(picture: Image.Image, quality: int = 85) -> str:
+    """A picture as the data address of a WebP."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=quality)
+    return _data("webp", buffer.getvalue())
+
+
+def _size(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Width and height in pixels for a map of this shape."""
+    scale = FINE / max(shape)
+    return max(1, round(shape[1] * scale)), max(1, round(shape[0] * scale))
+
+
+def _stretched(field: npt.NDArray[np.float32], size: tuple[int, int]) -> npt.NDArray[np.float32]:
+    picture = Image.fromarray(np.ascontiguousarray(field, np.float32))
+    return np.asarray(picture.resize(size, Image.Resampling.BICUBIC), np.float32)
+
+
+def _address(pixels: npt.NDArray[np.uint8]) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels, "RGBA").save(buffer, "WEBP", quality=60, method=2)
+    return _data("webp", buffer.getvalue())
+
+
+def _data(kind: str, content: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,0 +1,185 @@
+"""The page of photos: one box to search in, what narrows it, and what was found or is there."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+
+import streamlit as st
+
+from search.errors import QuerySyntaxError
+from tips_model.errors import TipsError
+from ui import asking, media, state
+from ui.browsing import show_duplicates, show_facets, show_filter, show_places, show_time
+from ui.chosen import chosen
+from ui.detail import show_detail
+from ui.gallery import show_answer
+from ui.known import Known
+from ui.library import Answer, Library
+from ui.state import MODES, ORDERS, SHOWS, View
+from ui.taking import show_taking
+from ui.words import counted, plain
+
+OPEN_COLLECTIONS = 4
+
+
+@st.cache_resource(max_entries=OPEN_COLLECTIONS, show_spinner="Opening the collection …")
+def open_library(folder: str) -> Library:
+    """The collection, opened once for all sessions."""
+    library = Library.open(Path(folder))
+    media.serve(library)
+    return library
+
+
+def show_photos() -> None:
+    """Draw the page."""
+    state.settle()
+    try:
+        entry = chosen()
+        library = open_library(str(entry.path))
+        revision = library.refresh()
+    except TipsError as error:
+        _no_collection(error)
+        return
+    _head(library, entry)
+    _question()
+    view = state.current()
+    if not library.counts()["ok"]:
+        st.markdown("This collection has no photos yet.")
+        st.code("tips index ~/Pictures", language="bash")
+        return
+    # Widgets that are not drawn lose their values: with a photo open they are drawn unseen.
+    with st.container(key="aside" if view.photo else "around"):
+        asking.show_asked(library, view)
+        bar = st.container(
+            key="switches", horizontal=True, vertical_alignment="center", gap="small"
+        )
+        with bar:
+            _switches(view)
+        with nullcontext() if view.photo else st.sidebar:
+            show_filter()
+    view = state.current()
+    if not view.asks and not view.filter and not view.photo:
+        asking.show_examples(library)
+    answer = _answered(library, view, revision)
+    if view.photo:
+        show_detail(library, view, answer)
+        return
+    if answer is None:
+        return
+    with bar:
+        show_taking(library, view, answer)
+    with st.sidebar:
+        show_facets(library, view)
+    if view.group:
+        show_duplicates(library)
+    show_time(library, view)
+    if view.mode == "Map":
+        show_places(library, view, answer)
+    else:
+        show_answer(library, view, answer)
+
+
+def _no_collection(error: TipsError) -> None:
+    st.markdown("### No collection is open")
+    st.error(plain(str(error)), icon=":material/folder_off:")
+    st.markdown("Make one on the page Collections, or in a terminal; then load this page again:")
+    st.code("tips index ~/Pictures\ntips ui", language="bash")
+
+
+def _head(library: Library, entry: Known) -> None:
+    """What is open, and what the model is good for."""
+    counts = library.counts()
+    failed = f", {counts['failed']:,} could not be read" if counts["failed"] else ""
+    model = library.collection.model
+    with st.container(
+        key="head",
+        horizontal=True,
+        horizontal_alignment="distribute",
+        vertical_alignment="bottom",
+    ):
+        st.markdown(f"### {plain(entry.title)}", width="content")
+        st.caption(
+            f"{counted(counts['ok'], 'photo')}{failed} · {plain(model.name)}", width="content"
+        )
+    if model.note:
+        st.caption(f":material/info: {plain(model.note)}")
+
+
+def _question() -> None:
+    """The search box, and the other ways to ask beside it."""
+    with st.container(key="ask", horizontal=True, vertical_alignment="bottom", gap="small"):
+        st.text_input(
+            "Search",
+            key="q",
+            bind="query-params",
+            type="search",
+            icon=":material/search:",
+            placeholder="What does the photo show?",
+            label_visibility="collapsed",
+            on_change=state.asked_anew,
+            max_chars=500,
+        )
+        asking.show_picture_button()
+        asking.show_layout_button()
+
+
+def _switches(view: View) -> None:
+    """Ranking, order and form of what is shown."""
+    if view.q:
+        st.segmented_control(
+            "Rank by",
+            SHOWS,
+            default="Photos",
+            required=True,
+            key="show",
+            bind="query-params",
+            on_change=state.asked_anew,
+            label_visibility="collapsed",
+            help="Photos: the whole picture and its best place together. Places: the best place.",
+        )
+    st.segmented_control(
+        "Order",
+        ORDERS if view.asks else ORDERS[1:],
+        default="Best" if view.asks else "Newest",
+        required=True,
+        key="order" if view.asks else "dates",
+        bind="query-params",
+        on_change=state.asked_anew,
+        label_visibility="collapsed",
+    )
+    st.segmented_control(
+        "View",
+        MODES,
+        default="Grid",
+        required=True,
+        key="mode",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    st.toggle(
+        "Fold near-duplicates",
+        key="group",
+        bind="query-params",
+        on_change=state.asked_anew,
+        help="One photo stands for all that show the same, and for the next shots of a scene.",
+    )
+
+
+def _answered(library: Library, view: View, revision: int) -> Answer | None:
+    """What the view asks for, unless the answer is still here; None when it cannot be asked, which
+    is said.
+    """
+    asked = (library.token, revision, asking.part_of_answer(view))
+    if st.session_state.get("asked") != asked:
+        st.session_state.pop("asked", None)
+        try:
+            st.session_state["answer"] = library.answer(view, asking.picture(view))
+        except TipsError as error:
+            st.warning(plain(str(error)), icon=":material/edit:")
+            if isinstance(error, QuerySyntaxError):
+                st.code(error.marked(), language=None)
+            return None
+        st.session_state["asked"] = asked
+    answer: Answer = st.session_state["answer"]
+    return answer

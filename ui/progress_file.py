@@ -1,0 +1,121 @@
+"""What an indexing process says of itself in a small file, for those who are not its terminal.
+
+    with reporting(file) as report:
+        report.show(progress)     # a `ProgressCallback`
+        report.finish({...})
+
+The file is replaced as a whole, so a reader never sees half of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from indexer.progress import Progress
+from tips_model.errors import TipsError
+from ui.render import say
+
+End = Literal["done", "failed", "interrupted"]
+PAUSE = 0.5  # seconds between two writings
+NICENESS = 10  # the page and everything else come first
+
+
+class ProgressFile:
+    """Writes the stage that runs, and in the end how it went.
+
+    file: None writes nothing. clock: seconds, monotonic.
+    """
+
+    def __init__(self, file: Path | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._file, self._clock = file, clock
+        self._stage = ""
+        self._counted: Progress | None = None
+        self._written = float("-inf")
+        self._state: dict[str, Any] = {"pid": os.getpid()}
+
+    def show(self, progress: Progress) -> None:
+        """Take up how far the run is; written at most twice a second, a new stage at once."""
+        if progress.stage == "index":
+            self._counted = progress
+        elif progress.stage in ("publish", "tidy") and self._counted is not None:
+            # Indexing publishes on the way; what counts stays the photos of the run.
+            progress = replace(self._counted, stage=progress.stage)
+        self._put(asdict(progress))
+
+    def fetched(self, done: int, total: int | None) -> None:
+        """Take up how many bytes of the model are here."""
+        self._put({"stage": "fetch", "done": done, "total": total})
+
+    def finish(self, report: dict[str, Any]) -> None:
+        """The run is done; `report` is plain values."""
+        self._end("done", report=report)
+
+    def fail(self, sentence: str) -> None:
+        """The run ended with this sentence."""
+        self._end("failed", error=sentence)
+
+    def interrupt(self) -> None:
+        """The run was asked to stop, and did."""
+        self._end("interrupted")
+
+    def _put(self, values: dict[str, Any]) -> None:
+        now = self._clock()
+        fresh = values["stage"] != self._stage
+        self._state |= values
+        self._stage = values["stage"]
+        if fresh or now - self._written >= PAUSE:
+            self._written = now
+            self._write()
+
+    def _end(self, end: End, **values: Any) -> None:
+        if "end" not in self._state:  # the first word counts
+            self._state |= {"end": end, **values}
+            self._write()
+
+    def _write(self) -> None:
+        if self._file is None:
+            return
+        temporary = self._file.with_name(f"{self._file.name}.tmp")
+        try:
+            temporary.write_text(json.dumps(self._state), "utf-8")
+            temporary.replace(self._file)
+        except OSError as error:  # hours of work must not end for want of a word about them
+            self._file = None
+            say(f"{temporary} cannot be written ({error.strerror}); the run goes on without.")
+
+
+@contextmanager
+def reporting(file: Path | None) -> Iterator[ProgressFile]:
+    """A `ProgressFile` that also says how the block ended; errors pass on as they are.
+
+    With a file, this process works for a page: it lets others go first, and listens to Ctrl-C
+    although nobody sits at its terminal.
+    """
+    from indexer.errors import InterruptedIndexError
+
+    progress = ProgressFile(file)
+    if file is not None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.nice(NICENESS)
+    try:
+        yield progress
+    except (KeyboardInterrupt, InterruptedIndexError):
+        progress.interrupt()
+        raise
+    except TipsError as error:
+        progress.fail(str(error))
+        raise
+    except OSError as error:
+        progress.fail(f"{error.filename or 'The run failed'}: {error.strerror or error}.")
+        raise
+    except Exception as error:
+        progress.fail(f"The program has a defect ({type(error).__name__}: {error}).")
+        raise

@@ -1,0 +1,67 @@
+"""Taking out what was found: as a table, as annotations, as copies. Originals are only read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+import streamlit as st
+
+from search.export import CsvFormat, Format, JsonFormat, encoded
+from search.export_coco import CocoFormat
+from search.export_files import ZipFormat
+from ui import asking, media
+from ui.gallery import chosen
+from ui.library import Answer, Library, Rows
+from ui.state import View
+from ui.words import counted
+
+Make = Callable[[], Format]
+
+
+def show_taking(library: Library, view: View, answer: Answer) -> None:
+    """The choice of what to take out, and how."""
+    marked = list(chosen())
+    with st.popover(
+        f"Export {len(marked):,} chosen" if marked else "Export",
+        icon=":material/download:",
+        key="export",
+        on_change="rerun",
+        disabled=not marked and not answer.total,
+    ) as popover:
+        if not popover.open:
+            return
+        rows = library.rows_of(marked) if marked else answer.rows
+        which = " chosen" if marked else " found" if view.asks else ""
+        st.markdown(f"**{counted(len(rows), 'photo')}{which}**")
+        _links(library, view, rows)
+        if marked and st.button("Let the choice go", icon=":material/deselect:"):
+            chosen().clear()
+            st.rerun()
+
+
+def _links(library: Library, view: View, rows: Rows) -> None:
+    picture = asking.picture(view)
+    kept = np.array(rows)
+
+    def content(make: Make) -> Iterator[bytes]:
+        return encoded(make(), library.every_hit(view, picture, kept))
+
+    model = library.collection.model.model_id
+    words = view.q or library.query_text(view) or "photos"
+    forms: tuple[tuple[str, str, str, Make], ...] = (
+        ("Table (CSV)", "photos.csv", "text/csv", CsvFormat),
+        ("JSON", "photos.json", "application/json", partial(JsonFormat, words, model)),
+        (
+            "Places as COCO annotations",
+            "annotations.json",
+            "application/json",
+            partial(CocoFormat, words),
+        ),
+        ("Copies of the photos (zip)", "photos.zip", "application/zip", ZipFormat),
+    )
+    for label, name, kind, make in forms:
+        address = media.offer(media.Download(name, kind, partial(content, make)))
+        st.link_button(label, address, icon=":material/download:", width="stretch")
+    st.caption("The originals are only read. A link is good for an hour.")
