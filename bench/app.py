@@ -31,8 +31,8 @@ from playwright.sync_api import Page, sync_playwright
 from scale import machine
 
 from search.contrast import word_list
-from ui.library import Library
-from ui.state import View
+from ui.app.library import Library
+from ui.app.state import View
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 OVERLAYS = 10

@@ -22,11 +22,7 @@ ALONE = (
     "streamlit",
     "polars",
 )
-PAGE = sorted(
-    str(file.relative_to(ROOT / "ui"))
-    for file in (ROOT / "ui").rglob("*.py")
-    if not file.name.startswith(("commands_", "cli", "options"))
-)
+PAGE = sorted(str(file.relative_to(ROOT / "ui")) for file in (ROOT / "ui" / "app").rglob("*.py"))
 
 
 def imported(file: Path) -> set[str]:

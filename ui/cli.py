@@ -17,21 +17,21 @@ from typing import Any
 
 import click
 
-from ui.commands_again import again
-from ui.commands_caption import caption
-from ui.commands_data import data
-from ui.commands_demo import demo
-from ui.commands_duplicates import duplicates
-from ui.commands_eval import evaluate
-from ui.commands_export import export
-from ui.commands_index import index
-from ui.commands_models import models
-from ui.commands_rebuild import rebuild
-from ui.commands_scenes import scenes
-from ui.commands_search import layout, regions, search
-from ui.commands_status import status, verify
-from ui.commands_train import train
-from ui.commands_ui import ui
+from ui.commands.again import again
+from ui.commands.caption import caption
+from ui.commands.data import data
+from ui.commands.demo import demo
+from ui.commands.duplicates import duplicates
+from ui.commands.eval import evaluate
+from ui.commands.export import export
+from ui.commands.index import index
+from ui.commands.models import models
+from ui.commands.rebuild import rebuild
+from ui.commands.scenes import scenes
+from ui.commands.search import layout, regions, search
+from ui.commands.status import status, verify
+from ui.commands.train import train
+from ui.commands.ui import ui
 from ui.options import STOPPED
 from ui.render import talk
 from ui.words import shown

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui.access import admitted
+from ui.app.access import admitted
 
 if admitted():
     st.markdown("the photos")

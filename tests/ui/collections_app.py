@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui.collections_page import show_collections
+from ui.app.collections_page import show_collections
 
 st.set_page_config(page_title="tips-search", layout="wide")
 show_collections()

@@ -12,10 +12,10 @@ from streamlit import config
 from streamlit.runtime import secrets as streamlit_secrets
 from streamlit.testing.v1 import AppTest
 
-from ui import access
-from ui.access import Delay
+from ui.app import access
+from ui.app.access import Delay
 from ui.cli import cli
-from ui.commands_ui import streamlit_command
+from ui.commands.ui import streamlit_command
 
 APP = Path(__file__).with_name("access_app.py")
 

@@ -12,11 +12,11 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from indexer.collection import Collection
-from ui import library
+from ui.app import library
 
 from .conftest import HOSTILE, paint, tips
 
-APP = Path(library.__file__).with_name("app.py")
+APP = Path(library.__file__).with_name("main.py")
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from ui.background import Background
+from ui.app.background import Background
 
 
 def test_work_is_done_in_order_and_goes_on_after_a_failure(

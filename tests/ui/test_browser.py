@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ui import library
+from ui.app import library
 
 from .browser import CHROMIUM, SKIP, settled, start, window
 from .conftest import HOSTILE, paint, tips
@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason=SKIP),
 ]
-DEMO = Path(library.__file__).with_name("demo") / "photos"
+DEMO = Path(library.__file__).parents[1] / "demo" / "photos"
 OPENABLE = re.compile("^Open ")
 
 
@@ -225,6 +225,68 @@ def test_chosen_photos_are_taken_out_as_a_table(server: str) -> None:
         assert len(rows) == 2
         assert all(Path(row["path"]).is_file() for row in rows)
         assert download.value.suggested_filename == "photos.csv"
+
+
+def test_a_collection_is_made_in_the_browser_and_searched(server: str, photos: Path) -> None:
+    from playwright.sync_api import expect
+
+    with window(f"{server}/collections") as page:
+        page.get_by_text("New collection").click()
+        folder = page.get_by_label("Folder of photos")
+        folder.fill(str(photos / "2023"))
+        folder.press("Enter")
+        name = page.get_by_label("Name", exact=True)
+        name.fill("Year 2023")
+        name.press("Enter")
+        page.get_by_role("combobox", name=re.compile("Model")).click()
+        page.get_by_role("option", name="nano (bundled)").click()
+        settled(page)
+        page.get_by_role("button", name="Create and index").click()
+        made = page.get_by_text(re.compile("44 photos .* nano"))
+        expect(made).to_be_visible(timeout=120_000)
+        page.locator("[class*='st-key-collection-year-2023']").get_by_role(
+            "button", name="Open"
+        ).click()
+        expect(page.get_by_text("44 photos", exact=True)).to_be_visible()
+        assert "in=year-2023" in page.url
+
+
+def test_an_open_window_sees_what_is_indexed_meanwhile(tmp_path: Path) -> None:
+    from playwright.sync_api import expect
+
+    photos, collection = tmp_path / "photos", tmp_path / "collection"
+    for seed in range(3):
+        paint(photos / "here" / f"{seed}.jpg", seed)
+    assert tips("index", photos, "--model", "nano", "-c", collection).exit_code == 0
+    address, process = start(collection)
+    try:
+        with window(address) as page:
+            expect(page.get_by_text("3 photos", exact=True)).to_be_visible()
+            for seed in range(3, 8):
+                paint(photos / "more" / f"{seed}.jpg", seed)
+            (photos / "broken.jpg").write_bytes(b"\xff\xd8 no picture")
+            assert tips("index", "-c", collection).exit_code == 0
+            page.get_by_text("Oldest", exact=True).click()
+            expect(page.get_by_text("8 photos", exact=True)).to_be_visible()
+            expect(page.get_by_text("1 could not be read")).to_be_visible()
+            shutil.rmtree(photos)  # as a disk that is taken away
+            page.get_by_role("button", name=OPENABLE).first.click()
+            expect(page.get_by_text("This is its thumbnail")).to_be_visible()
+            expect(page.locator(".stage img").first).to_be_visible()
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+
+def test_the_timeline_and_the_map_narrow_what_is_shown(server: str) -> None:
+    from playwright.sync_api import expect
+
+    with window(server) as page:
+        page.get_by_role("button", name=re.compile("May 2023")).first.click()
+        expect(page.get_by_label("Filter")).to_have_value("date:2023-05")
+        page.get_by_text("Map", exact=True).click()
+        expect(page.locator(".leaflet-container")).to_be_visible()
+        assert "mode=Map" in page.url
 
 
 def test_hostile_names_are_text(server: str) -> None:

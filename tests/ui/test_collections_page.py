@@ -15,11 +15,11 @@ from streamlit.testing.v1 import AppTest
 
 from indexer.collection import Collection
 from ui import jobs, known
-from ui.folder_field import Look, count_photos, look
-from ui.job_panel import fraction, time_left, words
+from ui.app.folder_field import Look, count_photos, look
+from ui.app.job_panel import fraction, time_left, words
+from ui.app.new_collection import FETCH, FOLDER, MODEL, FormError, Wish, create
 from ui.jobs import Job
 from ui.known import register
-from ui.new_collection import FETCH, FOLDER, MODEL, FormError, Wish, create
 
 from .conftest import HOSTILE, paint, tips
 
@@ -171,7 +171,7 @@ def test_looking_at_what_is_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "is a file" in look("~/a.txt").problem
     assert look("/\0").problem == look("/\ud800").problem == "This is not a path."
     assert str(count_photos(str(photos))) == "2 photos"
-    monkeypatch.setattr("ui.folder_field.MOST_PHOTOS", 0)
+    monkeypatch.setattr("ui.app.folder_field.MOST_PHOTOS", 0)
     count_photos.clear()
     assert str(count_photos(str(photos))) == "more than 2 photos"
 

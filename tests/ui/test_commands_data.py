@@ -7,7 +7,7 @@ from PIL import Image
 
 from tips_model.train.dataset import open_table
 from tips_model.train.source import DataError
-from ui.commands_data import data
+from ui.commands.data import data
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tips_model.train.scenes import SceneSource
 from tips_model.train.scenes.export import write_coco
 from tips_model.train.scenes.plan import SPECS
 from tips_model.train.scenes.vocabulary import train_tokenizer
-from ui.commands_eval import TASKS, evaluate
+from ui.commands.eval import TASKS, evaluate
 
 
 @pytest.fixture(scope="module")

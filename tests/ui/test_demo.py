@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ui import commands_demo
-from ui.commands_demo import CAPTION, DEMO, GAP, TILE, Queries, contact_sheet
+from ui.commands import demo as commands_demo
+from ui.commands.demo import CAPTION, DEMO, GAP, TILE, Queries, contact_sheet
 
 from .conftest import paint, tips
 

@@ -13,10 +13,10 @@ from indexer.vectors import Match
 from search.errors import QueryError
 from search.query import Query
 from search.scene import Scene
-from ui import library as module
-from ui.library import Library
-from ui.question import ask, question
-from ui.state import Place, PlacedWord, View
+from ui.app import library as module
+from ui.app.library import Library
+from ui.app.question import ask, question
+from ui.app.state import Place, PlacedWord, View
 
 from .conftest import HOSTILE
 
@@ -117,11 +117,11 @@ def test_only_these_photos_can_be_asked_for(library: Library) -> None:
 
 def test_pictures_of_a_photo_come_from_the_catalog_and_the_file(library: Library) -> None:
     hit = next(h for h in library.answer(View()).hits if h.path.endswith(HOSTILE))
-    thumbnail = library.thumbnail_bytes(hit.id)
+    thumbnail = library.pictures.thumbnail(hit.id)
     assert thumbnail is not None
     assert thumbnail[8:12] == b"WEBP"
-    assert library.large_bytes(hit.id)[:2] == b"\xff\xd8"
-    assert library.thumbnail_bytes("0" * 32) is None
+    assert library.pictures.large(hit.id)[:2] == b"\xff\xd8"
+    assert library.pictures.thumbnail("0" * 32) is None
     heat = library.heat(hit.id, "disc", exact=False)
     assert heat.dtype == np.float32
     assert library.features(hit.id).size[0] > 100

@@ -16,9 +16,9 @@ from starlette.testclient import TestClient
 
 from search.export import CsvFormat, encoded
 from search.export_files import ZipFormat
-from ui import media
-from ui.library import Library
-from ui.state import View
+from ui.app import media
+from ui.app.library import Library
+from ui.app.state import View
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ui.commands_ui import streamlit_command
+from ui.commands.ui import streamlit_command
 
 from .browser import start
 

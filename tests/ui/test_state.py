@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ui.state import (
+from ui.app.state import (
     MOST_MARKS,
     Place,
     PlacedWord,

@@ -17,7 +17,7 @@ import json
 
 import streamlit as st
 
-from ui.components.canvas import PlacedWord, draw_layout
+from ui.app.components.canvas import PlacedWord, draw_layout
 
 st.set_page_config(layout="wide")
 ask, state = st.query_params, st.session_state

@@ -8,9 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ui.components.canvas import LEAST_SIDE, LONGEST_WORD, MOST_THINGS, PlacedWord, _checked_things
-from ui.components.edits import checked_box
-from ui.components.photo import MOST_MARKS, Mark, _checked_marks
+from ui.app.components.canvas import (
+    LEAST_SIDE,
+    LONGEST_WORD,
+    MOST_THINGS,
+    PlacedWord,
+    _checked_things,
+)
+from ui.app.components.edits import checked_box
+from ui.app.components.photo import MOST_MARKS, Mark, _checked_marks
 
 NAN, INF = float("nan"), float("inf")
 BOX = [0.1, 0.2, 0.3, 0.4]

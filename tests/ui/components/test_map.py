@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from search.browse_places import Bounds
 from tips_model.errors import TipsError
-from ui.components.assets import text
-from ui.components.map import (
+from ui.app.components.assets import text
+from ui.app.components.map import (
     MOST_CELLS,
     MapView,
     _checked_bounds,
@@ -34,7 +34,7 @@ import json
 import numpy as np
 import streamlit as st
 from search.browse_places import Bounds, Clusters, extent, inside, spots_of
-from ui.components.map import CELLS, WORLD, map_view, show_map
+from ui.app.components.map import CELLS, WORLD, map_view, show_map
 
 ask, state = st.query_params, st.session_state
 log = state.setdefault("log", [])

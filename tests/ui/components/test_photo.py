@@ -21,7 +21,7 @@ from pathlib import Path
 import streamlit as st
 from PIL import Image
 
-from ui.components.photo import show_photo
+from ui.app.components.photo import show_photo
 
 COLOURS = ["#7a93a8", "#d8c8a8", "#556655"]
 st.set_page_config(layout="wide")

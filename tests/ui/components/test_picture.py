@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from search.errors import QueryError
-from ui.components.picture import read_picture
+from ui.app.components.picture import read_picture
 
 
 def address(content: bytes) -> str:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from playwright.sync_api import Browser, Page, expect
 
-from ui.components.timeline import LAST_MONTH, Stretch, _checked, _name, _number
+from ui.app.components.timeline import LAST_MONTH, Stretch, _checked, _name, _number
 
 from .serving import SECONDS, at, chromium, dragged, events, served
 
@@ -19,7 +19,7 @@ SCRIPT = """
 import json
 import streamlit as st
 from search.browse import Month
-from ui.components.timeline import show_timeline
+from ui.app.components.timeline import show_timeline
 
 ask, state = st.query_params, st.session_state
 log = state.setdefault("log", [])

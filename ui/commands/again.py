@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ui.commands_search import (
+from ui.commands.search import (
     check_draw,
     draw_option,
     finish,

@@ -2,7 +2,8 @@
 
 show_collections(search_page)        # called by the app's navigation
 
-Where the page is not managed (see `ui.chosen.managed`), it says what is open and shows no paths.
+Where the page is not managed (see `ui.app.chosen.managed`), it says what is open and shows no
+paths.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ import streamlit as st
 
 from tips_model.errors import TipsError
 from ui import jobs
-from ui.chosen import choose, chosen, managed, offered, started_with
-from ui.collection_facts import Facts, facts, failures
-from ui.folder_field import folder_field, look
-from ui.job_panel import said_key, show_job
+from ui.app.chosen import choose, chosen, managed, offered, started_with
+from ui.app.collection_facts import Facts, facts, failures
+from ui.app.folder_field import folder_field, look
+from ui.app.job_panel import said_key, show_job
+from ui.app.new_collection import forget_form, show_form
 from ui.known import Known, RegistryError, forget
-from ui.new_collection import forget_form, show_form
 from ui.words import counted, day, file_size, plain, shown
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """The server of the app: the page, the pictures beside it, and what is loaded before the first
 search.
 
-tips ui -c DIR          (runs `streamlit run ui/server.py` with `.streamlit/config.toml` beside it)
+tips ui -c DIR      (`streamlit run ui/app/server.py`, with `.streamlit/config.toml` beside it)
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from streamlit.starlette import App
 
-from ui import media
+from ui.app import media
 
 
 @asynccontextmanager
@@ -29,4 +29,4 @@ def _import_search() -> None:
     import search.searcher  # noqa: F401, RUF100 (torch takes two seconds or more)
 
 
-app = App(Path(__file__).with_name("app.py"), lifespan=loading, routes=media.routes())
+app = App(Path(__file__).with_name("main.py"), lifespan=loading, routes=media.routes())

@@ -11,10 +11,10 @@ import streamlit as st
 from search.export import CsvFormat, Format, JsonFormat, encoded
 from search.export_coco import CocoFormat
 from search.export_files import ZipFormat
-from ui import asking, media
-from ui.gallery import chosen
-from ui.library import Answer, Library, Rows
-from ui.state import View
+from ui.app import asking, media
+from ui.app.gallery import chosen
+from ui.app.library import Answer, Library, Rows
+from ui.app.state import View
 from ui.words import counted
 
 Make = Callable[[], Format]

@@ -187,7 +187,7 @@ def open_or_create(
     rebuild` moves the vectors.
     """
     from indexer.collection import EMBEDDED, Collection
-    from ui.commands_rebuild import server_engine
+    from ui.commands.rebuild import server_engine
 
     known = Collection.open(folder) if Collection.exists(folder) else None
     if known is not None:
@@ -264,7 +264,7 @@ def fetch_weights(
     from indexer.collection import Collection
     from tips_model.config import VARIANTS
     from tips_model.registry import OFFICIAL, cached_folder, fetch
-    from ui.commands_models import BYTES_PER_PARAMETER
+    from ui.commands.models import BYTES_PER_PARAMETER
 
     known = Collection.open(folder).model if Collection.exists(folder) else None
     name = known.name if known else model or DEFAULT_MODEL

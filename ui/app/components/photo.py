@@ -10,9 +10,9 @@ from typing import Any, Literal, cast
 import streamlit as st
 
 from search.hits import Box
-from ui.components.assets import text
-from ui.components.edits import checked_box, ignore, last_edit
-from ui.state import Overlay
+from ui.app.components.assets import text
+from ui.app.components.edits import checked_box, ignore, last_edit
+from ui.app.state import Overlay
 
 MOST_MARKS = 16
 Tool = Literal["look", "box", "point", "not"]  # "not": a negative point, or box when dragged

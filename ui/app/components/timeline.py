@@ -9,8 +9,8 @@ from typing import Any
 import streamlit as st
 
 from search.browse import Month
-from ui.components.assets import text
-from ui.components.edits import ignore, last_edit
+from ui.app.components.assets import text
+from ui.app.components.edits import ignore, last_edit
 
 _SUBJECT = "time"
 LAST_MONTH = 9999 * 12 + 11

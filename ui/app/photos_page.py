@@ -9,15 +9,15 @@ import streamlit as st
 
 from search.errors import QuerySyntaxError
 from tips_model.errors import TipsError
-from ui import asking, media, state
-from ui.browsing import show_duplicates, show_facets, show_filter, show_places, show_time
-from ui.chosen import chosen
-from ui.detail import show_detail
-from ui.gallery import show_answer
+from ui.app import asking, media, state
+from ui.app.browsing import show_duplicates, show_facets, show_filter, show_places, show_time
+from ui.app.chosen import chosen
+from ui.app.detail import show_detail
+from ui.app.gallery import show_answer
+from ui.app.library import Answer, Library
+from ui.app.state import MODES, ORDERS, SHOWS, View
+from ui.app.taking import show_taking
 from ui.known import Known
-from ui.library import Answer, Library
-from ui.state import MODES, ORDERS, SHOWS, View
-from ui.taking import show_taking
 from ui.words import counted, plain
 
 OPEN_COLLECTIONS = 4

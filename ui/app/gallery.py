@@ -9,11 +9,11 @@ import streamlit as st
 
 from search.hits import Hit
 from tips_model.errors import TipsError
-from ui import media, state
-from ui.components.grid import Card, GridEvents, show_grid
-from ui.library import Answer, Library
-from ui.overlays import heat_picture, mask_picture
-from ui.state import OVERLAYS, View
+from ui.app import media, state
+from ui.app.components.grid import Card, GridEvents, show_grid
+from ui.app.library import Answer, Library
+from ui.app.overlays import heat_picture, mask_picture
+from ui.app.state import OVERLAYS, View
 from ui.words import counted, month, plain, shown
 
 COLUMNS = (2, 8, 5)  # least, most, at first
@@ -87,7 +87,7 @@ def cards(
     library: Library, view: View, hits: Sequence[Hit], folded: Sequence[int] = ()
 ) -> list[Card]:
     """The cards of hits, their thumbnails made ready."""
-    library.prepare([hit.id for hit in hits])
+    library.pictures.prepare([hit.id for hit in hits])
     headings = _headings(library, view, hits)
     counts = folded or repeat(0)
     return [

@@ -26,10 +26,10 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from tips_model.errors import TipsError
-from ui.state import is_identifier
+from ui.app.state import is_identifier
 
 if TYPE_CHECKING:
-    from ui.library import Library
+    from ui.app.library import Library
 
 A_YEAR = 365 * 24 * 3600
 TICKET_SECONDS = 3600
@@ -80,7 +80,7 @@ async def thumbnail(request: Request) -> Response:
     library, identifier = _asked(request)
     if library is None:
         return _missing()
-    data = await run_in_threadpool(library.thumbnail_bytes, identifier)
+    data = await run_in_threadpool(library.pictures.thumbnail, identifier)
     return _missing() if data is None else Response(data, media_type="image/webp", headers=FOREVER)
 
 
@@ -90,7 +90,7 @@ async def photo(request: Request) -> Response:
     if library is None:
         return _missing()
     try:
-        data = await run_in_threadpool(library.large_bytes, identifier)
+        data = await run_in_threadpool(library.pictures.large, identifier)
     except TipsError:
         return _missing()
     return Response(data, media_type="image/jpeg", headers=FOREVER)

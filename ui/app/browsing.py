@@ -14,11 +14,11 @@ import streamlit as st
 from search.browse_choices import Choices, filter_text, read_choices
 from search.browse_facets import FacetValue, Field, Folder, facets, folder, narrowed, subfolders
 from search.errors import FilterError
-from ui import asking, state
-from ui.components.map import CELLS, WORLD, map_view, show_map
-from ui.components.timeline import show_timeline
-from ui.library import Answer, Library, Rows
-from ui.state import View
+from ui.app import asking, state
+from ui.app.components.map import CELLS, WORLD, map_view, show_map
+from ui.app.components.timeline import show_timeline
+from ui.app.library import Answer, Library, Rows
+from ui.app.state import View
 from ui.words import plain, shown
 
 TITLES: dict[Field, str] = {
@@ -172,10 +172,10 @@ def show_places(library: Library, view: View, answer: Answer) -> None:
 
 def show_duplicates(library: Library) -> None:
     """Say what is known of near-duplicates, and offer to look for them."""
-    if library.looking_for_duplicates:
+    if library.repeats.looking:
         st.fragment(_looking, run_every=LOOK_AGAIN)(library)
         return
-    known = library.duplicates
+    known = library.repeats.known
     if known is not None and known.revision == library.index.revision:
         return
     said = (
@@ -186,11 +186,11 @@ def show_duplicates(library: Library) -> None:
     with st.container(key="duplicates", horizontal=True, vertical_alignment="center"):
         st.markdown(f"{said} It takes a minute or two for 100,000 photos.", width="content")
         if st.button("Look for them", icon=":material/content_copy:", key="look-duplicates"):
-            library.look_for_duplicates()
+            library.repeats.look()
             st.rerun()
 
 
 def _looking(library: Library) -> None:
-    if not library.looking_for_duplicates:
+    if not library.repeats.looking:
         st.rerun()
     st.markdown(":material/hourglass_top: Looking for near-duplicates …")

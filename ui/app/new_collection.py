@@ -13,8 +13,8 @@ from indexer.paths import to_bytes, to_text
 from tips_model.errors import TipsError
 from tips_model.registry import ModelFiles, list_models
 from ui import jobs
-from ui.commands_models import BYTES_PER_PARAMETER
-from ui.folder_field import count_photos, folder_field, look
+from ui.app.folder_field import count_photos, folder_field, look
+from ui.commands.models import BYTES_PER_PARAMETER
 from ui.known import Known, data_folder, forget, known, register, slug, unused
 from ui.options import default_collection
 from ui.words import plain, shown

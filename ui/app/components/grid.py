@@ -9,8 +9,8 @@ from functools import partial
 import streamlit as st
 
 from search.hits import Box
-from ui.components.assets import text
-from ui.state import Overlay, is_identifier
+from ui.app.components.assets import text
+from ui.app.state import Overlay, is_identifier
 
 ACTS = ("open", "more", "less", "unfold")
 

@@ -6,14 +6,12 @@ catalog alone, the model comes with the first search.
 
 from __future__ import annotations
 
-import io
 import secrets
-import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,36 +22,27 @@ from PIL import Image
 
 from indexer.collection import Collection
 from indexer.vectors import point_array, point_keys
-from search.hits import Hit, RegionHit, Results
-from search.query import Query
-from search.scene import Scene
-from tips_model.errors import TipsError
-from ui.background import Background
-from ui.facts import facts_of
-from ui.jobs import TIPS
+from search.hits import Hit, RegionHit
+from ui.app.background import Background
+from ui.app.facts import facts_of
+from ui.app.pictures import Pictures
+from ui.app.question import ask, narrowed, question, refuse_files
+from ui.app.repeats import Repeats
+from ui.app.sharpen import Sharpener
+from ui.app.state import View
 from ui.options import pick_device
-from ui.question import ask, narrowed, question, refuse_files
-from ui.state import Show, View
 
 if TYPE_CHECKING:
     from indexer.catalog import Catalog
     from search.browse import PhotoIndex
-    from search.duplicates import Duplicates
     from search.searcher import Searcher
 
 PAGE_SIZE = 48
 POSSIBLE = 24
 NEAREST = 240  # photos shown for a picture or a place
-LARGE = 1400  # side of the large picture in pixels, about
-LARGE_QUALITY = 86
-THUMBNAIL_BYTES = 48 << 20
-LARGE_BYTES = 32 << 20
 HEAT_MAPS = 512
-SHARPENED = 24  # hits of a page whose places are computed again
-SHARP_HITS = 512
 FOUND = 64  # questions whose photos are remembered
 Rows = npt.NDArray[np.int64]
-SharpKey = tuple[str, Show, str, int]  # words, ranking, photo, state of the collection
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,19 +94,14 @@ class Library:
         self.token = secrets.token_urlsafe(16)
         self._refreshed = 0
         self._lock = threading.RLock()
-        self._thumbnails: LRUCache[str, bytes] = LRUCache(THUMBNAIL_BYTES, getsizeof=len)
-        self._large: LRUCache[str, bytes] = LRUCache(LARGE_BYTES, getsizeof=len)
         self._heat: LRUCache[tuple[str, str, bool, int], Any] = LRUCache(HEAT_MAPS)
         self._found: LRUCache[Any, Any] = LRUCache(FOUND)
-        self._sharp: LRUCache[SharpKey, Hit] = LRUCache(SHARP_HITS)
-        self._sharpening: set[SharpKey] = set()
-        self._duplicates: tuple[int, Duplicates | None] | None = None
-        self._looking: subprocess.Popen[bytes] | None = None
         self._suggested: list[str] | None = None
         self.suggested_all = False
         self._cache_lock = threading.Lock()
         self._ahead = Background("ahead")
-        self._sharpener = Background("sharpen")
+        self.pictures = Pictures(lambda: self.catalog, self._ahead)
+        self.repeats = Repeats(collection)
 
     @classmethod
     def open(cls, folder: Path) -> Library:
@@ -130,6 +114,11 @@ class Library:
         from search.searcher import Searcher
 
         return Searcher(self.collection, None, pick_device("auto"))
+
+    @cached_property
+    def sharpener(self) -> Sharpener:
+        """Computes places of hits again, in the background."""
+        return Sharpener(self.searcher, self._lock)
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -268,7 +257,7 @@ class Library:
 
     def _same(self, identifier: str, view: View) -> Answer:
         """A photo and its near-duplicates, the best one first."""
-        known, rows = self.duplicates, self.rows_of([identifier])
+        known, rows = self.repeats.known, self.rows_of([identifier])
         if known is not None:
             (group,) = known.group_of(point_keys(point_array([identifier])), "similar")
             if group >= 0:
@@ -286,39 +275,13 @@ class Library:
         """The rows in the view's order, and how many photos each one stands for besides itself."""
         if view.order != "Best" or not view.asks:
             rows = self.index.sorted_rows(rows, "oldest" if view.order == "Oldest" else "newest")
-        known = self.duplicates if view.group else None
+        known = self.repeats.known if view.group else None
         if known is None:
             return rows, {}
         kept, more = known.fold(self.index.keys(rows), "similar")
         rows = rows[kept]
         some = np.flatnonzero(more)
         return rows, dict(zip(self.index.ids(rows[some]), more[some].tolist(), strict=True))
-
-    @property
-    def duplicates(self) -> Duplicates | None:
-        """The near-duplicates that were found last; None when nobody has looked for them."""
-        from search.duplicates import FILE, Duplicates
-
-        try:
-            changed = (self.collection.folder / FILE).stat().st_mtime_ns
-        except FileNotFoundError:
-            return None
-        if self._duplicates is None or self._duplicates[0] != changed:
-            self._duplicates = changed, Duplicates.open(self.collection)
-        return self._duplicates[1]
-
-    @property
-    def looking_for_duplicates(self) -> bool:
-        """Whether a search for near-duplicates runs."""
-        return self._looking is not None and self._looking.poll() is None
-
-    def look_for_duplicates(self) -> None:
-        """Look for near-duplicates in a process of its own."""
-        if not self.looking_for_duplicates:
-            line = [*TIPS, "duplicates", "--json", "-c", str(self.collection.folder)]
-            self._looking = subprocess.Popen(
-                line, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-            )
 
     def _page(self, rows: Rows, view: View) -> list[str]:
         start = (view.page - 1) * PAGE_SIZE
@@ -382,57 +345,6 @@ class Library:
         known = dict(frame.iter_rows())
         return [known.get(identifier) for identifier in identifiers]
 
-    def prepare(self, identifiers: Sequence[str]) -> None:
-        """Have the thumbnails of a page ready: one reading of the catalog for all of them."""
-        with self._cache_lock:
-            missing = [each for each in identifiers if each not in self._thumbnails]
-        if missing:
-            found = self.catalog.thumbnails(missing)
-            with self._cache_lock:
-                for identifier, data in found.items():
-                    self._keep(self._thumbnails, identifier, data)
-
-    def thumbnail_bytes(self, identifier: str) -> bytes | None:
-        """The photo's thumbnail from the catalog, a WebP."""
-        self.prepare([identifier])
-        with self._cache_lock:
-            return self._thumbnails.get(identifier)
-
-    def large_bytes(self, identifier: str) -> bytes:
-        """The upright photo from its file, reduced, as JPEG; raises `TipsError` when it cannot be
-        read now.
-        """
-        with self._cache_lock:
-            known = self._large.get(identifier)
-        if known is not None:
-            return known
-        buffer = io.BytesIO()
-        photo = self.photo(identifier)
-        photo.thumbnail((LARGE, LARGE))
-        photo.convert("RGB").save(buffer, "JPEG", quality=LARGE_QUALITY)
-        data = buffer.getvalue()
-        with self._cache_lock:
-            self._keep(self._large, identifier, data)
-        return data
-
-    def look_ahead(self, identifiers: Sequence[str]) -> None:
-        """Have large pictures ready that are likely to be opened next."""
-
-        def load(identifier: str) -> None:
-            try:
-                self.large_bytes(identifier)
-            except TipsError:
-                return  # said when it is opened
-
-        for identifier in identifiers:
-            self._ahead.submit(partial(load, identifier))
-
-    def photo(self, identifier: str) -> Image.Image:
-        """The upright pixels; raises `TipsError` when the file cannot be read now."""
-        from search.stored import open_photo
-
-        return open_photo(self.catalog, identifier, side=LARGE)
-
     def places(self, identifier: str, view: View, words: str) -> tuple[RegionHit, ...]:
         """The places in one photo that show the words (or, without words, what the view looks for),
         computed from its file if that can be read; best first.
@@ -451,41 +363,13 @@ class Library:
 
     def sharp(self, view: View, hits: Sequence[Hit]) -> tuple[tuple[Hit, ...], bool]:
         """The hits with their places computed again from the photos, as far as that is done, and
-        whether more of it is coming. The first call begins the work, in the background; hits of
-        pictures and layouts, and of models for which it is slow, stay as they are.
+        whether more of it is coming; see `Sharpener`. Hits of pictures, layouts and nothing stay
+        as they are.
         """
-        first = hits[:SHARPENED]
-        words = view.q
-        if not words or view.like or view.unlike or view.picture or not first:
-            return tuple(hits), False
-        if "searcher" not in self.__dict__ or not self.searcher.refines_quickly:
+        if not view.q or view.like or view.unlike or view.picture or not hits:
             return tuple(hits), False
         query = question(replace(view, photo=None), None)
-        keys = [(words, view.show, hit.id, self._refreshed) for hit in first]
-        with self._cache_lock:
-            known = [self._sharp.get(key) for key in keys]
-            missing = [
-                (key, hit)
-                for key, hit, done in zip(keys, first, known, strict=True)
-                if done is None and key not in self._sharpening
-            ]
-            self._sharpening.update(key for key, _ in missing)
-            pending = any(key in self._sharpening for key in keys)
-        for key, hit in missing:
-            self._sharpener.submit(partial(self._sharpen, key, hit, query))
-        shown = tuple(done or hit for done, hit in zip(known, first, strict=True))
-        return (*shown, *hits[SHARPENED:]), pending
-
-    def _sharpen(self, key: SharpKey, hit: Hit, query: Query | Scene) -> None:
-        alone = Results(query="", model="", hits=(hit,), confident=0, searched=0)
-        try:
-            with self._lock:
-                (sharper,) = self.searcher.refine(alone, query).hits
-        except TipsError:
-            sharper = hit  # its stored places are what there is
-        with self._cache_lock:
-            self._sharp[key] = sharper
-            self._sharpening.discard(key)
+        return self.sharpener.sharp(query, (view.q, view.show, self._refreshed), hits)
 
     def heat(self, identifier: str, words: str, *, exact: bool) -> npt.NDArray[np.float32]:
         """The heat map (h, w) of the words on one photo, in [0, 1]."""
@@ -533,11 +417,6 @@ class Library:
         with self._cache_lock:
             cache[key] = value
         return value
-
-    @staticmethod
-    def _keep(cache: LRUCache[str, bytes], key: str, data: bytes) -> None:
-        if len(data) <= cache.maxsize:
-            cache[key] = data
 
 
 def _plain_hit(row: dict[str, Any]) -> Hit:

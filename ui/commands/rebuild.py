@@ -41,7 +41,7 @@ def rebuild(
     from indexer.errors import explain_full_disk
     from indexer.progress import Meter
     from indexer.publish import publish
-    from ui.commands_index import both, index_progress
+    from ui.commands.index import both, index_progress
     from ui.progress_file import reporting
 
     with reporting(progress_file) as told:

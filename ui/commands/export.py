@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from ui.commands_search import NOTHING_FOUND, build_query, open_searcher
+from ui.commands.search import NOTHING_FOUND, build_query, open_searcher
 from ui.options import collection_option, device_option
 from ui.render import nothing_found, say
 from ui.words import counted, shown

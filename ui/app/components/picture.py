@@ -12,7 +12,7 @@ from PIL import Image
 from indexer.decode import decode_stream
 from indexer.errors import DecodeError
 from search.errors import QueryError
-from ui.components.assets import text
+from ui.app.components.assets import text
 
 SIDE = 448  # pixels: as much as an encoder sees
 MOST_CHARACTERS = 36_000_000  # of base64 for 25 MB

@@ -12,12 +12,12 @@ import streamlit as st
 
 from search.hits import Hit, RegionHit
 from tips_model.errors import TipsError
-from ui import media, state
-from ui.components.photo import Mark, Tool, show_photo
-from ui.gallery import chosen
-from ui.library import Answer, Library
-from ui.overlays import heat_picture, mask_picture, picture_address
-from ui.state import Place, View
+from ui.app import media, state
+from ui.app.components.photo import Mark, Tool, show_photo
+from ui.app.gallery import chosen
+from ui.app.library import Answer, Library
+from ui.app.overlays import heat_picture, mask_picture, picture_address
+from ui.app.state import Place, View
 from ui.words import plain, shown
 
 Layer = Literal["None", "Box", "Mask", "Heat", "Features"]
@@ -58,7 +58,7 @@ def show_detail(library: Library, view: View, answer: Answer | None) -> None:
     with side:
         _actions(hit)
         st.html(_facts(library.facts(hit.id)))
-    library.look_ahead([each for each in (around.next, around.previous) if each])
+    library.pictures.look_ahead([each for each in (around.next, around.previous) if each])
     if step == "close":
         _leave()
     target = {"previous": around.previous, "next": around.next}.get(step or "")
@@ -185,7 +185,7 @@ def _large(
     """The photo with its layer and marks; the step that the user took, if any."""
     source = media.photo_address(library, hit.id)
     try:
-        library.large_bytes(hit.id)
+        library.pictures.large(hit.id)
     except TipsError as error:
         st.warning(f"{plain(str(error))} This is its thumbnail.", icon=":material/broken_image:")
         source = media.thumbnail_address(library, hit.id)

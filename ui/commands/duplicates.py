@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from ui.commands_search import NOTHING_FOUND
+from ui.commands.search import NOTHING_FOUND
 from ui.options import collection_option, device_option, json_option, pick_device
 from ui.render import print_json, print_paths, say, talk
 from ui.words import counted, day, file_size, shown

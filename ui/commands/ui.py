@@ -13,7 +13,7 @@ import click
 from ui.options import LOCAL_HOSTS, collection_option
 from ui.render import say
 
-SERVER = Path(__file__).with_name("server.py")
+SERVER = Path(__file__).parents[1] / "app" / "server.py"
 
 
 def streamlit_command(
@@ -22,7 +22,8 @@ def streamlit_command(
     """The command line that serves the app; the theme comes from `.streamlit/config.toml` beside
     it.
 
-    secrets: the file that asks for a login (see `ui.access`); None leaves Streamlit to its places.
+    secrets: the file that asks for a login (see `ui.app.access`); None leaves Streamlit to its
+    places.
     """
     return [
         *(sys.executable, "-m", "streamlit", "run", str(SERVER)),
@@ -81,7 +82,7 @@ def ui(
       tips ui -c ~/trip.tips --host 0.0.0.0 --secrets trip.toml
     """
     from indexer.collection import Collection
-    from ui.commands_index import remember
+    from ui.commands.index import remember
 
     if secrets is not None:
         check_secrets(secrets)

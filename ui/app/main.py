@@ -1,6 +1,6 @@
 """The app in the browser: photos to search and to look around in, and the collections they are in.
 
-tips ui -c DIR          (`ui/server.py` serves it)
+tips ui -c DIR          (`ui/app/server.py` serves it)
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from ui.access import admitted
-from ui.collections_page import show_collections
-from ui.photos_page import show_photos
+from ui.app.access import admitted
+from ui.app.collections_page import show_collections
+from ui.app.photos_page import show_photos
 
 STYLE = Path(__file__).with_name("page.css")
 ICON = Path(__file__).with_name("icon.png")  # a named one would be fetched from a server

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from ui.components.assets import text
-from ui.components.edits import checked_box, ignore, last_edit
-from ui.state import LONGEST_WORD, MOST_THINGS, PlacedWord
+from ui.app.components.assets import text
+from ui.app.components.edits import checked_box, ignore, last_edit
+from ui.app.state import LONGEST_WORD, MOST_THINGS, PlacedWord
 
 LEAST_SIDE = 0.04  # of the stage
 

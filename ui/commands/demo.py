@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from search.hits import Results
     from search.searcher import Searcher
 
-DEMO = Path(__file__).with_name("demo")
+DEMO = Path(__file__).parents[1] / "demo"
 PHOTOS = DEMO / "photos"
 MODEL = "nano"
 HITS = 4
@@ -66,7 +66,7 @@ def demo(out: Path) -> None:
     """
     from indexer.pipeline import index
     from search.searcher import Searcher
-    from ui.commands_index import index_progress, open_or_create, print_report
+    from ui.commands.index import index_progress, open_or_create, print_report
 
     collection, load = open_or_create(out / "collection", MODEL, None, None, "cpu", TILES)
     with index_progress() as progress:

@@ -18,8 +18,8 @@ import streamlit as st
 
 from search.browse_places import Bounds, Clusters
 from tips_model.errors import TipsError
-from ui.components.assets import text
-from ui.components.edits import ignore, last_edit
+from ui.app.components.assets import text
+from ui.app.components.edits import ignore, last_edit
 
 MOST_SPOTS = 1000
 MOST_CELLS = 64

@@ -12,11 +12,11 @@ import streamlit as st
 from PIL import Image
 
 from tips_model.errors import TipsError
-from ui import state
-from ui.components.canvas import draw_layout
-from ui.components.picture import take_picture
-from ui.library import Library
-from ui.state import PlacedWord, View
+from ui.app import state
+from ui.app.components.canvas import draw_layout
+from ui.app.components.picture import take_picture
+from ui.app.library import Library
+from ui.app.state import PlacedWord, View
 from ui.words import counted, plain
 
 PICTURES = "pictures"  # in the session: uploaded pictures by name
@@ -154,7 +154,7 @@ def _photos(library: Library, label: str, identifiers: Sequence[str]) -> None:
         return
     st.markdown(label, width="content")
     for identifier in identifiers:
-        data = library.thumbnail_bytes(identifier)
+        data = library.pictures.thumbnail(identifier)
         if data is not None:
             st.image(data, width=64)
 

@@ -15,7 +15,7 @@ from search.hits import Results
 from search.language import QUOTED, TYPOGRAPHIC, parse, with_pictures
 from search.query import ImageTerm, Query
 from search.scene import Scene
-from ui.state import Place, View
+from ui.app.state import Place, View
 
 if TYPE_CHECKING:
     from search.searcher import Searcher

@@ -1,0 +1,72 @@
+"""Places of the hits on a page, computed again from the photos while the user looks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from cachetools import LRUCache
+
+from search.hits import Hit, Results
+from search.query import Query
+from search.scene import Scene
+from tips_model.errors import TipsError
+from ui.app.background import Background
+from ui.app.state import Show
+
+if TYPE_CHECKING:
+    from search.searcher import Searcher
+
+SHARPENED = 24  # hits of a page
+REMEMBERED = 512  # hits
+Asked = tuple[str, Show, int]  # words, ranking, state of the collection
+Key = tuple[Asked, str]  # and the photo
+
+
+class Sharpener:
+    """Refines hits of words one after the other; `lock` is held for each."""
+
+    def __init__(self, searcher: Searcher, lock: threading.RLock) -> None:
+        self._searcher, self._searching = searcher, lock
+        self._sharp: LRUCache[Key, Hit] = LRUCache(REMEMBERED)
+        self._coming: set[Key] = set()
+        self._lock = threading.Lock()
+        self._background = Background("sharpen")
+
+    def sharp(
+        self, query: Query | Scene, asked: Asked, hits: Sequence[Hit]
+    ) -> tuple[tuple[Hit, ...], bool]:
+        """The hits, the first `SHARPENED` of them with sharp places as far as these are known, and
+        whether more are coming. The first call for a hit begins the work; where a model is slow at
+        it (`Searcher.refines_quickly`), there is none.
+        """
+        if not self._searcher.refines_quickly:
+            return tuple(hits), False
+        first = hits[:SHARPENED]
+        keys = [(asked, hit.id) for hit in first]
+        with self._lock:
+            known = [self._sharp.get(key) for key in keys]
+            new = [
+                (key, hit)
+                for key, hit, done in zip(keys, first, known, strict=True)
+                if done is None and key not in self._coming
+            ]
+            self._coming.update(key for key, _ in new)
+            pending = any(key in self._coming for key in keys)
+        for key, hit in new:
+            self._background.submit(partial(self._sharpen, key, hit, query))
+        shown = tuple(done or hit for done, hit in zip(known, first, strict=True))
+        return (*shown, *hits[SHARPENED:]), pending
+
+    def _sharpen(self, key: Key, hit: Hit, query: Query | Scene) -> None:
+        alone = Results(query="", model="", hits=(hit,), confident=0, searched=0)
+        try:
+            with self._searching:
+                (sharper,) = self._searcher.refine(alone, query).hits
+        except TipsError:
+            sharper = hit  # its stored places are what there is
+        with self._lock:
+            self._sharp[key] = sharper
+            self._coming.discard(key)
