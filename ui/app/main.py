@@ -25,7 +25,7 @@ def page() -> None:
         return
     photos = st.Page(show_photos, title="Photos", icon=":material/photo_library:", default=True)
     collections = st.Page(
-        show_collections,
+        lambda: show_collections(photos),
         title="Collections",
         icon=":material/folder_managed:",
         url_path="collections",
