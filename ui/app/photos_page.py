@@ -9,11 +9,13 @@ import streamlit as st
 
 from search.errors import QuerySyntaxError
 from tips_model.errors import TipsError
+from ui import jobs
 from ui.app import asking, media, state
 from ui.app.browsing import show_duplicates, show_facets, show_filter, show_places, show_time
 from ui.app.chosen import chosen
 from ui.app.detail import show_detail
 from ui.app.gallery import show_answer
+from ui.app.job_panel import words
 from ui.app.library import Answer, Library
 from ui.app.state import MODES, ORDERS, SHOWS, View
 from ui.app.taking import show_taking
@@ -21,6 +23,7 @@ from ui.known import Known
 from ui.words import counted, plain
 
 OPEN_COLLECTIONS = 4
+LOOK_AGAIN = 2.0  # seconds
 
 
 @st.cache_resource(max_entries=OPEN_COLLECTIONS, show_spinner="Opening the collection …")
@@ -44,6 +47,7 @@ def show_photos() -> None:
     _head(library, entry)
     _question()
     view = state.current()
+    _show_job(library, entry)
     if not library.counts()["ok"]:
         st.markdown("This collection has no photos yet.")
         st.code("tips index ~/Pictures", language="bash")
@@ -78,6 +82,26 @@ def show_photos() -> None:
         show_places(library, view, answer)
     else:
         show_answer(library, view, answer)
+
+
+def _show_job(library: Library, entry: Known) -> None:
+    """Say that the collection is being indexed, and draw the page anew when that is done, or when
+    there is a first photo to look at.
+    """
+    try:
+        job = jobs.find(entry.path)
+    except TipsError:
+        return  # the page of collections says what is wrong with it
+    if job is not None and job.active:
+        empty = not library.counts()["ok"]
+        st.fragment(_watch, run_every=LOOK_AGAIN)(library, entry, empty)
+
+
+def _watch(library: Library, entry: Known, empty: bool) -> None:
+    job = jobs.find(entry.path)
+    if job is None or not job.active or (empty and library.counts()["ok"]):
+        st.rerun()
+    st.caption(f":material/hourglass_top: {plain(words(job))}")
 
 
 def _no_collection(error: TipsError) -> None:
