@@ -137,13 +137,22 @@ class Source:
         collection = Collection.open(folder)
         info = collection.model
         columns = [f"vector_{head}" for head in info.heads]
-        wanted = [*columns, "region_vectors", "region_boxes", "region_masks", "grid_h", "grid_w"]
+        wanted = [
+            *columns,
+            "thumbnail",
+            "region_vectors",
+            "region_boxes",
+            "region_masks",
+            "grid_h",
+            "grid_w",
+        ]
         ids = sorted(key for key, sound in collection.catalog().ids().items() if sound)
         table = collection.catalog().rows(ids, wanted).to_pylist()
         self.heads = {
             head: unit(np.array([row[f"vector_{head}"] for row in table], np.float32))
             for head in info.heads
         }
+        self.thumbnails = [row["thumbnail"] for row in table]
         # A photo with fewer regions shows some of them twice, under noise of their own.
         picks = [np.arange(regions) % len(row["region_boxes"]) for row in table]
         pairs = list(zip(table, picks, strict=True))
@@ -211,6 +220,7 @@ class Source:
             facts=Facts(
                 taken=taken, camera=f"camera-{rng.integers(CAMERAS)}", latitude=48.0, longitude=11.0
             ),
+            thumbnail=self.thumbnails[source],
             features=Features(
                 {head: vectors[place] for head, vectors in heads.items()},
                 regions,
