@@ -34,7 +34,7 @@ def served(script: str, folder: Path) -> Iterator[str]:
     if CHROMIUM is None:
         pytest.skip("NOT CHECKED: chromium is not installed, the page was not seen in a browser")
     package = Path(ui.__file__).parent
-    shutil.copytree(package / ".streamlit", folder / ".streamlit", dirs_exist_ok=True)
+    shutil.copytree(package / "app" / ".streamlit", folder / ".streamlit", dirs_exist_ok=True)
     (folder / "one_component.py").write_text(script, "utf-8")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
