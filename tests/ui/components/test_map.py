@@ -257,6 +257,8 @@ def test_a_single_photo_opens_even_across_the_date_line(browser: Browser, addres
 @pytest.mark.browser
 def test_keys_move_the_map_and_a_wheel_turns_the_page(browser: Browser, address: str) -> None:
     page = opened(browser, f"{address}/?view=[35,0,65,30]", width=390)
+    view_of(page)
+    page.wait_for_timeout(1500)  # a busy machine shows the world first
     before = view_of(page)
     assert (before[1] + before[3]) / 2 == pytest.approx(15, abs=1)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
