@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 
 from indexer.regions import RegionBatch, find_regions
-from search.again import Example, from_pixels, from_stored, terms
+from search.again import from_pixels, from_stored, terms
 from search.calibration import Side
 from search.contrast import word_list
 from search.cutoff import Array
@@ -30,6 +30,7 @@ from search.distinct import Bools, Ints
 from search.encode import QueryEncoder
 from search.eval.metrics import average_precision
 from search.hits import Box
+from search.query import Example
 from search.refine import FinePhoto
 from search.stored import Regions
 from search.terms import crop as part_of

@@ -8,54 +8,21 @@ large. A photo that cannot be read any more is answered from its stored regions.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from search.calibration import TermVector
 from search.cutoff import Array
 from search.errors import QueryError
-from search.hits import Box
-from search.query import check_box
+from search.query import Example
 from search.refine import FinePhoto, cell_of
 from search.stored import Regions, pool
 
-Point = tuple[float, float]
 NOT_THIS = 0.5
 """What all negative examples together count beside the positive ones, before `NEGATIVE` of
 `search/calibration.py`. A wrong hit is close to what is looked for, so more of it takes away what
 both share (`docs/regions.md`).
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A place in an indexed photo: a `box` (x0, y0, x1, y1) or a `point` (x, y), fractions of the
-    upright photo; `positive` False for what shall not be found.
-
-    Raises `QueryError` unless there is exactly one of the two and it lies in the picture.
-    """
-
-    image: str
-    box: Box | None = None
-    point: Point | None = None
-    positive: bool = True
-
-    def __post_init__(self) -> None:
-        if (self.box is None) == (self.point is None):
-            raise QueryError("An example is a box or a point in a photo, one of the two.")
-        if self.box is not None:
-            check_box(self.box)
-        if self.point is not None and not all(0 <= edge <= 1 for edge in self.point):
-            raise QueryError(
-                f"The point {self.point} is not inside the picture: x and y must be fractions "
-                "from 0 to 1."
-            )
-
-    def __str__(self) -> str:
-        numbers = self.box if self.box is not None else self.point
-        assert numbers is not None
-        return f"{self.image}@{','.join(f'{number:g}' for number in numbers)}"
 
 
 def check(examples: Sequence[Example]) -> None:

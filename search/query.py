@@ -30,6 +30,7 @@ TERM = re.compile(
     """,
     re.VERBOSE,
 )
+Point = tuple[float, float]
 FILE_STARTS = ("./", "../", "~/", "/")
 
 
@@ -60,6 +61,36 @@ class ImageTerm:
 
     def __str__(self) -> str:
         return "picture" if isinstance(self.source, Image.Image) else str(self.source)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A place in an indexed photo: a `box` (x0, y0, x1, y1) or a `point` (x, y), fractions of the
+    upright photo; `positive` False for what shall not be found.
+
+    Raises `QueryError` unless there is exactly one of the two and it lies in the picture.
+    """
+
+    image: str
+    box: Box | None = None
+    point: Point | None = None
+    positive: bool = True
+
+    def __post_init__(self) -> None:
+        if (self.box is None) == (self.point is None):
+            raise QueryError("An example is a box or a point in a photo, one of the two.")
+        if self.box is not None:
+            check_box(self.box)
+        if self.point is not None and not all(0 <= edge <= 1 for edge in self.point):
+            raise QueryError(
+                f"The point {self.point} is not inside the picture: x and y must be fractions "
+                "from 0 to 1."
+            )
+
+    def __str__(self) -> str:
+        numbers = self.box if self.box is not None else self.point
+        assert numbers is not None
+        return f"{self.image}@{','.join(f'{number:g}' for number in numbers)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from indexer.tiles import untiled
-from search.again import Example, check, from_pixels, from_stored
+from search.again import check, from_pixels, from_stored
 from search.again import terms as again_terms
 from search.calibration import NEGATIVE, TermVector
 from search.contrast import pointing, word_list
@@ -20,6 +20,7 @@ from search.encode import QueryEncoder
 from search.errors import QueryError
 from search.heatmap import from_grids, from_regions
 from search.hits import Hit, Results
+from search.query import Example
 from search.refine import FinePhoto, FinePlace
 from search.stored import open_photo, regions_of, unit
 from search.windows import MOST_SCALES, affordable, window_grids

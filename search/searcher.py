@@ -22,7 +22,6 @@ from PIL import Image
 from indexer.collection import Collection
 from indexer.tiles import tiled
 from indexer.vectors import All, Filter, Kind, Match, Not, point_array, point_keys
-from search.again import Example
 from search.calibration import Calibration, TermVector
 from search.cutoff import Array
 from search.encode import QueryEncoder
@@ -33,7 +32,7 @@ from search.language import parse
 from search.layout import Placed, layout_scene
 from search.page import build_page
 from search.pca import feature_colours
-from search.query import ImageTerm, Query
+from search.query import Example, ImageTerm, Query
 from search.ranking import By, Ranker
 from search.refiner import Refiner
 from search.sample import EmptySampleError, calibrate

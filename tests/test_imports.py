@@ -70,3 +70,12 @@ def test_importing_the_encoder_pulls_in_nothing_else() -> None:
 def test_the_page_leaves_engines_and_tensors_to_the_floors_below(name: str) -> None:
     engines = {"torch", "qdrant_client", "qdrant_edge", "lancedb", "open_clip"}
     assert not {module.split(".")[0] for module in imported(ROOT / "ui" / name)} & engines
+
+
+def test_the_page_is_there_before_torch_is() -> None:
+    code = (
+        "import sys, ui.app.photos_page, ui.app.collections_page, ui.app.access\n"
+        "print(*(name for name in ('torch', 'scipy', 'qdrant_edge') if name in sys.modules))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == []

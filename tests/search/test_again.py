@@ -5,9 +5,10 @@ import pytest
 
 from indexer.collection import Collection
 from indexer.pipeline import index
-from search.again import NOT_THIS, Example, from_stored, terms
+from search.again import NOT_THIS, from_stored, terms
 from search.errors import QueryError
 from search.hits import Box, Results
+from search.query import Example
 from search.searcher import Searcher
 from search.stored import Regions
 from tests.search.colours import ColourEmbedder, paint, save

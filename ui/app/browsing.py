@@ -44,10 +44,10 @@ def show_filter() -> None:
     )
 
 
-def show_facets(library: Library, view: View) -> None:
+def show_facets(library: Library, view: View, answer: Answer) -> None:
     """Values that photos have, with counts; those chosen narrow what is shown."""
     choices = chosen(view)
-    rows = library.found(view, asking.picture(view))
+    rows = library.found(view, asking.picture(view), answer)
     if view.filter and st.button("Clear the filter", icon=":material/filter_alt_off:"):
         state.use_filter("")
         st.rerun()
@@ -129,11 +129,11 @@ def _use(choices: Choices) -> None:
     st.rerun()
 
 
-def show_time(library: Library, view: View) -> None:
+def show_time(library: Library, view: View, answer: Answer) -> None:
     """How many of the photos were taken when; a stretch of it narrows what is shown."""
     choices = chosen(view)
     rows = narrowed(
-        library.index, choices, library.found(view, asking.picture(view)), without="months"
+        library.index, choices, library.found(view, asking.picture(view), answer), without="months"
     )
     months = library.index.months(rows)
     if len(months) < 2 and choices.months is None:

@@ -143,14 +143,14 @@ def _grid(
 
 def _follow(events: GridEvents, ids: Sequence[str]) -> None:
     """Do what the user asked for on a card."""
-    if events.open:
-        state.open_photo(events.open)
-    elif events.more:
-        state.more_like(events.more)
-    elif events.less:
-        state.less_like(events.less)
-    elif events.unfold:
-        state.unfold(events.unfold)
+    acts = {
+        "open": state.open_photo,
+        "more": state.more_like,
+        "less": state.less_like,
+        "unfold": state.unfold,
+    }
+    if events.act and events.photo:
+        acts[events.act](events.photo)
     elif events.chosen is not None:
         marked = chosen()
         for identifier in ids:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 PAGE_SIZE = 48
 POSSIBLE = 24
 NEAREST = 240  # photos shown for a picture or a place
+FIRST_VIEW = 1.0  # seconds that loading torch and the model leaves to the first view
 HEAT_MAPS = 512
 FOUND = 64  # questions whose photos are remembered
 Rows = npt.NDArray[np.int64]
@@ -96,6 +98,7 @@ class Library:
         self._lock = threading.RLock()
         self._heat: LRUCache[tuple[str, str, bool, int], Any] = LRUCache(HEAT_MAPS)
         self._found: LRUCache[Any, Any] = LRUCache(FOUND)
+        self._counts: tuple[int, dict[str, int]] | None = None
         self._suggested: list[str] | None = None
         self.suggested_all = False
         self._cache_lock = threading.Lock()
@@ -132,12 +135,6 @@ class Library:
 
         return PhotoIndex.load(self.catalog)
 
-    def warm(self) -> None:
-        """Load the model and everything else that the first search needs."""
-        with self._lock:
-            if self.catalog.counts()["ok"]:
-                self.searcher.images("warm up", limit=1)
-
     def refresh(self) -> int:
         """Take up what was indexed meanwhile; a number that changes when there was something."""
         with self._lock:
@@ -148,8 +145,8 @@ class Library:
             return self._refreshed
 
     def suggestions(self) -> tuple[str, ...]:
-        """Searches that this collection answers, those found so far; the first call begins to look
-        for them.
+        """Searches that this collection answers, those found so far. The first call begins to look
+        for them, in the background, which loads the model for the user's own first search.
         """
         with self._cache_lock:
             if self._suggested is None:
@@ -158,6 +155,7 @@ class Library:
             return tuple(self._suggested)
 
     def _suggest(self) -> None:
+        time.sleep(FIRST_VIEW)
         from search.suggest import suggestions
 
         assert self._suggested is not None
@@ -171,8 +169,11 @@ class Library:
         self.suggested_all = True
 
     def counts(self) -> dict[str, int]:
-        """Photos by status: ok, failed, removed."""
-        return self.catalog.counts()
+        """Photos by status in the state of the last `refresh`: ok, failed, removed."""
+        revision = self.index.revision
+        if self._counts is None or self._counts[0] != revision:
+            self._counts = revision, self.catalog.counts()
+        return self._counts[1]
 
     def answer(self, view: View, picture: Image.Image | None = None) -> Answer:
         """The photos that the view asks for. Raises `TipsError` for what cannot be asked."""
@@ -237,10 +238,15 @@ class Library:
         counts = tuple(folded.get(hit.id, 0) for hit in hits)
         return Answer(hits, (), len(rows), len(rows), rows, counts)
 
-    def found(self, view: View, picture: Image.Image | None) -> Rows | None:
-        """The rows that the question finds without the filter; None when nothing is asked."""
+    def found(self, view: View, picture: Image.Image | None, answer: Answer) -> Rows | None:
+        """The rows that the question finds without the filter; None when nothing is asked.
+
+        answer: to the view, which has them already where there is no filter.
+        """
         if not view.asks:
             return None
+        if not view.filter and not view.group:
+            return answer.rows
         bare = replace(
             view, filter="", page=1, photo=None, overlay="Box", mode="Grid", order="Best"
         )

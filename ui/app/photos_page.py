@@ -73,15 +73,18 @@ def show_photos() -> None:
         return
     with bar:
         show_taking(library, view, answer)
-    with st.sidebar:
-        show_facets(library, view)
-    if view.group:
-        show_duplicates(library)
-    show_time(library, view)
+    above = st.container()
+    # The photos first: what narrows them takes its place around them afterwards.
     if view.mode == "Map":
         show_places(library, view, answer)
     else:
         show_answer(library, view, answer)
+    with above:
+        if view.group:
+            show_duplicates(library)
+        show_time(library, view, answer)
+    with st.sidebar:
+        show_facets(library, view, answer)
 
 
 def _show_job(library: Library, entry: Known) -> None:

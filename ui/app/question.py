@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from indexer.vectors import All, Filter, Match, Not
-from search.again import Example
 from search.errors import QueryError
 from search.filters import parse_filter
 from search.hits import Results
 from search.language import QUOTED, TYPOGRAPHIC, parse, with_pictures
-from search.query import ImageTerm, Query
+from search.query import Example, ImageTerm, Query
 from search.scene import Scene
 from ui.app.state import Place, View
 

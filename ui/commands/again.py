@@ -21,7 +21,7 @@ from ui.options import Command, result_options
 from ui.render import print_results
 
 if TYPE_CHECKING:
-    from search.again import Example
+    from search.query import Example
     from search.searcher import Searcher
 
 
@@ -90,8 +90,8 @@ def read_example(searcher: Searcher, photo: str, text: str, size: int, positive:
     """An example from `[PHOTO@]numbers`, of 4 numbers for a box and 2 for a point; raises
     `QueryError` for anything else.
     """
-    from search.again import Example
     from search.errors import QueryError
+    from search.query import Example
 
     other, _, numbers = text.rpartition("@")
     try:

@@ -1,5 +1,5 @@
-// What photo.js and canvas.js share. It is put before each of them: a component's module is sent as
-// text and cannot import from its neighbours.
+// What the components share. It is put before each of them: a component's module is sent as text
+// and cannot import from its neighbours.
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const DIGITS = 1e5; // fractions are sent with five decimals

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
+from typing import Literal, get_args
 
 import streamlit as st
 
+from search.draw import PALETTE
 from search.hits import Box
 from ui.app.components.assets import text
-from ui.app.state import Overlay, is_identifier
+from ui.app.components.edits import ignore, last_edit
+from ui.app.state import Overlay
 
-ACTS = ("open", "more", "less", "unfold")
+Act = Literal["open", "more", "less", "unfold"]
+ACTS: tuple[Act, ...] = get_args(Act)
+COLOURS = [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in PALETTE]
 
 _grid = st.components.v2.component(
-    "tips_grid", html='<div class="root"></div>', css=text("grid.css"), js=text("grid.js")
+    "tips.grid",
+    css=text("common.css") + text("grid.css"),
+    js=text("common.js") + text("grid.js"),
 )
 
 
@@ -41,14 +47,12 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class GridEvents:
-    """What the user did since the last run: the photo opened, whose like more or less is wanted, or
-    whose folded ones shall be seen; `chosen`, of the cards shown, None when that did not change.
+    """What the user did since the last run: `act` on the `photo`, None for nothing; `chosen`, of
+    the cards shown, None when that did not change.
     """
 
-    open: str | None
-    more: str | None
-    less: str | None
-    unfold: str | None
+    act: Act | None
+    photo: str | None
     chosen: tuple[str, ...] | None
 
 
@@ -66,45 +70,31 @@ def show_grid(
     see it. `chosen` are ids of photos that have their mark set.
     """
     ids = {card.id for card in cards}
-    before = [identifier for identifier in chosen if identifier in ids]
-    _grid(
-        key=key,
-        data={
-            "items": [asdict(card) for card in cards],
-            "overlay": overlay,
-            "opacity": opacity,
-            "columns": columns,
-            "chosen": before,
-            "label": label,
-        },
-        on_open_change=partial(_remember, key, "open"),
-        on_more_change=partial(_remember, key, "more"),
-        on_less_change=partial(_remember, key, "less"),
-        on_unfold_change=partial(_remember, key, "unfold"),
-        on_chosen_change=partial(_remember, key, "chosen"),
-    )
-    # Values come from a browser: only what names a photo of this grid counts.
-    sent = st.session_state.pop(_slot(key), {})
-    events = {name: sent.get(name) for name in ACTS}
-    picked = sent.get("chosen")
-    after = None
-    if isinstance(picked, list):
-        after = tuple(value for value in picked if is_identifier(value) and value in ids)
-    return GridEvents(
-        **{
-            name: value if isinstance(value, str) and value in ids else None
-            for name, value in events.items()
-        },
-        chosen=after,
-    )
+    act, mark = last_edit(key, "act"), last_edit(key, "edit")
+    marked = _checked_ids(mark.value, ids)
+    data = {
+        "items": [asdict(card) for card in cards],
+        "overlay": overlay,
+        "opacity": opacity,
+        "columns": columns,
+        "label": label,
+        "colours": COLOURS,
+        "subject": "",
+        "value": [each for each in chosen if each in ids] if marked is None else marked,
+        "answers": mark.serial,
+    }
+    _grid(key=key, data=data, on_act_change=ignore, on_edit_change=ignore)
+    act.seen()
+    mark.seen()
+    done = act.value if isinstance(act.value, Mapping) else {}
+    name, identifier = done.get("act"), done.get("id")
+    if name not in ACTS or not isinstance(identifier, str) or identifier not in ids:
+        return GridEvents(None, None, marked)
+    return GridEvents(name, identifier, marked)
 
 
-def _remember(key: str, name: str) -> None:
-    """Keep what the browser sent until the grid is drawn: a run broken off loses nothing."""
-    sent = st.session_state[key].get(name)
-    if isinstance(sent, str | list):
-        st.session_state.setdefault(_slot(key), {})[name] = sent
-
-
-def _slot(key: str) -> str:
-    return f"{key}-sent"
+def _checked_ids(value: object, ids: Collection[str]) -> tuple[str, ...] | None:
+    """Those of the ids that the browser sent that are of this grid; None when it sent no list."""
+    if not isinstance(value, list):
+        return None
+    return tuple(each for each in value if isinstance(each, str) and each in ids)
