@@ -31,6 +31,7 @@ from playwright.sync_api import Page, sync_playwright
 from scale import machine
 
 from search.contrast import word_list
+from ui.app.answers import answer
 from ui.app.library import Library
 from ui.app.state import View
 
@@ -117,8 +118,10 @@ def main() -> None:
     library = Library.open(arguments.collection)
     found: dict[str, Any] = {"machine": machine(), "photos": library.counts()["ok"]}
     # Words that find something, so that there are thumbnails to wait for.
-    words = [w for w in word_list("concepts") if library.answer(View(q=w)).total][: arguments.timed]
-    own = [timed(lambda w=w: library.answer(View(q=w)))[0] for w in words]
+    words = [w for w in word_list("concepts") if answer(library, View(q=w)).total][
+        : arguments.timed
+    ]
+    own = [timed(lambda w=w: answer(library, View(q=w)))[0] for w in words]
     found["the search alone"] = quantiles(own)
     address, process, seconds = serve(arguments.collection)
     found["server up, seconds"] = round(seconds, 2)

@@ -156,6 +156,13 @@ class Searcher:
         results = self._compose("place", scene, limit, offset, filter, all)
         return self.refine(results, scene) if refine else results
 
+    def load(self) -> None:
+        """Load the model and the calibration now, not with the first question. Nothing for a
+        collection without photos.
+        """
+        if self._store.count("images"):
+            self._calibrated()
+
     @property
     def refines_quickly(self) -> bool:
         """Whether `refine` takes less than about 100 ms a hit: a small model, or not on a CPU."""

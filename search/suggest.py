@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from search.searcher import Searcher
 
 SEED = 0
+TRIED = 80
+"""So many words are tried: each costs a text and a search, and a large model is slow at texts."""
 
 
 def suggestions(searcher: Searcher, limit: int = 6) -> Iterator[str]:
@@ -20,6 +22,7 @@ def suggestions(searcher: Searcher, limit: int = 6) -> Iterator[str]:
     """
     words = list(word_list("concepts"))
     random.Random(SEED).shuffle(words)
+    words = words[:TRIED]
     seen: set[str] = set()
     for word in words:
         best = searcher.images(word, limit=1).hits

@@ -12,11 +12,11 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from indexer.collection import Collection
-from ui.app import library
+from ui.app import answers
 
 from .conftest import HOSTILE, paint, tips
 
-APP = Path(library.__file__).with_name("main.py")
+APP = Path(answers.__file__).with_name("main.py")
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_nothing_found_is_said_and_the_possible_are_folded_away(page: AppTest) -
     assert "Nothing found" in texts(page)
     assert "Among 30 photos, none stands out" in texts(page)
     assert not grid(page, "possible")
-    assert len(grid(open_fold(page), "possible")) == library.POSSIBLE
+    assert len(grid(open_fold(page), "possible")) == answers.POSSIBLE
 
 
 @pytest.mark.parametrize(

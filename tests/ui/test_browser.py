@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ui.app import library
+from ui.app import answers
 
 from .browser import CHROMIUM, SKIP, settled, start, window
 from .conftest import HOSTILE, paint, tips
@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason=SKIP),
 ]
-DEMO = Path(library.__file__).parents[1] / "demo" / "photos"
+DEMO = Path(answers.__file__).parents[1] / "demo" / "photos"
 OPENABLE = re.compile("^Open ")
 
 
@@ -54,7 +54,7 @@ def test_a_search_is_a_link_and_the_back_button_works(server: str) -> None:
     with window(server) as page:
         cards = page.get_by_role("button", name=OPENABLE)
         expect(page.get_by_text("158 photos", exact=True)).to_be_visible()
-        expect(cards).to_have_count(library.PAGE_SIZE)
+        expect(cards).to_have_count(answers.PAGE_SIZE)
         box = page.get_by_placeholder("What does the photo show")
         box.fill("rainbow")
         box.press("Enter")
@@ -98,8 +98,8 @@ def test_the_possible_ones_are_folded_away(server: str) -> None:
         expect(page.get_by_text("Nothing found")).to_be_visible()
         cards = page.get_by_role("button", name=OPENABLE)
         expect(cards).to_have_count(0)
-        page.get_by_text(f"{library.POSSIBLE} possible", exact=True).click()
-        expect(cards).to_have_count(library.POSSIBLE)
+        page.get_by_text(f"{answers.POSSIBLE} possible", exact=True).click()
+        expect(cards).to_have_count(answers.POSSIBLE)
 
 
 def test_pages_and_the_keyboard(server: str) -> None:
@@ -107,7 +107,7 @@ def test_pages_and_the_keyboard(server: str) -> None:
 
     with window(server) as page:
         cards = page.get_by_role("button", name=OPENABLE)
-        expect(cards).to_have_count(library.PAGE_SIZE)
+        expect(cards).to_have_count(answers.PAGE_SIZE)
         first = cards.first.get_attribute("aria-label")
         cards.first.focus()
         page.keyboard.press("ArrowRight")

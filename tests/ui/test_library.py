@@ -13,7 +13,8 @@ from indexer.vectors import Match
 from search.errors import QueryError
 from search.query import Query
 from search.scene import Scene
-from ui.app import library as module
+from ui.app import answers as module
+from ui.app.answers import answer, around, every_hit
 from ui.app.library import Library
 from ui.app.question import ask, question
 from ui.app.state import Place, PlacedWord, View
@@ -28,87 +29,87 @@ def library(collection: Path) -> Library:
 
 
 def test_pages_split_the_answer(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = library.answer(View())
+    whole = answer(library, View())
     assert whole.total == len(whole.hits) == len(whole.rows) == 30
     monkeypatch.setattr(module, "PAGE_SIZE", 7)
-    pages = [library.answer(View(page=number)) for number in range(1, 7)]
+    pages = [answer(library, View(page=number)) for number in range(1, 7)]
     assert [len(page.hits) for page in pages] == [7, 7, 7, 7, 2, 0]
     assert pages[0].pages == 5
     assert [hit for page in pages for hit in page.hits] == list(whole.hits)
 
 
 def test_confident_and_possible_photos_are_told_apart(library: Library) -> None:
-    answer = library.answer(View(q="disc"))
-    assert all(hit.confident for hit in answer.hits)
-    assert not any(hit.confident for hit in answer.possible)
-    assert len(answer.hits) == answer.total
-    assert len(answer.possible) == min(module.POSSIBLE, 30 - answer.total)
+    given = answer(library, View(q="disc"))
+    assert all(hit.confident for hit in given.hits)
+    assert not any(hit.confident for hit in given.possible)
+    assert len(given.hits) == given.total
+    assert len(given.possible) == min(module.POSSIBLE, 30 - given.total)
 
 
 def test_a_filter_holds_with_and_without_a_question(library: Library) -> None:
     for view in (View(filter="in:Rome"), View(q="disc", filter="in:Rome")):
-        answer = library.answer(view)
-        assert answer.searched == 10
-        assert all("/Rome/" in hit.path for hit in (*answer.hits, *answer.possible))
+        given = answer(library, view)
+        assert given.searched == 10
+        assert all("/Rome/" in hit.path for hit in (*given.hits, *given.possible))
 
 
 def test_another_order_has_the_same_photos(library: Library) -> None:
-    place = Place(library.answer(View()).hits[0].id, (0.0, 0.0, 1.0, 1.0))
-    by_score = library.answer(View(find=(place,)))
-    by_date = library.answer(View(find=(place,), order="Oldest"))
+    place = Place(answer(library, View()).hits[0].id, (0.0, 0.0, 1.0, 1.0))
+    by_score = answer(library, View(find=(place,)))
+    by_date = answer(library, View(find=(place,), order="Oldest"))
     assert {hit.id for hit in by_score.hits} == {hit.id for hit in by_date.hits}
     assert sorted(by_score.rows) == sorted(by_date.rows)
 
 
 def test_the_photos_beside_one_go_through_the_whole_answer(library: Library) -> None:
-    answer = library.answer(View())
-    ids = [hit.id for hit in answer.hits]
+    given = answer(library, View())
+    ids = [hit.id for hit in given.hits]
     walked, here = [], ids[0]
     while here:
         walked.append(here)
-        around = library.around(answer, here)
-        assert around.previous == (walked[-2] if len(walked) > 1 else None)
-        assert (around.place, around.total) == (len(walked) - 1, 30)
-        here = around.next or ""
+        beside = around(library, given, here)
+        assert beside.previous == (walked[-2] if len(walked) > 1 else None)
+        assert (beside.place, beside.total) == (len(walked) - 1, 30)
+        here = beside.next or ""
     assert walked == ids
-    assert library.around(answer, "0" * 32).place is None
+    assert around(library, given, "0" * 32).place is None
 
 
 def test_possible_photos_have_neighbours_too(library: Library) -> None:
-    answer = library.answer(View(q="typewriter"))
-    second = answer.possible[1].id
-    around = library.around(answer, second)
-    assert (around.previous, around.next) == (answer.possible[0].id, answer.possible[2].id)
+    given = answer(library, View(q="typewriter"))
+    second = given.possible[1].id
+    beside = around(library, given, second)
+    assert (beside.previous, beside.next) == (given.possible[0].id, given.possible[2].id)
 
 
 def test_every_hit_is_the_answer_in_its_order(library: Library) -> None:
-    answer = library.answer(View(q="disc", order="Newest"))
-    hits = list(library.every_hit(View(q="disc"), None, answer.rows, page=3))
-    assert [hit.id for hit in hits] == [hit.id for hit in answer.hits]
-    chosen = library.rows_of([hit.id for hit in library.answer(View()).hits[:5]])
-    assert len(list(library.every_hit(View(), None, chosen, page=2))) == 5
+    given = answer(library, View(q="disc", order="Newest"))
+    hits = list(every_hit(library, View(q="disc"), None, given.rows, page=3))
+    assert [hit.id for hit in hits] == [hit.id for hit in given.hits]
+    chosen = library.rows_of([hit.id for hit in answer(library, View()).hits[:5]])
+    assert len(list(every_hit(library, View(), None, chosen, page=2))) == 5
 
 
 def test_an_uploaded_picture_finds_itself(library: Library) -> None:
-    hit = library.answer(View()).hits[4]
+    hit = answer(library, View()).hits[4]
     picture = Image.open(hit.path).convert("RGB")
-    answer = library.answer(View(picture="mine"), picture)
-    assert answer.hits[0].id == hit.id
+    given = answer(library, View(picture="mine"), picture)
+    assert given.hits[0].id == hit.id
     with pytest.raises(QueryError, match="not here any more"):
-        library.answer(View(picture="mine"))
+        answer(library, View(picture="mine"))
 
 
 def test_a_place_is_found_again_and_a_layout_is_searched(library: Library) -> None:
-    first = library.answer(View()).hits[0]
-    answer = library.answer(View(find=(Place(first.id, (0.2, 0.2, 0.6, 0.6)),)))
-    assert len(answer.hits) == 29
-    assert all(hit.regions for hit in answer.hits)
+    first = answer(library, View()).hits[0]
+    given = answer(library, View(find=(Place(first.id, (0.2, 0.2, 0.6, 0.6)),)))
+    assert len(given.hits) == 29
+    assert all(hit.regions for hit in given.hits)
     laid = View(layout=(PlacedWord("disc", (0.0, 0.0, 0.5, 1.0)),))
-    assert library.answer(laid).searched == 30
+    assert answer(library, laid).searched == 30
 
 
 def test_only_these_photos_can_be_asked_for(library: Library) -> None:
-    ids = tuple(hit.id for hit in library.answer(View()).hits[:3])
+    ids = tuple(hit.id for hit in answer(library, View()).hits[:3])
     found = ask(library.searcher, View(q="disc"), None, limit=9, only=ids)
     assert {hit.id for hit in found.hits} == set(ids)
     same = library.searcher.images("disc", limit=9, all=True, filter=Match("image", ids))
@@ -116,7 +117,7 @@ def test_only_these_photos_can_be_asked_for(library: Library) -> None:
 
 
 def test_pictures_of_a_photo_come_from_the_catalog_and_the_file(library: Library) -> None:
-    hit = next(h for h in library.answer(View()).hits if h.path.endswith(HOSTILE))
+    hit = next(h for h in answer(library, View()).hits if h.path.endswith(HOSTILE))
     thumbnail = library.pictures.thumbnail(hit.id)
     assert thumbnail is not None
     assert thumbnail[8:12] == b"WEBP"
@@ -139,7 +140,7 @@ def test_a_composed_question_is_read_in_the_app_as_on_the_command_line(library: 
     assert isinstance(question(view, None), Scene)
     assert isinstance(question(dataclasses.replace(view, show="Photos"), None), Query)
     composed = dataclasses.replace(view, q="disc left of square", show="Photos")
-    assert library.answer(composed).searched == 30
+    assert answer(library, composed).searched == 30
     with pytest.raises(QueryError, match="cannot be mixed"):
         question(dataclasses.replace(composed, like=("ab" * 16,)), None)
 
@@ -152,7 +153,7 @@ def test_files_cannot_be_named_in_the_app(library: Library, words: str) -> None:
         lambda: question(View(q=words), None),
         lambda: library.places("ab" * 16, View(), words),
         lambda: library.heat("ab" * 16, words, exact=False),
-        lambda: library.answer(View(layout=(PlacedWord(words, (0.0, 0.0, 1.0, 1.0)),))),
+        lambda: answer(library, View(layout=(PlacedWord(words, (0.0, 0.0, 1.0, 1.0)),))),
     )
     for asked in asks:
         with pytest.raises(QueryError, match="cannot be named here"):

@@ -17,6 +17,7 @@ from starlette.testclient import TestClient
 from search.export import CsvFormat, encoded
 from search.export_files import ZipFormat
 from ui.app import media
+from ui.app.answers import answer, every_hit
 from ui.app.library import Library
 from ui.app.state import View
 
@@ -38,18 +39,18 @@ def library(collection: Path) -> Library:
 def test_pictures_are_served_for_ever_and_as_what_they_are(
     client: TestClient, library: Library
 ) -> None:
-    hit = library.answer(View()).hits[0]
+    hit = answer(library, View()).hits[0]
     for address, kind in (
         (media.thumbnail_address(library, hit.id), "image/webp"),
         (media.photo_address(library, hit.id), "image/jpeg"),
     ):
-        answer = client.get(address)
-        assert answer.status_code == 200
-        assert answer.headers["content-type"] == kind
-        assert "immutable" in answer.headers["cache-control"]
-        assert "private" in answer.headers["cache-control"]
-        assert answer.headers["x-content-type-options"] == "nosniff"
-        picture = Image.open(io.BytesIO(answer.content))
+        response = client.get(address)
+        assert response.status_code == 200
+        assert response.headers["content-type"] == kind
+        assert "immutable" in response.headers["cache-control"]
+        assert "private" in response.headers["cache-control"]
+        assert response.headers["x-content-type-options"] == "nosniff"
+        picture = Image.open(io.BytesIO(response.content))
         assert picture.width / picture.height == pytest.approx(hit.width / hit.height, rel=0.02)
 
 
@@ -62,7 +63,7 @@ def test_what_is_no_photo_of_the_collection_is_not_served(
 
 
 def test_a_photo_is_served_to_those_who_have_the_page(client: TestClient, library: Library) -> None:
-    hit = library.answer(View()).hits[0]
+    hit = answer(library, View()).hits[0]
     assert client.get(f"thumb/wrong/{hit.id}").status_code == 404
     assert client.get(f"thumb/{library.token[:-1]}/{hit.id}").status_code == 404
     assert len(library.token) >= 20
@@ -71,7 +72,7 @@ def test_a_photo_is_served_to_those_who_have_the_page(client: TestClient, librar
 def test_a_closed_collection_is_not_served(client: TestClient, collection: Path) -> None:
     opened = Library.open(collection)
     media.serve(opened)
-    hit = opened.answer(View()).hits[0]
+    hit = answer(opened, View()).hits[0]
     address = media.thumbnail_address(opened, hit.id)
     assert client.get(address).status_code == 200
     del opened
@@ -80,30 +81,30 @@ def test_a_closed_collection_is_not_served(client: TestClient, collection: Path)
 
 
 def test_an_export_comes_as_a_file_with_its_name(client: TestClient, library: Library) -> None:
-    rows = library.answer(View()).rows
+    rows = answer(library, View()).rows
 
     def table() -> Iterator[bytes]:
-        return encoded(CsvFormat(), library.every_hit(View(), None, rows))
+        return encoded(CsvFormat(), every_hit(library, View(), None, rows))
 
     address = media.offer(media.Download("photos é.csv", "text/csv", table))
-    answer = client.get(address)
-    assert answer.status_code == 200
-    assert answer.headers["content-disposition"].startswith("attachment; filename*=UTF-8''photos")
-    assert answer.headers["cache-control"] == "no-store"
-    assert len(answer.text.splitlines()) == 31
+    response = client.get(address)
+    assert response.status_code == 200
+    assert response.headers["content-disposition"].startswith("attachment; filename*=UTF-8''photos")
+    assert response.headers["cache-control"] == "no-store"
+    assert len(response.text.splitlines()) == 31
     assert client.get("export/unknown/photos.csv").status_code == 404
 
 
 def test_a_zip_of_copies_is_streamed(client: TestClient, library: Library) -> None:
-    rows = library.answer(View()).rows[:3]
+    rows = answer(library, View()).rows[:3]
 
     def copies() -> Iterator[bytes]:
-        return encoded(ZipFormat(), library.every_hit(View(), None, rows))
+        return encoded(ZipFormat(), every_hit(library, View(), None, rows))
 
-    answer = client.get(media.offer(media.Download("photos.zip", "application/zip", copies)))
-    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+    response = client.get(media.offer(media.Download("photos.zip", "application/zip", copies)))
+    with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
         assert archive.testzip() is None
         assert len(archive.namelist()) == 3
-        originals = [Path(hit.path).read_bytes() for hit in library.every_hit(View(), None, rows)]
+        originals = [Path(hit.path).read_bytes() for hit in every_hit(library, View(), None, rows)]
         assert [archive.read(name) for name in archive.namelist()] == originals
-    assert json.dumps(answer.headers["content-type"]) == '"application/zip"'
+    assert json.dumps(response.headers["content-type"]) == '"application/zip"'

@@ -89,7 +89,7 @@ def show_asked(library: Library, view: View) -> None:
         with _line("asked-picture"):
             shown = picture(view)
             if shown is not None:
-                st.image(shown, width=72, output_format="JPEG")
+                st.image(shown, width=72, output_format="JPEG", alt="Your picture")
             st.markdown("Photos like your picture", width="content")
             _clear("picture")
     if view.same:
@@ -156,7 +156,7 @@ def _photos(library: Library, label: str, identifiers: Sequence[str]) -> None:
     for identifier in identifiers:
         data = library.pictures.thumbnail(identifier)
         if data is not None:
-            st.image(data, width=64)
+            st.image(data, width=64, alt=label)
 
 
 def _clear(name: str) -> None:

@@ -15,9 +15,10 @@ from search.browse_choices import Choices, filter_text, read_choices
 from search.browse_facets import FacetValue, Field, Folder, facets, folder, narrowed, subfolders
 from search.errors import FilterError
 from ui.app import asking, state
+from ui.app.answers import Answer, found
 from ui.app.components.map import CELLS, WORLD, map_view, show_map
 from ui.app.components.timeline import show_timeline
-from ui.app.library import Answer, Library, Rows
+from ui.app.library import Library, Rows
 from ui.app.state import View
 from ui.words import plain, shown
 
@@ -47,7 +48,7 @@ def show_filter() -> None:
 def show_facets(library: Library, view: View, answer: Answer) -> None:
     """Values that photos have, with counts; those chosen narrow what is shown."""
     choices = chosen(view)
-    rows = library.found(view, asking.picture(view), answer)
+    rows = found(library, view, asking.picture(view), answer)
     if view.filter and st.button("Clear the filter", icon=":material/filter_alt_off:"):
         state.use_filter("")
         st.rerun()
@@ -133,7 +134,7 @@ def show_time(library: Library, view: View, answer: Answer) -> None:
     """How many of the photos were taken when; a stretch of it narrows what is shown."""
     choices = chosen(view)
     rows = narrowed(
-        library.index, choices, library.found(view, asking.picture(view), answer), without="months"
+        library.index, choices, found(library, view, asking.picture(view), answer), without="months"
     )
     months = library.index.months(rows)
     if len(months) < 2 and choices.months is None:

@@ -13,9 +13,10 @@ import streamlit as st
 from search.hits import Hit, RegionHit
 from tips_model.errors import TipsError
 from ui.app import media, state
+from ui.app.answers import Answer, around
 from ui.app.components.photo import Mark, Tool, show_photo
 from ui.app.gallery import chosen
-from ui.app.library import Answer, Library
+from ui.app.library import Library
 from ui.app.overlays import heat_picture, mask_picture, picture_address
 from ui.app.state import Place, View
 from ui.words import plain, shown
@@ -43,8 +44,8 @@ def show_detail(library: Library, view: View, answer: Answer | None) -> None:
         if st.button("Back to the photos", icon=":material/arrow_back:"):
             _leave()
         return
-    around = library.around(answer, hit.id)
-    _bar(hit, around.place, around.total)
+    beside = around(library, answer, hit.id)
+    _bar(hit, beside.place, beside.total)
     picture, side = st.columns([3, 1], gap="medium")
     with picture:
         with st.container(
@@ -54,14 +55,14 @@ def show_detail(library: Library, view: View, answer: Answer | None) -> None:
             layer = _layers(bool(words) or view.finds_places)
             tool = _tools()
         _found_again(view, hit)
-        step = _large(library, view, hit, words, layer, tool, (around.previous, around.next))
+        step = _large(library, view, hit, words, layer, tool, (beside.previous, beside.next))
     with side:
         _actions(hit)
         st.html(_facts(library.facts(hit.id)))
-    library.pictures.look_ahead([each for each in (around.next, around.previous) if each])
+    library.pictures.look_ahead([each for each in (beside.next, beside.previous) if each])
     if step == "close":
         _leave()
-    target = {"previous": around.previous, "next": around.next}.get(step or "")
+    target = {"previous": beside.previous, "next": beside.next}.get(step or "")
     if target:
         state.open_photo(target)
         st.rerun()

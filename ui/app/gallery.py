@@ -10,8 +10,9 @@ import streamlit as st
 from search.hits import Hit
 from tips_model.errors import TipsError
 from ui.app import media, state
+from ui.app.answers import Answer
 from ui.app.components.grid import Card, GridEvents, show_grid
-from ui.app.library import Answer, Library
+from ui.app.library import Library
 from ui.app.overlays import heat_picture, mask_picture
 from ui.app.state import OVERLAYS, View
 from ui.words import counted, month, plain, shown

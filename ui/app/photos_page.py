@@ -10,13 +10,14 @@ import streamlit as st
 from search.errors import QuerySyntaxError
 from tips_model.errors import TipsError
 from ui import jobs
-from ui.app import asking, media, state
+from ui.app import answers, asking, media, state
+from ui.app.answers import Answer
 from ui.app.browsing import show_duplicates, show_facets, show_filter, show_places, show_time
 from ui.app.chosen import chosen
 from ui.app.detail import show_detail
 from ui.app.gallery import show_answer
 from ui.app.job_panel import words
-from ui.app.library import Answer, Library
+from ui.app.library import Library
 from ui.app.state import MODES, ORDERS, SHOWS, View
 from ui.app.taking import show_taking
 from ui.known import Known
@@ -201,7 +202,7 @@ def _answered(library: Library, view: View, revision: int) -> Answer | None:
     if st.session_state.get("asked") != asked:
         st.session_state.pop("asked", None)
         try:
-            st.session_state["answer"] = library.answer(view, asking.picture(view))
+            st.session_state["answer"] = answers.answer(library, view, asking.picture(view))
         except TipsError as error:
             st.warning(plain(str(error)), icon=":material/edit:")
             if isinstance(error, QuerySyntaxError):

@@ -12,7 +12,6 @@ from cachetools import LRUCache
 from search.hits import Hit, Results
 from search.query import Query
 from search.scene import Scene
-from tips_model.errors import TipsError
 from ui.app.background import Background
 from ui.app.state import Show
 
@@ -33,7 +32,7 @@ class Sharpener:
         self._sharp: LRUCache[Key, Hit] = LRUCache(REMEMBERED)
         self._coming: set[Key] = set()
         self._lock = threading.Lock()
-        self._background = Background("sharpen")
+        self._background = Background("sharpen", newest_first=True)
 
     def sharp(
         self, query: Query | Scene, asked: Asked, hits: Sequence[Hit]
@@ -55,18 +54,18 @@ class Sharpener:
             ]
             self._coming.update(key for key, _ in new)
             pending = any(key in self._coming for key in keys)
-        for key, hit in new:
+        for key, hit in reversed(new):  # the last one in is done first
             self._background.submit(partial(self._sharpen, key, hit, query))
         shown = tuple(done or hit for done, hit in zip(known, first, strict=True))
         return (*shown, *hits[SHARPENED:]), pending
 
     def _sharpen(self, key: Key, hit: Hit, query: Query | Scene) -> None:
         alone = Results(query="", model="", hits=(hit,), confident=0, searched=0)
+        sharper = hit  # its stored places are what there is if all else fails
         try:
             with self._searching:
                 (sharper,) = self._searcher.refine(alone, query).hits
-        except TipsError:
-            sharper = hit  # its stored places are what there is
-        with self._lock:
-            self._sharp[key] = sharper
-            self._coming.discard(key)
+        finally:
+            with self._lock:
+                self._sharp[key] = sharper
+                self._coming.discard(key)

@@ -1,6 +1,6 @@
 """What the page shows, kept in its address, so that a search is a link and the back button works.
 
-The widgets of `WIDGETS` are bound to the address by Streamlit; everything else is written here.
+Widgets are bound to the address by Streamlit; everything else is written here.
 Addresses can be typed: what cannot be read is left out.
 """
 
@@ -24,7 +24,6 @@ SHOWS: tuple[Show, ...] = get_args(Show)
 OVERLAYS: tuple[Overlay, ...] = get_args(Overlay)
 ORDERS: tuple[Order, ...] = get_args(Order)
 MODES: tuple[Mode, ...] = get_args(Mode)
-WIDGETS = ("q", "show", "filter", "overlay", "order", "dates", "mode", "group")
 LONGEST_PAGE = 6  # digits
 MOST_PHOTOS = 20  # that others should be like or unlike
 MOST_MARKS = 20

@@ -12,8 +12,9 @@ from search.export import CsvFormat, Format, JsonFormat, encoded
 from search.export_coco import CocoFormat
 from search.export_files import ZipFormat
 from ui.app import asking, media
+from ui.app.answers import Answer, every_hit
 from ui.app.gallery import chosen
-from ui.app.library import Answer, Library, Rows
+from ui.app.library import Library, Rows
 from ui.app.state import View
 from ui.words import counted
 
@@ -46,7 +47,7 @@ def _links(library: Library, view: View, rows: Rows) -> None:
     kept = np.array(rows)
 
     def content(make: Make) -> Iterator[bytes]:
-        return encoded(make(), library.every_hit(view, picture, kept))
+        return encoded(make(), every_hit(library, view, picture, kept))
 
     model = library.collection.model.model_id
     words = view.q or library.query_text(view) or "photos"
