@@ -33,7 +33,7 @@ def start(collection: Path, *options: str) -> tuple[str, subprocess.Popen[bytes]
     command = [sys.executable, "-c", "from ui.cli import main; main()", "ui", "--no-browser"]
     process = subprocess.Popen([*command, *options, "--port", str(port), "-c", str(collection)])
     address = f"http://localhost:{port}"
-    _wait_until_healthy(address, process)
+    wait_until_healthy(address, process)
     return address, process
 
 
@@ -74,7 +74,8 @@ def settled(page: Page) -> Page:
     return page
 
 
-def _wait_until_healthy(address: str, process: subprocess.Popen[bytes]) -> None:
+def wait_until_healthy(address: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a server answers; one that does not is ended and fails the test."""
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:

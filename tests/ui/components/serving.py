@@ -9,9 +9,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,10 +18,9 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 import ui
+from tests.ui.browser import CHROMIUM, FLAGS, SKIP, wait_until_healthy
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SECONDS = 60  # at most: a loaded machine is slow
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 HOSTILE = "<img src=x onerror=\"document.title='owned'\">"
 
 
@@ -32,7 +28,7 @@ HOSTILE = "<img src=x onerror=\"document.title='owned'\">"
 def served(script: str, folder: Path) -> Iterator[str]:
     """The address of a page drawn by `script`, in the app's theme."""
     if CHROMIUM is None:
-        pytest.skip("NOT CHECKED: chromium is not installed, the page was not seen in a browser")
+        pytest.skip(SKIP)
     package = Path(ui.__file__).parent
     shutil.copytree(package / "app" / ".streamlit", folder / ".streamlit", dirs_exist_ok=True)
     (folder / "one_component.py").write_text(script, "utf-8")
@@ -46,7 +42,7 @@ def served(script: str, folder: Path) -> Iterator[str]:
         env=os.environ | {"PYTHONPATH": str(package.parent)},
     )
     try:
-        _wait_until_healthy(f"http://localhost:{port}/_stcore/health", process)
+        wait_until_healthy(f"http://localhost:{port}", process)
         yield f"http://localhost:{port}"
     finally:
         process.terminate()
@@ -96,16 +92,3 @@ def dragged(
     page.mouse.move(*at(area, (start[0] + end[0]) / 2, (start[1] + end[1]) / 2))
     page.mouse.move(*at(area, *end))
     page.mouse.up()
-
-
-def _wait_until_healthy(address: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(address) as answer:
-                assert answer.read() == b"ok"
-                return
-        except urllib.error.URLError:
-            time.sleep(0.2)
-    process.kill()
-    pytest.fail("the page did not start")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from .serving import HOSTILE, at, chromium, dragged, events, opened, served
+from .serving import HOSTILE, at, dragged, events, opened
 
 pytestmark = pytest.mark.browser
 
@@ -38,20 +37,6 @@ st.button("Again")
 if "down" in ask:
     st.html("<div style='height: 900px'></div>")
 """
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where the page is served."""
-    with served(SCRIPT, tmp_path_factory.mktemp("canvas")) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def browser(address: str) -> Iterator[Browser]:
-    """One browser for all tests."""
-    with chromium() as browser:
-        yield browser
 
 
 def box_of(page: Page, word: str) -> Locator:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,7 +23,7 @@ from ui.app.components.map import (
     show_map,
 )
 
-from .serving import SECONDS, chromium, events, served
+from .serving import SECONDS, events
 
 NAN, INF = float("nan"), float("inf")
 ROME, ALONE = (41.9, 12.5), (-17.5, -179.0)
@@ -148,18 +147,6 @@ def test_the_world_is_complete() -> None:
     assert names["Brazil"] == pytest.approx((-53, -10.8), abs=1)
     assert abs(names["Fiji"][0]) > 177
     assert len(text("vendor/world.json")) < 200_000
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with served(SCRIPT, tmp_path_factory.mktemp("map")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser(address: str) -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 def opened(browser: Browser, address: str, width: int = 1280, **context: Any) -> Page:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from .serving import HOSTILE, at, chromium, dragged, events, opened, served
+from .serving import HOSTILE, at, dragged, events, opened
 
 pytestmark = pytest.mark.browser
 
@@ -82,20 +81,6 @@ if events.go:
 if "down" in ask:
     st.html("<div style='height: 900px'></div>")
 """
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where the page is served."""
-    with served(SCRIPT, tmp_path_factory.mktemp("photo")) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def browser(address: str) -> Iterator[Browser]:
-    """One browser for all tests."""
-    with chromium() as browser:
-        yield browser
 
 
 def again(page: Page) -> None:

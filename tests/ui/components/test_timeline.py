@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -13,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from ui.app.components.timeline import LAST_MONTH, Stretch, _checked, _name, _number
 
-from .serving import SECONDS, at, chromium, dragged, events, served
+from .serving import SECONDS, at, dragged, events
 
 SCRIPT = """
 import json
@@ -69,18 +68,6 @@ def test_a_stretch_of_the_calendar_is_taken_and_nothing_else(
 @given(st.integers(12, LAST_MONTH))
 def test_months_have_numbers(number: int) -> None:
     assert _number(_name(number)) == number
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with served(SCRIPT, tmp_path_factory.mktemp("timeline")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser(address: str) -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 def opened(browser: Browser, address: str, width: int = 1280, **context: Any) -> Page:

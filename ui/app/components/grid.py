@@ -86,11 +86,17 @@ def show_grid(
     _grid(key=key, data=data, on_act_change=ignore, on_edit_change=ignore)
     act.seen()
     mark.seen()
-    done = act.value if isinstance(act.value, Mapping) else {}
-    name, identifier = done.get("act"), done.get("id")
+    done, photo = _checked_act(act.value, ids)
+    return GridEvents(done, photo, marked)
+
+
+def _checked_act(value: object, ids: Collection[str]) -> tuple[Act, str] | tuple[None, None]:
+    """The act that the browser sent and its photo, None for what is none."""
+    sent = value if isinstance(value, Mapping) else {}
+    name, identifier = sent.get("act"), sent.get("id")
     if name not in ACTS or not isinstance(identifier, str) or identifier not in ids:
-        return GridEvents(None, None, marked)
-    return GridEvents(name, identifier, marked)
+        return None, None
+    return name, identifier
 
 
 def _checked_ids(value: object, ids: Collection[str]) -> tuple[str, ...] | None:

@@ -38,7 +38,7 @@ async function take(zone, file) {
     data = await asIs(file);
   }
   zone.say("");
-  zone.send("picture", data);
+  tellPython(zone.setStateValue, "picture", "", data);
 }
 
 function made(root) {
@@ -64,10 +64,10 @@ function made(root) {
   return zone;
 }
 
-export default function ({ parentElement, setTriggerValue }) {
+export default function ({ parentElement, setStateValue }) {
   const root = parentElement.querySelector(".root");
   const zone = root.zone ?? (root.zone = made(root));
-  zone.send = setTriggerValue;
+  zone.setStateValue = setStateValue;
   const paste = (event) => {
     const file = [...(event.clipboardData?.files ?? [])].find((each) => each.type.startsWith("image/"));
     if (!file) return;

@@ -13,6 +13,7 @@ from indexer.decode import decode_stream
 from indexer.errors import DecodeError
 from search.errors import QueryError
 from ui.app.components.assets import text
+from ui.app.components.edits import ignore, last_edit
 
 SIDE = 448  # pixels: as much as an encoder sees
 MOST_CHARACTERS = 36_000_000  # of base64 for 25 MB
@@ -29,7 +30,10 @@ _HTML = """
 </div>
 """
 _picture = st.components.v2.component(
-    "tips_picture", html=_HTML, css=text("picture.css"), js=text("picture.js")
+    "tips.picture",
+    html=_HTML,
+    css=text("common.css") + text("picture.css"),
+    js=text("common.js") + text("picture.js"),
 )
 
 
@@ -37,8 +41,10 @@ def take_picture(key: str) -> Image.Image | None:
     """The picture that was just given, upright RGB; None when there is none. Raises `QueryError`
     for a file that cannot be read.
     """
-    value = _picture(key=key, on_picture_change=lambda: None).get("picture")
-    return None if value is None else read_picture(value)
+    given = last_edit(key, "picture")
+    _picture(key=key, on_picture_change=ignore)
+    given.seen()
+    return None if given.value is None else read_picture(given.value)
 
 
 def read_picture(value: object) -> Image.Image:
