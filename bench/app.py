@@ -36,8 +36,7 @@ from ui.app.library import Library
 from ui.app.state import View
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-OVERLAYS = 10
-PHOTOS = 10
+REPEATED = 10  # switches of the overlay, and photos opened
 LOADED = """(old) => {
     for (const host of document.querySelectorAll("[class*='st-key-gallery'] *")) {
         const photo = host.shadowRoot?.querySelector(".card .photo");
@@ -106,6 +105,33 @@ def search(page: Page, words: str, old: str) -> tuple[float, str]:
     return timed(ask)
 
 
+def switch(page: Page) -> float:
+    """Milliseconds from the click on the heat overlay until it is drawn on the first card."""
+    page.get_by_text("None", exact=True).click()
+    page.locator(".frame img.overlay").first.wait_for(state="detached")
+
+    def change() -> None:
+        page.get_by_text("Heat", exact=True).click()
+        page.locator(".frame img.overlay").first.wait_for()
+
+    return timed(change)[0]
+
+
+def open_photo(page: Page, number: int) -> float:
+    """Milliseconds from the click on a card until the photo's page shows a picture."""
+    cards = page.locator(".card .open")
+    card = cards.nth(number % cards.count())
+
+    def opened() -> None:
+        card.click()
+        page.locator(".stage img").first.wait_for()
+
+    took = timed(opened)[0]
+    page.get_by_role("button", name="Back", exact=True).click()
+    cards.first.wait_for()
+    return took
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -143,6 +169,8 @@ def main() -> None:
             times.append(took)
             page.wait_for_selector("[data-test-script-state='notRunning']")
         found["search to first thumbnail"] = quantiles(times[1:])
+        found["another overlay"] = quantiles(switch(page) for _ in range(REPEATED))
+        found["a photo"] = quantiles(open_photo(page, number) for number in range(REPEATED))
         found["first search"] = round(times[0], 1)
         found["memory, megabytes"] = {str(len(times)): round(server_memory(process), 1)}
         count = len(times)
