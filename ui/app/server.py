@@ -16,8 +16,9 @@ from ui.app import media
 
 @asynccontextmanager
 async def loading(_: App) -> AsyncIterator[None]:
-    """Import what the first view needs before the server answers: LanceDB takes a second or two."""
-    import search.browse  # noqa: F401, RUF100 (for its side effect)
+    """Import what the first view needs before the server answers: it takes a second or two."""
+    import ui.app.collections_page
+    import ui.app.photos_page  # noqa: F401, RUF100 (for their side effect)
 
     yield
 
