@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TORCH ?= torch==2.14.1 torchvision==0.29.1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test lint format clean
+.PHONY: help setup demo browser test lint format clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,7 +23,12 @@ setup: $(VENV)/.ready  ## Make .venv and install everything
 demo: setup  ## Index the bundled pictures with the bundled model, search them, draw the hits to demo-out/
 	$(BIN)/tips demo --out demo-out
 
-test: setup lint  ## Lint, check types and run all tests
+browser:  ## Install Debian's Chromium for the tests of the page, where that is possible
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null \
+	  || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -qq -y chromium; } >/dev/null 2>&1 \
+	  || echo "NOT CHECKED: Chromium cannot be installed here; the tests of the page in a browser are skipped."
+
+test: setup lint browser  ## Lint, check types and run all tests
 	$(BIN)/pytest
 
 lint: setup

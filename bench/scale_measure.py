@@ -82,7 +82,8 @@ def texts(count: int) -> list[str]:
     """Names of things, then pairs of them."""
     rng = np.random.default_rng(3)
     names = [NAMES[i] for i in rng.permutation(len(NAMES))]
-    pairs = [f"{a} and {b}" for a, b in zip(names, reversed(names), strict=True)]
+    # Not "and", which composes places: that is another search.
+    pairs = [f"{a} with {b}" for a, b in zip(names, reversed(names), strict=True)]
     return [*names, *pairs][:count]
 
 
