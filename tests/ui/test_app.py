@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import streamlit as st
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from indexer.collection import Collection
@@ -285,6 +286,34 @@ def test_names_of_files_reach_the_browser_as_data_never_as_markup(page: AppTest)
     page.run()
     assert not any("<img" in block.value for block in page.get("html"))
     assert r"\<img src\=x" in texts(page)
+
+
+def test_near_duplicates_are_looked_for_and_folded_into_one_card(
+    page: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIPS_COLLECTION", str(tmp_path / "c"))
+    demo = sorted((Path(answers.__file__).parents[1] / "demo" / "photos").rglob("IMG_20*.jpg"))[:3]
+    (tmp_path / "photos").mkdir()
+    for number, file in enumerate(demo):
+        with Image.open(file) as picture:
+            picture.convert("RGB").save(tmp_path / "photos" / f"{number}.jpg", quality=95)
+    with Image.open(tmp_path / "photos" / "0.jpg") as picture:
+        picture.save(tmp_path / "photos" / "again.jpg", quality=60)
+    tips("index", tmp_path / "photos", "--model", "nano", "-c", tmp_path / "c")
+    page.query_params["group"] = "true"
+    page.run()
+    assert "were not looked for" in texts(page)
+    assert len(grid(page)) == 4
+    assert tips("duplicates", "-c", tmp_path / "c").exit_code == 0
+    page.run()
+    assert not page.exception
+    assert "were not looked for" not in texts(page)
+    folded = {card["name"]: card["folded"] for card in grid(page)}
+    assert sorted(folded.values()) == [0, 0, 1]
+    stack = next(card for card in grid(page) if card["folded"])
+    page.query_params["same"] = stack["id"]
+    page.run()
+    assert sorted(card["name"] for card in grid(page)) == ["0.jpg", "again.jpg"]
 
 
 def test_a_missing_collection_says_how_to_make_one(

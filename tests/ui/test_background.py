@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -21,4 +23,20 @@ def test_work_is_done_in_order_and_goes_on_after_a_failure(
     background.submit(ended.set)
     assert ended.wait(10)
     assert done == [1, 2]
+    background.end()
+    background.submit(lambda: done.append(3))
+    assert done == [1, 2]
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_the_process_ends_in_the_middle_of_native_work() -> None:
+    code = (
+        "import time, torch\n"
+        "from ui.app.background import Background\n"
+        "work = lambda: [torch.randn(256, 256).svd() for _ in range(50)]\n"
+        "background = Background('test', newest_first=True)\n"
+        "for _ in range(100): background.submit(work)\n"
+        "time.sleep(0.3)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stderr) == (0, "")

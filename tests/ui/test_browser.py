@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import re
@@ -178,6 +179,27 @@ def test_a_picture_of_ones_own_is_searched_by(server: str, photos: Path) -> None
         first = page.get_by_role("button", name=OPENABLE).first
         expect(first).to_have_attribute("aria-label", "Open DSC02159.webp")
         assert "picture=" in page.url
+
+
+def test_a_picture_is_pasted(server: str, photos: Path) -> None:
+    from playwright.sync_api import expect
+
+    content = base64.b64encode(next(photos.rglob("DSC02149.webp")).read_bytes()).decode()
+    with window(server) as page:
+        page.get_by_role("button", name="Picture", exact=True).click()
+        expect(page.get_by_text("Paste a picture")).to_be_visible()
+        page.evaluate(
+            """(content) => {
+                const bytes = Uint8Array.from(atob(content), (char) => char.charCodeAt(0));
+                const clipboardData = new DataTransfer();
+                clipboardData.items.add(new File([bytes], "pasted.webp", { type: "image/webp" }));
+                document.dispatchEvent(new ClipboardEvent("paste", { clipboardData }));
+            }""",
+            content,
+        )
+        expect(page.get_by_text("Photos like your picture")).to_be_visible()
+        first = page.get_by_role("button", name=OPENABLE).first
+        expect(first).to_have_attribute("aria-label", "Open DSC02149.webp")
 
 
 def test_more_and_less_like_this(server: str) -> None:

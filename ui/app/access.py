@@ -2,7 +2,7 @@
 
 Both are described by a file `secrets.toml`. `tips ui --secrets FILE` names it; without that,
 Streamlit looks for `.streamlit/secrets.toml` in the user's home, in the folder in which the server
-was started, and beside `app.py`; later ones win. One line is a gate:
+was started, and beside `server.py`; later ones win. One line is a gate:
 
     password = "five random words are enough"
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import secrets
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from PIL import Image
 from indexer.collection import Collection
 from indexer.vectors import point_array, point_keys
 from search.hits import Hit, RegionHit, Results
+from tips_model.errors import TipsError
 from ui.app.background import Background
 from ui.app.facts import facts_of
 from ui.app.pictures import Pictures
@@ -140,20 +140,28 @@ class Library:
             return tuple(self._suggested)
 
     def _suggest(self) -> None:
-        time.sleep(FIRST_VIEW)
+        self._ahead.pause(FIRST_VIEW)
         from search.suggest import suggestions
 
-        assert self._suggested is not None
         try:
-            found = suggestions(self.searcher)
-            while True:
-                with self._lock:  # one search at a time: users come between
-                    word = next(found, None)
-                if word is None:
-                    break
-                self._suggested.append(word)
+            words = suggestions(self.searcher)
+        except TipsError:
+            self.suggested_all = True  # the user's own first search says why
+            return
+        self._suggest_next(words)
+
+    def _suggest_next(self, words: Iterator[str]) -> None:
+        """Find one more search, and come back for the next: users and other work come between."""
+        assert self._suggested is not None
+        word = None
+        try:
+            with self._lock:
+                word = next(words, None)
         finally:
-            self.suggested_all = True
+            self.suggested_all = word is None
+        if word is not None:
+            self._suggested.append(word)
+            self._ahead.submit(partial(self._suggest_next, words))
 
     def counts(self) -> dict[str, int]:
         """Photos by status in the state of the last `refresh`: ok, failed, removed."""

@@ -198,7 +198,8 @@ def _answered(library: Library, view: View, revision: int) -> Answer | None:
     """What the view asks for, unless the answer is still here; None when it cannot be asked, which
     is said.
     """
-    asked = (library.token, revision, asking.part_of_answer(view))
+    repeats = library.repeats.state if view.group or view.same else 0
+    asked = (library.token, revision, repeats, asking.part_of_answer(view))
     if st.session_state.get("asked") != asked:
         st.session_state.pop("asked", None)
         try:

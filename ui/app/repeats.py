@@ -21,16 +21,25 @@ class Repeats:
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
-    def known(self) -> Duplicates | None:
-        """The near-duplicates that were found last; None when nobody has looked for them."""
-        from search.duplicates import FILE, Duplicates
+    def state(self) -> int:
+        """A number that changes when others were found; 0 when nobody has looked for them."""
+        from search.duplicates import FILE
 
         try:
-            changed = (self._collection.folder / FILE).stat().st_mtime_ns
+            return (self._collection.folder / FILE).stat().st_mtime_ns
         except FileNotFoundError:
+            return 0
+
+    @property
+    def known(self) -> Duplicates | None:
+        """The near-duplicates that were found last; None when nobody has looked for them."""
+        state = self.state
+        if not state:
             return None
-        if self._known is None or self._known[0] != changed:
-            self._known = changed, Duplicates.open(self._collection)
+        if self._known is None or self._known[0] != state:
+            from search.duplicates import Duplicates
+
+            self._known = state, Duplicates.open(self._collection)
         return self._known[1]
 
     @property
