@@ -15,7 +15,7 @@ $(VENV)/.ready: pyproject.toml Makefile
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet $(TORCH)
 	$(BIN)/pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/pip install --quiet --editable '.[train]' --group dev
+	$(BIN)/pip install --quiet --editable '.[train,ray]' --group dev
 	touch $@
 
 setup: $(VENV)/.ready  ## Make .venv and install everything
