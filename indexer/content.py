@@ -6,9 +6,11 @@ import os
 from dataclasses import dataclass
 from hashlib import blake2b
 from io import BytesIO
-from typing import BinaryIO
+from stat import S_ISREG
+from typing import BinaryIO, NamedTuple
 
 from indexer.errors import DecodeError
+from indexer.limits import MAX_BYTES
 from indexer.paths import to_bytes
 
 IN_MEMORY_LIMIT = (
@@ -30,36 +32,53 @@ def unreadable_id(path: str) -> str:
     return blake2b(to_bytes(path), digest_size=16, person=b"unreadable path").hexdigest()
 
 
-@dataclass(slots=True)
-class Content:
-    """An opened photo: its id, its facts at the moment of opening, and a seekable stream of its
-    bytes."""
+class Identity(NamedTuple):
+    """What a file held when it was read: the id of its content, and its facts at the moment of
+    opening."""
 
     id: str
     size: int
     mtime_ns: int
     ctime_ns: int
+
+
+@dataclass(slots=True)
+class Content:
+    """An opened photo: what it is, and a seekable stream of its bytes."""
+
+    identity: Identity
     stream: BinaryIO
 
+    @property
+    def id(self) -> str:
+        """The hash of its bytes."""
+        return self.identity.id
 
-def read_content(path: str) -> Content | None:
+
+def read_content(path: str, max_bytes: int = MAX_BYTES) -> Content | None:
     """Read a file, never writing; None when it is gone. Raises `DecodeError` when it cannot be
-    read.
+    read, or is larger than `max_bytes`.
 
     The facts are taken before the bytes: if someone writes meanwhile, the next run sees other facts
     and reads again. The caller closes the stream.
     """
     name = to_bytes(path)
     try:
-        file = open(name, "rb", buffering=0)  # noqa: SIM115  (large files stay open for the caller)
+        # Opening a named pipe would wait for someone who writes to it.
+        opened = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         if os.path.islink(name):
             raise DecodeError("a link that leads nowhere") from None
         return None
     except OSError as error:
         raise DecodeError(f"not readable: {error.strerror}") from error
+    file = open(opened, "rb", buffering=0)  # noqa: SIM115  (large files stay open for the caller)
     try:
         facts = os.fstat(file.fileno())
+        if not S_ISREG(facts.st_mode):
+            raise DecodeError("not a file")
+        if facts.st_size > max_bytes:
+            raise DecodeError(too_large(facts.st_size, max_bytes))
         stream: BinaryIO = file
         if facts.st_size <= IN_MEMORY_LIMIT:
             with file:
@@ -69,4 +88,12 @@ def read_content(path: str) -> Content | None:
     except OSError as error:
         file.close()
         raise DecodeError(f"not readable: {error.strerror}") from error
-    return Content(identity, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, stream)
+    except DecodeError:
+        file.close()
+        raise
+    return Content(Identity(identity, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns), stream)
+
+
+def too_large(size: int, limit: int) -> str:
+    """The reason of a file that has more than `limit` bytes."""
+    return f"{size / 1e6:,.0f} MB are more than the limit of {limit / 1e6:,.0f} MB"

@@ -12,7 +12,7 @@ import math
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from io import BytesIO
 from typing import BinaryIO
@@ -24,6 +24,7 @@ from indexer.errors import DecodeError
 from indexer.exif import Facts, read_facts, unharmed
 from indexer.formats import FORMATS, foreign_format
 from indexer.ignore import RAW_EXTENSIONS, extension
+from indexer.limits import MAX_PIXELS
 from indexer.paths import to_text
 from indexer.pixels import small_rgb
 from indexer.raw import looks_raw, raw_preview
@@ -39,8 +40,8 @@ __all__ = [
     "quiet",
 ]
 
-MAX_PIXELS = 250_000_000  # the largest phone sensors have 200 megapixels
 THUMBNAIL = 320  # pixels, long side
+OUT_OF_MEMORY = "it takes more memory than a photo may"
 _LARGE = 40_000_000  # pixels; larger pictures are decoded one at a time, to bound the memory
 _one_large = threading.Lock()
 
@@ -107,19 +108,20 @@ def decode_stream(
     max_pixels: int = MAX_PIXELS,
     thumbnail: int = THUMBNAIL,
     target: int = 448,
+    one_large: AbstractContextManager[object] = _one_large,
 ) -> Photo:
-    """Decode a seekable stream.
+    """Decode a seekable stream; for a stranger's bytes, `decoders` does so in another process.
 
     hint: the file name's ending. max_pixels: more are refused, before any is decoded. thumbnail:
     its long side in pixels. target: the image is kept at no less than about target x target pixels
-    in area.
+    in area. one_large: held while a large picture is decoded, so that there is one at a time.
     """
     if not stream.read(1):
         raise DecodeError("the file is empty")
     stream.seek(0)
     try:
-        return _decode(stream, hint, max_pixels, thumbnail, target)
-    except DecodeError:
+        return _decode(stream, hint, _Wanted(max_pixels, thumbnail, target, one_large))
+    except (DecodeError, MemoryError):
         raise
     except UnidentifiedImageError as error:
         name = foreign_format(stream)
@@ -132,48 +134,63 @@ def decode_stream(
         raise DecodeError(_reason(error)) from error
 
 
-def _decode(stream: BinaryIO, hint: str, max_pixels: int, thumbnail: int, target: int) -> Photo:
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What `decode_stream` was asked for."""
+
+    max_pixels: int
+    thumbnail: int
+    target: int
+    one_large: AbstractContextManager[object]
+
+
+def _decode(stream: BinaryIO, hint: str, wanted: _Wanted) -> Photo:
     if hint in RAW_EXTENSIONS or looks_raw(stream):
         preview = raw_preview(stream)
         if preview is not None:
-            _check_size(preview.width, preview.height, max_pixels)
-            photo = _from_image(
-                preview.image, preview.orientation, max_pixels, thumbnail, target, preview.facts
-            )
+            _check_size(preview.width, preview.height, wanted.max_pixels)
+            photo = _from_image(preview.image, preview.orientation, preview.facts, wanted)
             size = _upright((preview.width, preview.height), preview.orientation)
             return Photo(photo.image, *size, "raw", preview.facts, photo.thumbnail)
     stream.seek(0)
     with Image.open(stream, formats=FORMATS) as image:
         facts = read_facts(_exif(image))
-        return _from_image(image, facts.orientation, max_pixels, thumbnail, target, facts)
+        return _from_image(image, facts.orientation, facts, wanted)
 
 
 def _exif(image: Image.Image) -> Image.Exif:
     return unharmed(image.getexif, Image.Exif)
 
 
-def _from_image(
-    image: Image.Image, orientation: int, max_pixels: int, thumbnail: int, target: int, facts: Facts
-) -> Photo:
+def _from_image(image: Image.Image, orientation: int, facts: Facts, wanted: _Wanted) -> Photo:
     width, height = image.size
-    _check_size(width, height, max_pixels)
+    _check_size(width, height, wanted.max_pixels)
     upright_width, upright_height = _upright(image.size, orientation)
     format = (image.format or "").lower()
-    wanted = _wanted_size(width, height, target, thumbnail)
-    with _one_large if width * height > _LARGE and format != "jpeg" else nullcontext():
+    least = _wanted_size(width, height, wanted.target, wanted.thumbnail)
+    with wanted.one_large if _is_large(image, format) else nullcontext():
         if format == "tiff":
             # Newer Pillows turn these upright while they load them and take the tag out, so what is
             # left to do is what the tag says afterwards.
             image.load()
             orientation = read_facts(_exif(image)).orientation
             upright_width, upright_height = _upright(image.size, orientation)
-            wanted = _wanted_size(*image.size, target, thumbnail)
-        image.draft(None, wanted)
+            least = _wanted_size(*image.size, wanted.target, wanted.thumbnail)
+        image.draft(None, least)
         image.load()
-        rgb = small_rgb(image, min(image.width // wanted[0], image.height // wanted[1]))
+        rgb = small_rgb(image, min(image.width // least[0], image.height // least[1]))
     if orientation in _TRANSPOSE:
         rgb = rgb.transpose(_TRANSPOSE[orientation])
-    return Photo(rgb, upright_width, upright_height, format, facts, _thumbnail(rgb, thumbnail))
+    thumbnail = _thumbnail(rgb, wanted.thumbnail)
+    return Photo(rgb, upright_width, upright_height, format, facts, thumbnail)
+
+
+def _is_large(image: Image.Image, format: str) -> bool:
+    """Whether decoding takes much memory: of a JPEG only where it is progressive, since then all of
+    it is held before a pixel is made."""
+    if format == "jpeg" and "progression" not in image.info:
+        return False
+    return image.width * image.height > _LARGE
 
 
 def _upright(size: tuple[int, int], orientation: int) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Decode ahead in threads, embed in the calling one. Order is kept, memory is that of two
+"""Read ahead in threads, embed in the calling one. Order is kept, memory is that of two
 windows."""
 
 from __future__ import annotations

@@ -36,6 +36,10 @@ class DiskFullError(TipsError):
     """The disk that holds the collection is full; what was committed stands."""
 
 
+class DecoderError(TipsError):
+    """No process can be started in which photos are decoded."""
+
+
 class InterruptedIndexError(TipsError):
     """Indexing was stopped by the user; `report` says how far it came."""
 

@@ -22,6 +22,7 @@ import polars as pl
 from indexer.changes import Changes, compare
 from indexer.collection import Collection
 from indexer.errors import InterruptedIndexError, RootError, explain_full_disk
+from indexer.limits import Limits
 from indexer.progress import IndexReport, Meter, Progress, ProgressCallback, ignore_progress
 from indexer.scan import ScanResult, absolute_roots, scan
 from indexer.snapshot import read_snapshot, write_snapshot
@@ -47,17 +48,16 @@ class IndexOptions:
 
     ignore: gitignore patterns relative to each root. include_hidden: also names that begin with a
     dot.
-    max_pixels: larger pictures are refused (None: `decode.MAX_PIXELS`). retry_failed: read photos
-    that failed again although their files are the same. threads: for decoding (None: one per
-    processor). window: photos embedded together; twice as many are decoded ahead, which bounds
-    the memory.
+    limits: what one photo may cost. retry_failed: read photos that failed again although their
+    files are the same. threads: that read (None: one per processor). window: photos embedded
+    together; twice as many are decoded ahead, which bounds the memory.
     commit_photos, commit_seconds, publish_photos, publish_seconds: how much may pass between two
     commits, and between two publishings, whichever comes first.
     """
 
     ignore: tuple[str, ...] = ()
     include_hidden: bool = False
-    max_pixels: int | None = None
+    limits: Limits = field(default_factory=Limits)
     retry_failed: bool = False
     threads: int | None = None
     window: int = 64
@@ -171,6 +171,9 @@ class _Run:
         try:
             spent = 0.0
             if len(changes.candidates):
+                from indexer.decoders import decoders
+
+                decoders().warm_up(len(changes.candidates))  # beside the model
                 embedder = self._load()
                 began = time.monotonic()
                 self._index(ledger, store, embedder, changes.candidates)
@@ -225,7 +228,7 @@ class _Run:
     def _embedded(
         self, ledger: Ledger, embedder: Embedder, candidates: pl.DataFrame
     ) -> Generator[list[Reading], None, None]:
-        from indexer.decode import MAX_PIXELS, quiet
+        from indexer.decoders import processors
         from indexer.embed import add_features, look_ahead, windows
         from indexer.reading import Reader
         from indexer.tiles import tiled
@@ -236,15 +239,15 @@ class _Run:
             ledger.known,
             embedder.prepare,
             embedder.info.image_size,
-            self.options.max_pixels or MAX_PIXELS,
+            self.options.limits,
         )
         read = look_ahead(
             reader.read,
             _candidates(candidates),
-            threads=self.options.threads or _processors(),
+            threads=self.options.threads or processors(),
             ahead=2 * self.options.window,
         )
-        with quiet(), closing(read):
+        with closing(read):
             for window in windows(read, self.options.window):
                 here = [reading for reading in window if reading is not None]
                 plain = [reading for reading in here if reading.pixels is None]
@@ -295,7 +298,3 @@ def _candidates(frame: pl.DataFrame) -> Iterator[Candidate]:
     for row in frame.iter_rows(named=True):
         known = tuple(row["old_ids"] or ())
         yield Candidate(**{name: row[name] for name in columns}, old_ids=known)
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from indexer.content import read_content, unreadable_id
-from indexer.decode import MAX_PIXELS, decode_stream
+from indexer.content import unreadable_id
+from indexer.decoders import Decoders, decoders
 from indexer.errors import DecodeError
-from indexer.ignore import extension
-from indexer.paths import to_bytes
+from indexer.limits import Limits
 from indexer.rows import FileRef, PhotoRow
 
 if TYPE_CHECKING:
@@ -47,42 +46,39 @@ class Reader:
     """Reads files, from several threads at once.
 
     known: ids that need no decoding; it may grow while the reader works. prepare, image_size: of
-    the embedder. max_pixels: larger pictures become failures.
+    the embedder. limits: what exceeds them becomes a failure. decoders: the processes that read.
     """
 
     known: Collection[str]
     prepare: Callable[[Image], Tensor]
     image_size: int
-    max_pixels: int = MAX_PIXELS
+    limits: Limits = field(default_factory=Limits)
+    decoders: Decoders = field(default_factory=decoders)
 
     def read(self, candidate: Candidate) -> Reading | None:
         """Read one file; None when it has gone since it was found."""
         found = FileRef(*candidate[:5])
         try:
-            content = read_content(candidate.path)
+            outcome = self.decoders.read_file(
+                candidate.path,
+                size=candidate.size,
+                target=self.image_size,
+                limits=self.limits,
+                wanted=lambda key: key not in self.known,
+            )
         except DecodeError as error:
             key = unreadable_id(candidate.path)
             return Reading(candidate, key, found, PhotoRow(key, [found], error.reason))
-        if content is None:
+        if outcome is None:
             return None
-        file = found._replace(
-            size=content.size, mtime_ns=content.mtime_ns, ctime_ns=content.ctime_ns
-        )
-        with content.stream:
-            if content.id in self.known:
-                return Reading(candidate, content.id, file)
-            try:
-                photo = decode_stream(
-                    content.stream,
-                    hint=extension(to_bytes(candidate.path)),
-                    max_pixels=self.max_pixels,
-                    target=self.image_size,
-                )
-            except DecodeError as error:
-                row = PhotoRow(content.id, [file], error.reason)
-                return Reading(candidate, content.id, file, row)
+        key, size, mtime_ns, ctime_ns = outcome.identity
+        file = found._replace(size=size, mtime_ns=mtime_ns, ctime_ns=ctime_ns)
+        photo = outcome.photo
+        if photo is None:
+            row = PhotoRow(key, [file], outcome.reason) if outcome.reason else None
+            return Reading(candidate, key, file, row)
         row = PhotoRow(
-            content.id,
+            key,
             [file],
             None,
             photo.format,
@@ -91,4 +87,4 @@ class Reader:
             photo.facts,
             photo.thumbnail,
         )
-        return Reading(candidate, content.id, file, row, self.prepare(photo.image))
+        return Reading(candidate, key, file, row, self.prepare(photo.image))

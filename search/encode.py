@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from indexer.decode import decode
+from indexer.decoders import decode_file
 from indexer.errors import DecodeError
 from indexer.vectors import Kind
 from search.cutoff import Array
@@ -102,6 +102,6 @@ def open_picture(path: Path, side: int = 448) -> Image.Image:
     less than about side x side pixels if it has them. Raises `QueryError` when it cannot be read.
     """
     try:
-        return decode(os.fsencode(path), target=side).image
+        return decode_file(os.fsencode(path), target=side).image
     except DecodeError as error:
         raise QueryError(f"{path} cannot be read as a picture: {error.reason}.") from error

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import polars as pl
 from PIL import Image
 
-from indexer.decode import decode
+from indexer.decoders import decode_file
 from indexer.errors import DecodeError
 from indexer.paths import to_bytes, to_text
 from indexer.rows import unpack_masks
@@ -110,7 +110,7 @@ def open_photo(catalog: Catalog, image_id: str, *, side: int) -> Image.Image:
     reason = "it has no file any more"
     for file in files[0]["files"] or []:
         try:
-            return decode(to_bytes(file["path"]), target=side).image
+            return decode_file(to_bytes(file["path"]), target=side).image
         except DecodeError as error:
             reason = f"{file['path']}: {error.reason}"
     raise QueryError(f"The photo {image_id} cannot be opened ({reason}); run `tips index` again.")

@@ -9,6 +9,8 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from indexer.limits import LEAST_MEMORY, MAX_BYTES, MAX_MEMORY, MAX_PIXELS, MAX_SECONDS, Limits
+
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 MOST_TILES = 4
 STOPPED = 130  # what a shell reports for a program that Ctrl-C ended
@@ -61,6 +63,66 @@ regions_option = click.option(
     metavar="N",
     help="Regions of a photo, each a vector. For a new collection.  [default: 16, with tiles 32]",
 )
+
+
+def limit_options(command: Command) -> Command:
+    """What one photo may cost: the command gets `limits`, an `indexer.limits.Limits`."""
+    options = [
+        click.option(
+            "--max-megapixels",
+            type=click.FloatRange(0.1),
+            default=MAX_PIXELS / 1e6,
+            show_default="250",
+            metavar="MP",
+            help="Refuse larger photos, before they are decoded.",
+        ),
+        click.option(
+            "--max-file-size",
+            type=click.FloatRange(0.001),
+            default=MAX_BYTES / 1e6,
+            show_default=f"{MAX_BYTES / 1e6:.0f}",
+            metavar="MB",
+            help="Refuse larger files, before they are read.",
+        ),
+        click.option(
+            "--photo-seconds",
+            type=click.FloatRange(0.1),
+            default=MAX_SECONDS,
+            show_default=f"{MAX_SECONDS:.0f}",
+            metavar="S",
+            help="Give a photo up that takes longer to decode.",
+        ),
+        click.option(
+            "--photo-memory",
+            type=click.FloatRange(LEAST_MEMORY / 1e6),
+            default=MAX_MEMORY / 1e6,
+            show_default=f"{MAX_MEMORY / 1e6:.0f}",
+            metavar="MB",
+            help="Give a photo up that takes more memory to decode.",
+        ),
+    ]
+
+    @wraps(command)
+    def limited(
+        *args: Any,
+        max_megapixels: float,
+        max_file_size: float,
+        photo_seconds: float,
+        photo_memory: float,
+        **others: Any,
+    ) -> Any:
+        limits = Limits(
+            pixels=round(max_megapixels * 1e6),
+            bytes=round(max_file_size * 1e6),
+            seconds=photo_seconds,
+            memory=round(photo_memory * 1e6),
+        )
+        return command(*args, limits=limits, **others)
+
+    result = cast(Command, limited)
+    for option in reversed(options):
+        result = option(result)
+    return result
 
 
 def result_options(command: Command, *, cut: bool = True) -> Command:

@@ -22,6 +22,7 @@ from indexer.errors import (
     ModelMismatchError,
     RootError,
 )
+from indexer.limits import Limits
 from indexer.paths import to_text
 from indexer.pipeline import IndexOptions, index
 from indexer.progress import IndexReport, Progress
@@ -301,7 +302,7 @@ def test_a_failed_photo_is_read_again_when_it_changes(library: Library) -> None:
 def test_failed_photos_are_read_again_when_asked(library: Library) -> None:
     library.put("big.png", 1)
     library.put("copy.png", 1)
-    assert counts(library.index(max_pixels=100)) == {"failed": 2}
+    assert counts(library.index(limits=Limits(pixels=100))) == {"failed": 2}
     assert counts(library.index()) == {"unchanged": 2}
     assert counts(library.index(retry_failed=True)) == {"new": 1, "copied": 1, "embedded": 1}
     assert library.paths() == ["big.png", "copy.png"]

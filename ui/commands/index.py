@@ -16,6 +16,7 @@ from ui.options import (
     collection_option,
     device_option,
     json_option,
+    limit_options,
     pick_device,
     progress_file_option,
     regions_option,
@@ -26,6 +27,7 @@ from ui.words import shown
 
 if TYPE_CHECKING:
     from indexer.collection import Collection
+    from indexer.limits import Limits
     from indexer.progress import IndexReport, Progress, ProgressCallback
     from tips_model.embedder import Embedder
 
@@ -78,12 +80,7 @@ STAGES = {
     metavar="N",
     help="Photos that are committed together; what is committed survives a stop.",
 )
-@click.option(
-    "--max-megapixels",
-    type=click.FloatRange(0.1),
-    metavar="MP",
-    help="Refuse larger photos, before they are decoded.",
-)
+@limit_options
 @click.option("--retry-failed", is_flag=True, help="Read photos that failed once more.")
 @click.option("--fetch", is_flag=True, help="Download the model's weights first, if need be.")
 @progress_file_option
@@ -102,7 +99,7 @@ def index(
     exclude: tuple[str, ...],
     include_hidden: bool,
     batch_size: int,
-    max_megapixels: float | None,
+    limits: Limits,
     retry_failed: bool,
     fetch: bool,
     progress_file: Path | None,
@@ -129,7 +126,7 @@ def index(
     options = IndexOptions(
         ignore=tuple(f"{name.rstrip('/')}/" for name in exclude),
         include_hidden=include_hidden,
-        max_pixels=round(max_megapixels * 1e6) if max_megapixels else None,
+        limits=limits,
         retry_failed=retry_failed,
         commit_photos=batch_size,
     )

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
 
 import streamlit as st
 from PIL import Image
 
-from indexer.decode import decode_stream
+from indexer.decoders import decode_untrusted
 from indexer.errors import DecodeError
 from search.errors import QueryError
 from ui.app.components.assets import text
@@ -53,7 +52,7 @@ def read_picture(value: object) -> Image.Image:
         raise QueryError("That is no picture, or one larger than 25 MB; choose another file.")
     try:
         content = base64.b64decode(value.partition(";base64,")[2], validate=True)
-        return decode_stream(io.BytesIO(content), hint="picture", target=SIDE).image
+        return decode_untrusted(content, target=SIDE).image
     except (binascii.Error, DecodeError) as error:
         reason = error.reason if isinstance(error, DecodeError) else "it arrived damaged"
         raise QueryError(f"The file cannot be read as a picture: {reason}.") from error
