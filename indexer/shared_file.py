@@ -16,8 +16,7 @@ class SharedFile:
         self.descriptor = os.memfd_create("tips-photo") if descriptor is None else descriptor
 
     def write(self, *parts: bytes) -> None:
-        """Replace what it holds."""
-        os.ftruncate(self.descriptor, sum(map(len, parts)))
+        """Replace its beginning."""
         offset = 0
         for part in parts:
             view = memoryview(part)
