@@ -20,12 +20,10 @@ from lancedb.index import BTree
 
 from indexer.errors import CollectionError, explain_full_disk
 from indexer.rows import FACT_COLUMNS, Link, photo_schema
-from indexer.scan import FILE_SCHEMA
-from indexer.snapshot import drop_snapshot
+from indexer.snapshot import LINK_SCHEMA, drop_snapshot
 
 T = TypeVar("T")
 TABLE = "photos"
-LINK_SCHEMA = pl.Schema([*FILE_SCHEMA.items(), ("id", pl.String()), ("status", pl.String())])
 INDEX_FROM = 20_000  # rows; fewer are read through in less time than the photos of a page take
 _IDS_PER_QUERY = 500
 _KEEP_VERSIONS = timedelta(hours=1)  # readers may still be on an old one

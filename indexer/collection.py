@@ -29,6 +29,7 @@ from indexer.errors import (
 )
 from indexer.paths import to_text
 from indexer.scan import minimal_roots
+from indexer.settings import check_settings, parse_settings
 from indexer.snapshot import drop_snapshot
 from indexer.vectors import VectorStore, open_vectors
 
@@ -137,9 +138,10 @@ class Collection:
         """Open a collection; raises `CollectionError` when there is none or it cannot be read."""
         folder = _path(folder)
         try:
-            settings = json.loads((folder / SETTINGS).read_text("utf-8"))
+            settings = parse_settings((folder / SETTINGS).read_bytes())
             version = settings["schema"]
             if version == SCHEMA_VERSION:
+                check_settings(settings)
                 return cls(folder, settings)
         except (FileNotFoundError, NotADirectoryError):
             raise CollectionError(

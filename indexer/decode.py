@@ -222,5 +222,7 @@ def _thumbnail(image: Image.Image, side: int) -> bytes:
 
 
 def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())[:200]
+    # Libraries quote the file in what they say, with whatever a terminal would obey.
+    shown = "".join(char if char.isprintable() else " " for char in str(error))
+    text = " ".join(shown.split())[:200]
     return f"damaged: {text}" if text else f"damaged ({type(error).__name__})"

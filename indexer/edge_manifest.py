@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from indexer.vectors import Kind, VectorError
+from indexer.vectors import KINDS, Kind, VectorError
+from tips_model.foreign import parse_json
 
 MANIFEST = "manifest.json"
 FORMAT = 2  # 2: wide vectors in Turbo8
@@ -84,19 +85,15 @@ class Manifest:
     def from_json(cls, text: str) -> Manifest:
         """The state in the file's text; raises `VectorError` if this version cannot read it."""
         try:
-            data: Mapping[str, Any] = json.loads(text)
+            data: Mapping[str, Any] = parse_json(text)
             written_by = (data["format"], data["engine"])
             if written_by == (FORMAT, ENGINE):
-                shards = tuple(
-                    ShardEntry(**{**shard, "dead": frozenset(shard["dead"])})
-                    for shard in data["shards"]
-                )
                 return cls(
-                    revision=data["revision"],
-                    model_id=data["model_id"],
-                    heads=tuple(data["heads"]),
-                    dim=data["dim"],
-                    shards=shards,
+                    revision=_count(data["revision"]),
+                    model_id=_text(data["model_id"]),
+                    heads=tuple(map(_text, data["heads"])),
+                    dim=_count(data["dim"]),
+                    shards=tuple(map(_shard, data["shards"])),
                 )
         except (ValueError, KeyError, TypeError) as error:
             raise VectorError(
@@ -107,6 +104,34 @@ class Manifest:
             f"the vector store was written by {written_by[1]}, format {written_by[0]}, and this "
             f"version reads {ENGINE}, format {FORMAT}; `tips rebuild` makes it new from the catalog"
         )
+
+
+def _shard(stored: Mapping[str, Any]) -> ShardEntry:
+    """An entry as it is stored. Its name must be that of a folder beside the manifest: folders are
+    opened, and deleted, by it."""
+    name, kind = _text(stored["name"]), _text(stored["kind"])
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        raise ValueError(f"a shard cannot be called {name!r}")
+    if kind not in KINDS:
+        raise ValueError(f"{kind!r} is no kind of points")
+    dead = frozenset(map(_text, stored["dead"]))
+    points, images = _count(stored["points"]), _count(stored["images"])
+    if not len(dead) <= images or images == 0:
+        raise ValueError("more images are dead than there are")
+    return ShardEntry(name=name, kind=kind, points=points, images=images, dead=dead)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a text")
+    value.encode()  # JSON may write half of a character
+    return value
+
+
+def _count(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{value!r} is not a count")
+    return value
 
 
 def read_manifest(folder: Path) -> Manifest | None:

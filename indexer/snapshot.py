@@ -11,12 +11,17 @@ import os
 from pathlib import Path
 
 import polars as pl
+from polars.exceptions import PanicException, PolarsError
 
+from indexer.scan import FILE_SCHEMA
+
+LINK_SCHEMA = pl.Schema([*FILE_SCHEMA.items(), ("id", pl.String()), ("status", pl.String())])
+"""The columns of links: each file of each row."""
 _NAME = "links.arrow"
 
 
 def write_snapshot(folder: Path, links: pl.DataFrame) -> None:
-    """Keep the links (`catalog.LINK_SCHEMA`) of a state that is wholly published."""
+    """Keep the links (`LINK_SCHEMA`) of a state that is wholly published."""
     temporary = folder / f"{_NAME}.tmp"
     with open(temporary, "wb") as file:
         links.write_ipc(file)
@@ -26,12 +31,14 @@ def write_snapshot(folder: Path, links: pl.DataFrame) -> None:
 
 
 def read_snapshot(folder: Path) -> pl.DataFrame | None:
-    """The links, or None when the catalog has to be asked."""
+    """The links, or None when the catalog has to be asked: when there are none, or they are
+    damaged, since they can be made again."""
     try:
         with open(folder / _NAME, "rb") as file:
-            return pl.read_ipc(file)
-    except FileNotFoundError:
+            links = pl.read_ipc(file)
+    except (FileNotFoundError, PolarsError, PanicException):
         return None
+    return links if links.schema == LINK_SCHEMA else None
 
 
 def drop_snapshot(folder: Path) -> None:

@@ -256,7 +256,7 @@ class Survey:
 
     def _look(self, rows: Ints) -> Iterator[slice]:
         """See to it that these photos have signatures; yields the parts of `rows` as they do. A
-        photo without a thumbnail keeps an empty one, which is like no other.
+        photo without a readable thumbnail keeps an empty one, which is like no other.
         """
         with ThreadPoolExecutor(WORKERS) as pool:
             for start in range(0, len(rows), ROWS // 8):
@@ -267,7 +267,8 @@ class Survey:
                     found = self._catalog.thumbnails(keys)
                     there = [row for row, key in zip(wanted, keys, strict=True) if key in found]
                     for row, pixels in zip(there, pool.map(signature, found.values()), strict=True):
-                        self._signatures[row] = pixels
+                        if pixels is not None:
+                            self._signatures[row] = pixels
                     self._seen[wanted] = True
                 yield slice(start, start + len(part))
 

@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +31,7 @@ from indexer.vectors import KeyArray, PointArray, point_array, point_hex, point_
 from search.duplicate_pairs import SAME, SIMILAR, Pairs, Progress, Survey, best_of_groups, silent
 from search.likeness import DESCRIPTOR
 from tips_model.atomic import replacing
+from tips_model.foreign import read_arrays
 
 Ints = npt.NDArray[np.int64]
 Tier = Literal["same", "similar"]
@@ -204,7 +204,6 @@ def _read(path: Path) -> dict[str, Any]:
     made again.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-            return {name: data[name] for name in data.files}
-    except (OSError, EOFError, ValueError, BadZipFile):
+        return read_arrays(path)
+    except (OSError, ValueError):
         return {}

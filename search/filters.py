@@ -19,10 +19,13 @@ from indexer.vectors import All, AnyOf, Filter, Has, Match, Near, Not, Range, Wi
 from search.errors import FilterError
 
 TOKEN = re.compile(r"""(?P<bar>\|)(?=\s|$)|(?P<term>(?:"[^"]*"|[^\s"])+)""")
-ALTERNATIVE = re.compile(r'\|(?=(?:[^"]*"[^"]*")*[^"]*$)')  # a | outside quotes
+QUOTE_OR_BAR = re.compile(r'"[^"]*"|\|')
+LONGEST = 10_000
+"""Characters of a filter; one that a page writes may name many folders."""
 DATE = re.compile(r"(\d{4})(?:-(\d{1,2}))?(?:-(\d{1,2}))?$")
 PLACE = re.compile(r"([-+]?\d+(?:\.\d+)?),([-+]?\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?)(km|m)?)?$")
 DEGREES = re.compile(r"[-+]?\d+(?:\.\d+)?$")
+SIDE = re.compile(r"\d{0,9}$")
 NAMES = ("camera", "lens", "in")  # whose values may begin and end with blanks
 PRESENT = {"gps": "place", "place": "place", "date": "taken", "camera": "camera", "lens": "lens"}
 TYPES = {"jpg": "jpeg", "tif": "tiff", "heic": "heif"}
@@ -59,6 +62,11 @@ def term_groups(expr: str) -> list[list[str]]:
     """The texts of the terms; groups are joined by "or", terms of a group by "and". One empty group
     for an empty expression. Raises `FilterError` for an open quote or a bar beside nothing.
     """
+    if len(expr) > LONGEST:
+        raise FilterError(
+            f"The filter has {len(expr):,} characters, and at most {LONGEST:,} are read; "
+            "shorten it."
+        )
     if expr.count('"') % 2:
         raise FilterError(
             f"A quote is not closed in the filter (at character {expr.rindex(chr(34)) + 1})."
@@ -77,7 +85,17 @@ def term_groups(expr: str) -> list[list[str]]:
 def term_values(term: str) -> tuple[str, list[str]]:
     """The field of a term, a leading `-` with it, and its values without their quotes."""
     name, _, rest = term.partition(":")
-    return name.lower(), [_unquoted(value) for value in ALTERNATIVE.split(rest)]
+    return name.lower(), [_unquoted(value) for value in _alternatives(rest)]
+
+
+def _alternatives(text: str) -> list[str]:
+    """The parts between the bars that are not in quotes."""
+    parts, start = list[str](), 0
+    for match in QUOTE_OR_BAR.finditer(text):
+        if match[0] == "|":
+            parts.append(text[start : match.start()])
+            start = match.end()
+    return [*parts, text[start:]]
 
 
 def resolve(
@@ -237,7 +255,7 @@ def _pixels(field: str) -> Callable[[str], Filter]:
     def read(value: str) -> Filter:
         start, dots, end = value.partition("..")
         sides = [start, end] if dots else [start, start]
-        if not any(sides) or not all(side.isdecimal() or not side for side in sides):
+        if not any(sides) or not all(SIDE.match(side) for side in sides):
             raise FilterError(f"{field}:{value} is not a size in pixels; write {EXAMPLES[field]}.")
         low, high = (int(side) if side else None for side in sides)
         return Range(field, low, None if high is None else high + 1)

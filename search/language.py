@@ -43,7 +43,7 @@ from lark.exceptions import UnexpectedInput
 from search.contrast import word_list
 from search.errors import QueryError, QuerySyntaxError
 from search.phrase import SHORT, Phrase, uncountable
-from search.query import ImageTerm, Query
+from search.query import ImageTerm, Query, check_length
 from search.scene import And, Chain, Clause, Not, Relation, Scene, Thing
 
 Node = Tree[Token]
@@ -58,6 +58,9 @@ RELATIONS: dict[str, Relation] = {
 TYPOGRAPHIC = str.maketrans(dict.fromkeys("“”„‟«»", '"'))
 """Quotes as telephones write them."""
 QUOTED = re.compile(r'"[^"]*"')
+MOST_THINGS = 24
+DEEPEST = 40
+"""Levels of the tree; a `not` in parentheses takes three."""
 UNMISTAKABLE = re.compile(
     r"(?:^|[\s(])(?:(?:left|right)\s+of|next\s+to|and\s+not|but\s+not|NOT|AND|[<>]=?\s*\d+|=\d+)"
     r"(?=[\s)]|$)"
@@ -71,6 +74,7 @@ def parse(text: str, *, places: bool = False) -> Query | Scene:
     `places`: places are looked for, not photos. Raises `QueryError`; where the language is to
     blame, a `QuerySyntaxError` with the spot.
     """
+    check_length(text)
     text = text.translate(TYPOGRAPHIC)
     line = " ".join(text.split())
     if not line or line.count('"') % 2:
@@ -82,6 +86,7 @@ def parse(text: str, *, places: bool = False) -> Query | Scene:
         if UNMISTAKABLE.search(bare) or (places and bare.count("(") != bare.count(")")):
             raise _refused(error, line) from None
         return Query.parse(text)
+    _check_size(tree, line)
     for node in tree.find_data("thing"):
         Phrase.check(_tokens(node), line)
     if _is_strong(tree, line) or (places and _is_weak(tree, line)):
@@ -120,6 +125,27 @@ def _without_capitals(line: str) -> str:
     if re.search("[a-z]", line):
         return line
     return re.sub("[A-Z]+", lambda match: match[0].lower(), line)
+
+
+def _check_size(tree: Node, line: str) -> None:
+    """Refuse what would keep a search busy for minutes, or is nested beyond reading."""
+    count = sum(1 for _ in tree.find_data("thing"))
+    if count > MOST_THINGS:
+        raise QueryError(
+            f"The query asks for {count} things, and at most {MOST_THINGS} can be looked for "
+            "together; leave some out, or put words in quotes to search for them as text."
+        )
+    level: list[Node] = [tree]
+    for _ in range(DEEPEST):
+        level = [child for node in level for child in node.children if isinstance(child, Tree)]
+    if level:
+        token = next(token for node in level for token in node.scan_values(_is_token))
+        spot = (token.start_pos or 0, token.end_pos or 0)
+        raise QuerySyntaxError("this is nested too deep; write fewer 'not' and '('.", line, spot)
+
+
+def _is_token(value: object) -> bool:
+    return isinstance(value, Token)
 
 
 def _is_strong(tree: Node, line: str) -> bool:

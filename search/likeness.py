@@ -22,9 +22,12 @@ from scipy.fft import dctn
 from torch import Tensor
 from torch.nn import functional
 
+from indexer.exif import unharmed
 from search.cutoff import Array
 
 Bytes = npt.NDArray[np.uint8]
+LARGEST = 2048
+"""Pixels a side of a thumbnail; ours have 320."""
 SIDE = 64
 COARSE = 16
 SIGNATURE = SIDE * SIDE + 2 * COARSE * COARSE
@@ -62,9 +65,19 @@ class Agreement(NamedTuple):
     tint: Array
 
 
-def signature(thumbnail: bytes) -> Bytes:
-    """The signature (SIGNATURE,) of an encoded picture."""
-    with Image.open(io.BytesIO(thumbnail)) as image:
+def signature(thumbnail: bytes) -> Bytes | None:
+    """The signature (SIGNATURE,) of a thumbnail, a WebP as catalogs hold it; None for anything
+    else.
+
+    The catalog may be a stranger's: no other decoder is asked, and nothing large is decoded.
+    """
+    return unharmed(lambda: _signature(thumbnail), lambda: None)
+
+
+def _signature(thumbnail: bytes) -> Bytes | None:
+    with Image.open(io.BytesIO(thumbnail), formats=("WEBP",)) as image:
+        if max(image.size) > LARGEST:
+            return None
         small = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX).convert("YCbCr")
     brightness = np.asarray(small.getchannel(0))
     colours = np.asarray(small.resize((COARSE, COARSE), Image.Resampling.BOX))[..., 1:]

@@ -31,6 +31,8 @@ TERM = re.compile(
     re.VERBOSE,
 )
 Point = tuple[float, float]
+LONGEST = 2000
+"""Characters of a query: many times what any model reads."""
 FILE_STARTS = ("./", "../", "~/", "/")
 
 
@@ -164,7 +166,16 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
+def check_length(text: str) -> None:
+    """Raise `QueryError` for a text that nobody wrote by hand."""
+    if len(text) > LONGEST:
+        raise QueryError(
+            f"The query has {len(text):,} characters, and at most {LONGEST:,} are read; shorten it."
+        )
+
+
 def _split(text: str) -> list[Term | ImageTerm]:
+    check_length(text)
     if text.count('"') % 2:
         raise QueryError(
             f"A quote is not closed in {text!r} (at character {text.rindex(chr(34)) + 1})."
@@ -203,9 +214,15 @@ def _split(text: str) -> list[Term | ImageTerm]:
 def _term(text: str, weight: float, quoted: bool) -> Term | ImageTerm:
     if quoted or not text.startswith(FILE_STARTS):
         return Term(text, weight)
-    path = Path(text).expanduser()
-    if not path.is_file():
+    if not _is_file(text):
         raise QueryError(
             f'There is no picture file {text}; put it in quotes ("{text}") to search for the text.'
         )
-    return ImageTerm(path, weight)
+    return ImageTerm(Path(text).expanduser(), weight)
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).expanduser().is_file()
+    except (OSError, RuntimeError):  # longer than a name can be, in nobody's home
+        return False

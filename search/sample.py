@@ -12,11 +12,9 @@ import hashlib
 import heapq
 import os
 import tempfile
-import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +27,7 @@ from search.contrast import word_list
 from search.cutoff import Array
 from search.encode import QueryEncoder
 from search.templates import PLAIN, expand
+from tips_model.foreign import read_arrays
 from tips_model.templates import TEMPLATES
 
 if TYPE_CHECKING:
@@ -174,9 +173,8 @@ def _read(path: Path) -> dict[str, Any]:
     made again.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-            return {name: data[name] for name in data.files}
-    except (OSError, EOFError, ValueError, BadZipFile, zlib.error):
+        return read_arrays(path)
+    except (OSError, ValueError):
         return {}
 
 

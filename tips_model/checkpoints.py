@@ -14,6 +14,7 @@ from safetensors.torch import save
 from tips_model.atomic import replacing
 from tips_model.config import VARIANTS, TIPSConfig
 from tips_model.errors import ModelNameError, WeightsError
+from tips_model.foreign import parse_json
 from tips_model.google_npz import read_google
 from tips_model.huggingface import read_huggingface
 from tips_model.model import TIPS
@@ -156,7 +157,7 @@ def load_model(
 
 def _is_own(folder: Path) -> bool:
     try:
-        return bool(json.loads((folder / "config.json").read_bytes()).get("format") == FORMAT)
+        return bool(parse_json((folder / "config.json").read_bytes()).get("format") == FORMAT)
     except (OSError, ValueError, AttributeError):
         return False
 
@@ -164,7 +165,7 @@ def _is_own(folder: Path) -> bool:
 def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     try:
-        stated = json.loads(path.read_bytes())
+        stated = parse_json(path.read_bytes())
         if (stated["format"], stated["version"]) != (FORMAT, FORMAT_VERSION):
             raise ValueError(f"format {stated['format']!r} version {stated['version']!r}")
         return {

@@ -26,6 +26,7 @@ from typing import Any
 
 from tips_model.atomic import replacing
 from tips_model.errors import WeightsError
+from tips_model.foreign import parse_json
 
 MANIFEST = "manifest.json"
 LOCK = ".lock"
@@ -200,7 +201,7 @@ def _read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
     if not path.exists():
         return {}
     try:
-        return dict(json.loads(path.read_bytes()))
+        return dict(parse_json(path.read_bytes()))
     except ValueError as error:
         raise DownloadError(f"{path} is damaged; delete it and fetch again.") from error
 

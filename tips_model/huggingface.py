@@ -6,7 +6,6 @@ into Google's here, so that one reader knows the layout. The published files hav
 it stands in config.json.
 """
 
-import json
 import re
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from tips_model.config import TIPSConfig
 from tips_model.errors import WeightsError
+from tips_model.foreign import parse_json
 from tips_model.google_npz import read_google
 from tips_model.tensors import State, TensorSource, read_safetensors
 
@@ -135,7 +135,7 @@ class _Renamed:
 def _stated_temperature(folder: Path) -> Tensor:
     path = folder / "config.json"
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = parse_json(path.read_text(encoding="utf-8"))
         return torch.tensor(float(config["temperature_init_value"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(

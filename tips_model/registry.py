@@ -5,7 +5,6 @@ sizes and hashes are what the server states and what came the first time (see `d
 `TIPS_CACHE` moves the folder with the weights, `TIPS_MIRROR` replaces the server's address.
 """
 
-import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from platformdirs import user_cache_path
 from tips_model.config import VARIANTS
 from tips_model.download import Progress, RemoteFile, download
 from tips_model.errors import ModelNameError, WeightsError
+from tips_model.foreign import parse_json
 
 BUCKET = "https://storage.googleapis.com/tips_data"
 TOKENIZER_FILE = "tokenizer.model"
@@ -86,7 +86,7 @@ def stated_id(name: str, weights: str | Path | None = None) -> str | None:
     """
     folder = Path(weights) if weights else NANO_FOLDER if name == "nano" else Path(name)
     try:
-        stated = json.loads((folder / "config.json").read_bytes())
+        stated = parse_json((folder / "config.json").read_bytes())
         own = stated["format"] == FORMAT
         return f"{stated['model']['name']}:{stated['weights_id']}" if own else None
     except (OSError, ValueError, KeyError, TypeError):

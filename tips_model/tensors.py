@@ -2,17 +2,16 @@
 
 import hashlib
 import re
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from tips_model.errors import WeightsError
+from tips_model.foreign import read_arrays
 
 State = dict[str, Tensor]
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")  # of a block
@@ -86,11 +85,10 @@ def _some(names: list[str], limit: int = 4) -> str:
 def read_npz(path: Path) -> State:
     """All arrays of an npz file as tensors. Pickled objects are refused, never run."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return {key: torch.from_numpy(np.array(arrays[key])) for key in arrays.files}
+        return {key: torch.from_numpy(array) for key, array in read_arrays(path).items()}
     except FileNotFoundError as error:
         raise WeightsError(f"The weights file {path} is missing.") from error
-    except (OSError, ValueError, TypeError, zipfile.BadZipFile, EOFError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise WeightsError(
             f"{path} is no plain npz file of numbers ({error}); fetch it again."
         ) from error

@@ -33,7 +33,7 @@ from ui.commands.status import status, verify
 from ui.commands.train import train
 from ui.commands.ui import ui
 from ui.options import STOPPED
-from ui.render import talk
+from ui.render import say, talk
 from ui.words import shown
 
 DEFECT = 70  # EX_SOFTWARE of sysexits.h
@@ -71,11 +71,9 @@ class TipsGroup(click.Group):
             if isinstance(error, OSError) and error.strerror:
                 about = f"{shown(os.fsdecode(error.filename))}: " if error.filename else ""
                 sentence = f"{about}{error.strerror}."
-            talk().print(
-                f"tips: {sentence}", style="red", markup=False, highlight=False, soft_wrap=True
-            )
+            say(f"tips: {sentence}", style="red")
             if isinstance(error, QuerySyntaxError):
-                talk().print(error.marked(), markup=False, highlight=False, soft_wrap=True)
+                say(error.marked())
             ctx.exit(2)
 
 

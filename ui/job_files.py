@@ -17,6 +17,7 @@ from typing import Any
 
 from indexer.collection import write_atomically
 from tips_model.errors import TipsError
+from tips_model.foreign import parse_json
 from ui.known import data_folder, described
 
 TRIES, TRY_AGAIN = 25, 0.02  # seconds; those who only look hold the lock for less
@@ -61,7 +62,9 @@ class JobFiles:
     def read(self, file: Path) -> dict[str, Any] | None:
         """One of the files, None when it is not there; raises `JobError`."""
         try:
-            stored: dict[str, Any] = json.loads(file.read_text("utf-8"))
+            stored = parse_json(file.read_bytes())
+            if not isinstance(stored, dict):
+                raise ValueError("it is no set of fields")
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:

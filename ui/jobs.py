@@ -110,7 +110,14 @@ def find(folder: Path) -> Job | None:
         return None
     # Asked first: a process that ends in between has said how before.
     running = files.held_by_job()
-    said = files.read(files.progress) or {}
+    try:
+        return _job(files, asked, files.read(files.progress) or {}, running)
+    except (KeyError, TypeError, ValueError) as error:
+        raise JobError(f"{files.asked} cannot be read ({error!r}); delete it.") from error
+
+
+def _job(files: JobFiles, asked: dict[str, Any], said: dict[str, Any], running: bool) -> Job | None:
+    """The job that the two files describe."""
     state = _state(asked["intent"], said.get("end"), running)
     if state is None:
         return None

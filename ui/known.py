@@ -21,6 +21,7 @@ from typing import Any
 from indexer.collection import Collection, write_atomically
 from indexer.paths import to_bytes, to_text
 from tips_model.errors import TipsError
+from tips_model.foreign import parse_json
 from ui.options import default_collection
 
 SCHEMA_VERSION = 1
@@ -71,7 +72,7 @@ def known() -> tuple[Known, ...]:
     """All known collections in the order in which they were met; raises `RegistryError`."""
     file = registry_file()
     try:
-        stored = json.loads(file.read_text("utf-8"))
+        stored = parse_json(file.read_text("utf-8"))
         if stored["schema"] != SCHEMA_VERSION:
             raise ValueError(f"format {stored['schema']}")
         return tuple(_entry(entry) for entry in stored["collections"])

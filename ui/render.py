@@ -24,7 +24,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from ui.words import counted, shown
+from ui.words import counted, visible
+from ui.words import shown as shown_path
 
 if TYPE_CHECKING:
     from search.hits import Hit, Results
@@ -39,7 +40,8 @@ def talk() -> Console:
 
 def say(sentence: str, style: str | None = None) -> None:
     """Print a sentence on stderr as it is, whatever brackets its names contain."""
-    talk().print(sentence, style=style, markup=False, highlight=False, soft_wrap=True)
+    shown = visible(sentence)  # it may quote names, queries and what is in files
+    talk().print(shown, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
@@ -98,7 +100,7 @@ def results_table(results: Results, *, with_regions: bool, folder: Path | None =
         path = Path(hit.path)
         if folder is not None and path.is_relative_to(folder):
             path = path.relative_to(folder)
-        row = [Text(str(rank)), _score(hit), Text(shown(str(path)))]
+        row = [Text(str(rank)), _score(hit), Text(shown_path(str(path)))]
         if with_regions:
             row.append(Text("\n".join(_place(region.box, region.score) for region in hit.regions)))
         table.add_row(*row)
@@ -111,7 +113,7 @@ def facts_table(rows: Sequence[tuple[str, str]]) -> Table:
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows:
-        table.add_row(Text(name), Text(value))
+        table.add_row(Text(name), Text(visible(value)))
     return table
 
 

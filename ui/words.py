@@ -14,7 +14,12 @@ def shown(path: str) -> str:
     """A path in its reversible text form, with control characters and lone bytes escaped."""
     from indexer.paths import to_bytes
 
-    return "".join(_visible(char) for char in os.fsdecode(to_bytes(path)))
+    return "".join(map(_visible, os.fsdecode(to_bytes(path))))
+
+
+def visible(text: str) -> str:
+    """Text for a terminal, lines kept: what it would obey, or not show, is escaped."""
+    return "".join(char if char == "\n" else _visible(char) for char in text)
 
 
 def plain(text: str) -> str:

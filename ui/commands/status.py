@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ui.options import collection_option, json_option
 from ui.render import facts_table, print_json, say
-from ui.words import counted, shown
+from ui.words import counted, shown, visible
 
 if TYPE_CHECKING:
     from indexer.collection import Collection
@@ -110,5 +110,5 @@ def _print_failures(opened: Collection, *, as_json: bool) -> None:
         print_json(rows)
         return
     for row in rows:
-        click.echo(f"{shown(row['path'])}: {row['reason']}")
+        click.echo(f"{shown(row['path'])}: {visible(row['reason'])}")
     say(f"{counted(len(rows), 'file')} could not be read.")
