@@ -98,7 +98,9 @@ class IgnoreRules:
         """Rules from gitignore lines; raises `RootError` naming `source` when a pattern is
         malformed."""
         try:
-            return cls(base, GitIgnoreSpec.from_lines(lines), parent)
+            # re2 takes time in proportion to a name's length; with Python's own expressions, a few
+            # stars in a stranger's ignore file would stop the scan for good.
+            return cls(base, GitIgnoreSpec.from_lines(lines, backend="re2"), parent)
         except ValueError as error:
             raise RootError(f"{source} has a pattern that cannot be read: {error}.") from error
 

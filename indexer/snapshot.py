@@ -36,7 +36,7 @@ def read_snapshot(folder: Path) -> pl.DataFrame | None:
     try:
         with open(folder / _NAME, "rb") as file:
             links = pl.read_ipc(file)
-    except (FileNotFoundError, PolarsError, PanicException):
+    except (OSError, PolarsError, PanicException):  # a file too short to be mapped: OSError
         return None
     return links if links.schema == LINK_SCHEMA else None
 

@@ -13,6 +13,11 @@ Head = Literal["web", "caption"]
 Prompts = Literal["tcl", "plain"]
 
 
+LARGEST = 1 << 20
+DEEPEST = 1000
+"""Beyond these a description is no model's: building it, even without memory, would not end."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VisionConfig:
     """Shape of the image tower; `grid` is the side of the learned position table, in patches."""
@@ -26,6 +31,7 @@ class VisionConfig:
     grid: int = 16
 
     def __post_init__(self) -> None:
+        _check_sizes(self)
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of {self.heads} heads")
         if min(self.depth, self.mlp_hidden, self.patch, self.grid) < 1:
@@ -44,12 +50,25 @@ class TextConfig:
     max_length: int = 64
 
     def __post_init__(self) -> None:
+        _check_sizes(self)
         if self.width % self.heads or self.width % 2:
             raise ValueError(
                 f"width {self.width} must be even and a multiple of {self.heads} heads"
             )
         if min(self.depth, self.mlp_hidden, self.max_length) < 1 or self.vocab < 2:
             raise ValueError("depth, mlp_hidden and max_length start at 1, vocab at 2")
+
+
+def _check_sizes(config: VisionConfig | TextConfig) -> None:
+    """Raise ValueError unless all sizes are counts that a model may have; they may come from a
+    stranger's file."""
+    for name, value in asdict(config).items():
+        if name != "ffn" and (type(value) is not int or not 0 < value <= LARGEST):
+            raise ValueError(f"{name} cannot be {value!r}")
+    if config.depth > DEEPEST:
+        raise ValueError(f"depth cannot be {config.depth}")
+    if isinstance(config, VisionConfig) and config.ffn not in ("gelu", "swiglu"):
+        raise ValueError(f"ffn cannot be {config.ffn!r}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
