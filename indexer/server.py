@@ -10,10 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from qdrant_client import QdrantClient, models
 
-from indexer.server_client import call, connect
+from indexer.server_client import call, connect, pages, scroll_ids
 from indexer.server_collections import Collections, ServerState
 from indexer.server_filters import to_client
-from indexer.server_writer import ServerWriter
+from indexer.server_layout import ServerLayout
+from indexer.server_models import search_params
+from indexer.server_writer import PARALLEL, ServerWriter
 from indexer.vectors import (
     Filter,
     FloatArray,
@@ -27,12 +29,13 @@ from indexer.vectors import (
     query_rows,
 )
 
-_PAGE = 1024  # points per request when reading
-_OVERSAMPLING = 2.0  # candidates by int8 codes per hit
-
 
 class ServerStore:
-    """`VectorStore` on a server. Threads may share it; nothing is asked before the first use."""
+    """`VectorStore` on a server. Threads may share it; nothing is asked before the first use.
+
+    layout: of collections that are made; searching follows its codes. parallel: uploads at a time
+    (1 for qdrant-client's in-process mode, whose collections threads may not share).
+    """
 
     def __init__(
         self,
@@ -43,11 +46,16 @@ class ServerStore:
         dim: int,
         model_id: str,
         read_only: bool = True,
+        layout: ServerLayout | None = None,
+        parallel: int = PARALLEL,
     ) -> None:
         self._client = client
         self._collections = Collections(client, prefix)
-        self._empty = ServerState(model_id=model_id, heads=tuple(heads), dim=dim)
-        self._read_only = read_only
+        self._layout = layout or ServerLayout()
+        self._empty = ServerState(
+            model_id=model_id, heads=tuple(heads), dim=dim, layout=self._layout
+        )
+        self._read_only, self._parallel = read_only, parallel
         self._state: ServerState | None = None
 
     @classmethod
@@ -60,10 +68,20 @@ class ServerStore:
         dim: int,
         model_id: str,
         read_only: bool = True,
+        layout: ServerLayout | None = None,
     ) -> ServerStore:
-        """The store on the server at `url`; the key is read from QDRANT_API_KEY."""
-        client = connect(url)
-        return cls(client, prefix, heads=heads, dim=dim, model_id=model_id, read_only=read_only)
+        """The store on the server at `url`; key and certificate come from the environment
+        (`server_client.connect`).
+        """
+        return cls(
+            connect(url),
+            prefix,
+            heads=heads,
+            dim=dim,
+            model_id=model_id,
+            read_only=read_only,
+            layout=layout,
+        )
 
     @property
     def revision(self) -> int:
@@ -92,14 +110,14 @@ class ServerStore:
         if not self._is_published():
             return [VectorHits(point_array([]), np.zeros(0, np.float32)) for _ in queries]
         where = to_client(filter)
-        codes = models.QuantizationSearchParams(rescore=True, oversampling=_OVERSAMPLING)
+        params = search_params(self._layout.oversampling)
         requests = [
             models.QueryRequest(
                 query=query.tolist(),
                 using=using,
                 filter=where,
                 limit=limit,
-                params=models.SearchParams(quantization=codes),
+                params=params,
             )
             for query in queries
         ]
@@ -121,7 +139,7 @@ class ServerStore:
         ids = point_texts(points)
         found: dict[str, float] = {}
         name = self._collections.alias(kind)
-        for page in _pages(ids) if self._is_published() else ():
+        for page in pages(ids) if self._is_published() else ():
             only = models.Filter(must=[models.HasIdCondition(has_id=list(page))])
             answer = call(
                 partial(
@@ -174,22 +192,8 @@ class ServerStore:
 
     def scroll_ids(self, kind: Kind) -> Iterator[list[str]]:
         """All point ids, in pages."""
-        name, offset = self._collections.alias(kind), None
-        while self._is_published():
-            records, offset = call(
-                partial(
-                    self._client.scroll,
-                    name,
-                    limit=_PAGE,
-                    offset=offset,
-                    with_payload=False,
-                    with_vectors=False,
-                )
-            )
-            if records:
-                yield [str(record.id) for record in records]
-            if offset is None:
-                break
+        if self._is_published():
+            yield from scroll_ids(self._client, self._collections.alias(kind))
 
     def refresh(self) -> bool:
         """Look at the published revision again; True when it is another one."""
@@ -203,7 +207,16 @@ class ServerStore:
         if self._read_only:
             raise VectorError("the vector store on the Qdrant server is open for reading only")
         self._state = None  # to be read anew after the writer
-        return ServerWriter(self._collections, self._empty, rebuild=rebuild)
+        return ServerWriter(
+            self._collections, self._empty, rebuild=rebuild, parallel=self._parallel
+        )
+
+    def drop(self) -> None:
+        """Delete everything that this store has on the server."""
+        if self._read_only:
+            raise VectorError("the vector store on the Qdrant server is open for reading only")
+        self._collections.drop_all()
+        self._state = None
 
     def close(self) -> None:
         """Close the connection."""
@@ -217,12 +230,8 @@ class ServerStore:
     def _records(self, kind: Kind, ids: Sequence[str], **what: Any) -> Iterator[models.Record]:
         """Those of the points that there are, page by page."""
         name = self._collections.alias(kind)
-        for page in _pages(list(dict.fromkeys(ids))) if self._is_published() else ():
+        for page in pages(list(dict.fromkeys(ids))) if self._is_published() else ():
             yield from call(partial(self._client.retrieve, name, page, **what))
-
-
-def _pages(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (ids[start : start + _PAGE] for start in range(0, len(ids), _PAGE))
 
 
 def _check_found(kind: Kind, ids: Sequence[str], found: Container[str]) -> None:

@@ -1,50 +1,239 @@
-"""Talking to a Qdrant server: the connection, what is tried again, and errors as one sentence."""
+"""Talking to a Qdrant server: the connection, what is tried again, and errors as one sentence.
+
+Key, certificate and timeout come from the environment and are never stored with a collection.
+"""
 
 from __future__ import annotations
 
+import json
 import os
-import time
-from collections.abc import Callable
-from typing import TypeVar
+import ssl
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
+import httpx
 from qdrant_client import QdrantClient
+from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt
+from tenacity.wait import wait_exponential, wait_random
 
+from indexer.errors import is_disk_full
 from indexer.vectors import VectorError
 
 API_KEY = "QDRANT_API_KEY"
-_TIMEOUT = 60  # seconds per request
-_PAUSES = (0.5, 2.0, 8.0)  # seconds before the second, third and fourth try
+CA_CERT = "QDRANT_CA_CERT"
+TIMEOUT = "QDRANT_TIMEOUT"
+READ_TRIES = 5  # about 8 seconds: somebody waits for the answer
+WRITE_TRIES = 9  # about a minute and a half: as long as a server may take to start again
+_SECONDS = 60  # per request, unless QDRANT_TIMEOUT says otherwise
+_LONGEST_PAUSE = 30.0  # seconds
 _BUSY = frozenset({408, 429, 500, 502, 503, 504})
+_PAGE = 1024  # points per request when reading
 T = TypeVar("T")
 
 
 def connect(url: str) -> QdrantClient:
-    """A client for the server at `url`, with the key in QDRANT_API_KEY if that is set."""
-    # The version check would talk to the server before there is anyone to hear of a failure.
-    key = os.environ.get(API_KEY) or None
-    return QdrantClient(url=url, api_key=key, timeout=_TIMEOUT, check_compatibility=False)
+    """A client for the server at `url`; nothing is asked yet.
 
-
-def call(request: Callable[[], T]) -> T:
-    """The answer to a request, tried up to four times while the server is away or busy.
-
-    Raises `VectorError` when it stays so, or when the server refuses.
+    The environment may hold QDRANT_API_KEY, QDRANT_CA_CERT (a file with the certificates of the
+    authority that signed the server's, instead of the system's) and QDRANT_TIMEOUT (seconds per
+    request). Raises `VectorError` for an address or a setting that cannot be used.
     """
-    for pause in (*_PAUSES, None):
+    check_url(url)
+    options: dict[str, Any] = {}
+    authority = os.environ.get(CA_CERT)
+    if authority:
         try:
-            return request()
-        except ResponseHandlingException as error:
-            if pause is None:
-                raise VectorError(
-                    f"the Qdrant server does not answer ({error}); is it running at this address?"
-                ) from error
-        except UnexpectedResponse as error:
-            if error.status_code in (401, 403):
-                raise VectorError(
-                    f"the Qdrant server refused the key; set {API_KEY} to a valid one"
-                ) from error
-            if pause is None or error.status_code not in _BUSY:
-                raise VectorError(f"the Qdrant server reports: {error}") from error
-        time.sleep(pause)
-    raise AssertionError("the last try returns or raises")
+            options["verify"] = ssl.create_default_context(cafile=authority)
+        except OSError as error:
+            raise VectorError(
+                f"{authority}, which ${CA_CERT} names, is no file of certificates "
+                f"({error.strerror or error})"
+            ) from error
+    with warnings.catch_warnings():
+        # That the key is sent in the clear is said where an address is chosen.
+        warnings.filterwarnings("ignore", "Api key is used with an insecure connection")
+        # The version check would talk to the server before there is anyone to hear of a failure.
+        return QdrantClient(
+            url=url,
+            api_key=os.environ.get(API_KEY) or None,
+            timeout=_timeout(),
+            check_compatibility=False,
+            **options,
+        )
+
+
+def check_url(url: str) -> None:
+    """Raise `VectorError` unless `url` is the http(s) address of a server and nothing more.
+
+    A key in it would end up in the collection's settings.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        parts, host = urlsplit(""), None
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise VectorError(
+            f"leave names and keys out of the Qdrant server's address; set ${API_KEY} instead"
+        )
+    if parts.scheme not in ("http", "https") or not host:
+        raise VectorError(
+            f"{url!r} is not the address of a Qdrant server; it looks like http://localhost:6333"
+        )
+
+
+def sends_key_in_clear(url: str) -> bool:
+    """Whether there is a key, and `url` would carry it unencrypted to another machine."""
+    parts = urlsplit(url)
+    local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    return bool(os.environ.get(API_KEY)) and parts.scheme == "http" and not local
+
+
+def call(request: Callable[[], T], tries: int = READ_TRIES) -> T:
+    """The answer to a request, tried up to `tries` times while the server is away or busy.
+
+    The pauses double from half a second, with a random part, so that many who wait do not come
+    back together; a server that names a pause gets it. Only what may pass is tried again.
+    Raises `VectorError` when it does not, or when the server refuses.
+    """
+    try:
+        return retrying(tries)(request)
+    except (ResponseHandlingException, UnexpectedResponse, ResourceExhaustedResponse) as error:
+        raise VectorError(_sentence(error)) from error
+
+
+def retrying(tries: int) -> Retrying:
+    """When a request is made again."""
+    return Retrying(
+        stop=stop_after_attempt(tries),
+        wait=_pause,
+        retry=retry_if_exception(_may_pass),
+        reraise=True,
+    )
+
+
+def pages(items: Sequence[T], size: int = _PAGE) -> Iterator[Sequence[T]]:
+    """The items in pieces of at most `size`, in order."""
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def scroll_ids(client: QdrantClient, name: str) -> Iterator[list[str]]:
+    """The ids of all points of a collection, in pages."""
+    offset = None
+    while True:
+        records, offset = call(
+            partial(
+                client.scroll,
+                name,
+                limit=_PAGE,
+                offset=offset,
+                with_payload=False,
+                with_vectors=False,
+            )
+        )
+        if records:
+            yield [str(record.id) for record in records]
+        if offset is None:
+            return
+
+
+_growing = wait_exponential(multiplier=0.5, max=_LONGEST_PAUSE) + wait_random(0, 0.5)
+
+
+def _pause(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, ResourceExhaustedResponse):
+        return min(float(error.retry_after_s), 2 * _LONGEST_PAUSE)
+    return _growing(state)
+
+
+def _may_pass(error: BaseException) -> bool:
+    match error:
+        case ResourceExhaustedResponse():
+            return True
+        case UnexpectedResponse():
+            return error.status_code in _BUSY and not _full(error)
+        case ResponseHandlingException():
+            source = error.source
+            return isinstance(source, httpx.TransportError) and not _untrusted(source)
+        case _:
+            return False
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, ResponseHandlingException):
+        return _no_answer(error.source)
+    if isinstance(error, UnexpectedResponse):
+        if error.status_code in (401, 403):
+            return f"the Qdrant server refused the key; set ${API_KEY} to a valid one"
+        if _full(error):
+            return (
+                "the disk of the Qdrant server is full; free some space there, and run the same "
+                "command again: what was uploaded is kept"
+            )
+        return f"the Qdrant server reports: {_reason(error)} ({error.status_code})"
+    return f"the Qdrant server has too much to do ({error}); try again later"
+
+
+def _no_answer(source: Exception) -> str:
+    if not isinstance(source, httpx.TransportError):
+        return "what is at the server's address does not answer as a Qdrant server does"
+    where = _address(source)
+    if _untrusted(source):
+        return (
+            f"the certificate of the Qdrant server{where} is not trusted ({source}); set "
+            f"${CA_CERT} to the file of the authority that signed it"
+        )
+    if isinstance(source, httpx.TimeoutException):
+        return (
+            f"the Qdrant server{where} took too long; try again, or set ${TIMEOUT} to more seconds"
+        )
+    return f"the Qdrant server{where} does not answer ({source}); is it running at this address?"
+
+
+def _address(source: httpx.TransportError) -> str:
+    try:
+        url = source.request.url
+    except RuntimeError:  # httpx: no request belongs to the error
+        return ""
+    return f" at {url.scheme}://{url.netloc.decode()}"
+
+
+def _reason(error: UnexpectedResponse) -> str:
+    """What Qdrant says in the body, else the words of the status line."""
+    try:
+        said = json.loads(error.content)["status"]["error"]
+    except (ValueError, KeyError, TypeError):
+        return error.reason_phrase or "an error"
+    return " ".join(str(said).split())
+
+
+def _full(error: UnexpectedResponse) -> bool:
+    return is_disk_full(OSError(error.content.decode("utf-8", "replace")))
+
+
+def _untrusted(source: Exception) -> bool:
+    return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(source))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or seen.__context__
+
+
+def _timeout() -> int:
+    text = os.environ.get(TIMEOUT) or str(_SECONDS)
+    try:
+        seconds = int(text)
+    except ValueError:
+        seconds = 0
+    if seconds < 1:
+        raise VectorError(f"${TIMEOUT} is a whole number of seconds, not {text!r}")
+    return seconds

@@ -341,7 +341,7 @@ def vector_names(kind: Kind, heads: Sequence[str]) -> tuple[str, ...]:
 
 
 def open_vectors(
-    engine: Mapping[str, str],
+    engine: Mapping[str, Any],
     folder: Path,
     *,
     heads: Sequence[str],
@@ -351,10 +351,11 @@ def open_vectors(
 ) -> VectorStore:
     """Open the vector store of a collection.
 
-    `engine` is {"kind": "embedded"}, or {"kind": "server", "url": ..., "prefix": ...} with the key
-    in QDRANT_API_KEY. `folder` is where the embedded engine lives. `heads` name the image vectors;
-    all vectors have `dim` entries. Raises `VectorError` if the engine is unknown; a server out of
-    reach and a store with another model's vectors raise it when first used.
+    `engine` is {"kind": "embedded"}, or {"kind": "server", "url": ..., "prefix": ...} and what
+    `ServerLayout.to_settings` adds, with the key in QDRANT_API_KEY. `folder` is where the embedded
+    engine lives. `heads` name the image vectors; all vectors have `dim` entries. Raises
+    `VectorError` if the engine is unknown; a server out of reach and a store with another model's
+    vectors raise it when first used.
     """
     kind = engine.get("kind")
     if kind == "embedded":
@@ -363,6 +364,7 @@ def open_vectors(
         return EdgeStore(folder, heads=heads, dim=dim, model_id=model_id, read_only=read_only)
     if kind == "server":
         from indexer.server import ServerStore
+        from indexer.server_layout import ServerLayout
 
         return ServerStore.connect(
             engine["url"],
@@ -371,5 +373,6 @@ def open_vectors(
             dim=dim,
             model_id=model_id,
             read_only=read_only,
+            layout=ServerLayout.from_settings(engine),
         )
     raise VectorError(f"unknown vector engine {kind!r}; use 'embedded' or 'server'")

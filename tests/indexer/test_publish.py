@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from calendar import timegm
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
-from qdrant_client import QdrantClient
 
 from indexer.catalog import Catalog
 from indexer.edge import EdgeStore
@@ -16,6 +16,7 @@ from indexer.publish import publish
 from indexer.server import ServerStore
 from indexer.vectors import Match, Near, VectorStore, image_point_id, region_point_id
 from tests.indexer.catalog_cases import GRID, REGIONS, broken, photo, removal, table
+from tests.indexer.qdrant import CLIENTS, qdrant
 from tests.indexer.vector_cases import DIM, HEADS, image_id, unit
 
 pytestmark = [
@@ -32,12 +33,14 @@ def catalog(tmp_path: Path) -> Catalog:
     return catalog
 
 
-@pytest.fixture(params=["edge", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> VectorStore:
+@pytest.fixture(params=["edge", *CLIENTS])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[VectorStore]:
     settings = {"heads": HEADS, "dim": DIM, "model_id": "m", "read_only": False}
     if request.param == "edge":
-        return EdgeStore(tmp_path / "vectors", **settings)  # type: ignore[arg-type]
-    return ServerStore(QdrantClient(":memory:"), "p", **settings)  # type: ignore[arg-type]
+        yield EdgeStore(tmp_path / "vectors", **settings)  # type: ignore[arg-type]
+        return
+    with qdrant(request.param) as (client, prefix, parallel):
+        yield ServerStore(client, prefix, **settings, parallel=parallel)  # type: ignore[arg-type]
 
 
 def image_ids(store: VectorStore) -> set[str]:

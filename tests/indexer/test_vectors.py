@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,11 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from qdrant_client import QdrantClient
 
 from indexer.edge import EdgeStore
 from indexer.server import ServerStore
-from indexer.server_client import connect
 from indexer.vectors import (
     KINDS,
     Kind,
@@ -29,6 +25,7 @@ from indexer.vectors import (
     open_vectors,
     region_point_id,
 )
+from tests.indexer.qdrant import CLIENTS, qdrant
 from tests.indexer.vector_cases import (
     DIM,
     FILTERS,
@@ -49,7 +46,7 @@ Opener = Callable[..., VectorStore]
 USING: dict[Kind, str] = {"images": "caption", "regions": "region"}
 
 
-ENGINES = ["edge", "memory", pytest.param("server", marks=pytest.mark.integration)]
+ENGINES = ["edge", *CLIENTS]
 
 
 @contextmanager
@@ -59,15 +56,9 @@ def engine(name: str, folder: Path) -> Iterator[Opener]:
     if name == "edge":
         yield lambda **changes: EdgeStore(folder / "vectors", **{**settings, **changes})
         return
-    if name == "server" and "QDRANT_URL" not in os.environ:
-        pytest.skip("QDRANT_URL is not set")
-    client = connect(os.environ["QDRANT_URL"]) if name == "server" else QdrantClient(":memory:")
-    prefix = f"test-{uuid.uuid4().hex[:8]}"
-    yield lambda **changes: ServerStore(client, prefix, **{**settings, **changes})
-    for collection in client.get_collections().collections:
-        if collection.name.startswith(prefix):
-            client.delete_collection(collection.name)
-    client.close()
+    with qdrant(name) as (client, prefix, parallel):
+        settings["parallel"] = parallel
+        yield lambda **changes: ServerStore(client, prefix, **{**settings, **changes})
 
 
 def fill(store: VectorStore) -> Model:

@@ -1,0 +1,102 @@
+"""How the collections of a server store are laid out: shards, replicas, and codes for searching.
+
+The layout is a part of the engine's setting in `collection.json`; addresses of nodes, keys and
+certificates are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from indexer.vectors import VectorError
+
+Codes = Literal["int8", "turbo8", "turbo4", "binary", "none"]
+CODES: tuple[Codes, ...] = get_args(Codes)
+TURBO: tuple[Codes, ...] = ("turbo8", "turbo4")
+
+# Candidates by codes per hit, which are then rescored with the vectors themselves.
+_OVERSAMPLING: Mapping[Codes, float] = {
+    "int8": 2.0,
+    "turbo8": 2.0,
+    "turbo4": 3.0,
+    "binary": 4.0,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerLayout:
+    """The layout of both collections of a store.
+
+    shards: pieces of a collection (None: one for each node of the cluster). replicas: nodes that
+    have a copy of each shard. write_consistency: copies that must have a write before it counts
+    as done; at most `replicas`. codes: what the vectors are quantised to for searching.
+    Raises `VectorError` for numbers that do not fit each other.
+    """
+
+    shards: int | None = None
+    replicas: int = 1
+    write_consistency: int = 1
+    codes: Codes = "int8"
+
+    def __post_init__(self) -> None:
+        for name, value in (
+            ("shards", self.shards),
+            ("replicas", self.replicas),
+            ("write consistency", self.write_consistency),
+        ):
+            if value is not None and value < 1:
+                raise VectorError(f"{name} must be 1 or more, not {value}")
+        if self.write_consistency > self.replicas:
+            raise VectorError(
+                f"a write cannot wait for {self.write_consistency} copies where there are "
+                f"{self.replicas}; ask for as many replicas, or for less write consistency"
+            )
+        if self.codes not in CODES:
+            raise VectorError(f"unknown codes {self.codes!r}; use one of {', '.join(CODES)}")
+
+    @property
+    def oversampling(self) -> float | None:
+        """How many candidates by codes are rescored per hit; None where there are no codes."""
+        return _OVERSAMPLING.get(self.codes)
+
+    def to_settings(self) -> dict[str, Any]:
+        """What differs from the default, for the engine's setting and for metadata."""
+        settings = {
+            "shards": self.shards,
+            "replicas": self.replicas,
+            "write_consistency": self.write_consistency,
+            "codes": self.codes,
+        }
+        return {name: value for name, value in settings.items() if value != _DEFAULTS[name]}
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> ServerLayout:
+        """The layout in an engine's setting; names that are not of a layout are left alone.
+
+        Raises `VectorError` when the setting is none that `to_settings` gives.
+        """
+        found = {name: settings[name] for name in _DEFAULTS if name in settings}
+        try:
+            return cls(**found)
+        except TypeError as error:
+            raise VectorError(f"the layout of the vectors cannot be read ({error})") from error
+
+    def words(self) -> str:
+        """For a reader: "3 shards, 2 replicas, int8 codes"."""
+        shards = "one shard a node" if self.shards is None else _counted(self.shards, "shard")
+        codes = "no codes" if self.codes == "none" else f"{self.codes} codes"
+        return f"{shards}, {_counted(self.replicas, 'replica')}, {codes}"
+
+
+_DEFAULTS: Mapping[str, Any] = {
+    "shards": None,
+    "replicas": 1,
+    "write_consistency": 1,
+    "codes": "int8",
+}
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
