@@ -1,6 +1,6 @@
 """A collection: the folder with everything known of some photos, made with one model.
 
-collection.json   model, region settings, roots, engine
+collection.json   id, model, region settings, roots, engine
 catalog/          the truth, LanceDB (see `catalog`)
 vectors/          the embedded Qdrant shards (see `edge`), made from the catalog
 lock              held by the one process that writes
@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from indexer.errors import (
     CollectionBusyError,
@@ -78,7 +79,8 @@ class Collection:
         self.max_regions = int(settings["regions"]["max_regions"])
         self.tiles = int(settings["regions"].get("tiles", 1))
         self.roots: tuple[str, ...] = tuple(settings["roots"])
-        self.engine: dict[str, str] = dict(settings["engine"])
+        self.engine: dict[str, Any] = dict(settings["engine"])
+        self.id: str | None = settings.get("id")
 
     @classmethod
     def create(
@@ -87,15 +89,17 @@ class Collection:
         info: ModelInfo,
         *,
         weights: str | None = None,
-        engine: Mapping[str, str] = EMBEDDED,
+        engine: Mapping[str, Any] = EMBEDDED,
         max_regions: int | None = None,
         tiles: int = 1,
+        collection_id: str | None = None,
     ) -> Collection:
         """Make a collection for photos seen by this model.
 
         weights: what was given to `open_embedder`, so that search can open the same model again.
         max_regions: of a photo; None follows the number of patches. tiles: windows a side in which
-        photos are seen besides as a whole (see `tiles`).
+        photos are seen besides as a whole (see `tiles`). collection_id: of `new_id`, when the
+        engine was named by it already.
         Raises `CollectionError` when the folder holds a collection already, or anything else.
         """
         folder = _path(folder)
@@ -128,6 +132,7 @@ class Collection:
                     },
                     "roots": (),
                     "engine": engine,
+                    "id": collection_id or new_id(),
                 },
             )
             collection._save()
@@ -174,11 +179,20 @@ class Collection:
 
         return Catalog(self.catalog_folder, self.model.heads, self.model.dim)
 
-    def vectors(self, read_only: bool = True) -> VectorStore:
-        """Open the vectors; raises `VectorError` when the engine cannot be reached."""
+    @property
+    def vectors_folder(self) -> Path:
+        """Where the embedded engine's vectors live."""
+        return self.folder / "vectors"
+
+    def vectors(
+        self, read_only: bool = True, engine: Mapping[str, Any] | None = None
+    ) -> VectorStore:
+        """Open the vectors, of another engine than the collection's when it is given; raises
+        `VectorError` for an engine that cannot be used.
+        """
         return open_vectors(
-            self.engine,
-            self.folder / "vectors",
+            self.engine if engine is None else engine,
+            self.vectors_folder,
             heads=self.model.heads,
             dim=self.model.dim,
             model_id=self.model.model_id,
@@ -201,9 +215,16 @@ class Collection:
             self.roots = merged
             self._save()
 
-    def use_engine(self, engine: Mapping[str, str]) -> None:
-        """Keep the vectors elsewhere from now on; they have to be published there (`tips
-        rebuild`)."""
+    def ensure_id(self) -> str:
+        """The collection's own name among others, made and saved if it has none yet."""
+        if self.id is None:
+            self.id = new_id()
+            self._save()
+        return self.id
+
+    def use_engine(self, engine: Mapping[str, Any]) -> None:
+        """Look for the vectors there from now on; they have been published there before (`move`
+        does both)."""
         if dict(engine) != self.engine:
             drop_snapshot(self.catalog_folder)
             self.engine = dict(engine)
@@ -240,6 +261,7 @@ class Collection:
     def _save(self) -> None:
         settings = {
             "schema": SCHEMA_VERSION,
+            "id": self.id,
             "model": asdict(self.model),
             "regions": {"max_regions": self.max_regions, "tiles": self.tiles},
             "roots": list(self.roots),
@@ -261,6 +283,13 @@ _INFO_FIELDS = (
     "image_size",
     "note",
 )
+
+
+def new_id() -> str:
+    """32 hex characters that no other collection has: folders of one name on two machines must not
+    share the collections of a server.
+    """
+    return uuid4().hex
 
 
 def regions_for(info: ModelInfo, tiles: int = 1) -> int:

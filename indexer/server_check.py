@@ -21,9 +21,11 @@ def check_server(client: QdrantClient, layout: ServerLayout) -> None:
     """
     text = call(client.info).version
     version = tuple(int(number) for number in re.findall(r"\d+", text)[:2])
-    oldest = _OLDEST_TURBO if layout.codes in TURBO else _OLDEST
+    oldest = _OLDEST_TURBO if layout.quantization in TURBO else _OLDEST
     if version < oldest:
-        what = f"{layout.codes} codes need" if layout.codes in TURBO else "this program needs"
+        what = (
+            f"{layout.quantization} needs" if layout.quantization in TURBO else "this program needs"
+        )
         raise VectorError(
             f"the Qdrant server has version {text}, and {what} {oldest[0]}.{oldest[1]} or newer; "
             "upgrade it one minor version at a time"

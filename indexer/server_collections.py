@@ -17,7 +17,7 @@ from qdrant_client import QdrantClient, models
 
 from indexer.server_client import WRITE_TRIES, call
 from indexer.server_layout import ServerLayout
-from indexer.server_models import index_schema, quantization
+from indexer.server_models import index_schema, quantization_config
 from indexer.vectors import FIELDS, KINDS, REGION_FIELDS, Kind, VectorError, vector_names
 
 INDEX_FROM_KB = 20_000  # KB of vectors in a segment from which Qdrant builds a graph: its default
@@ -218,7 +218,7 @@ class Collections:
                 self.client.create_collection(
                     name,
                     vectors_config=dict.fromkeys(vector_names(kind, state.heads), vector),
-                    quantization_config=quantization(layout.codes),
+                    quantization_config=quantization_config(layout.quantization),
                     # A graph that grows with the points is built many times over: see `finish`.
                     optimizers_config=models.OptimizersConfigDiff(indexing_threshold=0),
                     shard_number=layout.shards,

@@ -1,4 +1,4 @@
-"""How the collections of a server store are laid out: shards, replicas, and codes for searching.
+"""How the collections of a server store are laid out: shards, replicas, and quantization.
 
 The layout is a part of the engine's setting in `collection.json`; addresses of nodes, keys and
 certificates are not.
@@ -12,12 +12,12 @@ from typing import Any, Literal, get_args
 
 from indexer.vectors import VectorError
 
-Codes = Literal["int8", "turbo8", "turbo4", "binary", "none"]
-CODES: tuple[Codes, ...] = get_args(Codes)
-TURBO: tuple[Codes, ...] = ("turbo8", "turbo4")
+Quantization = Literal["int8", "turbo8", "turbo4", "binary", "none"]
+QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)
+TURBO: tuple[Quantization, ...] = ("turbo8", "turbo4")
 
 # Candidates by codes per hit, which are then rescored with the vectors themselves.
-_OVERSAMPLING: Mapping[Codes, float] = {
+_OVERSAMPLING: Mapping[Quantization, float] = {
     "int8": 2.0,
     "turbo8": 2.0,
     "turbo4": 3.0,
@@ -31,14 +31,14 @@ class ServerLayout:
 
     shards: pieces of a collection (None: one for each node of the cluster). replicas: nodes that
     have a copy of each shard. write_consistency: copies that must have a write before it counts
-    as done; at most `replicas`. codes: what the vectors are quantised to for searching.
+    as done; at most `replicas`. quantization: of the codes that are searched.
     Raises `VectorError` for numbers that do not fit each other.
     """
 
     shards: int | None = None
     replicas: int = 1
     write_consistency: int = 1
-    codes: Codes = "int8"
+    quantization: Quantization = "int8"
 
     def __post_init__(self) -> None:
         for name, value in (
@@ -53,13 +53,15 @@ class ServerLayout:
                 f"a write cannot wait for {self.write_consistency} copies where there are "
                 f"{self.replicas}; ask for as many replicas, or for less write consistency"
             )
-        if self.codes not in CODES:
-            raise VectorError(f"unknown codes {self.codes!r}; use one of {', '.join(CODES)}")
+        if self.quantization not in QUANTIZATIONS:
+            raise VectorError(
+                f"unknown quantization {self.quantization!r}; use one of {', '.join(QUANTIZATIONS)}"
+            )
 
     @property
     def oversampling(self) -> float | None:
         """How many candidates by codes are rescored per hit; None where there are no codes."""
-        return _OVERSAMPLING.get(self.codes)
+        return _OVERSAMPLING.get(self.quantization)
 
     def to_settings(self) -> dict[str, Any]:
         """What differs from the default, for the engine's setting and for metadata."""
@@ -67,7 +69,7 @@ class ServerLayout:
             "shards": self.shards,
             "replicas": self.replicas,
             "write_consistency": self.write_consistency,
-            "codes": self.codes,
+            "quantization": self.quantization,
         }
         return {name: value for name, value in settings.items() if value != _DEFAULTS[name]}
 
@@ -84,9 +86,9 @@ class ServerLayout:
             raise VectorError(f"the layout of the vectors cannot be read ({error})") from error
 
     def words(self) -> str:
-        """For a reader: "3 shards, 2 replicas, int8 codes"."""
+        """For a reader: "3 shards, 2 replicas, int8"."""
         shards = "one shard a node" if self.shards is None else _counted(self.shards, "shard")
-        codes = "no codes" if self.codes == "none" else f"{self.codes} codes"
+        codes = "no quantization" if self.quantization == "none" else self.quantization
         return f"{shards}, {_counted(self.replicas, 'replica')}, {codes}"
 
 
@@ -94,7 +96,7 @@ _DEFAULTS: Mapping[str, Any] = {
     "shards": None,
     "replicas": 1,
     "write_consistency": 1,
-    "codes": "int8",
+    "quantization": "int8",
 }
 
 

@@ -1,4 +1,4 @@
-"""A store's settings in the words of qdrant-client: codes and payload indexes."""
+"""A store's settings in the words of qdrant-client: quantization and payload indexes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from qdrant_client import models
 
-from indexer.server_layout import Codes
+from indexer.server_layout import Quantization
 from indexer.vectors import FieldType
 
 _SCHEMA: Mapping[FieldType, models.PayloadSchemaType] = {
@@ -15,7 +15,7 @@ _SCHEMA: Mapping[FieldType, models.PayloadSchemaType] = {
     "float": models.PayloadSchemaType.FLOAT,
     "geo": models.PayloadSchemaType.GEO,
 }
-_TURBO_BITS: Mapping[Codes, models.TurboQuantBitSize] = {
+_TURBO_BITS: Mapping[Quantization, models.TurboQuantBitSize] = {
     "turbo8": models.TurboQuantBitSize.BITS8,
     "turbo4": models.TurboQuantBitSize.BITS4,
 }
@@ -26,9 +26,9 @@ def index_schema(type_: FieldType) -> models.PayloadSchemaType:
     return _SCHEMA[type_]
 
 
-def quantization(codes: Codes) -> models.QuantizationConfig | None:
+def quantization_config(quantization: Quantization) -> models.QuantizationConfig | None:
     """The codes of a collection, held in memory; None for none."""
-    match codes:
+    match quantization:
         case "none":
             return None
         case "int8":
@@ -47,7 +47,9 @@ def quantization(codes: Codes) -> models.QuantizationConfig | None:
             )
         case _:
             return models.TurboQuantization(
-                turbo=models.TurboQuantQuantizationConfig(always_ram=True, bits=_TURBO_BITS[codes])
+                turbo=models.TurboQuantQuantizationConfig(
+                    always_ram=True, bits=_TURBO_BITS[quantization]
+                )
             )
 
 

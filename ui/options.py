@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from indexer.limits import LEAST_MEMORY, MAX_BYTES, MAX_MEMORY, MAX_PIXELS, MAX_SECONDS, Limits
 
+if TYPE_CHECKING:
+    from indexer.server_layout import ServerLayout
+
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 MOST_TILES = 4
+QUANTIZATIONS = ("int8", "turbo8", "turbo4", "binary", "none")  # those of `ServerLayout`
 STOPPED = 130  # what a shell reports for a program that Ctrl-C ended
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -123,6 +127,57 @@ def limit_options(command: Command) -> Command:
     for option in reversed(options):
         result = option(result)
     return result
+
+
+qdrant_option = click.option(
+    "--qdrant",
+    metavar="URL",
+    help="Keep the vectors on this Qdrant server; its key is in $QDRANT_API_KEY.",
+)
+
+
+def layout_options(command: Command) -> Command:
+    """How vectors lie on a Qdrant server; all None where nothing was asked for (see `layout`)."""
+    options = [
+        click.option(
+            "--shards",
+            type=click.IntRange(1),
+            metavar="N",
+            help="On a server: pieces of each collection.  [default: one for each node]",
+        ),
+        click.option(
+            "--replicas",
+            type=click.IntRange(1),
+            metavar="N",
+            help="On a server: nodes that have a copy of each shard.  [default: 1]",
+        ),
+        click.option(
+            "--write-consistency",
+            type=click.IntRange(1),
+            metavar="N",
+            help="On a server: copies that must have a write before it counts.  [default: 1]",
+        ),
+        click.option(
+            "--quantization",
+            type=click.Choice(QUANTIZATIONS),
+            help="On a server: of the codes that are searched before the vectors rescore.  "
+            "[default: int8]",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def chosen_layout(known: dict[str, Any], **asked: Any) -> ServerLayout | None:
+    """The layout that was asked for, on top of that in an engine's setting; None when nothing was.
+
+    Raises `VectorError` for numbers that do not fit each other.
+    """
+    from indexer.server_layout import ServerLayout
+
+    wanted = {name: value for name, value in asked.items() if value is not None}
+    return ServerLayout.from_settings({**known, **wanted}) if wanted else None
 
 
 def result_options(command: Command, *, cut: bool = True) -> Command:

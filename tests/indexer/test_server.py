@@ -12,8 +12,8 @@ from qdrant_client import QdrantClient, models
 
 from indexer.server import ServerStore
 from indexer.server_collections import Collections
-from indexer.server_layout import CODES, ServerLayout
-from indexer.server_models import quantization, search_params
+from indexer.server_layout import QUANTIZATIONS, ServerLayout
+from indexer.server_models import quantization_config, search_params
 from indexer.vectors import PointBatch, VectorError
 from tests.indexer.qdrant import CLIENTS, qdrant
 from tests.indexer.vector_cases import DIM, HEADS, images, regions
@@ -139,7 +139,7 @@ def test_collections_of_another_model_or_layout_are_not_gone_on_with(server: Ser
     publish(server.open(model_id="other"), 1, rebuild=True)
     assert server.names() == {"-images-2", "-regions-2"}
     cut_off(server.open(), range(3), rebuild=True)
-    publish(server.open(layout=ServerLayout(codes="none")), 2, rebuild=True)
+    publish(server.open(layout=ServerLayout(quantization="none")), 2, rebuild=True)
     assert server.names() == {"-images-4", "-regions-4"}
 
 
@@ -208,9 +208,9 @@ def test_a_foreign_collection_is_not_touched(server: Server) -> None:
         server.open().count("images")
 
 
-@pytest.mark.parametrize("codes", CODES)
-def test_every_kind_of_codes_finds_the_nearest(server: Server, codes: Any) -> None:
-    store = server.open(layout=ServerLayout(codes=codes))
+@pytest.mark.parametrize("quantization", QUANTIZATIONS)
+def test_every_quantization_finds_the_nearest(server: Server, quantization: Any) -> None:
+    store = server.open(layout=ServerLayout(quantization=quantization))
     publish(store, 1, photos=range(20))
     wanted = images([7])
     (hits,) = store.search("images", wanted.vectors["web"], using="web", limit=1)
@@ -218,24 +218,27 @@ def test_every_kind_of_codes_finds_the_nearest(server: Server, codes: Any) -> No
 
 
 def test_a_layout_is_kept_in_few_words() -> None:
-    layout = ServerLayout(shards=6, replicas=3, write_consistency=2, codes="turbo4")
+    layout = ServerLayout(shards=6, replicas=3, write_consistency=2, quantization="turbo4")
     assert ServerLayout.from_settings({"kind": "server", **layout.to_settings()}) == layout
     assert ServerLayout().to_settings() == {}
-    assert layout.words() == "6 shards, 3 replicas, turbo4 codes"
-    assert ServerLayout(codes="none").words() == "one shard a node, 1 replica, no codes"
+    assert layout.words() == "6 shards, 3 replicas, turbo4"
+    assert (
+        ServerLayout(quantization="none").words() == "one shard a node, 1 replica, no quantization"
+    )
     with pytest.raises(VectorError, match="3 copies where there are 2"):
         replace(layout, replicas=2, write_consistency=3)
     with pytest.raises(VectorError, match="shards must be 1 or more, not 0"):
         ServerLayout(shards=0)
-    with pytest.raises(VectorError, match="unknown codes 'int2'"):
-        ServerLayout.from_settings({"codes": "int2"})
+    with pytest.raises(VectorError, match="unknown quantization 'int2'"):
+        ServerLayout.from_settings({"quantization": "int2"})
 
 
 def test_codes_lie_in_memory_and_are_rescored() -> None:
-    for codes in CODES:
-        made, params = quantization(codes), search_params(ServerLayout(codes=codes).oversampling)
+    for name in QUANTIZATIONS:
+        made = quantization_config(name)
+        params = search_params(ServerLayout(quantization=name).oversampling)
         if made is None or params is None:
-            assert (codes, made, params) == ("none", None, None)
+            assert (name, made, params) == ("none", None, None)
             continue
         (settings,) = made.model_dump(exclude_none=True).values()
         assert settings["always_ram"] is True

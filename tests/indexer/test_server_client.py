@@ -234,7 +234,7 @@ def test_the_aliases_wait_for_the_graph(
 
 
 def test_shards_and_replicas_are_asked_for_where_there_are_nodes(server: FakeQdrant) -> None:
-    layout = ServerLayout(shards=6, replicas=3, write_consistency=2, codes="turbo4")
+    layout = ServerLayout(shards=6, replicas=3, write_consistency=2, quantization="turbo4")
     with pytest.raises(VectorError, match=r"3 replicas need as many nodes, .* has 1"):
         publish(open_store(server.url, layout=layout), range(3))
     assert server.created == {}
@@ -252,7 +252,7 @@ def test_shards_and_replicas_are_asked_for_where_there_are_nodes(server: FakeQdr
     ("version", "layout", "sentence"),
     [
         ("1.15.5", ServerLayout(), r"version 1\.15\.5, .* needs 1\.16"),
-        ("1.17.0", ServerLayout(codes="turbo8"), r"turbo8 codes need 1\.18"),
+        ("1.17.0", ServerLayout(quantization="turbo8"), r"turbo8 needs 1\.18"),
     ],
 )
 def test_an_old_server_is_refused(

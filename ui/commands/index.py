@@ -13,12 +13,15 @@ import click
 
 from ui.options import (
     STOPPED,
+    chosen_layout,
     collection_option,
     device_option,
     json_option,
+    layout_options,
     limit_options,
     pick_device,
     progress_file_option,
+    qdrant_option,
     regions_option,
     tiles_option,
 )
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from indexer.collection import Collection
     from indexer.limits import Limits
     from indexer.progress import IndexReport, Progress, ProgressCallback
+    from indexer.server_layout import ServerLayout
     from tips_model.embedder import Embedder
 
 DEFAULT_MODEL = "tipsv2-b14"
@@ -55,11 +59,8 @@ STAGES = {
     metavar="DIR",
     help="Folder with the model's files, when they are not to be downloaded.",
 )
-@click.option(
-    "--qdrant",
-    metavar="URL",
-    help="Keep the vectors on this Qdrant server; its key is in $QDRANT_API_KEY.",
-)
+@qdrant_option
+@layout_options
 @tiles_option
 @regions_option
 @click.option(
@@ -94,6 +95,10 @@ def index(
     model: str | None,
     weights: Path | None,
     qdrant: str | None,
+    shards: int | None,
+    replicas: int | None,
+    write_consistency: int | None,
+    quantization: str | None,
     tiles: int | None,
     max_regions: int | None,
     exclude: tuple[str, ...],
@@ -135,8 +140,15 @@ def index(
             check_first_call(collection, paths)
             if fetch and weights is None:
                 fetch_weights(collection, model, told.fetched)
+            layout = chosen_layout(
+                {},
+                shards=shards,
+                replicas=replicas,
+                write_consistency=write_consistency,
+                quantization=quantization,
+            )
             opened, load = open_or_create(
-                collection, model, weights, qdrant, device, tiles, max_regions
+                collection, model, weights, qdrant, device, tiles, max_regions, layout
             )
             remember(opened.folder)
             with index_progress() as bar:
@@ -176,6 +188,7 @@ def open_or_create(
     device: str,
     tiles: int | None = None,
     max_regions: int | None = None,
+    layout: ServerLayout | None = None,
 ) -> tuple[Collection, Callable[[], Embedder]]:
     """The collection in `folder`, made if there is none, and a function that loads its model.
 
@@ -183,12 +196,14 @@ def open_or_create(
     used. Raises `TipsError` for another model than the collection's, and for another engine: `tips
     rebuild` moves the vectors.
     """
-    from indexer.collection import EMBEDDED, Collection
-    from ui.commands.rebuild import server_engine
+    from indexer.collection import EMBEDDED, Collection, new_id
+    from indexer.move import server_engine
+    from ui.commands.rebuild import warn_of_clear_key
 
     known = Collection.open(folder) if Collection.exists(folder) else None
     if known is not None:
         _check_same(known, model, qdrant)
+        _check_layout(known, layout)
         _check_weights(known, weights)
         _check_regions(known, tiles, max_regions)
     place = str(weights.absolute()) if weights else None
@@ -204,7 +219,15 @@ def open_or_create(
         return open_embedder(name, weights=place or saved, device=chosen)
 
     if known is None:
-        engine = server_engine(folder, qdrant) if qdrant else EMBEDDED
+        own = new_id()
+        if layout is not None and not qdrant:
+            raise click.UsageError(
+                "--shards, --replicas, --write-consistency and --quantization are for vectors on "
+                "a server; name it (--qdrant URL)."
+            )
+        engine = server_engine(folder, own, qdrant, layout) if qdrant else EMBEDDED
+        if qdrant:
+            warn_of_clear_key(qdrant)
         known = Collection.create(
             folder,
             load().info,
@@ -212,6 +235,7 @@ def open_or_create(
             engine=engine,
             max_regions=max_regions,
             tiles=tiles or 1,
+            collection_id=own,
         )
     say(f"Collection {known.folder}")
     if known.model.note:
@@ -243,10 +267,24 @@ def _check_same(known: Collection, model: str | None, qdrant: str | None) -> Non
             f"The collection {known.folder} was made with {known.model.name}, not with {model}; "
             "leave --model out, or index into a new collection (-c DIR)."
         )
-    if qdrant and known.engine.get("url") != qdrant:
+    if qdrant and known.engine.get("url", "").rstrip("/") != qdrant.rstrip("/"):
         raise CollectionError(
             f"The vectors of {known.folder} are not on {qdrant}; move them there first with "
             f"`tips rebuild -c {known.folder} --qdrant {qdrant}`."
+        )
+
+
+def _check_layout(known: Collection, layout: ServerLayout | None) -> None:
+    """Refuse another layout than that of the collection's vectors."""
+    from indexer.errors import CollectionError
+    from indexer.server_layout import ServerLayout
+
+    if layout is None:
+        return
+    if known.engine["kind"] != "server" or layout != ServerLayout.from_settings(known.engine):
+        raise CollectionError(
+            f"The vectors of {known.folder} are laid out otherwise; `tips rebuild` with the same "
+            "options lays them out anew."
         )
 
 

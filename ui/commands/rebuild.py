@@ -1,16 +1,25 @@
-"""`tips rebuild`: the vectors once more from the catalog."""
+"""`tips rebuild`: the vectors once more from the catalog, here or on a server."""
 
 from __future__ import annotations
 
-import hashlib
-import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ui.options import collection_option, json_option, progress_file_option
+from ui.options import (
+    chosen_layout,
+    collection_option,
+    json_option,
+    layout_options,
+    progress_file_option,
+)
 from ui.render import print_json, say
 from ui.words import counted
+
+if TYPE_CHECKING:
+    from indexer.collection import Collection
+    from indexer.server_layout import ServerLayout
 
 
 @click.command()
@@ -18,53 +27,103 @@ from ui.words import counted
 @click.option(
     "--embedded", is_flag=True, help="Move the vectors back into the collection's folder."
 )
+@layout_options
+@click.option(
+    "--drop-old",
+    is_flag=True,
+    help="After a move, delete the vectors in the old place. Programs that have the collection "
+    "open have to be started again.",
+)
 @progress_file_option
 @json_option
 @collection_option
 def rebuild(
     qdrant: str | None,
     embedded: bool,
+    shards: int | None,
+    replicas: int | None,
+    write_consistency: int | None,
+    quantization: str | None,
+    drop_old: bool,
     progress_file: Path | None,
     as_json: bool,
     collection: Path,
 ) -> None:
     """Make the vectors again from the catalog, without the model; searches go on meanwhile.
 
+    An upload to a server that was cut off goes on where it stood.
+
     \b
     Example:
       tips rebuild
       tips rebuild --qdrant http://localhost:6333
+      tips rebuild --qdrant https://qdrant.example.org:6333 --shards 6 --replicas 2
     """
     if qdrant and embedded:
         raise click.UsageError("--qdrant and --embedded exclude each other.")
-    from indexer.collection import EMBEDDED, Collection
+    from indexer.collection import Collection
     from indexer.errors import explain_full_disk
+    from indexer.move import discard, move, same_place
     from indexer.progress import Meter
-    from indexer.publish import publish
     from ui.commands.index import both, index_progress
     from ui.progress_file import reporting
 
     with reporting(progress_file) as told:
         opened = Collection.open(collection)
+        layout = chosen_layout(
+            opened.engine,
+            shards=shards,
+            replicas=replicas,
+            write_consistency=write_consistency,
+            quantization=quantization,
+        )
         with explain_full_disk(opened.folder), opened.lock(), index_progress() as bar:
-            if qdrant or embedded:
-                opened.use_engine(server_engine(opened.folder, qdrant) if qdrant else EMBEDDED)
-            catalog, store = opened.catalog(), opened.vectors(read_only=False)
-            meter = Meter(both(bar, told.show), "publish", sum(catalog.counts().values()))
-            report = publish(
-                catalog, store, rebuild=True, progress=lambda done: meter.add(done - meter.done)
-            )
-            store.close()
+            before = opened.engine
+            engine = _engine(opened, qdrant, embedded, layout)
+            meter = Meter(both(bar, told.show), "publish", sum(opened.catalog().counts().values()))
+            report = move(opened, engine, progress=lambda done: meter.add(done - meter.done))
+            moved = not same_place(before, engine)
+            if moved and drop_old:
+                discard(opened, before)
         facts = {"published": report.published, "seconds": round(report.seconds, 3)}
         told.finish(facts)
     if as_json:
         print_json(facts)
     else:
         say(f"{counted(report.published, 'photo')} published in {report.seconds:.1f} s.")
+    if moved and not drop_old:
+        place = before.get("url", str(opened.vectors_folder))
+        say(f"The vectors in {place} are still there, for programs that have them open.")
 
 
-def server_engine(folder: Path, url: str) -> dict[str, str]:
-    """The engine setting for a server; the collection's folder names its collections there."""
-    digest = hashlib.blake2b(os.fsencode(folder.absolute()), digest_size=4).hexdigest()
-    name = "".join(char if char.isascii() and char.isalnum() else "-" for char in folder.name)
-    return {"kind": "server", "url": url, "prefix": f"tips-{name}-{digest}"}
+def _engine(
+    opened: Collection, qdrant: str | None, embedded: bool, layout: ServerLayout | None
+) -> dict[str, Any]:
+    """The engine setting that is asked for: the collection's own unless another is named."""
+    from indexer.collection import EMBEDDED
+    from indexer.move import server_engine
+    from indexer.server_layout import ServerLayout
+
+    known = opened.engine
+    url = qdrant or (None if embedded else known.get("url"))
+    if url is None:
+        if layout is not None:
+            raise click.UsageError(
+                "--shards, --replicas, --write-consistency and --quantization are for vectors on "
+                "a server; name it (--qdrant URL)."
+            )
+        return dict(EMBEDDED)
+    layout = layout or ServerLayout.from_settings(known)
+    engine = server_engine(opened.folder, opened.ensure_id(), url, layout)
+    if known.get("url") == engine["url"]:
+        engine["prefix"] = known["prefix"]
+    warn_of_clear_key(url)
+    return engine
+
+
+def warn_of_clear_key(url: str) -> None:
+    """Say so when the key of the server would travel unencrypted."""
+    from indexer.server_client import API_KEY, sends_key_in_clear
+
+    if sends_key_in_clear(url):
+        say(f"The key in ${API_KEY} goes to {url} unencrypted; use https where others listen.")

@@ -51,7 +51,7 @@ def status(failed: bool, as_json: bool, collection: Path) -> None:
             f"{counted(facts['images'], 'photo')}, {counted(facts['regions'], 'region')}",
         ),
         ("model", f"{opened.model.name} ({opened.model.model_id})"),
-        ("engine", opened.engine.get("url", "embedded")),
+        ("engine", _engine(opened)),
         *(("folder", shown(root)) for root in opened.roots),
     ]
     if opened.model.note:
@@ -84,6 +84,14 @@ def verify(ctx: click.Context, repair: bool, as_json: bool, collection: Path) ->
     if not report.sound:
         say("tips verify --repair makes the vectors agree with the catalog.")
         ctx.exit(PROBLEMS)
+
+
+def _engine(opened: Collection) -> str:
+    from indexer.server_layout import ServerLayout
+
+    if opened.engine["kind"] != "server":
+        return "embedded"
+    return f"{opened.engine['url']} ({ServerLayout.from_settings(opened.engine).words()})"
 
 
 def _facts(opened: Collection) -> dict[str, Any]:
