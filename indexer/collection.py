@@ -230,6 +230,11 @@ class Collection:
             self.engine = dict(engine)
             self._save()
 
+    def become_own(self, engine: Mapping[str, Any]) -> None:
+        """Take a new id and this engine: a copy must not write where its original does."""
+        self.id, self.engine = new_id(), dict(engine)
+        self._save()
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Be the one writer; raises `CollectionBusyError` naming the holder, and `CollectionError`

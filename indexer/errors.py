@@ -40,6 +40,10 @@ class DecoderError(TipsError):
     """No process can be started in which photos are decoded."""
 
 
+class BackupError(TipsError):
+    """A backup cannot be written, or what is there is none that can be restored."""
+
+
 class InterruptedIndexError(TipsError):
     """Indexing was stopped by the user; `report` says how far it came."""
 

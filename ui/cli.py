@@ -18,6 +18,7 @@ from typing import Any
 import click
 
 from ui.commands.again import again
+from ui.commands.backup import backup, restore
 from ui.commands.caption import caption
 from ui.commands.data import data
 from ui.commands.demo import demo
@@ -102,6 +103,8 @@ USING = (
     status,
     rebuild,
     verify,
+    backup,
+    restore,
     models,
     demo,
     ui,

@@ -14,12 +14,14 @@ import click
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
     Task,
     TextColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 from rich.table import Table
 from rich.text import Text
@@ -136,6 +138,19 @@ def photo_progress() -> Progress:
         TimeRemainingColumn(),
         console=talk(),
         transient=True,
+    )
+
+
+def bytes_progress(*, transient: bool = False) -> Progress:
+    """A progress bar on stderr for bytes, with their rate."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=talk(),
+        transient=transient,
     )
 
 

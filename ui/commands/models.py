@@ -6,19 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from rich.progress import TaskID
 from rich.table import Table
 
 from ui.options import json_option
-from ui.render import print_json, say, talk
+from ui.render import bytes_progress, print_json, say
 
 if TYPE_CHECKING:
     from tips_model.registry import ModelFiles
@@ -62,15 +54,8 @@ def fetch(name: str) -> None:
     """
     from tips_model.registry import fetch as fetch_files
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
     tasks: dict[str, TaskID] = {}
-    with Progress(*columns, console=talk()) as bar:
+    with bytes_progress() as bar:
 
         def on_progress(file: str, done: int, total: int | None) -> None:
             if file not in tasks:

@@ -1,0 +1,117 @@
+"""`tips backup` and `tips restore`: a collection in one file, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ui.options import collection_option, json_option
+from ui.render import bytes_progress, print_json, say
+from ui.words import counted, file_size, shown
+
+if TYPE_CHECKING:
+    from indexer.backup import BackupProgress
+
+STAGES = {"write": "Writing", "check": "Reading it again"}
+
+
+@click.command()
+@click.argument("target", type=click.Path(path_type=Path), metavar="FILE_OR_DIR")
+@json_option
+@collection_option
+def backup(target: Path, as_json: bool, collection: Path) -> None:
+    """Write the collection to a new file FILE_OR_DIR (.tar.zst), or to a dated one in a folder.
+
+    Photos are not in it: catalog, thumbnails and vectors are. Indexing and searching go on
+    meanwhile. The file gets its name once it was read again and found to be what was written. Of
+    vectors on a Qdrant server the catalog has a copy, from which a restore makes them.
+
+    \b
+    Example:
+      tips backup /mnt/backups
+      tips backup -c ~/all.tips all.tar.zst
+    """
+    from indexer.backup import backup as write
+    from indexer.collection import Collection
+
+    with _two_bars() as show:
+        report = write(Collection.open(collection), target, show)
+    if as_json:
+        print_json(report.to_dict())
+        return
+    what = f"{counted(report.photos, 'photo')}, {file_size(report.size)}"
+    say(f"{what} in {report.seconds:.1f} s; read again, and as written.")
+    click.echo(shown(report.file))
+
+
+@click.command()
+@click.argument(
+    "source", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="BACKUP"
+)
+@click.option("--check", is_flag=True, help="Only read the backup and compare it with its hashes.")
+@click.option(
+    "--no-vectors",
+    is_flag=True,
+    help="Leave the vectors out; `tips rebuild` makes them, also on a server (--qdrant).",
+)
+@json_option
+@collection_option
+def restore(source: Path, check: bool, no_vectors: bool, as_json: bool, collection: Path) -> None:
+    """Make a collection from BACKUP, in a folder that is not there yet or empty.
+
+    Every file is compared with its hash, and the folder appears when all are there. Vectors that
+    are not in the backup are made from the catalog.
+
+    \b
+    Example:
+      tips restore all.tar.zst -c ~/restored.tips
+      tips restore --check all.tar.zst
+    """
+    from indexer.restore import check as read
+    from indexer.restore import restore as unpack
+    from ui.commands.index import remember
+
+    with _bar("Checking" if check else "Restoring") as show:
+        if check:
+            header = read(source, show)
+        else:
+            report = unpack(source, collection, vectors=not no_vectors, progress=show)
+    if check:
+        if as_json:
+            print_json(asdict(header))
+        else:
+            say(f"{shown(str(source))} is whole: {counted(header.photos, 'photo')}, {header.made}.")
+        return
+    remember(Path(report.collection))
+    if as_json:
+        print_json(report.to_dict())
+        return
+    if report.rebuilt_because:
+        say(f"The vectors were made anew: {report.rebuilt_because}.", "yellow")
+    say(f"{counted(report.photos, 'photo')} restored in {report.seconds:.1f} s.")
+    click.echo(shown(report.collection))
+
+
+@contextmanager
+def _two_bars() -> Iterator[BackupProgress]:
+    """A bar on stderr for each stage of a backup."""
+    with bytes_progress(transient=True) as bar:
+        tasks = {stage: bar.add_task(words, start=False) for stage, words in STAGES.items()}
+
+        def show(stage: str, done: int, total: int) -> None:
+            bar.start_task(tasks[stage])  # type: ignore[index]
+            bar.update(tasks[stage], completed=done, total=total)  # type: ignore[index]
+
+        yield show
+
+
+@contextmanager
+def _bar(words: str) -> Iterator[Callable[[int, int], None]]:
+    with bytes_progress(transient=True) as bar:
+        task = bar.add_task(words, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
