@@ -222,7 +222,7 @@ class _Reader:
             self._metered.allowance = _MOST_HEADERS
             with self._explained():
                 member = self._tar.next()
-            self._tar.members.clear()  # it remembers them all
+            self._tar.members.clear()  # type: ignore[attr-defined]  # it remembers them all
             if member is None:
                 return
             if not member.isreg():

@@ -104,8 +104,8 @@ def _two_bars() -> Iterator[BackupProgress]:
         tasks = {stage: bar.add_task(words, start=False) for stage, words in STAGES.items()}
 
         def show(stage: str, done: int, total: int) -> None:
-            bar.start_task(tasks[stage])  # type: ignore[index]
-            bar.update(tasks[stage], completed=done, total=total)  # type: ignore[index]
+            bar.start_task(tasks[stage])
+            bar.update(tasks[stage], completed=done, total=total)
 
         yield show
 
