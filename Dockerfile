@@ -1,5 +1,5 @@
 # The command `tips` with everything it needs, on the CPU, as an ordinary user.
-FROM python:3.11-slim
+FROM python:3.11-slim-bookworm
 
 ENV PYTHONUNBUFFERED=1 \
     PIP_NO_CACHE_DIR=1 \
@@ -24,7 +24,8 @@ ENV HOME=/data \
     TIPS_COLLECTION=/data/collection \
     TIPS_CACHE=/data/models
 VOLUME /data
-EXPOSE 8501
+# The app, and the service (`tips serve`).
+EXPOSE 8501 8765
 
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD \
     ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=4)"]
