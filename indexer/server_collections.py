@@ -141,12 +141,15 @@ class Collections:
     def drop_abandoned(self) -> None:
         """Delete what a killed rebuild left, once nobody has gone on with it for a day."""
         kept = set(self.current().values())
-        loose = {number for name, number in self._all() if name not in kept}
-        for number in loose:
-            state = self._state_of(f"{self.alias('images')}-{number}")
-            if state is None or time.time() - state.begun > _ABANDONED:
-                names = [name for name, n in self._all() if n == number and name not in kept]
-                self.drop(names)
+        loose = [(name, number) for name, number in self._all() if name not in kept]
+        for number in {number for _, number in loose}:
+            images = f"{self.alias('images')}-{number}"
+            mine = [name for name, n in loose if n == number]
+            state = self._state_of(images)
+            # One without the other is what a deletion that was cut off leaves.
+            old = state is not None and time.time() - state.begun > _ABANDONED
+            if old or images not in mine:
+                self.drop(mine)
 
     def drop_all(self) -> None:
         """Delete every collection of the prefix; their aliases go with them."""

@@ -160,10 +160,13 @@ def test_what_a_killed_rebuild_left_is_dropped_after_a_day(
     cut_off(store, range(3), rebuild=True)
     publish(store, 2)
     assert "-images-2" in server.names()
+    foreign = {"-images-7", "-regions-7"}
+    for name in (*foreign, "-regions-9"):
+        server.client.create_collection(f"{server.prefix}{name}", vectors_config={})
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 25 * 3600)
     publish(store, 3)
-    assert server.names() == {"-images-1", "-regions-1"}
+    assert server.names() == {"-images-1", "-regions-1", *foreign}
 
 
 def test_a_publish_that_was_cut_off_keeps_the_old_revision(server: Server) -> None:
