@@ -88,6 +88,7 @@ def restore(
     folder = Path(folder).expanduser().absolute()
     _check_free(folder)
     header = read_header(path)
+    folder.parent.mkdir(parents=True, exist_ok=True)
     _check_room(folder.parent, header)
     with explain_full_disk(folder.parent), _aside(folder) as aside:
         unpack = _Unpack(aside, header.bytes, vectors, progress)
@@ -178,8 +179,6 @@ def _check_free(folder: Path) -> None:
         return
     if os.path.lexists(folder):
         raise BackupError(f"{folder} is not empty; name a new folder (-c DIR).")
-    if not folder.parent.is_dir():
-        raise BackupError(f"There is no folder {folder.parent}; make it first.")
 
 
 def _check_room(parent: Path, header: Header) -> None:

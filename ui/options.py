@@ -160,7 +160,7 @@ def layout_options(command: Command) -> Command:
         click.option(
             "--quantization",
             type=click.Choice(QUANTIZATIONS),
-            help="On a server: of the codes that are searched before the vectors rescore.  "
+            help="On a server: codes by which hits are found, before the vectors score them.  "
             "[default: int8]",
         ),
     ]

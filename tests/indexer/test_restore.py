@@ -290,8 +290,6 @@ def test_what_is_there_is_never_written_over(whole: Path, tmp_path: Path) -> Non
     file.write_text("x")
     with pytest.raises(BackupError, match="file is not empty"):
         restore(whole, file)
-    with pytest.raises(BackupError, match="There is no folder"):
-        restore(whole, tmp_path / "a" / "b")
 
 
 def test_a_killed_restore_leaves_no_collection_and_the_next_one_makes_it(
@@ -344,6 +342,6 @@ def test_vectors_can_be_left_out(whole: Path, tmp_path: Path) -> None:
 
 
 def test_holes_come_back_as_holes(whole: Path, tmp_path: Path) -> None:
-    restore(whole, tmp_path / "new")
-    facts = [path.stat() for path in (tmp_path / "new").rglob("*") if path.is_file()]
+    restore(whole, tmp_path / "a" / "new")
+    facts = [path.stat() for path in (tmp_path / "a" / "new").rglob("*") if path.is_file()]
     assert sum(f.st_blocks * 512 for f in facts) < sum(f.st_size for f in facts) / 3
