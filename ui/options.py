@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import click
 
 from indexer.limits import LEAST_MEMORY, MAX_BYTES, MAX_MEMORY, MAX_PIXELS, MAX_SECONDS, Limits
-
-if TYPE_CHECKING:
-    from indexer.server_layout import ServerLayout
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 MOST_TILES = 4
@@ -137,7 +134,9 @@ qdrant_option = click.option(
 
 
 def layout_options(command: Command) -> Command:
-    """How vectors lie on a Qdrant server; all None where nothing was asked for (see `layout`)."""
+    """How vectors lie on a Qdrant server: the command gets `layout`, what was asked for by the
+    names of `ServerLayout`.
+    """
     options = [
         click.option(
             "--shards",
@@ -164,20 +163,29 @@ def layout_options(command: Command) -> Command:
             "[default: int8]",
         ),
     ]
+
+    @wraps(command)
+    def laid_out(
+        *args: Any,
+        shards: int | None,
+        replicas: int | None,
+        write_consistency: int | None,
+        quantization: str | None,
+        **others: Any,
+    ) -> Any:
+        asked = {
+            "shards": shards,
+            "replicas": replicas,
+            "write_consistency": write_consistency,
+            "quantization": quantization,
+        }
+        layout = {name: value for name, value in asked.items() if value is not None}
+        return command(*args, layout=layout, **others)
+
+    result = cast(Command, laid_out)
     for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def chosen_layout(known: dict[str, Any], **asked: Any) -> ServerLayout | None:
-    """The layout that was asked for, on top of that in an engine's setting; None when nothing was.
-
-    Raises `VectorError` for numbers that do not fit each other.
-    """
-    from indexer.server_layout import ServerLayout
-
-    wanted = {name: value for name, value in asked.items() if value is not None}
-    return ServerLayout.from_settings({**known, **wanted}) if wanted else None
+        result = option(result)
+    return result
 
 
 def result_options(command: Command, *, cut: bool = True) -> Command:

@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ui.options import (
     STOPPED,
-    chosen_layout,
     collection_option,
     device_option,
     json_option,
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from indexer.collection import Collection
     from indexer.limits import Limits
     from indexer.progress import IndexReport, Progress, ProgressCallback
-    from indexer.server_layout import ServerLayout
     from tips_model.embedder import Embedder
 
 DEFAULT_MODEL = "tipsv2-b14"
@@ -95,10 +93,7 @@ def index(
     model: str | None,
     weights: Path | None,
     qdrant: str | None,
-    shards: int | None,
-    replicas: int | None,
-    write_consistency: int | None,
-    quantization: str | None,
+    layout: dict[str, Any],
     tiles: int | None,
     max_regions: int | None,
     exclude: tuple[str, ...],
@@ -140,13 +135,6 @@ def index(
             check_first_call(collection, paths)
             if fetch and weights is None:
                 fetch_weights(collection, model, told.fetched)
-            layout = chosen_layout(
-                {},
-                shards=shards,
-                replicas=replicas,
-                write_consistency=write_consistency,
-                quantization=quantization,
-            )
             opened, load = open_or_create(
                 collection, model, weights, qdrant, device, tiles, max_regions, layout
             )
@@ -188,7 +176,7 @@ def open_or_create(
     device: str,
     tiles: int | None = None,
     max_regions: int | None = None,
-    layout: ServerLayout | None = None,
+    layout: dict[str, Any] | None = None,
 ) -> tuple[Collection, Callable[[], Embedder]]:
     """The collection in `folder`, made if there is none, and a function that loads its model.
 
@@ -198,7 +186,8 @@ def open_or_create(
     """
     from indexer.collection import EMBEDDED, Collection, new_id
     from indexer.move import server_engine
-    from ui.commands.rebuild import warn_of_clear_key
+    from indexer.server_layout import ServerLayout
+    from ui.commands.rebuild import check_layout_has_server, warn_of_clear_key
 
     known = Collection.open(folder) if Collection.exists(folder) else None
     if known is not None:
@@ -220,12 +209,10 @@ def open_or_create(
 
     if known is None:
         own = new_id()
-        if layout is not None and not qdrant:
-            raise click.UsageError(
-                "--shards, --replicas, --write-consistency and --quantization are for vectors on "
-                "a server; name it (--qdrant URL)."
-            )
-        engine = server_engine(folder, own, qdrant, layout) if qdrant else EMBEDDED
+        if not qdrant:
+            check_layout_has_server(layout or {})
+        wanted = ServerLayout.from_settings(layout or {})
+        engine = server_engine(folder, own, qdrant, wanted) if qdrant else EMBEDDED
         if qdrant:
             warn_of_clear_key(qdrant)
         known = Collection.create(
@@ -274,14 +261,16 @@ def _check_same(known: Collection, model: str | None, qdrant: str | None) -> Non
         )
 
 
-def _check_layout(known: Collection, layout: ServerLayout | None) -> None:
+def _check_layout(known: Collection, layout: dict[str, Any] | None) -> None:
     """Refuse another layout than that of the collection's vectors."""
     from indexer.errors import CollectionError
     from indexer.server_layout import ServerLayout
 
-    if layout is None:
+    if not layout:
         return
-    if known.engine["kind"] != "server" or layout != ServerLayout.from_settings(known.engine):
+    own = ServerLayout.from_settings(known.engine)
+    wanted = ServerLayout.from_settings({**known.engine, **layout})
+    if known.engine["kind"] != "server" or wanted != own:
         raise CollectionError(
             f"The vectors of {known.folder} are laid out otherwise; `tips rebuild` with the same "
             "options lays them out anew."

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ui.options import (
-    chosen_layout,
     collection_option,
     json_option,
     layout_options,
@@ -19,7 +18,6 @@ from ui.words import counted
 
 if TYPE_CHECKING:
     from indexer.collection import Collection
-    from indexer.server_layout import ServerLayout
 
 
 @click.command()
@@ -40,10 +38,7 @@ if TYPE_CHECKING:
 def rebuild(
     qdrant: str | None,
     embedded: bool,
-    shards: int | None,
-    replicas: int | None,
-    write_consistency: int | None,
-    quantization: str | None,
+    layout: dict[str, Any],
     drop_old: bool,
     progress_file: Path | None,
     as_json: bool,
@@ -70,13 +65,6 @@ def rebuild(
 
     with reporting(progress_file) as told:
         opened = Collection.open(collection)
-        layout = chosen_layout(
-            opened.engine,
-            shards=shards,
-            replicas=replicas,
-            write_consistency=write_consistency,
-            quantization=quantization,
-        )
         with explain_full_disk(opened.folder), opened.lock(), index_progress() as bar:
             before = opened.engine
             engine = _engine(opened, qdrant, embedded, layout)
@@ -97,9 +85,11 @@ def rebuild(
 
 
 def _engine(
-    opened: Collection, qdrant: str | None, embedded: bool, layout: ServerLayout | None
+    opened: Collection, qdrant: str | None, embedded: bool, layout: dict[str, Any]
 ) -> dict[str, Any]:
-    """The engine setting that is asked for: the collection's own unless another is named."""
+    """The engine setting that is asked for: the collection's own unless another is named, with
+    `layout` on top of how it lies there.
+    """
     from indexer.collection import EMBEDDED
     from indexer.move import server_engine
     from indexer.server_layout import ServerLayout
@@ -107,18 +97,23 @@ def _engine(
     known = opened.engine
     url = qdrant or (None if embedded else known.get("url"))
     if url is None:
-        if layout is not None:
-            raise click.UsageError(
-                "--shards, --replicas, --write-consistency and --quantization are for vectors on "
-                "a server; name it (--qdrant URL)."
-            )
+        check_layout_has_server(layout)
         return dict(EMBEDDED)
-    layout = layout or ServerLayout.from_settings(known)
-    engine = server_engine(opened.folder, opened.ensure_id(), url, layout)
+    wanted = ServerLayout.from_settings({**known, **layout})
+    engine = server_engine(opened.folder, opened.ensure_id(), url, wanted)
     if known.get("url") == engine["url"]:
         engine["prefix"] = known["prefix"]
     warn_of_clear_key(url)
     return engine
+
+
+def check_layout_has_server(layout: dict[str, Any]) -> None:
+    """Refuse a layout where no server is named."""
+    if layout:
+        raise click.UsageError(
+            "--shards, --replicas, --write-consistency and --quantization are for vectors on a "
+            "server; name it (--qdrant URL)."
+        )
 
 
 def warn_of_clear_key(url: str) -> None:
