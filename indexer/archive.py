@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from indexer.errors import BackupError
+from tips_model.foreign import parse_json
 
 FORMAT = 1
 HEADER, MANIFEST = "backup.json", "manifest.json"
@@ -239,8 +240,8 @@ class _Reader:
         if size > most:
             raise BackupError(f"{self._path} is refused: {name} has {size:,} bytes.")
         try:
-            value = json.loads(b"".join(pieces))
-        except (ValueError, RecursionError) as error:
+            value = parse_json(b"".join(pieces))
+        except ValueError as error:
             raise BackupError(f"{self._path} is damaged: {name} cannot be read.") from error
         if not isinstance(value, dict):
             raise BackupError(f"{self._path} is damaged: {name} cannot be read.")

@@ -180,7 +180,7 @@ class Collections:
         metadata = call(lambda: self.client.get_collection(name)).config.metadata
         try:
             return ServerState.from_metadata(metadata or {})
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, AttributeError, VectorError):
             return None
 
     def _unfinished(self, wanted: ServerState) -> int | None:

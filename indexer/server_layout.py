@@ -46,8 +46,8 @@ class ServerLayout:
             ("replicas", self.replicas),
             ("write consistency", self.write_consistency),
         ):
-            if value is not None and value < 1:
-                raise VectorError(f"{name} must be 1 or more, not {value}")
+            if value is not None and (type(value) is not int or value < 1):
+                raise VectorError(f"{name} must be 1 or more, not {value!r}")
         if self.write_consistency > self.replicas:
             raise VectorError(
                 f"a write cannot wait for {self.write_consistency} copies where there are "
@@ -79,11 +79,7 @@ class ServerLayout:
 
         Raises `VectorError` when the setting is none that `to_settings` gives.
         """
-        found = {name: settings[name] for name in _DEFAULTS if name in settings}
-        try:
-            return cls(**found)
-        except TypeError as error:
-            raise VectorError(f"the layout of the vectors cannot be read ({error})") from error
+        return cls(**{name: settings[name] for name in _DEFAULTS if name in settings})
 
     def words(self) -> str:
         """For a reader: "3 shards, 2 replicas, int8"."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from tips_model.foreign import parse_json
 
+_COUNTS = ("shards", "replicas", "write_consistency")  # of `ServerLayout`
+_ID = re.compile("[0-9a-f]{32}")
 _MOST = 1 << 20  # more than any width, size or number of regions that makes sense
 
 
@@ -33,9 +36,11 @@ def check_settings(stored: Mapping[str, Any]) -> None:
     _check("regions.max_regions", regions.get("max_regions"), _is_count)
     _check("regions.tiles", regions.get("tiles", 1), _is_count)
     _check("roots", stored.get("roots"), lambda value: value == [] or _are_texts(value))
+    _check("id", stored.get("id"), lambda value: value is None or _is_id(value))
     engine = _part(stored, "engine")
-    _check("engine", list(engine.values()), _are_texts)
     _check("engine.kind", engine.get("kind"), _is_text)
+    for name, value in engine.items():
+        _check(f"engine.{name}", value, _is_count if name in _COUNTS else _is_text)
 
 
 def _part(stored: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -62,6 +67,10 @@ def _is_text(value: object) -> bool:
 
 def _are_texts(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(_is_text(each) for each in value)
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and bool(_ID.fullmatch(value))
 
 
 def _is_count(value: object) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,12 +20,14 @@ from typing import get_args
 from unittest import mock
 
 import numpy as np
+import pyarrow as pa
 from PIL import Image
 
+from indexer.archive import read_archive
 from indexer.collection import SETTINGS, Collection
 from indexer.decode import decode_stream, quiet
 from indexer.edge_manifest import Manifest
-from indexer.errors import CollectionError, DecodeError, RootError
+from indexer.errors import BackupError, CollectionError, DecodeError, RootError
 from indexer.exif import read_facts, unharmed
 from indexer.ignore import IgnoreRules
 from indexer.paths import to_bytes, to_text
@@ -36,6 +39,7 @@ from search.filters import parse_filter
 from search.language import parse
 from search.likeness import SIGNATURE, signature
 from search.scene import Scene, things
+from tests.indexer.backup_cases import forge
 from tests.photos import make
 from tips_model.checkpoints import load_model
 from tips_model.errors import WeightsError
@@ -188,12 +192,31 @@ def collection(data: bytes) -> None:
         return
     model = opened.model
     texts = [model.name, model.model_id, model.retrieval_head, model.note, *model.heads]
-    texts += [*opened.roots, *opened.engine.keys(), *opened.engine.values()]
+    texts += [*opened.roots, *opened.engine.keys()]
     assert all(type(text) is str for text in texts)
+    assert all(type(value) is int or type(value) is str for value in opened.engine.values())
+    assert opened.id is None or re.fullmatch("[0-9a-f]{32}", opened.id)
     assert model.weights is None or type(model.weights) is str
     numbers = [model.dim, model.patch, model.image_size, opened.max_regions, opened.tiles]
     assert all(type(number) is int and number > 0 for number in numbers)
     assert model.retrieval_head in model.heads
+
+
+def backup(data: bytes) -> None:
+    """Any tar in a backup is one, or is refused; its files lie in a collection's folders."""
+    file = scratch() / "backup.tar.zst"
+    file.write_bytes(pa.compress(data, "zstd", asbytes=True))
+    names: list[str] = []
+    try:
+        _, entries = read_archive(file, lambda name, pieces: names.append(name))
+    except BackupError as error:
+        _check_sentence(str(error))
+    else:
+        assert names == [*entries]
+    for name in names:
+        assert name == "collection.json" or name.startswith(("catalog/", "vectors/"))
+        assert ".." not in name.split("/")
+    assert len(names) == len(set(names))
 
 
 def manifest(data: bytes) -> None:
@@ -349,8 +372,16 @@ def _collection_seed() -> bytes:
             "regions": {"max_regions": 16, "tiles": 1},
             "roots": ["/photos"],
             "engine": {"kind": "embedded"},
+            "id": "0" * 32,
         }
     ).encode()
+
+
+def _backup_seed() -> bytes:
+    members = [("collection.json", b"{}"), ("catalog/a", b"x" * 50)]
+    file = forge(scratch() / "seed.tar.zst", members)  # type: ignore[arg-type]
+    with pa.CompressedInputStream(str(file), "zstd") as stream:
+        return bytes(stream.read())
 
 
 def _manifest_seed() -> bytes:
@@ -402,6 +433,7 @@ TARGETS: dict[str, tuple[Target, Callable[[], list[bytes]]]] = {
     "page": (page_query, lambda: [b"2:/etc/a.jpg", *(text.encode() for text in QUERIES)]),
     "filter": (filter_text, lambda: [text.encode() for text in FILTERS]),
     "collection": (collection, lambda: [_collection_seed()]),
+    "backup": (backup, lambda: [_backup_seed()]),
     "manifest": (manifest, lambda: [_manifest_seed()]),
     "snapshot": (snapshot, lambda: [_snapshot_seed()]),
     "registry": (registry, lambda: [KNOWN]),

@@ -16,7 +16,7 @@ INFO = ColourEmbedder().info
 
 
 def test_what_was_created_is_what_opens(tmp_path: Path) -> None:
-    engine = {"kind": "server", "url": "http://host:6333", "prefix": "p"}
+    engine = {"kind": "server", "url": "http://host:6333", "prefix": "p", "shards": 3}
     made = Collection.create(tmp_path / "new/c", INFO, weights="/w", engine=engine, max_regions=9)
     made.add_roots(["/photos", "/photos/2024", "/more"])
     opened = Collection.open(tmp_path / "new/c")
