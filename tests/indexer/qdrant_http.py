@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -82,6 +83,11 @@ class FakeQdrant(ThreadingHTTPServer):
             case [verb, "collections", name, *rest]:
                 return self._collection(verb, name, rest, body)
         raise LookupError(path)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Quiet about a client that was killed; everything else is a defect of this file."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     def _cluster(self) -> dict[str, Any]:
         if self.nodes == 1:
