@@ -24,6 +24,7 @@ from indexer.collection import Collection
 from indexer.errors import InterruptedIndexError, RootError, explain_full_disk
 from indexer.limits import Limits
 from indexer.progress import IndexReport, Meter, Progress, ProgressCallback, ignore_progress
+from indexer.runs import recorded
 from indexer.scan import ScanResult, absolute_roots, scan
 from indexer.snapshot import read_snapshot, write_snapshot
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 # idle one. Read when torch is loaded; a process that has loaded it already keeps its way.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+Finder = Callable[..., ScanResult]
 _MANY_FRAGMENTS = 48  # each commit adds one; joining them rewrites the table
 
 
@@ -74,18 +76,28 @@ def index(
     *,
     options: IndexOptions | None = None,
     progress: ProgressCallback | None = None,
+    find: Finder = scan,
 ) -> IndexReport:
     """Bring a collection up to date with some folders, and remember these.
 
     roots: folders; none means all that the collection knows. embedder: the collection's model, or a
-    function that loads it, which is called only when there is something to embed.
+    function that loads it, which is called only when there is something to embed. find: lists the
+    photos, with the signature of `scan`; one that looks at less says so (`ScanResult.scope`).
     Raises `RootError`, `ModelMismatchError`, `CollectionBusyError`, `DiskFullError`, `VectorError`,
     and `InterruptedIndexError` after the first Ctrl-C: what was embedded until then is committed
     and published.
     """
-    run = _Run(collection, embedder, options or IndexOptions(), progress or ignore_progress)
-    with explain_full_disk(collection.folder), collection.lock(), _stop_at_interrupt(run):
-        return run.run(absolute_roots(roots) if roots else collection.roots)
+    run = _Run(collection, embedder, options or IndexOptions(), progress or ignore_progress, find)
+    with (
+        explain_full_disk(collection.folder),
+        collection.lock(),
+        recorded(collection.folder, "index") as record,
+        _stop_at_interrupt(run),
+    ):
+        run.progress = record.following(run.progress)
+        report = run.run(absolute_roots(roots) if roots else collection.roots)
+        record.counts = report.counts()
+        return report
 
 
 @contextmanager
@@ -112,6 +124,7 @@ class _Run:
     embedder: Embedder | Callable[[], Embedder]
     options: IndexOptions
     progress: ProgressCallback
+    find: Finder = scan
     stop: bool = False
     started: float = field(default_factory=time.monotonic)
     _roots: tuple[str, ...] = ()
@@ -137,7 +150,7 @@ class _Run:
 
     def _scan(self, roots: tuple[str, ...]) -> ScanResult:
         self.progress(Progress("scan"))
-        found = scan(
+        found = self.find(
             roots,
             ignore=self.options.ignore,
             include_hidden=self.options.include_hidden,
@@ -160,6 +173,8 @@ class _Run:
             catalog.failures()["path"].to_list() if catalog and self.options.retry_failed else []
         )
         unseen = (*found.missing_roots, *found.unseen)
+        if found.scope is not None:
+            known = found.scope.links(known, found.files)
         return compare(found.files, known, roots, unseen, retry)
 
     def _update(self, catalog: Catalog, found: ScanResult, changes: Changes) -> IndexReport:

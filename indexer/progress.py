@@ -69,6 +69,11 @@ class IndexReport:
         """Plain values for JSON."""
         return asdict(self)
 
+    def counts(self) -> dict[str, int]:
+        """The numbers of files that are not 0."""
+        numbers = {name: value for name, value in asdict(self).items() if isinstance(value, int)}
+        return {name: value for name, value in numbers.items() if value}
+
 
 class Meter:
     """Counts files of a stage and tells the callback; the rate is that of the last half minute.

@@ -21,6 +21,7 @@ from indexer.ignore import (
     extension,
 )
 from indexer.paths import is_under, to_bytes, to_text
+from indexer.scope import Scope
 
 FILE_SCHEMA = pl.Schema(
     {
@@ -52,6 +53,7 @@ class ScanResult:
     missing_roots: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    scope: Scope | None = None
 
 
 def absolute_roots(roots: Sequence[str | bytes | os.PathLike[str]]) -> tuple[str, ...]:
@@ -84,30 +86,44 @@ def scan(
     ignore: Sequence[str] = (),
     include_hidden: bool = False,
     progress: Callable[[int], None] | None = None,
+    within: Scope | None = None,
 ) -> ScanResult:
     """List the photos below the roots (absolute texts, none inside another).
 
     `ignore` are gitignore patterns relative to each root, on top of the `.tipsignore` files.
     Hidden files and folders are left out unless `include_hidden`. Real folders come before links to
     folders, and each folder is read once, so loops of links end and a photo keeps its real path.
+    `within` looks at a part of the roots only, and finds there what a walk through all would; it
+    becomes wider where a link to a folder is met, since only such a walk tells what it leads to.
     """
-    walk = _Walk(include_hidden, progress)
+    walk = _Walk(include_hidden, progress, scope=within)
     for root in roots:
         walk.add_root(root, ignore)
+    if within is not None:
+        walk.narrow(within)
     walk.run()
+    if within is not None and walk.linked:
+        wider = Scope(within.paths | walk.linked, within.without)
+        return scan(
+            roots, ignore=ignore, include_hidden=include_hidden, progress=progress, within=wider
+        )
     return walk.result()
 
 
 class _Folder(NamedTuple):
+    """only: the names to look at in it; None means all."""
+
     path: bytes
     root: str
     rules: IgnoreRules | None
+    only: frozenset[bytes] | None = None
 
 
 @dataclass
 class _Walk:
     include_hidden: bool
     progress: Callable[[int], None] | None
+    scope: Scope | None = None
     pending: deque[_Folder] = field(default_factory=deque)
     links: deque[_Folder] = field(default_factory=deque)
     visited: set[tuple[int, int]] = field(default_factory=set)
@@ -115,6 +131,8 @@ class _Walk:
     missing: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    linked: set[str] = field(default_factory=set)
+    reached: dict[bytes, _Folder | None] = field(default_factory=dict)
 
     def add_root(self, root: str, ignore: Sequence[str]) -> None:
         path = to_bytes(root)
@@ -133,15 +151,29 @@ class _Walk:
         )
         self.pending.append(_Folder(path, root, rules))
 
+    def narrow(self, scope: Scope) -> None:
+        """Instead of the roots, walk the parts of them that are in the scope."""
+        starts = list(self.pending)
+        self.pending.clear()
+        parts = scope.by_folder()
+        for start in starts:
+            if scope.holds(start.root):
+                self.pending.append(start)
+                continue
+            for folder, names in sorted(parts.items()):
+                if is_under(folder, start.root):
+                    reached = self._reach(to_bytes(folder), start)
+                    if reached is not None:
+                        only = frozenset(to_bytes(name) for name in names)
+                        self.pending.append(reached._replace(only=only))
+
     def run(self) -> None:
         while self.pending or self.links:
             folder = self.pending.popleft() if self.pending else self.links.popleft()
             try:
                 self._folder(folder)
             except OSError as error:
-                text = to_text(folder.path)
-                self.unseen.append(text)
-                self.problems.append(Problem(text, f"folder not readable: {error.strerror}"))
+                self._unreadable(folder.path, error)
             if self.progress:
                 self.progress(len(self.rows))
 
@@ -156,6 +188,8 @@ class _Walk:
         names = {entry.name for entry in found}
         if NO_MEDIA in names:
             return
+        if folder.only is not None:
+            found = [entry for entry in found if entry.name in folder.only]
         rules = self._rules(folder) if IGNORE_FILE in names else folder.rules
         inner: list[_Folder] = []
         for entry in found:
@@ -167,12 +201,50 @@ class _Walk:
                 ):
                     continue
                 below = _Folder(entry.path, folder.root, rules)
-                (self.links if entry.is_symlink() else inner).append(below)
+                if not entry.is_symlink():
+                    inner.append(below)
+                elif self.scope is None or self.scope.holds(folder.root):
+                    self.links.append(below)
+                else:
+                    self.linked.add(folder.root)
             elif extension(entry.name) in EXTENSIONS and not (
                 rules and rules.ignores(entry.path, is_folder=False)
             ):
                 self._file(entry, folder.root)
         self.pending.extendleft(reversed(inner))
+
+    def _reach(self, path: bytes, root: _Folder) -> _Folder | None:
+        """The folder as a walk from its root comes to it; None where it does not."""
+        if path == root.path:
+            return root
+        if path not in self.reached:
+            above = self._reach(os.path.dirname(path), root)
+            try:
+                self.reached[path] = above and self._step(above, path)
+            except (FileNotFoundError, NotADirectoryError):
+                self.reached[path] = None
+            except OSError as error:
+                self._unreadable(path, error)
+                self.reached[path] = None
+        return self.reached[path]
+
+    def _step(self, above: _Folder, path: bytes) -> _Folder | None:
+        name = os.path.basename(path)
+        hidden = not self.include_hidden and name.startswith(b".")
+        if hidden or name.lower() in SKIPPED_FOLDERS or not stat.S_ISDIR(os.stat(path).st_mode):
+            return None
+        if os.path.lexists(os.path.join(above.path, NO_MEDIA)):
+            return None
+        has_rules = os.path.lexists(os.path.join(above.path, IGNORE_FILE))
+        rules = self._rules(above) if has_rules else above.rules
+        if rules and rules.ignores(path, is_folder=True):
+            return None
+        return _Folder(path, above.root, rules)
+
+    def _unreadable(self, path: bytes, error: OSError) -> None:
+        text = to_text(path)
+        self.unseen.append(text)
+        self.problems.append(Problem(text, f"folder not readable: {error.strerror}"))
 
     def _rules(self, folder: _Folder) -> IgnoreRules:
         path = os.path.join(folder.path, IGNORE_FILE)
@@ -204,9 +276,13 @@ class _Walk:
             )
 
     def result(self) -> ScanResult:
+        files = pl.DataFrame(self.rows, schema=FILE_SCHEMA, orient="row")
+        if self.scope is not None:
+            files = files.filter(~pl.col("path").is_in(list(self.scope.without)))
         return ScanResult(
-            files=pl.DataFrame(self.rows, schema=FILE_SCHEMA, orient="row"),
+            files=files,
             missing_roots=tuple(self.missing),
             unseen=tuple(self.unseen),
             problems=tuple(self.problems),
+            scope=self.scope,
         )
