@@ -4,16 +4,15 @@ collection.json   id, model, region settings, roots, engine
 catalog/          the truth, LanceDB (see `catalog`)
 vectors/          the embedded Qdrant shards (see `edge`), made from the catalog
 lock              held by the one process that writes
+logs/             how runs began and ended (see `runs`)
+models/           catalogs and vectors of other models (see `generations`); collection.json says
+                  where the ones in use are, so replacing that file switches from one to another
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import socket
-import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -22,12 +21,12 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from indexer.errors import (
-    CollectionBusyError,
     CollectionError,
     ModelMismatchError,
     explain_full_disk,
     is_disk_full,
 )
+from indexer.holder import held
 from indexer.paths import to_text
 from indexer.scan import minimal_roots
 from indexer.settings import check_settings, parse_settings
@@ -39,7 +38,11 @@ if TYPE_CHECKING:
     from tips_model.embedder import ModelInfo
 
 SCHEMA_VERSION = 1
+SWITCHED_VERSION = 2
+"""Of a collection whose catalog is not in its folder itself: programs that know version 1 only must
+not open the catalog that they find there."""
 SETTINGS = "collection.json"
+MODELS = "models"
 EMBEDDED: Mapping[str, str] = {"kind": "embedded"}
 MAX_REGIONS = 16
 """Regions of a photo in a new collection; `MAX_REGIONS_TILED` with tiles. More of them cost
@@ -81,6 +84,9 @@ class Collection:
         self.roots: tuple[str, ...] = tuple(settings["roots"])
         self.engine: dict[str, Any] = dict(settings["engine"])
         self.id: str | None = settings.get("id")
+        self.data: str = _inside(settings.get("data", ""))
+        self.previous: dict[str, Any] | None = settings.get("previous")
+        self.read_only = False
 
     @classmethod
     def create(
@@ -145,7 +151,7 @@ class Collection:
         try:
             settings = parse_settings((folder / SETTINGS).read_bytes())
             version = settings["schema"]
-            if version == SCHEMA_VERSION:
+            if version in (SCHEMA_VERSION, SWITCHED_VERSION):
                 check_settings(settings)
                 return cls(folder, settings)
         except (FileNotFoundError, NotADirectoryError):
@@ -159,7 +165,7 @@ class Collection:
                 "into a new collection."
             ) from error
         raise CollectionError(
-            f"{folder} has the format {version}, this program knows {SCHEMA_VERSION}; use the "
+            f"{folder} has the format {version}, this program knows {SWITCHED_VERSION}; use the "
             "version of tips-search that made it, or index the photos into a new collection."
         )
 
@@ -169,9 +175,15 @@ class Collection:
         return (_path(folder) / SETTINGS).exists()
 
     @property
+    def data_folder(self) -> Path:
+        """Where catalog, vectors and what is derived from them live: the folder itself, or one of
+        `models/`."""
+        return self.folder / self.data
+
+    @property
     def catalog_folder(self) -> Path:
         """Where the catalog lives."""
-        return self.folder / "catalog"
+        return self.data_folder / "catalog"
 
     def catalog(self) -> Catalog:
         """Open the catalog."""
@@ -182,7 +194,7 @@ class Collection:
     @property
     def vectors_folder(self) -> Path:
         """Where the embedded engine's vectors live."""
-        return self.folder / "vectors"
+        return self.data_folder / "vectors"
 
     def vectors(
         self, read_only: bool = True, engine: Mapping[str, Any] | None = None
@@ -235,42 +247,74 @@ class Collection:
         self.id, self.engine = new_id(), dict(engine)
         self._save()
 
+    def part(self) -> dict[str, Any]:
+        """What differs from one model to another, as collection.json holds it."""
+        return {
+            "model": asdict(self.model),
+            "regions": {"max_regions": self.max_regions, "tiles": self.tiles},
+            "engine": self.engine,
+            "data": self.data,
+        }
+
+    def use_part(self, part: Mapping[str, Any], previous: Mapping[str, Any] | None) -> Collection:
+        """Use another model's catalog and vectors from now on, in one atomic step, and keep
+        `previous` to go back to; the collection as it is then. Needs the lock."""
+        settings = {
+            **part,
+            "id": self.id,
+            "roots": self.roots,
+            "previous": previous and dict(previous),
+        }
+        changed = Collection(self.folder, settings)
+        changed._save()
+        return changed
+
+    def forget_roots(self, roots: Sequence[str]) -> None:
+        """Take these folders off the list; what is known of their photos stays."""
+        self.set_roots([root for root in self.roots if root not in roots])
+
+    def set_roots(self, roots: Sequence[str]) -> None:
+        """Replace the list of folders (absolute texts)."""
+        if tuple(roots) != self.roots:
+            self.roots = tuple(roots)
+            self._save()
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Be the one writer; raises `CollectionBusyError` naming the holder, and `CollectionError`
-        when the folder cannot be written. The lock ends with the process."""
-        try:
-            descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            if is_disk_full(error):
-                raise
+        when the folder cannot be written, or the collection was switched to another model since it
+        was opened. The lock ends with the process."""
+        if self.read_only:
             raise CollectionError(
-                f"The collection {self.folder} cannot be written ({error.strerror}); change its "
-                "permissions, or index the photos into a new collection (-c DIR)."
-            ) from error
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                holder = os.pread(descriptor, 1000, 0).decode("utf-8", "replace").strip()
-                raise CollectionBusyError(
-                    f"The collection {self.folder} is being written by "
-                    f"{holder or 'another process'}; wait until it is done, or stop it."
-                ) from None
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, _holder().encode("utf-8", "replace"), 0)
+                f"{self.model.name} is not the model in use in {self.folder}; "
+                "`tips switch --back` takes it into use first."
+            )
+        with held(self.folder):
+            self._take_up()
             yield
-        finally:
-            os.close(descriptor)
+
+    def _take_up(self) -> None:
+        """What others wrote into collection.json since it was read, before this one writes it."""
+        now = Collection.open(self.folder)
+        if (now.data, now.model) != (self.data, self.model):
+            raise CollectionError(
+                f"The collection {self.folder} was switched to {now.model.name} meanwhile; run the "
+                "same command again."
+            )
+        self.roots, self.engine, self.previous = now.roots, now.engine, now.previous
+        self.id = now.id
 
     def _save(self) -> None:
+        part = self.part()
         settings = {
-            "schema": SCHEMA_VERSION,
+            "schema": SWITCHED_VERSION if self.data else SCHEMA_VERSION,
             "id": self.id,
-            "model": asdict(self.model),
-            "regions": {"max_regions": self.max_regions, "tiles": self.tiles},
+            "model": part["model"],
+            "regions": part["regions"],
             "roots": list(self.roots),
             "engine": self.engine,
+            **({"data": self.data} if self.data else {}),
+            **({"previous": self.previous} if self.previous else {}),
         }
         with explain_full_disk(self.folder):
             write_atomically(
@@ -324,7 +368,8 @@ def _path(folder: str | Path) -> Path:
     return Path(folder).expanduser().absolute()
 
 
-def _holder() -> str:
-    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]
-    since = time.strftime("%Y-%m-%d %H:%M:%S")
-    return f"process {os.getpid()} on {socket.gethostname()} (`{command}`, since {since})"
+def _inside(data: str) -> str:
+    """The folder of the data, which lies in the collection's own; raises `ValueError`."""
+    if data and (len(Path(data).parts) != 2 or Path(data).parts[0] != MODELS or ".." in data):
+        raise ValueError(f"data in {data!r}")
+    return data

@@ -85,7 +85,7 @@ class Duplicates:
         model. Raises `CollectionError` when there is no collection.
         """
         opened = collection if isinstance(collection, Collection) else Collection.open(collection)
-        kept = _read(opened.folder / FILE)
+        kept = _read(opened.data_folder / FILE)
         if str(kept.get("key")) != _key(opened):
             return None
         return cls(
@@ -190,7 +190,7 @@ def _write(collection: Collection, found: Duplicates) -> None:
         **{f"best_{tier}": rows.astype(np.int32) for tier, rows in found.best.items()},
         **{f"pairs_{name}": rows.astype(np.int32) for name, rows in found.pairs._asdict().items()},
     }
-    with replacing(collection.folder / FILE) as file:
+    with replacing(collection.data_folder / FILE) as file:
         np.savez(file, allow_pickle=False, **arrays)
 
 

@@ -321,7 +321,7 @@ class Searcher:
         if self._calibration is None:
             try:
                 self._calibration = calibrate(
-                    self._collection.folder, self._catalog, self._store, self._encoder
+                    self._collection.data_folder, self._catalog, self._store, self._encoder
                 )
             except EmptySampleError:
                 raise SearchError(

@@ -26,7 +26,7 @@ class Repeats:
         from search.duplicates import FILE
 
         try:
-            return (self._collection.folder / FILE).stat().st_mtime_ns
+            return (self._collection.data_folder / FILE).stat().st_mtime_ns
         except FileNotFoundError:
             return 0
 
