@@ -32,6 +32,10 @@ class RootError(TipsError):
     """A folder to index cannot be used."""
 
 
+class WatchError(TipsError):
+    """Folders cannot be watched."""
+
+
 class DiskFullError(TipsError):
     """The disk that holds the collection is full; what was committed stands."""
 

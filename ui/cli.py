@@ -33,6 +33,7 @@ from ui.commands.search import layout, regions, search
 from ui.commands.status import status, verify
 from ui.commands.train import train
 from ui.commands.ui import ui
+from ui.commands.watch import watch
 from ui.options import STOPPED
 from ui.render import say, talk
 from ui.words import shown
@@ -94,6 +95,7 @@ def cli() -> None:
 
 USING = (
     index,
+    watch,
     search,
     regions,
     layout,

@@ -50,6 +50,25 @@ progress_file_option = click.option(
     help="Where to write how far it is, for the app (see `ui.progress_file`).",
 )
 
+weights_option = click.option(
+    "--weights",
+    type=click.Path(exists=True, path_type=Path),
+    metavar="DIR",
+    help="Folder with the model's files, when they are not to be downloaded.",
+)
+
+exclude_option = click.option(
+    "--exclude-dir",
+    "exclude",
+    multiple=True,
+    metavar="NAME",
+    help="Leave out folders of this name; may be given several times.",
+)
+
+hidden_option = click.option(
+    "--include-hidden", is_flag=True, help="Also files and folders that begin with a dot."
+)
+
 tiles_option = click.option(
     "--tiles",
     type=click.IntRange(1, MOST_TILES),

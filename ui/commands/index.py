@@ -15,6 +15,8 @@ from ui.options import (
     STOPPED,
     collection_option,
     device_option,
+    exclude_option,
+    hidden_option,
     json_option,
     layout_options,
     limit_options,
@@ -23,6 +25,7 @@ from ui.options import (
     qdrant_option,
     regions_option,
     tiles_option,
+    weights_option,
 )
 from ui.render import facts_table, photo_progress, print_json, say, talk
 from ui.words import shown
@@ -51,26 +54,13 @@ STAGES = {
     help=f"Model of a new collection: a name from `tips models`, or openclip:ARCH/TAG.  "
     f"[default: {DEFAULT_MODEL}]",
 )
-@click.option(
-    "--weights",
-    type=click.Path(exists=True, path_type=Path),
-    metavar="DIR",
-    help="Folder with the model's files, when they are not to be downloaded.",
-)
+@weights_option
 @qdrant_option
 @layout_options
 @tiles_option
 @regions_option
-@click.option(
-    "--exclude-dir",
-    "exclude",
-    multiple=True,
-    metavar="NAME",
-    help="Leave out folders of this name; may be given several times.",
-)
-@click.option(
-    "--include-hidden", is_flag=True, help="Also files and folders that begin with a dot."
-)
+@exclude_option
+@hidden_option
 @click.option(
     "--batch-size",
     type=click.IntRange(1, 100_000),

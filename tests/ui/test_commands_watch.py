@@ -1,0 +1,48 @@
+"""`tips watch` as a process: it follows, and a signal ends it cleanly."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ui.jobs import TIPS
+
+from .conftest import paint, tips
+
+PATIENCE = 60  # seconds
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_watching_follows_until_a_signal(tmp_path: Path, number: signal.Signals) -> None:
+    paint(tmp_path / "photos/a.jpg", 1)
+    words = ["watch", tmp_path / "photos", "--model", "nano", "--settle", "0.2", "--json"]
+    line = [*TIPS, *map(str, words), "-c", str(tmp_path / "c")]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["new"] == 1
+        paint(tmp_path / "photos/b.jpg", 2)
+        second = json.loads(process.stdout.readline())
+        assert (second["new"], second["unchanged"]) == (1, 0)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    assert errors.decode().count("Model nano on") == 1
+    assert "Traceback" not in errors.decode()
+    status = json.loads(tips("status", "-c", tmp_path / "c", "--json").stdout)
+    assert (status["photos"], status["images"]) == (2, 2)
+
+
+def test_watching_needs_a_folder(tmp_path: Path) -> None:
+    nothing = tips("watch", "-c", tmp_path / "c")
+    assert (nothing.exit_code, nothing.stderr) == (
+        2,
+        "tips: There is nothing to index; name a folder: `tips index PHOTOS`.\n",
+    )
+    missing = tips("watch", tmp_path / "none", "-c", tmp_path / "c")
+    assert missing.exit_code == 2
+    assert "none is not there, or is empty" in missing.stderr
+    assert not (tmp_path / "c").exists()

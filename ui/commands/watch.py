@@ -1,0 +1,199 @@
+"""`tips watch`: a collection that follows its folders."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ui.commands.index import check_first_call, index_progress, open_or_create, remember
+from ui.options import (
+    collection_option,
+    device_option,
+    exclude_option,
+    hidden_option,
+    json_option,
+    limit_options,
+    pick_device,
+    weights_option,
+)
+from ui.render import say
+from ui.words import shown
+
+if TYPE_CHECKING:
+    from indexer.collection import Collection
+    from indexer.limits import Limits
+    from indexer.progress import IndexReport
+    from tips_model.embedder import Embedder
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
+@click.option("--model", metavar="NAME", help="Model of a new collection, as for `tips index`.")
+@weights_option
+@exclude_option
+@hidden_option
+@limit_options
+@click.option(
+    "--poll",
+    is_flag=True,
+    help="Look at all files every 10 seconds instead of waiting for the system's events: for "
+    "network file systems, which send none.",
+)
+@click.option(
+    "--rescan",
+    type=click.FloatRange(0.1),
+    default=60.0,
+    show_default=True,
+    metavar="MINUTES",
+    help="Look at everything this often as well, since events can be lost.",
+)
+@click.option(
+    "--settle",
+    type=click.FloatRange(0.1, 3600),
+    default=2.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Read a file once it has been left alone for so long.",
+)
+@json_option
+@device_option
+@collection_option
+def watch(
+    paths: tuple[Path, ...],
+    model: str | None,
+    weights: Path | None,
+    exclude: tuple[str, ...],
+    include_hidden: bool,
+    limits: Limits,
+    poll: bool,
+    rescan: float,
+    settle: float,
+    as_json: bool,
+    device: str,
+    collection: Path,
+) -> None:
+    """Index the photos in PATH..., and go on with what is added, changed, moved or removed there.
+
+    Without a PATH, all folders that the collection knows. Runs until Ctrl-C or SIGTERM, which end
+    it cleanly with exit code 0. It goes on when a folder is not there for a while, when another
+    process writes the collection, and when a disk is full; it says so. With --json, one line for
+    each run on stdout.
+
+    \b
+    Example:
+      tips watch ~/Pictures
+      tips watch -c ~/all.tips --rescan 10 --json
+      tips watch /mnt/nas/photos --poll
+    """
+    from indexer.pipeline import IndexOptions
+    from indexer.scan import absolute_roots
+    from indexer.watch import WatchOptions
+    from indexer.watch import watch as follow
+
+    check_first_call(collection, paths)
+    opened, first = open_or_create(collection, model, weights, None, device)
+    remember(opened.folder)
+    options = WatchOptions(
+        index=IndexOptions(
+            ignore=tuple(f"{name.rstrip('/')}/" for name in exclude),
+            include_hidden=include_hidden,
+            limits=limits,
+        ),
+        poll=poll,
+        rescan=rescan * 60,
+        settle=settle,
+    )
+
+    def done(report: IndexReport) -> None:
+        if as_json:
+            moment = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+            click.echo(json.dumps({"time": moment, **report.to_dict()}, ensure_ascii=False))
+        else:
+            say(f"{_clock()}{report_line(report)}")
+        for path, reason in report.problems:
+            say(f"{_clock()}{shown(path)}: {reason}", "yellow")
+
+    with ending() as stop, index_progress() as bar:
+        follow(
+            opened.folder,
+            absolute_roots(paths) if paths else (),
+            kept_model(opened, first, weights, device),
+            stop=stop,
+            tell=lambda sentence: say(f"{_clock()}{shown(sentence)}", "yellow"),
+            done=done,
+            options=options,
+            progress=bar,
+        )
+    say("Stopped; the collection is as the last line says.")
+
+
+def kept_model(
+    opened: Collection, first: Callable[[], Embedder], weights: Path | None, device: str
+) -> Callable[[Collection], Embedder]:
+    """A function that gives a collection's model and loads it once; another one when the collection
+    has been switched to it. `first` loads that of `opened`.
+    """
+    known = opened.model.model_id
+    held: dict[str, Embedder] = {}
+
+    def load(collection: Collection) -> Embedder:
+        from tips_model.embedder import open_embedder
+
+        model = collection.model
+        if model.model_id not in held:
+            held.clear()  # one at a time is in memory
+            if model.model_id == known:
+                held[known] = first()
+            else:
+                say(f"Model {model.name}")
+                place = model.weights or weights
+                chosen = pick_device(device)
+                held[model.model_id] = open_embedder(model.name, weights=place, device=chosen)
+        return held[model.model_id]
+
+    return load
+
+
+def report_line(report: IndexReport) -> str:
+    """What a run did, in a line: `3 new, 1 moved, 2 unchanged in 0.4 s`."""
+    counts = {name: n for name, n in report.counts().items() if name != "embedded"}
+    done = ", ".join(f"{count:,} {name}" for name, count in counts.items()) or "nothing to do"
+    return f"{done} in {report.seconds:.1f} s"
+
+
+@contextmanager
+def ending() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C or SIGTERM sets; a later one ends the process at once.
+
+    While photos are indexed Ctrl-C is the run's own, which finishes what it has in hand, and
+    SIGTERM does the same.
+    """
+    stop = threading.Event()
+
+    def interrupt(number: int, frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    def terminate(number: int, frame: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, interrupt), signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])
+
+
+def _clock() -> str:
+    return time.strftime("%H:%M:%S  ")
