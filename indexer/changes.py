@@ -50,7 +50,7 @@ def compare(
     unseen: missing roots and unreadable folders; links below them are left alone as well.
     retry: paths to read again although their facts are known.
     """
-    here = known.filter(_below(known["path"], roots) & ~_below(known["path"], unseen))
+    here = known.filter(below(known["path"], roots) & ~below(known["path"], unseen))
     exact = found.join(here, on=["path", *FACTS], how="semi").filter(
         ~pl.col("path").is_in(list(retry))
     )
@@ -78,9 +78,10 @@ def compare(
     return Changes(candidates, missing.select("path", "id"), stale, len(exact))
 
 
-def _below(paths: pl.Series, folders: Iterable[str]) -> pl.Series:
-    below = pl.repeat(False, len(paths), dtype=pl.Boolean, eager=True)
+def below(paths: pl.Series, folders: Iterable[str]) -> pl.Series:
+    """Which of the paths are one of the folders or lie below one."""
+    inside = pl.repeat(False, len(paths), dtype=pl.Boolean, eager=True)
     for folder in folders:
         prefix = folder.rstrip("/") + "/"
-        below = below | paths.str.starts_with(prefix) | (paths == folder)
-    return below
+        inside = inside | paths.str.starts_with(prefix) | (paths == folder)
+    return inside

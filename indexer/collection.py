@@ -307,7 +307,7 @@ class Collection:
     def _save(self) -> None:
         part = self.part()
         settings = {
-            "schema": SWITCHED_VERSION if self.data else SCHEMA_VERSION,
+            "schema": SWITCHED_VERSION if self.data or self.previous else SCHEMA_VERSION,
             "id": self.id,
             "model": part["model"],
             "regions": part["regions"],

@@ -28,6 +28,10 @@ class ModelMismatchError(CollectionError):
     """The collection was made with another model."""
 
 
+class SwitchError(CollectionError):
+    """The collection cannot be switched to another model now."""
+
+
 class RootError(TipsError):
     """A folder to index cannot be used."""
 

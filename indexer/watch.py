@@ -30,6 +30,7 @@ from indexer.paths import is_under, to_bytes, to_text
 from indexer.pending import SETTLE, Pending
 from indexer.pipeline import IndexOptions, index
 from indexer.progress import IndexReport, ProgressCallback, ignore_progress
+from indexer.roots import Identity, identity
 from indexer.scan import ScanResult, scan
 from indexer.scope import Scope, touched
 from tips_model.errors import TipsError
@@ -42,7 +43,6 @@ BUSY = 2.0  # seconds until a collection that another process writes is tried ag
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0  # seconds after an error; doubled each time
 POLL = 10.0  # seconds between two looks without events
 RESCAN = 3600.0  # seconds
-Identity = tuple[int, int] | None
 
 
 @dataclass(kw_only=True)
@@ -126,7 +126,7 @@ class _Watch:
         before: dict[str, Identity] = {}
         while not self._stop.is_set():
             roots = self._roots()
-            earlier, before = before, {root: _identity(root) for root in roots}
+            earlier, before = before, {root: identity(root) for root in roots}
             self._say_roots(earlier, before)
             present = [root for root, identity in before.items() if identity is not None]
             for root in set(roots) - warned:
@@ -141,7 +141,7 @@ class _Watch:
                     self._work()
                     if self._stop.is_set():
                         return
-                    if before != {root: _identity(root) for root in self._roots()}:
+                    if before != {root: identity(root) for root in self._roots()}:
                         break
             except _LostEventsError as lost:
                 self._tell(f"{lost}; everything is looked at once more.")
@@ -292,27 +292,13 @@ class _Watch:
             )
 
     def _say_roots(self, before: dict[str, Identity], now: dict[str, Identity]) -> None:
-        for root, identity in now.items():
-            if identity is None and before.get(root, ()) is not None:
+        for root, found in now.items():
+            if found is None and before.get(root, ()) is not None:
                 self._tell(f"{root} is not there; nothing of it is removed from the collection.")
-            elif identity is not None and root in before and before[root] is None:
+            elif found is not None and root in before and before[root] is None:
                 self._tell(f"{root} is there again.")
 
     def _say_trouble(self, sentence: str) -> None:
         if sentence != self._trouble:
             self._trouble = sentence
             self._tell(sentence)
-
-
-def _identity(root: str) -> Identity:
-    """Which folder is there now; None when it is gone, or empty as a mount point without its
-    disk."""
-    path = to_bytes(root)
-    try:
-        with os.scandir(path) as entries:
-            if next(entries, None) is None:
-                return None
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino

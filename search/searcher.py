@@ -86,8 +86,16 @@ class Searcher:
         self._store.close()
 
     def refresh(self) -> bool:
-        """Take up what was indexed since; True when there was something new."""
-        if not self._store.refresh():
+        """Take up what was indexed since; True when there was something new.
+
+        A collection that was switched to another model is opened anew, with that model; with an
+        embedder that was given to `open` this raises `ModelMismatchError`. Not while another thread
+        asks.
+        """
+        now = Collection.open(self._collection.folder)
+        if (now.data, now.model) != (self._collection.data, self._collection.model):
+            self._follow(now)
+        elif not self._store.refresh():
             return False
         self._calibration = None
         self._values.clear()
@@ -294,6 +302,16 @@ class Searcher:
         with counts.
         """
         return self._store.facet(field, self._filter(filter)[0], limit)
+
+    def _follow(self, now: Collection) -> None:
+        """Leave everything of the old model behind."""
+        if self._given is not None:
+            now.check_model(self._given.info)
+        catalog, store = now.catalog(), now.vectors(read_only=True)
+        self._store.close()
+        self._collection, self._catalog, self._store = now, catalog, store
+        for name in ("_encoder", "_terms", "_refiner"):
+            self.__dict__.pop(name, None)
 
     @cached_property
     def _encoder(self) -> QueryEncoder:

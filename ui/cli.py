@@ -20,6 +20,7 @@ import click
 from ui.commands.again import again
 from ui.commands.backup import backup, restore
 from ui.commands.caption import caption
+from ui.commands.compare import compare
 from ui.commands.data import data
 from ui.commands.demo import demo
 from ui.commands.duplicates import duplicates
@@ -31,6 +32,7 @@ from ui.commands.rebuild import rebuild
 from ui.commands.scenes import scenes
 from ui.commands.search import layout, regions, search
 from ui.commands.status import status, verify
+from ui.commands.switch import switch
 from ui.commands.train import train
 from ui.commands.ui import ui
 from ui.commands.watch import watch
@@ -107,6 +109,8 @@ USING = (
     verify,
     backup,
     restore,
+    switch,
+    compare,
     models,
     demo,
     ui,

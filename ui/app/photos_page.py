@@ -7,6 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from indexer.collection import Collection
 from search.errors import QuerySyntaxError
 from tips_model.errors import TipsError
 from ui import jobs
@@ -28,8 +29,10 @@ LOOK_AGAIN = 2.0  # seconds
 
 
 @st.cache_resource(max_entries=OPEN_COLLECTIONS, show_spinner="Opening the collection …")
-def open_library(folder: str) -> Library:
-    """The collection, opened once for all sessions."""
+def open_library(folder: str, part: str) -> Library:
+    """The collection, opened once for all sessions, and once more when it has been switched to
+    another model: `part` says which one is in use.
+    """
     library = Library.open(Path(folder))
     media.serve(library)
     return library
@@ -40,7 +43,8 @@ def show_photos() -> None:
     state.settle()
     try:
         entry = chosen()
-        library = open_library(str(entry.path))
+        now = Collection.open(entry.path)
+        library = open_library(str(entry.path), f"{now.data} {now.model.model_id}")
         revision = library.refresh()
     except TipsError as error:
         _no_collection(error)

@@ -1,0 +1,52 @@
+"""A process that switches a collection to another model and is killed on the way.
+
+    python -m tests.indexer.switch_actor COLLECTION POINT
+
+It sends itself SIGKILL when the point is reached: "commit-N" before the N-th commit of the build,
+"flipped" after the collection's file is replaced, "dropped" after it forgets the model of before.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from indexer import generations
+from indexer.catalog import Catalog
+from indexer.collection import Collection
+from indexer.pipeline import IndexOptions
+from tests.indexer.index_actor import _Fuse as Fuse
+from tests.search.colours import ColourEmbedder
+
+OPTIONS = IndexOptions(window=4, commit_photos=2, threads=2)
+
+
+def main(folder: str, point: str) -> None:
+    """Build, switch, and drop what was used before; die when it is time."""
+    fuse = Fuse(point)
+    commit, use_part = Catalog.commit, Collection.use_part
+
+    def mortal_commit(self: Catalog, rows: object, links: object = ()) -> int:
+        fuse.burn("commit")
+        return commit(self, rows, links)  # type: ignore[arg-type]
+
+    def mortal_use_part(self: Collection, part: object, previous: object) -> Collection:
+        changed = use_part(self, part, previous)  # type: ignore[arg-type]
+        fuse.burn("flipped" if previous else "dropped")
+        return changed
+
+    Catalog.commit = mortal_commit  # type: ignore[method-assign, assignment]
+    Collection.use_part = mortal_use_part  # type: ignore[method-assign, assignment]
+
+    embedder = ColourEmbedder()
+    collection = Collection.open(folder)
+    if collection.previous is None:
+        with generations.building(collection):
+            other = generations.following(collection)
+            other = other or generations.begin(collection, embedder.info)
+            generations.build(collection, other, lambda: embedder, options=OPTIONS)
+            collection = generations.take_over(collection, other, lambda: embedder)
+    generations.drop_previous(collection)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

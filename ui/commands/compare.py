@@ -1,0 +1,181 @@
+"""`tips compare`: one question to two models, side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ui.commands.search import NOTHING_FOUND, build_query
+from ui.options import collection_option, device_option, json_option, pick_device
+from ui.render import print_json, say
+from ui.words import shown
+
+if TYPE_CHECKING:
+    from indexer.collection import Collection
+    from search.agreement import Agreement
+    from search.hits import Hit, Results
+    from search.searcher import Searcher
+
+ROLES = ("now", "before", "next")
+
+
+@click.command()
+@click.argument("a")
+@click.argument("b")
+@click.argument("text", nargs=-1, required=True)
+@click.option(
+    "-n",
+    "--limit",
+    type=click.IntRange(1, 1000),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="So many photos of each.",
+)
+@click.option("--places", is_flag=True, help="Compare by places, as `tips regions` ranks.")
+@click.option("--filter", "filter_text", metavar="EXPR", help="Only photos that fit.")
+@click.option(
+    "--sheet",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write both rankings as one picture of thumbnails to FILE (.jpg, .png or .webp).",
+)
+@json_option
+@device_option
+@collection_option
+@click.pass_context
+def compare(
+    ctx: click.Context,
+    a: str,
+    b: str,
+    text: tuple[str, ...],
+    limit: int,
+    places: bool,
+    filter_text: str | None,
+    sheet: Path | None,
+    as_json: bool,
+    device: str,
+    collection: Path,
+) -> None:
+    """Ask A and B the same TEXT and show both rankings, and how far they agree.
+
+    A and B are folders of collections, or models of one collection (-c): by name, or as `now`,
+    `before` and `next` (see `tips switch`). A photo is the same in both when its bytes are. Of the
+    ranks of photos that both have, the correlation is Spearman's.
+
+    \b
+    Example:
+      tips compare now next "a red umbrella"
+      tips compare tipsv2-b14 tipsv2-l14 "dog on a beach" -n 20 --sheet both.jpg
+      tips compare ~/small.tips ~/large.tips "at night" --json
+    """
+    from search.agreement import agreement
+    from search.searcher import Searcher
+
+    query = build_query(text, (), places=places)
+    if sheet is not None and sheet.suffix.lower() not in (".jpg", ".jpeg", ".png", ".webp"):
+        raise click.BadParameter(f"{sheet} is no .jpg, .png or .webp.", param_hint="--sheet")
+    found: list[Results] = []
+    columns = []
+    sides = [resolve(name, collection) for name in (a, b)]
+    for name, opened in zip((a, b), sides, strict=True):
+        with Searcher(opened, None, pick_device(device)) as searcher:
+            ask = searcher.regions if places else searcher.images
+            results = ask(query, limit=limit, filter=filter_text, all=True)
+            found.append(results)
+            if sheet is not None:
+                columns.append(_column(name, opened, results, searcher))
+    agreed = agreement(*([hit.id for hit in results.hits] for results in found))
+    if as_json:
+        print_json(_to_dict(a, b, found, agreed))
+    else:
+        names = [
+            f"{name} ({opened.model.name})" for name, opened in zip((a, b), sides, strict=True)
+        ]
+        Console().print(_table(names, found[0].hits, found[1].hits))
+        say(agreement_line(agreed))
+    if sheet is not None:
+        from search.sheet import contact_sheet
+
+        contact_sheet(*columns).save(sheet, quality=90)
+        say(f"Both are in {sheet}.")
+    if not any(results.hits for results in found):
+        ctx.exit(NOTHING_FOUND)
+
+
+def resolve(name: str, folder: Path) -> Collection:
+    """The collection that a name means: a folder, or a model of the collection in `folder`, to
+    read only. Raises `CollectionError` naming what there is.
+    """
+    from indexer import generations
+    from indexer.collection import Collection
+    from indexer.errors import CollectionError
+
+    if name not in ROLES and Collection.exists(name):
+        return Collection.open(name)
+    opened = Collection.open(folder)
+    models = (opened, generations.previous(opened), generations.following(opened))
+    there = {role: model for role, model in zip(ROLES, models, strict=True) if model is not None}
+    if name in there:
+        return there[name]
+    named = [model for model in there.values() if model.model.name == name]
+    if len(named) == 1:
+        return named[0]
+    known = ", ".join(f"{role} ({model.model.name})" for role, model in there.items())
+    raise CollectionError(
+        f"'{shown(name)}' is no collection, and "
+        + ("more than one model" if named else "no model")
+        + f" of {folder}; there are {known}."
+    )
+
+
+def agreement_line(agreed: Agreement) -> str:
+    """How far two rankings agree, in a sentence."""
+    overlap = ", ".join(f"{share:.0%} of the first {k}" for k, share in agreed.overlap.items())
+    line = f"Both have: {overlap or 'nothing'}."
+    if agreed.correlation is None:
+        return line
+    return f"{line} Rank correlation of the {agreed.shared} shared: {agreed.correlation:+.2f}."
+
+
+def _column(
+    name: str, opened: Collection, results: Results, searcher: Searcher
+) -> tuple[str, tuple[Hit, ...], dict[str, bytes]]:
+    thumbnails = searcher.thumbnails([hit.id for hit in results.hits])
+    return f"{Path(name).name}: {opened.model.name}", results.hits, thumbnails
+
+
+def _to_dict(a: str, b: str, found: list[Results], agreed: Agreement) -> dict[str, object]:
+    sides = {
+        side: {"name": name} | results.to_dict()
+        for side, name, results in zip(("a", "b"), (a, b), found, strict=True)
+    }
+    return {"query": found[0].query, **sides, "agreement": agreed.to_dict()}
+
+
+def _table(names: list[str], first: tuple[Hit, ...], second: tuple[Hit, ...]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim", show_edge=False)
+    table.add_column("#", justify="right", style="dim")
+    for name in names:
+        table.add_column(Text(shown(name)), overflow="fold")
+    shared = {hit.id for hit in first} & {hit.id for hit in second}
+    for rank in range(max(len(first), len(second))):
+        cells = [_cell(hits[rank : rank + 1], shared) for hits in (first, second)]
+        table.add_row(str(rank + 1), *cells)
+    return table
+
+
+def _cell(hits: tuple[Hit, ...], shared: set[str]) -> Text:
+    """A hit: its score, weak where it does not stand out, and its name; bold where both have it."""
+    if not hits:
+        return Text("")
+    (hit,) = hits
+    score = Text(f"{hit.score:5.2f}  ", style="green" if hit.confident else "dim")
+    return score.append(
+        shown(hit.path.rpartition("/")[2]), style="bold" if hit.id in shared else ""
+    )

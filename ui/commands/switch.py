@@ -1,0 +1,184 @@
+"""`tips switch`: another model for a collection, built beside the one in use."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ui.commands.index import index_progress, print_report
+from ui.options import (
+    STOPPED,
+    collection_option,
+    device_option,
+    json_option,
+    pick_device,
+    regions_option,
+    tiles_option,
+    weights_option,
+)
+from ui.render import print_json, say
+from ui.words import shown
+
+if TYPE_CHECKING:
+    from indexer.collection import Collection
+    from indexer.progress import ProgressCallback
+    from tips_model.embedder import Embedder
+
+WAIT = 2.0  # seconds until a collection that is being written is tried again
+
+
+@click.command()
+@click.argument("model", required=False)
+@weights_option
+@tiles_option
+@regions_option
+@click.option("--back", is_flag=True, help="Use the model from before the last switch again.")
+@click.option("--drop-old", is_flag=True, help="Delete what is kept of the model from before.")
+@click.option("--cancel", is_flag=True, help="Give up the model that is being built; delete it.")
+@click.option(
+    "--without-missing",
+    is_flag=True,
+    help="Switch although some photos cannot be read now; the new model does not know them then.",
+)
+@json_option
+@device_option
+@collection_option
+@click.pass_context
+def switch(
+    ctx: click.Context,
+    model: str | None,
+    weights: Path | None,
+    tiles: int | None,
+    max_regions: int | None,
+    back: bool,
+    drop_old: bool,
+    cancel: bool,
+    without_missing: bool,
+    as_json: bool,
+    device: str,
+    collection: Path,
+) -> None:
+    """Build the collection with another MODEL, while searches and `tips index` go on with the one
+    in use, and switch to it when all photos are in.
+
+    May be stopped or killed at any time: the same command goes on, `tips status` says how far it
+    is. The old vectors are kept until --drop-old, and --back takes them into use again.
+
+    \b
+    Example:
+      tips switch tipsv2-l14
+      tips switch tipsv2-b14 --tiles 2
+      tips switch --back
+      tips switch --drop-old
+    """
+    from indexer import generations
+    from indexer.collection import Collection
+    from indexer.errors import InterruptedIndexError
+
+    if sum(map(bool, (model, back, drop_old, cancel))) != 1:
+        raise click.UsageError("Name a MODEL, or one of --back, --drop-old and --cancel.")
+    opened = Collection.open(collection)
+    if model is not None:
+        try:
+            opened = _switch(
+                opened, model, weights, tiles, max_regions, device, without_missing, as_json
+            )
+        except InterruptedIndexError as stopped:
+            print_report(stopped.report, as_json=as_json)
+            say("Stopped; the same command goes on. The collection is searched as before.")
+            ctx.exit(STOPPED)
+    elif back:
+        opened = generations.go_back(opened)
+        say("Photos that came since the switch are taken up by `tips index`.")
+    elif drop_old:
+        opened = generations.drop_previous(opened)
+    else:
+        with generations.building(opened):
+            generations.cancel(opened)
+    if as_json:
+        before = opened.previous["model"]["name"] if opened.previous else None
+        print_json({"model": opened.model.name, "kept": before})
+    else:
+        say(f"{opened.folder} is searched with {opened.model.name} ({opened.model.model_id}).")
+
+
+def _switch(
+    opened: Collection,
+    model: str,
+    weights: Path | None,
+    tiles: int | None,
+    max_regions: int | None,
+    device: str,
+    without_missing: bool,
+    as_json: bool,
+) -> Collection:
+    from indexer import generations
+    from indexer.errors import SwitchError
+
+    with generations.building(opened):
+        other = generations.following(opened)
+        if other is not None and model != other.model.name:
+            raise SwitchError(
+                f"{other.model.name} is being built in {opened.folder} already; go on with "
+                f"`tips switch {other.model.name}`, or give it up with `tips switch --cancel`."
+            )
+        place = str(weights.absolute()) if weights else other.model.weights if other else None
+        load = _loader(model, place, device)
+        if other is None:
+            other = generations.begin(
+                opened, load().info, weights=place, max_regions=max_regions, tiles=tiles or 1
+            )
+        else:
+            say("Going on with what was built before.")
+        say(f"Building {model} beside {opened.model.name}; searches go on.")
+        with index_progress() as bar:
+            report = generations.build(opened, other, load, progress=bar)
+            if not as_json:
+                print_report(report, as_json=False)
+            switched = _take_over(opened, other, load, without_missing, bar)
+    say(
+        f"`tips switch --back` takes {opened.model.name} into use again; `tips switch --drop-old` "
+        "frees its space."
+    )
+    return switched
+
+
+def _take_over(
+    opened: Collection,
+    other: Collection,
+    load: Callable[[], Embedder],
+    without_missing: bool,
+    progress: ProgressCallback,
+) -> Collection:
+    """Switch as soon as nobody writes the collection."""
+    from indexer import generations
+    from indexer.errors import CollectionBusyError
+
+    told = False
+    while True:
+        try:
+            return generations.take_over(
+                opened, other, load, without_missing=without_missing, progress=progress
+            )
+        except CollectionBusyError as busy:
+            if not told:
+                say(f"All is built. Waiting to switch: {shown(str(busy))}", "yellow")
+            told = True
+            time.sleep(WAIT)
+
+
+def _loader(model: str, weights: str | None, device: str) -> Callable[[], Embedder]:
+    @cache
+    def load() -> Embedder:
+        from tips_model.embedder import open_embedder  # torch: not for a run without work
+
+        chosen = pick_device(device)
+        say(f"Model {model} on {chosen}")
+        return open_embedder(model, weights=weights, device=chosen)
+
+    return load
