@@ -1,0 +1,105 @@
+"""`tips switch` and `tips compare` on a real collection, and an open searcher that lives through
+it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from indexer.collection import Collection
+from indexer.errors import ModelMismatchError
+from search.searcher import Searcher
+from tests.search.colours import ColourEmbedder
+
+from .conftest import tips
+
+
+def answer(searcher: Searcher) -> list[tuple[str, float]]:
+    """What a searcher finds: ids and scores, which a kept calibration rounds a little."""
+    hits = searcher.images("red disc", all=True).hits
+    return [(hit.id, pytest.approx(hit.score, abs=1e-3)) for hit in hits]
+
+
+@pytest.fixture(scope="module")
+def switched(collection: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A collection, switched from nano as a whole to nano with windows."""
+    folder = tmp_path_factory.mktemp("switch") / "c"
+    shutil.copytree(collection, folder)
+    with Searcher.open(folder) as searcher:
+        before = answer(searcher)
+        result = tips("switch", "nano", "--tiles", "2", "-c", folder)
+        assert result.exit_code == 0, result.output
+        # Until it is told, the old model answers as it did; then the new one, and never a mixture.
+        assert answer(searcher) == before
+        assert searcher.refresh()
+        with Searcher.open(folder) as fresh:
+            assert answer(searcher) == answer(fresh) != before
+            assert not fresh.refresh()
+    return folder
+
+
+def test_the_switched_collection_has_all_photos_and_the_old_vectors(switched: Path) -> None:
+    status = json.loads(tips("status", "-c", switched, "--json").stdout)
+    assert (status["photos"], status["failed"]) == (30, 1)
+    opened = Collection.open(switched)
+    assert (opened.tiles, opened.max_regions) == (2, 32)
+    assert opened.previous is not None
+
+
+def test_two_models_of_a_collection_are_compared(switched: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "both.png"
+    ask = ("compare", "now", "before", "red disc", "-n", 5, "-c", switched)
+    answer = json.loads(tips(*ask, "--sheet", sheet, "--json").stdout)
+    assert [len(answer[side]["hits"]) for side in "ab"] == [5, 5]
+    ids = [{hit["id"] for hit in answer[side]["hits"]} for side in "ab"]
+    assert answer["agreement"]["overlap"]["5"] == len(ids[0] & ids[1]) / 5
+    with Image.open(sheet) as picture:
+        assert picture.width > 480
+    table = tips(*ask, "--places").output
+    assert "now (nano)" in table
+    assert "Both have: " in table
+    same = json.loads(tips("compare", switched, switched, "disc", "-n", 5, "--json").stdout)
+    assert same["agreement"]["overlap"] == {"1": 1.0, "5": 1.0}
+
+
+def test_names_that_mean_nothing_or_two_things_are_refused(switched: Path) -> None:
+    for name, sentence in (("next", "no model"), ("nano", "more than one model")):
+        result = tips("compare", name, "now", "disc", "-c", switched)
+        assert result.exit_code == 2
+        assert f"'{name}' is no collection, and {sentence} of" in result.stderr
+        assert "now (nano), before (nano)." in result.stderr
+
+
+def test_going_back_and_dropping(switched: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "c"
+    shutil.copytree(switched, folder)
+    assert tips("switch", "-c", folder).exit_code == 2
+    assert tips("switch", "--cancel", "-c", folder).exit_code == 2
+    back = json.loads(tips("switch", "--back", "--json", "-c", folder).stdout)
+    assert back == {"model": "nano", "kept": "nano"}
+    assert Collection.open(folder).tiles == 1
+    assert json.loads(tips("verify", "--json", "-c", folder).stdout)["sound"]
+    dropped = json.loads(tips("switch", "--drop-old", "--json", "-c", folder).stdout)
+    assert dropped == {"model": "nano", "kept": None}
+    assert not list((folder / "models").glob("*/"))
+    again = tips("switch", "nano", "-c", folder)
+    assert again.exit_code == 2
+    assert "is made with nano already" in again.stderr
+
+
+def test_a_searcher_with_a_model_of_its_own_is_told(
+    switched: Path, tmp_path: Path, collection: Path
+) -> None:
+    stranger = ColourEmbedder()
+    folder = tmp_path / "c"
+    old = Collection.create(folder, stranger.info)
+    with Searcher.open(folder, embedder=stranger) as searcher:
+        with old.lock():
+            old.use_part(Collection.open(collection).part() | {"data": "models/x"}, old.part())
+        with pytest.raises(ModelMismatchError, match=r"made with nano .* not with colours"):
+            searcher.refresh()
