@@ -7,7 +7,6 @@ only what is new.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -26,7 +25,13 @@ T = TypeVar("T")
 TABLE = "photos"
 INDEX_FROM = 20_000  # rows; fewer are read through in less time than the photos of a page take
 _IDS_PER_QUERY = 500
-_KEEP_VERSIONS = timedelta(hours=1)  # readers may still be on an old one
+KEEP_VERSIONS = timedelta(hours=1)
+"""Readers may still be on an old version; files that no younger one needs are deleted."""
+MANY_FRAGMENTS = 48
+MANY_VERSIONS = 128
+_TIERS = (512, 4096, 32_768, 262_144)
+"""Rows of the fragments into which smaller neighbours are joined: the smallest first, so that a row
+is written again a few times in its life, however many small commits follow it."""
 _READ_BATCH = 256  # rows; at most some 50 KB of vectors each
 
 
@@ -171,13 +176,34 @@ class Catalog:
         if self._table.count_rows(condition):
             self._table.delete(condition)
 
-    def optimize(self) -> None:
-        """Join small fragments, drop versions that no reader uses any more, and keep the index by
-        which photos are found in a large table."""
-        with explain_full_disk(self.folder), warnings.catch_warnings():
+    def tidy(self) -> None:
+        """Keep the number of fragments and of old versions bounded; costs little where nothing is
+        due. For the writer, after it has committed."""
+        if self.fragments() > MANY_FRAGMENTS:
+            self.optimize()
+        elif self.versions() > MANY_VERSIONS:
+            self._drop_versions(KEEP_VERSIONS)
+
+    def optimize(self, keep: timedelta = KEEP_VERSIONS) -> None:
+        """Join small fragments, drop versions older than `keep`, and keep the index by which photos
+        are found in a large table."""
+        with explain_full_disk(self.folder):
             if not self._table.list_indices() and self._table.count_rows() >= INDEX_FROM:
                 self._table.create_index("id", config=BTree())
-            self._table.optimize(cleanup_older_than=_KEEP_VERSIONS)
+            for rows in _TIERS:
+                self._table.to_lance().optimize.compact_files(target_rows_per_fragment=rows)
+                if self.fragments() <= MANY_FRAGMENTS // 2:
+                    break
+            self._table.to_lance().optimize.optimize_indices()
+        self._drop_versions(keep)
+
+    def versions(self) -> int:
+        """How many versions are on the disk."""
+        return sum(1 for _ in (self.folder / f"{TABLE}.lance" / "_versions").glob("*.manifest"))
+
+    def _drop_versions(self, keep: timedelta) -> None:
+        with explain_full_disk(self.folder):
+            self._table.to_lance().cleanup_old_versions(older_than=keep)
 
     def fragments(self) -> int:
         """How many pieces the table is in; every commit adds one, `optimize` joins them."""

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 Finder = Callable[..., ScanResult]
-_MANY_FRAGMENTS = 48  # each commit adds one; joining them rewrites the table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,8 +206,7 @@ class _Run:
                 report,
             )
         self.progress(Progress("tidy"))
-        if catalog.fragments() > _MANY_FRAGMENTS:
-            catalog.optimize()
+        catalog.tidy()
         write_snapshot(self.collection.catalog_folder, catalog.files())
         return report
 
@@ -293,8 +291,7 @@ class _Run:
             rebuild=store.revision > catalog.revision,
             progress=lambda done: meter.add(done - meter.done),
         )
-        if catalog.fragments() > _MANY_FRAGMENTS:
-            catalog.optimize()
+        catalog.tidy()
 
     def _report(self, found: ScanResult, counts: Counter[str], spent: float) -> IndexReport:
         return IndexReport(

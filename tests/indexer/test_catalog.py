@@ -1,6 +1,7 @@
 """The catalog on a real LanceDB table."""
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -176,6 +177,45 @@ def test_optimizing_joins_fragments_and_keeps_rows(catalog: Catalog) -> None:
     assert catalog.fragments() == 1
     assert catalog.rows([key(n) for n in range(6)]).to_pylist() == before
     assert commit(catalog, photo(9)) == catalog.revision
+
+
+def data_bytes(catalog: Catalog) -> int:
+    """What the rows take on the disk, in all versions."""
+    return sum(f.stat().st_size for f in (catalog.folder / "photos.lance/data").iterdir())
+
+
+def test_many_small_commits_cost_about_themselves(catalog: Catalog, tmp_path: Path) -> None:
+    heavy = [replace(photo(n), thumbnail=np.random.default_rng(n).bytes(4096)) for n in range(600)]
+    commit(catalog, *heavy)
+    alone = data_bytes(catalog)
+    reader = Catalog(tmp_path / "catalog", HEADS, DIM)
+    began = reader.changed_since(0, ["id"], batch_rows=50)
+    seen = next(began)["id"].to_pylist()
+    fragments = []
+    for n in range(600, 700):
+        commit(catalog, photo(n))
+        catalog.tidy()
+        fragments.append(catalog.fragments())
+    assert max(fragments) <= catalog_module.MANY_FRAGMENTS
+    # The 600 are in a fragment that is large enough; it is not written again for each of the 100.
+    assert data_bytes(catalog) < 1.75 * alone
+    # Who began to read before reads on as if nothing had happened; who begins now sees all.
+    seen += [found for batch in began for found in batch["id"].to_pylist()]
+    assert sorted(seen) == [key(n) for n in range(600)]
+    assert sorted(reader.ids()) == [key(n) for n in range(700)]
+    catalog.optimize(timedelta(0))
+    assert data_bytes(catalog) < 1.25 * alone
+
+
+def test_old_versions_do_not_pile_up(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog_module, "KEEP_VERSIONS", timedelta(0))
+    monkeypatch.setattr(catalog_module, "MANY_VERSIONS", 10)
+    for n in range(40):
+        commit(catalog, photo(n))
+        catalog.tidy()
+        assert catalog.versions() <= 11
+    assert len(catalog.ids()) == 40
+    assert catalog.revision >= 40
 
 
 def test_a_large_table_gets_an_index_and_answers_the_same(
