@@ -11,7 +11,6 @@ in one step. Photos are those that the catalog in use knows, as it knows them: n
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +26,7 @@ from indexer.holder import held
 from indexer.paths import to_bytes
 from indexer.pipeline import IndexOptions, index
 from indexer.progress import IndexReport, ProgressCallback
-from indexer.roots import absent
+from indexer.roots import absent, is_gone
 from indexer.scan import FILE_SCHEMA, ScanResult
 from indexer.vectors import KINDS
 
@@ -162,7 +161,7 @@ def missing(collection: Collection, other: Collection) -> list[str]:
     here, there = collection.catalog().files(), other.catalog().files()
     paths = here.join(there, on="path", how="anti")["path"].unique().sort().to_list()
     away = tuple(root.rstrip("/") + "/" for root in absent(collection.roots))
-    return [path for path in paths if path.startswith(away) or os.path.lexists(to_bytes(path))]
+    return [path for path in paths if path.startswith(away) or not is_gone(path)]
 
 
 def go_back(collection: Collection) -> Collection:

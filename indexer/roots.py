@@ -1,4 +1,4 @@
-"""The folders of a collection: whether they are there now."""
+"""Whether folders and files of a collection are there now."""
 
 from __future__ import annotations
 
@@ -26,3 +26,14 @@ def identity(root: str) -> Identity:
 def absent(roots: tuple[str, ...]) -> tuple[str, ...]:
     """Those of the roots that are not there."""
     return tuple(root for root in roots if identity(root) is None)
+
+
+def is_gone(path: str) -> bool:
+    """Whether there is no such file; one that may not be looked at is not gone."""
+    try:
+        os.lstat(to_bytes(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False

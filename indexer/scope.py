@@ -15,6 +15,7 @@ import polars as pl
 from indexer.changes import FACTS
 from indexer.ignore import IGNORE_FILE, NO_MEDIA
 from indexer.paths import folders, is_under, to_bytes, to_text
+from indexer.roots import is_gone
 
 _FOLDER_RULES = (to_text(IGNORE_FILE), to_text(NO_MEDIA))
 
@@ -55,7 +56,7 @@ class Scope:
         here = known.filter(inside)
         fresh = found.join(here, on=["path", *FACTS], how="anti").select("size", "mtime_ns")
         alike = known.filter(~inside).join(fresh.unique(), on=["size", "mtime_ns"], how="semi")
-        gone = [path for path in alike["path"].to_list() if not os.path.lexists(to_bytes(path))]
+        gone = [path for path in alike["path"].to_list() if is_gone(path)]
         return pl.concat([here, alike.filter(pl.col("path").is_in(gone))])
 
 

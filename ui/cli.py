@@ -28,6 +28,7 @@ from ui.commands.eval import evaluate
 from ui.commands.export import export
 from ui.commands.index import index
 from ui.commands.models import models
+from ui.commands.prune import prune, relocate
 from ui.commands.rebuild import rebuild
 from ui.commands.scenes import scenes
 from ui.commands.search import layout, regions, search
@@ -109,6 +110,8 @@ USING = (
     verify,
     backup,
     restore,
+    prune,
+    relocate,
     switch,
     compare,
     models,

@@ -1,0 +1,181 @@
+"""`tips prune` and `tips relocate`: what a collection knows of folders that changed for good."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ui.commands.index import index_progress
+from ui.options import collection_option, json_option
+from ui.render import print_json, say
+from ui.words import counted, shown
+
+if TYPE_CHECKING:
+    from indexer.prune import PrunePlan
+    from indexer.relocate import Relocation
+
+MOST = 0.1
+"""The share of the photos that leave without a question."""
+
+
+@click.command()
+@click.option(
+    "--root",
+    "roots",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="DIR",
+    help="Forget this folder and its photos; may be given several times.",
+)
+@click.option("--missing-roots", is_flag=True, help="Forget all folders that are not there now.")
+@click.option(
+    "--failed", is_flag=True, help="Drop photos that cannot be read; the next run reads them again."
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@click.option("--yes", is_flag=True, help=f"Do not ask, also when more than {MOST:.0%} would go.")
+@json_option
+@collection_option
+def prune(
+    roots: tuple[Path, ...],
+    missing_roots: bool,
+    failed: bool,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+    collection: Path,
+) -> None:
+    """Drop photos whose files are gone, and what the collection keeps for nothing: old versions,
+    leftovers of killed processes, data of models that were dropped.
+
+    Your photos are never touched. Of a folder that is not there, such as an unplugged disk, nothing
+    is dropped unless you say so.
+
+    \b
+    Example:
+      tips prune --dry-run
+      tips prune --root ~/Pictures/Old
+      tips prune --missing-roots --failed --yes
+    """
+    from indexer.collection import Collection
+    from indexer.prune import PruneOptions, plan
+    from indexer.prune import prune as carry_out
+    from indexer.scan import absolute_roots
+
+    opened = Collection.open(collection)
+    options = PruneOptions(failed, absolute_roots(roots), missing_roots)
+    found = plan(opened, options)
+    if not dry_run:
+        if not yes:
+            _ask(found)
+        found = carry_out(opened, options, None if yes else found.leaving)
+    if as_json:
+        print_json({"dry_run": dry_run, **found.to_dict()})
+        return
+    for line in plan_lines(found, done=not dry_run):
+        click.echo(line)
+
+
+def plan_lines(found: PrunePlan, *, done: bool) -> list[str]:
+    """What a plan means, one line each."""
+    verb = "dropped" if done else "would be dropped"
+    sorts = {
+        "that are gone": found.gone,
+        "that cannot be read": found.failed,
+        "in forgotten folders": found.forgotten,
+    }
+    lines = [
+        f"{counted(len(links), 'file')} {which}" for which, links in sorts.items() if len(links)
+    ]
+    lines.append(f"{len(found.leaving):,} of {counted(found.photos, 'photo')} {verb}")
+    lines += [f"folder {'forgotten' if done else 'to forget'}: {shown(r)}" for r in found.roots]
+    if found.orphans:
+        lines.append(f"{counted(len(found.orphans), 'leftover')} {verb}")
+    lines += [
+        f"{shown(root)} is not there; nothing of it is dropped (--missing-roots forgets it)"
+        for root in found.away
+    ]
+    return lines
+
+
+def _ask(found: PrunePlan) -> None:
+    """Go on only if a user agrees to lose so many; raises `click.UsageError` where nobody can be
+    asked, `click.Abort` for a no.
+    """
+    if found.share <= MOST:
+        return
+    many = f"{len(found.leaving):,} of {counted(found.photos, 'photo')}"
+    if not sys.stdin.isatty():
+        raise click.UsageError(
+            f"{many} would be dropped from the collection, more than {MOST:.0%}; look with "
+            "--dry-run, then say --yes."
+        )
+    click.confirm(f"{many} would be dropped from the collection. Go on?", abort=True, err=True)
+
+
+@click.command()
+@click.argument("old", type=click.Path(path_type=Path))
+@click.argument("new", type=click.Path(path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Only say what NEW holds.")
+@click.option("--yes", is_flag=True, help="Also when files are missing in NEW, or are others.")
+@json_option
+@collection_option
+def relocate(
+    old: Path, new: Path, dry_run: bool, yes: bool, as_json: bool, collection: Path
+) -> None:
+    """Say that the photos of folder OLD are in folder NEW now, on another disk for instance.
+
+    Paths are rewritten, nothing is embedded again. Before that all names are looked for in NEW, and
+    the content of a sample is compared. May be killed: the same command goes on.
+
+    \b
+    Example:
+      tips relocate /mnt/old-disk/photos /mnt/new-disk/photos
+      tips relocate ~/Pictures /srv/pictures --dry-run
+    """
+    from indexer.collection import Collection
+    from indexer.progress import Meter
+    from indexer.relocate import look
+    from indexer.relocate import relocate as carry_out
+    from indexer.scan import absolute_roots
+
+    opened = Collection.open(collection)
+    before, after = absolute_roots([old])[0], absolute_roots([new])[0]
+    found = look(opened, before, after)
+    if found.doubtful and not (yes or dry_run):
+        raise click.UsageError(f"{'; '.join(doubts(found))}. Nothing was changed; --yes goes on.")
+    done = 0
+    if not dry_run:
+        with index_progress() as bar:
+            meter = Meter(bar, "publish", found.files)
+            done = carry_out(
+                opened, before, after, progress=lambda count: meter.add(count - meter.done)
+            )
+    if as_json:
+        print_json({"dry_run": dry_run, **found.to_dict(), "rewritten": done})
+        return
+    for doubt in doubts(found):
+        say(f"{doubt}.", "yellow")
+    if dry_run:
+        say(f"{found.there:,} of {counted(found.files, 'file')} are in {shown(after)}.")
+    else:
+        say(f"{counted(done, 'file')} are in {shown(after)} now; `tips index` looks at them there.")
+
+
+def doubts(found: Relocation) -> list[str]:
+    """What a user should know before a move, a sentence each."""
+    lines = []
+    if found.there < found.files:
+        missing = found.files - found.there
+        lines.append(
+            f"{missing:,} of {counted(found.files, 'file')} are not in {shown(found.new)}, such as "
+            f"{shown(found.absent[0])}"
+        )
+    if found.other:
+        lines.append(
+            f"{len(found.other)} of the {found.compared} files that were compared are not what "
+            f"they were, such as {shown(found.other[0])}"
+        )
+    return lines
