@@ -27,6 +27,7 @@ from indexer.paths import to_bytes
 from indexer.pipeline import IndexOptions, index
 from indexer.progress import IndexReport, ProgressCallback
 from indexer.roots import absent, is_gone
+from indexer.runs import recorded
 from indexer.scan import FILE_SCHEMA, ScanResult
 from indexer.vectors import KINDS
 
@@ -139,7 +140,7 @@ def take_over(
     Raises `CollectionBusyError` while another process writes, and `SwitchError` when photos would
     be lost because their folders are not there now, unless `without_missing`.
     """
-    with collection.lock():
+    with collection.lock(), recorded(collection.folder, "switch"):
         build(collection, other, load, progress=progress)
         lost = missing(collection, other)
         if lost and not without_missing:

@@ -112,7 +112,7 @@ def plan(collection: Collection, options: PruneOptions) -> PrunePlan:
         leaving=frozenset(dropped["id"]) - frozenset(left),
         roots=roots,
         away=tuple(root for root in away if root not in roots),
-        orphans=tuple(_orphans(collection)),
+        orphans=tuple(orphans(collection)),
         versions=catalog.versions(),
     )
 
@@ -176,17 +176,17 @@ def _forgotten(known: Sequence[str], asked: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _orphans(collection: Collection) -> list[Path]:
+def orphans(collection: Collection) -> list[Path]:
     """What killed processes left: half-written files, shards that no manifest names, data of models
     that were dropped."""
     folders = (collection.folder, collection.catalog_folder, collection.data_folder / "vectors")
-    orphans = [path for folder in folders for path in sorted(folder.glob("*.tmp"))]
+    found = [path for folder in folders for path in sorted(folder.glob("*.tmp"))]
     if collection.engine["kind"] == "embedded":
         try:
             manifest = read_manifest(folders[2])
         except VectorError:  # `tips rebuild` makes them anew, and sweeps
-            return orphans + generations.leftovers(collection)
+            return found + generations.leftovers(collection)
         named = {shard.name for shard in manifest.shards} if manifest else set()
         shards = sorted(folders[2].glob(f"*{PREFIX}*/"))  # with those that a sweep did not finish
-        orphans += [path for path in shards if path.name not in named]
-    return orphans + generations.leftovers(collection)
+        found += [path for path in shards if path.name not in named]
+    return found + generations.leftovers(collection)

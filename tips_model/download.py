@@ -67,6 +67,19 @@ def download(file: RemoteFile, folder: Path, progress: Progress | None = None) -
         ) from error
 
 
+def damaged(name: str, folder: Path) -> str | None:
+    """What is wrong with a fetched file, by the size and hash of when it was fetched; None when
+    nothing is, or it was put there by hand. Reads the whole file."""
+    record = _read_manifest(folder).get(name)
+    if record is None:
+        return None
+    if (size := (folder / name).stat().st_size) != record["size"]:
+        return f"{name} has {size} of {record['size']} bytes"
+    if _hashes(folder / name)[0] != record["sha256"]:
+        return f"{name} is not what was fetched"
+    return None
+
+
 def _download(file: RemoteFile, folder: Path, progress: Progress | None) -> Path:
     target = folder / file.name
     record = _read_manifest(folder).get(file.name)

@@ -23,6 +23,7 @@ from ui.commands.caption import caption
 from ui.commands.compare import compare
 from ui.commands.data import data
 from ui.commands.demo import demo
+from ui.commands.doctor import doctor
 from ui.commands.duplicates import duplicates
 from ui.commands.eval import evaluate
 from ui.commands.export import export
@@ -110,6 +111,7 @@ USING = (
     verify,
     backup,
     restore,
+    doctor,
     prune,
     relocate,
     switch,

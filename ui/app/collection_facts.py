@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,10 +9,10 @@ from pathlib import Path
 import streamlit as st
 
 from indexer.collection import SETTINGS, Collection
+from indexer.size import disk_bytes
 from ui.known import Known
 
 CACHED = 64  # collections
-BLOCK = 512  # bytes; what `st_blocks` counts in, whatever the file system
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +63,16 @@ def _facts(folder: str, stamp: tuple[int, ...]) -> Facts:
         model=opened.model.name,
         note=opened.model.note,
         tiles=opened.tiles,
-        size=_size(opened.folder),
+        size=disk_bytes(opened.folder),
         changed=datetime.fromtimestamp(max(stamp) / 1e9),
     )
 
 
 def _stamp(folder: Path) -> tuple[int, ...]:
     """Times in nanoseconds that change with the settings, the catalog and the vectors."""
-    parts = (SETTINGS, "catalog/photos.lance/_versions", "vectors")
-    return tuple(_changed(folder / part) for part in parts)
+    data = Collection.open(folder).data_folder
+    parts = (folder / SETTINGS, data / "catalog/photos.lance/_versions", data / "vectors")
+    return tuple(_changed(part) for part in parts)
 
 
 def _changed(path: Path) -> int:
@@ -80,15 +80,3 @@ def _changed(path: Path) -> int:
         return path.stat().st_mtime_ns
     except OSError:
         return 0
-
-
-def _size(folder: Path) -> int:
-    total = 0
-    for inner, _, names in os.walk(folder):
-        for name in names:
-            try:
-                # Blocks, as files of the vectors have holes: twenty times their bytes by size.
-                total += os.lstat(os.path.join(inner, name)).st_blocks * BLOCK
-            except FileNotFoundError:
-                continue  # a writer has just replaced it
-    return total

@@ -60,12 +60,18 @@ def rebuild(
     from indexer.errors import explain_full_disk
     from indexer.move import discard, move, same_place
     from indexer.progress import Meter
+    from indexer.runs import recorded
     from ui.commands.index import both, index_progress
     from ui.progress_file import reporting
 
     with reporting(progress_file) as told:
         opened = Collection.open(collection)
-        with explain_full_disk(opened.folder), opened.lock(), index_progress() as bar:
+        with (
+            explain_full_disk(opened.folder),
+            opened.lock(),
+            recorded(opened.folder, "rebuild") as record,
+            index_progress() as bar,
+        ):
             before = opened.engine
             engine = _engine(opened, qdrant, embedded, layout)
             meter = Meter(both(bar, told.show), "publish", sum(opened.catalog().counts().values()))
@@ -73,6 +79,7 @@ def rebuild(
             moved = not same_place(before, engine)
             if moved and drop_old:
                 discard(opened, before)
+            record.counts = {"published": report.published}
         facts = {"published": report.published, "seconds": round(report.seconds, 3)}
         told.finish(facts)
     if as_json:

@@ -22,19 +22,33 @@ PROBLEMS = 1
 
 @click.command()
 @click.option("--failed", is_flag=True, help="List the files that cannot be read, with the reason.")
+@click.option(
+    "--report",
+    is_flag=False,
+    flag_value="-",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    metavar="[FILE]",
+    help="Write what you can send with a question: versions, counts, times and errors, without "
+    "paths, names, places, hosts or queries. To stdout without a FILE.",
+)
 @json_option
 @collection_option
-def status(failed: bool, as_json: bool, collection: Path) -> None:
-    """Say what the collection holds: photos, model, folders, and what could not be read.
+def status(failed: bool, report: str | None, as_json: bool, collection: Path) -> None:
+    """Say what the collection holds: photos, model, folders, what could not be read, and who writes
+    it now.
 
     \b
     Example:
       tips status
       tips status --failed
+      tips status --report tips-report.txt
     """
     from indexer.collection import Collection
 
     opened = Collection.open(collection)
+    if report is not None:
+        _write_report(opened, report)
+        return
     if failed:
         _print_failures(opened, as_json=as_json)
         return
@@ -53,6 +67,7 @@ def status(failed: bool, as_json: bool, collection: Path) -> None:
         ("model", f"{opened.model.name} ({opened.model.model_id})"),
         ("engine", _engine(opened)),
         *(("folder", shown(root)) for root in opened.roots),
+        *_activity(facts),
     ]
     if opened.model.note:
         rows.append(("note", opened.model.note))
@@ -95,8 +110,11 @@ def _engine(opened: Collection) -> str:
 
 
 def _facts(opened: Collection) -> dict[str, Any]:
+    from indexer.holder import holder
+
     counts = opened.catalog().counts()
     store = opened.vectors()
+    held = holder(opened.folder)
     facts = {
         "collection": str(opened.folder),
         "photos": counts["ok"],
@@ -107,9 +125,63 @@ def _facts(opened: Collection) -> dict[str, Any]:
         "model_id": opened.model.model_id,
         "engine": opened.engine,
         "roots": list(opened.roots),
+        "holder": held.to_dict() if held else None,
+        "next": _next(opened, counts),
+        "kept": opened.previous["model"]["name"] if opened.previous else None,
     }
     store.close()
     return facts
+
+
+def _next(opened: Collection, counts: dict[str, int]) -> dict[str, Any] | None:
+    """How far the model is that is being built (see `tips switch`)."""
+    from indexer import generations
+    from indexer.collection import MODELS
+    from indexer.holder import holder
+
+    other = generations.following(opened)
+    if other is None:
+        return None
+    done = other.catalog().counts() if other.catalog_folder.exists() else {}
+    held = holder(opened.folder / MODELS)
+    return {
+        "model": other.model.name,
+        "photos": done.get("ok", 0) + done.get("failed", 0),
+        "of": counts["ok"] + counts["failed"],
+        "holder": held.to_dict() if held else None,
+    }
+
+
+def _activity(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """Who writes, and what there is of other models."""
+    rows = []
+    if facts["holder"]:
+        rows.append(("written by", _holder(facts["holder"])))
+    if facts["next"]:
+        build = facts["next"]
+        goes_on = _holder(build["holder"]) if build["holder"] else "stopped; tips switch goes on"
+        count = f"{build['photos']:,} of {counted(build['of'], 'photo')}"
+        rows.append(("being built", f"{build['model']}: {count} ({goes_on})"))
+    if facts["kept"]:
+        rows.append(("kept", f"{facts['kept']}, from before the switch"))
+    return rows
+
+
+def _holder(facts: dict[str, Any]) -> str:
+    from indexer.holder import Holder
+
+    return shown(str(Holder(**facts)))
+
+
+def _write_report(opened: Collection, target: str) -> None:
+    from ui.report import report
+
+    text = report(opened)
+    if target == "-":
+        click.echo(text, nl=False)
+        return
+    Path(target).write_text(text, "utf-8")
+    say(f"The report is in {target}; read it before you send it.")
 
 
 def _print_failures(opened: Collection, *, as_json: bool) -> None:
