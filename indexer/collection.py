@@ -42,7 +42,6 @@ SWITCHED_VERSION = 2
 """Of a collection whose catalog is not in its folder itself: programs that know version 1 only must
 not open the catalog that they find there."""
 SETTINGS = "collection.json"
-MODELS = "models"
 EMBEDDED: Mapping[str, str] = {"kind": "embedded"}
 MAX_REGIONS = 16
 """Regions of a photo in a new collection; `MAX_REGIONS_TILED` with tiles. More of them cost
@@ -84,7 +83,7 @@ class Collection:
         self.roots: tuple[str, ...] = tuple(settings["roots"])
         self.engine: dict[str, Any] = dict(settings["engine"])
         self.id: str | None = settings.get("id")
-        self.data: str = _inside(settings.get("data", ""))
+        self.data: str = settings.get("data", "")
         self.previous: dict[str, Any] | None = settings.get("previous")
         self.read_only = False
 
@@ -366,10 +365,3 @@ def write_atomically(path: Path, text: str) -> None:
 
 def _path(folder: str | Path) -> Path:
     return Path(folder).expanduser().absolute()
-
-
-def _inside(data: str) -> str:
-    """The folder of the data, which lies in the collection's own; raises `ValueError`."""
-    if data and (len(Path(data).parts) != 2 or Path(data).parts[0] != MODELS or ".." in data):
-        raise ValueError(f"data in {data!r}")
-    return data

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from indexer.changes import below
-from indexer.collection import EMBEDDED, MODELS, SETTINGS, Collection
+from indexer.collection import EMBEDDED, SETTINGS, Collection
 from indexer.errors import SwitchError
 from indexer.holder import held
 from indexer.paths import to_bytes
@@ -29,6 +29,7 @@ from indexer.progress import IndexReport, ProgressCallback
 from indexer.roots import absent, is_gone
 from indexer.runs import recorded
 from indexer.scan import FILE_SCHEMA, ScanResult
+from indexer.settings import MODELS
 from indexer.vectors import KINDS
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from tips_model.foreign import parse_json
 
 _COUNTS = ("shards", "replicas", "write_consistency")  # of `ServerLayout`
 _ID = re.compile("[0-9a-f]{32}")
+MODELS = "models"
 _MOST = 1 << 20  # more than any width, size or number of regions that makes sense
 
 
@@ -24,6 +25,15 @@ def parse_settings(text: str | bytes) -> dict[str, Any]:
 
 def check_settings(stored: Mapping[str, Any]) -> None:
     """Raise ValueError, naming the field, unless these are settings of this version."""
+    _check_part(stored)
+    _check("roots", stored.get("roots"), lambda value: value == [] or _are_texts(value))
+    _check("id", stored.get("id"), lambda value: value is None or _is_id(value))
+    if stored.get("previous") is not None:
+        _check_part(_part(stored, "previous"))
+
+
+def _check_part(stored: Mapping[str, Any]) -> None:
+    """What differs from one model to another (see `collection.Collection.part`)."""
     model, regions = _part(stored, "model"), _part(stored, "regions")
     for name in ("name", "model_id", "retrieval_head"):
         _check(f"model.{name}", model.get(name), _is_text)
@@ -35,8 +45,7 @@ def check_settings(stored: Mapping[str, Any]) -> None:
     _check("model.retrieval_head", model["retrieval_head"], model["heads"].__contains__)
     _check("regions.max_regions", regions.get("max_regions"), _is_count)
     _check("regions.tiles", regions.get("tiles", 1), _is_count)
-    _check("roots", stored.get("roots"), lambda value: value == [] or _are_texts(value))
-    _check("id", stored.get("id"), lambda value: value is None or _is_id(value))
+    _check("data", stored.get("data", ""), _is_data)
     engine = _part(stored, "engine")
     _check("engine.kind", engine.get("kind"), _is_text)
     for name, value in engine.items():
@@ -63,6 +72,13 @@ def _is_text(value: object) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _is_data(value: object) -> bool:
+    """ "" or models/NAME: what is read as the collection's own must lie in its folder."""
+    return value == "" or (
+        _is_text(value) and re.fullmatch(rf"{MODELS}/[a-z0-9][a-z0-9-]*", str(value)) is not None
+    )
 
 
 def _are_texts(value: object) -> bool:

@@ -3,7 +3,7 @@
     python -m tests.indexer.switch_actor COLLECTION POINT
 
 It sends itself SIGKILL when the point is reached: "commit-N" before the N-th commit of the build,
-"flipped" after the collection's file is replaced, "dropped" after it forgets the model of before.
+"flipped" after the collection's file is replaced.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ OPTIONS = IndexOptions(window=4, commit_photos=2, threads=2)
 
 
 def main(folder: str, point: str) -> None:
-    """Build, switch, and drop what was used before; die when it is time."""
+    """Build and switch; die when it is time."""
     fuse = Fuse(point)
     commit, use_part = Catalog.commit, Collection.use_part
 
@@ -31,7 +31,7 @@ def main(folder: str, point: str) -> None:
 
     def mortal_use_part(self: Collection, part: object, previous: object) -> Collection:
         changed = use_part(self, part, previous)  # type: ignore[arg-type]
-        fuse.burn("flipped" if previous else "dropped")
+        fuse.burn("flipped")
         return changed
 
     Catalog.commit = mortal_commit  # type: ignore[method-assign, assignment]
@@ -39,13 +39,10 @@ def main(folder: str, point: str) -> None:
 
     embedder = ColourEmbedder()
     collection = Collection.open(folder)
-    if collection.previous is None:
-        with generations.building(collection):
-            other = generations.following(collection)
-            other = other or generations.begin(collection, embedder.info)
-            generations.build(collection, other, lambda: embedder, options=OPTIONS)
-            collection = generations.take_over(collection, other, lambda: embedder)
-    generations.drop_previous(collection)
+    with generations.building(collection):
+        other = generations.following(collection) or generations.begin(collection, embedder.info)
+        generations.build(collection, other, lambda: embedder, options=OPTIONS)
+        generations.take_over(collection, other, lambda: embedder)
 
 
 if __name__ == "__main__":

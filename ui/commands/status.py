@@ -136,8 +136,8 @@ def _facts(opened: Collection) -> dict[str, Any]:
 def _next(opened: Collection, counts: dict[str, int]) -> dict[str, Any] | None:
     """How far the model is that is being built (see `tips switch`)."""
     from indexer import generations
-    from indexer.collection import MODELS
     from indexer.holder import holder
+    from indexer.settings import MODELS
 
     other = generations.following(opened)
     if other is None:
