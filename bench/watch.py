@@ -1,10 +1,9 @@
-"""What one new photo costs in a library of many: a run that follows an event, and a full one.
+"""What one new photo costs in a library of many: finding it from its event, and by a full walk.
 
-    python -m bench.watch WORK --files 100000 --json docs/keeping.json
+    python bench/watch.py WORK --files 100000 --json docs/keeping.json
 
-The library is files that are no pictures: they are known by name, size and time like photos, and
-need no model. Only the new ones are pictures. Also measured: how much the catalog grows by so many
-small runs.
+Timed is what a run does until it knows what is new: walk, and compare with what is known. Besides,
+how much a catalog grows by many commits of one photo each.
 """
 
 from __future__ import annotations
@@ -12,59 +11,41 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import sys
 import time
-from functools import partial
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
-from PIL import Image
+import polars as pl
 
-from indexer.collection import Collection
-from indexer.pipeline import index
-from indexer.scan import scan
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests' rows
+
+from indexer.catalog import LINK_SCHEMA, Catalog
+from indexer.changes import compare
+from indexer.scan import ScanResult, scan
 from indexer.scope import Scope, touched
 from indexer.size import disk_bytes
-from tips_model.embedder import open_embedder
+from tests.indexer.catalog_cases import photo, table
+from tests.indexer.vector_cases import DIM, HEADS
 
 PER_FOLDER = 500
+BASE, SMALL = 3000, 100  # photos at first, and commits of one photo
+ROUNDS = 7
 
 
 def main() -> None:
     """Make the library, then measure."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("work", type=Path, help="an empty folder for library and collection")
+    parser.add_argument("work", type=Path, help="an empty folder")
     parser.add_argument("--files", type=int, default=100_000)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--small-runs", type=int, default=100)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
 
-    photos = options.work / "photos"
-    fill(photos, options.files)
-    embedder = open_embedder("nano")
-    collection = Collection.create(options.work / "collection", embedder.info)
-    began = time.perf_counter()
-    report = index(collection, [photos], embedder)
-    first = time.perf_counter() - began
-    assert report.failed == options.files
-
-    event, full = [], []
-    for number in range(options.rounds):
-        event.append(one_more(collection, embedder, photos, f"event{number}", whole=False))
-        full.append(one_more(collection, embedder, photos, f"full{number}", whole=True))
-    before = disk_bytes(collection.catalog_folder)
-    for number in range(options.small_runs):
-        one_more(collection, embedder, photos, f"small{number}", whole=False)
-    catalog = collection.catalog()
     figures = {
         "files": options.files,
-        "first_run_seconds": round(first, 1),
-        "event_seconds": round(statistics.median(event), 3),
-        "full_run_seconds": round(statistics.median(full), 3),
-        "small_runs": options.small_runs,
-        "catalog_megabytes_before": round(before / 1e6, 1),
-        "catalog_megabytes_after": round(disk_bytes(collection.catalog_folder) / 1e6, 1),
-        "fragments": catalog.fragments(),
-        "versions": catalog.versions(),
+        **finding(options.work / "photos", options.files),
+        **growing(options.work / "catalog"),
     }
     text = json.dumps(figures, indent=2)
     print(text)
@@ -72,31 +53,60 @@ def main() -> None:
         options.json.write_text(text + "\n")
 
 
-def fill(folder: Path, files: int) -> None:
-    """So many files that look like photos by name."""
+def finding(folder: Path, files: int) -> dict[str, float]:
+    """Milliseconds until one new file of so many is known to be one, medians."""
     for number in range(files):
         path = folder / f"{number // PER_FOLDER:04}" / f"{number:07}.jpg"
         if number % PER_FOLDER == 0:
             path.parent.mkdir(parents=True)
-        path.write_bytes(b"no picture %d" % number)
+        path.touch()
+    root = str(folder)
+    walked = scan([root]).files
+    known = walked.with_columns(
+        id=pl.int_range(pl.len()).cast(pl.String).str.zfill(32), status=pl.lit("ok")
+    ).select(LINK_SCHEMA.names())
+    new = folder / "0000" / "new.jpg"
+    new.touch()
+    scope = Scope(touched([str(new)], [root]))
+
+    def all_of_it() -> int:
+        return _candidates(scan([root]), known, root)
+
+    def the_event() -> int:
+        found = scan([root], within=scope)
+        return _candidates(found, scope.links(known, found.files), root)
+
+    return {"event_ms": _median(the_event), "full_walk_ms": _median(all_of_it)}
 
 
-def one_more(
-    collection: Collection, embedder: object, photos: Path, name: str, *, whole: bool
-) -> float:
-    """Seconds to take up one new picture, by a full run or by one that follows its event."""
-    path = photos / "0000" / f"{name}.png"
-    Image.effect_noise((96, 96), 60 + hash(name) % 40).convert("RGB").save(path)
-    scope = Scope(touched([str(path)], collection.roots))
-    began = time.perf_counter()
-    report = index(
-        collection,
-        [],
-        embedder,  # type: ignore[arg-type]
-        find=scan if whole else partial(scan, within=scope),
-    )
-    assert report.embedded == 1
-    return time.perf_counter() - began
+def _candidates(found: ScanResult, known: pl.DataFrame, root: str) -> int:
+    return len(compare(found.files, known, [root]).candidates)
+
+
+def _median(find: Callable[[], int]) -> float:
+    seconds = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        assert find() == 1
+        seconds.append(time.perf_counter() - began)
+    return round(1000 * statistics.median(seconds), 1)
+
+
+def growing(folder: Path) -> dict[str, float]:
+    """Megabytes of a catalog before and after many commits of one photo, and with no old version
+    kept."""
+    catalog = Catalog(folder, HEADS, DIM)
+    catalog.commit(table([photo(number) for number in range(BASE)]))
+    sizes = [disk_bytes(folder)]
+    for number in range(SMALL):
+        catalog.commit(table([photo(BASE + number)]))
+        catalog.tidy()
+    sizes.append(disk_bytes(folder))
+    counts = {"fragments": catalog.fragments(), "versions": catalog.versions()}
+    catalog.optimize(timedelta(0))
+    sizes.append(disk_bytes(folder))
+    names = ("catalog_mb", "catalog_mb_after_small_commits", "catalog_mb_without_old_versions")
+    return {name: round(size / 1e6, 2) for name, size in zip(names, sizes, strict=True)} | counts
 
 
 if __name__ == "__main__":
