@@ -45,7 +45,9 @@ class QueryEncoder:
             "images": PLAIN,
             "regions": TEMPLATES[embedder.info.prompts],
         }
-        self._lock = Lock()  # pages of an app search from several threads
+        # Threads share it; texts are encoded outside, so that an embedder may take those of several
+        # questions together.
+        self._lock = Lock()
         self._known: OrderedDict[tuple[str, tuple[str, ...]], Array] = OrderedDict()
 
     def texts(self, texts: Sequence[str], kind: Kind) -> Array:
@@ -55,16 +57,19 @@ class QueryEncoder:
         templates = self._templates[kind]
         if kind == "regions":
             texts = [bare(text) for text in texts]
+        wanted = [(text, templates) for text in dict.fromkeys(texts)]
         with self._lock:
-            missing = [t for t in dict.fromkeys(texts) if (t, templates) not in self._known]
-            fresh = self.encode([expand(text, templates) for text in missing])
-            self._known |= {(text, templates): v for text, v in zip(missing, fresh, strict=True)}
-            for text in texts:
-                self._known.move_to_end((text, templates))
-            vectors = np.stack([self._known[text, templates] for text in texts])
+            vectors = {key: self._known[key] for key in wanted if key in self._known}
+        missing = [key for key in wanted if key not in vectors]
+        fresh = self.encode([expand(text, templates) for text, _ in missing])
+        vectors |= dict(zip(missing, fresh, strict=True))
+        with self._lock:
+            for key in wanted:
+                self._known[key] = vectors[key]
+                self._known.move_to_end(key)
             while len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
-        return vectors
+        return np.stack([vectors[text, templates] for text in texts])
 
     def encode(self, sentences: Sequence[Sequence[str]]) -> Array:
         """The unit mean of each group of sentences, (N, D); nothing is remembered."""

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from ui.app.background import Background
+from ui.background import Background
 
 
 def test_work_is_done_in_order_and_goes_on_after_a_failure(
@@ -32,7 +32,7 @@ def test_work_is_done_in_order_and_goes_on_after_a_failure(
 def test_the_process_ends_in_the_middle_of_native_work() -> None:
     code = (
         "import time, torch\n"
-        "from ui.app.background import Background\n"
+        "from ui.background import Background\n"
         "work = lambda: [torch.randn(256, 256).svd() for _ in range(50)]\n"
         "background = Background('test', newest_first=True)\n"
         "for _ in range(100): background.submit(work)\n"

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from search.draw import PALETTE
-from ui.app.overlays import heat_picture, mask_picture
+from ui.overlays import heat_picture, mask_picture
 
 
 def pixels(address: str) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:

@@ -17,8 +17,8 @@ from ui.app.answers import Answer, around
 from ui.app.components.photo import Mark, Tool, show_photo
 from ui.app.gallery import chosen
 from ui.app.library import Library
-from ui.app.overlays import heat_picture, mask_picture, picture_address
 from ui.app.state import Place, View
+from ui.overlays import heat_picture, mask_picture, picture_address
 from ui.words import plain, shown
 
 Layer = Literal["None", "Box", "Mask", "Heat", "Features"]

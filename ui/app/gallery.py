@@ -13,8 +13,8 @@ from ui.app import media, state
 from ui.app.answers import Answer
 from ui.app.components.grid import Card, GridEvents, show_grid
 from ui.app.library import Library
-from ui.app.overlays import heat_picture, mask_picture
 from ui.app.state import OVERLAYS, View
+from ui.overlays import heat_picture, mask_picture
 from ui.words import counted, month, plain, shown
 
 COLUMNS = (2, 8, 5)  # least, most, at first

@@ -24,14 +24,15 @@ from indexer.collection import Collection
 from indexer.vectors import point_array, point_keys
 from search.hits import Hit, RegionHit, Results
 from tips_model.errors import TipsError
-from ui.app.background import Background
 from ui.app.facts import facts_of
-from ui.app.pictures import Pictures
-from ui.app.question import ask, question, refuse_files
+from ui.app.question import ask, question
 from ui.app.repeats import Repeats
 from ui.app.sharpen import Sharpener
 from ui.app.state import View
+from ui.background import Background
 from ui.options import pick_device
+from ui.pictures import Pictures
+from ui.question import refuse_files
 
 if TYPE_CHECKING:
     from indexer.catalog import Catalog

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from indexer.vectors import All, Filter, Match, Not
+from indexer.vectors import Filter
 from search.errors import QueryError
-from search.filters import parse_filter
 from search.hits import Results
-from search.language import QUOTED, TYPOGRAPHIC, parse, with_pictures
-from search.query import Example, ImageTerm, Query
+from search.query import Example, Query
 from search.scene import Scene
+from ui import question as asked_of
 from ui.app.state import Place, View
+from ui.question import refuse_files
 
 if TYPE_CHECKING:
     from search.searcher import Searcher
-
-NAMED_FILE = re.compile(r"(?:^|[\s(:])(?:\.{0,2}/|~/)")
 
 
 def ask(
@@ -50,33 +47,17 @@ def ask(
 
 
 def question(view: View, picture: Image.Image | None) -> Query | Scene:
-    """Words and pictures, read as `tips search` and `tips regions` do. Files cannot be named: the
-    page may be open to others than the owner of the disk.
-    """
-    refuse_files(view.q)
-    terms = [ImageTerm(identifier) for identifier in view.like]
-    terms += [ImageTerm(identifier, -1.0) for identifier in view.unlike]
+    """Words and pictures of a view, see `ui.question.question`."""
     if view.picture and picture is None:
         raise QueryError("The uploaded picture is not here any more; choose it again.")
-    if picture is not None:
-        terms.append(ImageTerm(picture))
-    if not view.q:
-        return Query(images=tuple(terms))
-    return with_pictures(parse(view.q, places=view.finds_places), tuple(terms))
+    return asked_of.question(
+        view.q, like=view.like, unlike=view.unlike, picture=picture, places=view.finds_places
+    )
 
 
 def narrowed(view: View, only: tuple[str, ...] = ()) -> Filter | None:
     """The view's filter, without the photos that are part of the question."""
-    parts: list[Filter] = []
-    written = parse_filter(view.filter)
-    if written is not None:
-        parts.append(written)
-    judged = (*view.like, *view.unlike)
-    if judged:
-        parts.append(Not(Match("image", judged)))
-    if only:
-        parts.append(Match("image", only))
-    return All(tuple(parts)) if parts else None
+    return asked_of.narrowed(view.filter, without=(*view.like, *view.unlike), only=only)
 
 
 def example(place: Place) -> Example:
@@ -84,9 +65,3 @@ def example(place: Place) -> Example:
     if place.is_point:
         return Example(place.photo, point=place.box[:2], positive=place.positive)
     return Example(place.photo, box=place.box, positive=place.positive)
-
-
-def refuse_files(words: str) -> None:
-    """Raise `QueryError` for words that name a picture file outside quotes."""
-    if NAMED_FILE.search(QUOTED.sub("", words.translate(TYPOGRAPHIC))):
-        raise QueryError('A picture file cannot be named here; put the words in quotes ("...").')

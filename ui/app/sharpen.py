@@ -12,8 +12,8 @@ from cachetools import LRUCache
 from search.hits import Hit, Results
 from search.query import Query
 from search.scene import Scene
-from ui.app.background import Background
 from ui.app.state import Show
+from ui.background import Background
 
 if TYPE_CHECKING:
     from search.searcher import Searcher

@@ -1,4 +1,4 @@
-"""Masks and heat maps as small transparent pictures that the browser stretches over a photo.
+"""Masks and heat maps as small transparent pictures that are stretched over a photo.
 
 Letters: h x w cells of a map.
 """
@@ -39,10 +39,17 @@ def mask_picture(masks: Sequence[Mask]) -> str:
 
 
 def heat_picture(heat: npt.NDArray[np.float32]) -> str:
-    """A heat map (h, w) in [0, 1] as a data address: clear where cold, glowing where warm."""
+    """A heat map (h, w) in [0, 1] as a data address, see `heat_pixels`."""
+    return _address(heat_pixels(heat))
+
+
+def heat_pixels(heat: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """A heat map (h, w) in [0, 1] as pixels (H, W, 4) with alpha: clear where cold, glowing where
+    warm, `FINE` pixels on the longer side.
+    """
     field = np.clip(_stretched(heat, _size(heat.shape)), 0, 1)
     alpha = np.clip((field - COLDEST) / (1 - COLDEST), 0, 1) ** 0.7
-    return _address(np.dstack([heat_colours(field), alpha * 255]).astype(np.uint8))
+    return np.dstack([heat_colours(field), alpha * 255]).astype(np.uint8)
 
 
 def picture_address(picture: Image.Image, quality: int = 85) -> str:

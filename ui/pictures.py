@@ -12,7 +12,7 @@ from cachetools import LRUCache
 from PIL import Image
 
 from tips_model.errors import TipsError
-from ui.app.background import Background
+from ui.background import Background
 
 if TYPE_CHECKING:
     from indexer.catalog import Catalog
