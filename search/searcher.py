@@ -172,6 +172,15 @@ class Searcher:
             self._calibrated()
 
     @property
+    def revision(self) -> int:
+        """The catalog's revision that the vectors show; 0 when nothing is searchable yet."""
+        return self._store.revision
+
+    def count(self, kind: Kind) -> int:
+        """How many photos ("images") or places ("regions") can be found."""
+        return self._store.count(kind)
+
+    @property
     def refines_quickly(self) -> bool:
         """Whether `refine` takes less than about 100 ms a hit: a small model, or not on a CPU."""
         return self._refiner.cheap

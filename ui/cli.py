@@ -33,6 +33,7 @@ from ui.commands.prune import prune, relocate
 from ui.commands.rebuild import rebuild
 from ui.commands.scenes import scenes
 from ui.commands.search import layout, regions, search
+from ui.commands.serve import serve
 from ui.commands.status import status, verify
 from ui.commands.switch import switch
 from ui.commands.train import train
@@ -119,6 +120,7 @@ USING = (
     models,
     demo,
     ui,
+    serve,
 )
 TRAINING = (scenes, data, caption, train, evaluate)
 for command in (*USING, *TRAINING):

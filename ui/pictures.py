@@ -21,6 +21,11 @@ LARGE = 1400  # side of the large picture in pixels, about
 LARGE_QUALITY = 86
 THUMBNAIL_BYTES = 48 << 20
 LARGE_BYTES = 32 << 20
+A_YEAR = 365 * 24 * 3600  # seconds
+SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'"}
+"""Headers of what is served beside a page."""
+FOREVER = {**SAFE, "Cache-Control": f"private, max-age={A_YEAR}, immutable"}
+"""Headers of pictures: the content of an id never changes."""
 
 
 class Pictures:

@@ -27,16 +27,13 @@ from starlette.routing import Route
 
 from tips_model.errors import TipsError
 from ui.app.state import is_identifier
+from ui.pictures import FOREVER, SAFE
 
 if TYPE_CHECKING:
     from ui.app.library import Library
 
-A_YEAR = 365 * 24 * 3600
 TICKET_SECONDS = 3600
 MOST_TICKETS = 256
-SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'"}
-# The content of an id never changes.
-FOREVER = {**SAFE, "Cache-Control": f"private, max-age={A_YEAR}, immutable"}
 
 _libraries: WeakValueDictionary[str, Library] = WeakValueDictionary()
 _tickets: TTLCache[str, Download] = TTLCache(MOST_TICKETS, TICKET_SECONDS)

@@ -1,0 +1,231 @@
+"""`tips serve`: search over HTTP, for programs."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import click
+from click.core import ParameterSource
+
+from ui.options import LOCAL_HOSTS, default_collection, device_option
+from ui.render import say
+
+TOKEN = "TIPS_TOKEN"
+
+
+def usual_collection() -> tuple[Path, ...]:
+    """The collection that is served when none is named: $TIPS_COLLECTION, else the user's own."""
+    named = os.environ.get("TIPS_COLLECTION")
+    return (Path(named) if named else default_collection(),)
+
+
+@click.command()
+@click.option(
+    "-c",
+    "--collection",
+    "collections",
+    type=click.Path(file_okay=False, path_type=Path),
+    multiple=True,
+    default=usual_collection,
+    metavar="DIR",
+    help="Folder of a collection; several may be given, the first answers requests that name none. "
+    "Else $TIPS_COLLECTION, else the user's data folder.",
+)
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on; another than this machine's own needs a token.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8765,
+    show_default=True,
+    help="Port to use; 0 takes one that is free.",
+)
+@click.option(
+    "--token-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help=f"Who asks must show a token: one of the lines of this file, or ${TOKEN}.",
+)
+@click.option(
+    "--allow-host",
+    "hosts",
+    multiple=True,
+    metavar="NAME",
+    help="A name by which the service may be called, besides this machine's own.  [default: any "
+    "name, if it listens on another address]",
+)
+@click.option(
+    "--cors",
+    "origins",
+    multiple=True,
+    metavar="ORIGIN",
+    help="Web pages that may ask, as in https://photos.example.org.  [default: none]",
+)
+@click.option(
+    "--rate-limit",
+    "rate",
+    default="50/second;1200/minute",
+    show_default=True,
+    metavar="RATE",
+    help="Requests of one address; 'off' for any number.",
+)
+@click.option(
+    "--allow-index",
+    "index_roots",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    multiple=True,
+    metavar="DIR",
+    help="Let requests start index jobs for folders below this one.  [default: none]",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    default=4,
+    show_default=True,
+    metavar="N",
+    help="Searches at a time.",
+)
+@click.option(
+    "--queue",
+    type=click.IntRange(0, 10_000),
+    default=64,
+    show_default=True,
+    metavar="N",
+    help="Searches that may wait; more are answered with 503.",
+)
+@click.option(
+    "--max-upload",
+    type=click.IntRange(1, 1024),
+    default=32,
+    show_default=True,
+    metavar="MIB",
+    help="Bytes of a picture that is sent along.",
+)
+@click.option(
+    "--trust-proxy",
+    metavar="ADDRESS",
+    help="Believe this proxy when it says who asks (X-Forwarded-For).",
+)
+@click.option("--log-queries", is_flag=True, help="Write what was asked into the log.")
+@device_option
+@click.pass_context
+def serve(
+    ctx: click.Context,
+    collections: tuple[Path, ...],
+    host: str,
+    port: int,
+    token_file: Path | None,
+    hosts: tuple[str, ...],
+    origins: tuple[str, ...],
+    rate: str,
+    index_roots: tuple[Path, ...],
+    workers: int,
+    queue: int,
+    max_upload: int,
+    trust_proxy: str | None,
+    log_queries: bool,
+    device: str,
+) -> None:
+    """Answer searches over HTTP, for programs. Ctrl-C ends it.
+
+    /docs describes what can be asked, /healthz and /readyz say how it goes, /metrics has figures.
+    The log goes to stderr, a line of JSON for each request.
+
+    \b
+    Example:
+      tips serve
+      tips serve -c ~/trip.tips -c ~/work.tips --port 9000
+      TIPS_TOKEN=$(openssl rand -hex 24) tips serve --host 0.0.0.0
+      tips serve --allow-index /photos --rate-limit 10/second
+    """
+    from indexer.collection import Collection
+
+    tokens = read_tokens(token_file)
+    local = host in LOCAL_HOSTS
+    if not local and not tokens:
+        raise click.UsageError(
+            f"{host} is reached from other machines, so a token is needed: set {TOKEN} or give "
+            "--token-file."
+        )
+    check_rate(rate)
+    if ctx.get_parameter_source("collections") is ParameterSource.COMMANDLINE:
+        for folder in collections:
+            Collection.open(folder)  # a mistyped folder would be waited for
+    from ui.options import pick_device
+    from ui.service.engines import Engines
+    from ui.service.journal import log_to_stderr
+    from ui.service.metrics import Metrics
+    from ui.service.server import bind
+    from ui.service.server import serve as run
+    from ui.service.settings import Settings
+
+    settings = Settings(
+        tokens=tokens,
+        hosts=(*LOCAL_HOSTS, *hosts) if local or hosts else ("*",),
+        origins=origins,
+        rate="" if rate == "off" else rate,
+        index_roots=index_roots,
+        workers=workers,
+        queue=queue,
+        upload_bytes=max_upload << 20,
+        log_queries=log_queries,
+    )
+    with bind(host, port) as listening:
+        address = f"[{host}]" if ":" in host else host
+        place = f"http://{address}:{listening.getsockname()[1]}"
+        metrics = Metrics()
+        engines = Engines(collections, device=pick_device(device), metrics=metrics)
+        log_to_stderr()
+        say(f"Serving {', '.join(each.name for each in engines.all)} on {place} (Ctrl-C ends it)")
+        # The server raises the signal again when it has ended in order.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            run(listening, engines, settings, metrics, proxy=trust_proxy)
+        except KeyboardInterrupt:
+            say("The service has ended.")
+
+
+def read_tokens(file: Path | None) -> tuple[str, ...]:
+    """The tokens of the environment and of a file, one a line; `#` begins a comment line. Raises
+    `click.UsageError` for one that could be guessed, or a file without any.
+    """
+    from ui.service.settings import SHORTEST_TOKEN
+
+    named = [os.environ.get(TOKEN, "").strip()]
+    if file is not None:
+        try:
+            lines = [line.strip() for line in file.read_text("utf-8").splitlines()]
+        except ValueError as error:
+            raise click.UsageError(f"{file} is no text.") from error
+        named += [line for line in lines if not line.startswith("#")]
+        if not any(named[1:]):
+            raise click.UsageError(f"{file} has no token; write one on a line.")
+    tokens = tuple(token for token in named if token)
+    if any(len(token) < SHORTEST_TOKEN for token in tokens):
+        raise click.UsageError(
+            f"A token needs at least {SHORTEST_TOKEN} characters; `openssl rand -hex 24` makes one."
+        )
+    if not all(token.isascii() and token.isprintable() for token in tokens):
+        raise click.UsageError("A token is made of ASCII characters, as headers are.")
+    return tokens
+
+
+def check_rate(rate: str) -> None:
+    """Raises `click.UsageError` for a rate that cannot be read."""
+    from limits import parse_many
+
+    if rate == "off":
+        return
+    try:
+        parse_many(rate)
+    except ValueError as error:
+        raise click.UsageError(
+            f"--rate-limit {rate!r} cannot be read; write it as in '50/second;1200/minute', or "
+            "'off'."
+        ) from error

@@ -1,0 +1,1 @@
+"""The service: search over HTTP, for programs (`tips serve`)."""

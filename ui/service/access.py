@@ -1,0 +1,128 @@
+"""Who may ask, by which name, and how often: checked before a request's body is read."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import math
+import time
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from limits import RateLimitItem, parse_many
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ui.service.metrics import Metrics
+from ui.service.problems import Problem, instance_of
+from ui.service.settings import Settings
+
+PROBES = ("/healthz", "/readyz")
+"""Addresses without a token and without a limit: they tell nothing of the photos."""
+DOCUMENTS = ("/openapi.json", "/docs", "/static-offline-docs/")
+"""Addresses without a token: the same in every installation."""
+
+
+class Guard:
+    """The middleware before all routes: the Host and Origin of a request, its rate, its token."""
+
+    def __init__(self, app: ASGIApp, *, settings: Settings, metrics: Metrics) -> None:
+        """See the class."""
+        self._app, self._metrics = app, metrics
+        self._hosts = {host.lower() for host in settings.hosts}
+        self._origins = set(settings.origins)
+        self._tokens = [_digest(token.encode()) for token in settings.tokens]
+        self._limits: Sequence[RateLimitItem] = parse_many(settings.rate) if settings.rate else ()
+        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it with a problem."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            self._check(scope)
+        except Problem as problem:
+            self._metrics.refused.labels(problem.code).inc()
+            response = problem.response(instance_of(Request(scope)))
+            await response(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope) -> None:
+        headers, path = Headers(scope=scope), scope["path"]
+        host = headers.get("host", "")
+        self._check_host(host)
+        self._check_origin(headers.get("origin"), host)
+        if path in PROBES:
+            return
+        client = scope.get("client")
+        self._check_rate(client[0] if client else "")
+        if not path.startswith(DOCUMENTS):
+            self._check_token(headers.get("authorization", ""))
+
+    def _check_host(self, host: str) -> None:
+        """A page of the web that points its own name here (DNS rebinding) calls us by that name."""
+        if "*" not in self._hosts and _name(host) not in self._hosts:
+            raise Problem(
+                400,
+                "host",
+                "The service does not answer to this name; start it with --allow-host NAME.",
+                field="Host",
+            )
+
+    def _check_origin(self, origin: str | None, host: str) -> None:
+        """A browser names the page that asks; pages of others may not, unless they are allowed."""
+        if origin is None or {"*", origin} & self._origins:
+            return
+        if urlsplit(origin).netloc.lower() != host.lower():
+            raise Problem(
+                403,
+                "origin",
+                "Web pages of this origin may not ask; start the service with --cors ORIGIN.",
+                field="Origin",
+            )
+
+    def _check_rate(self, client: str) -> None:
+        for limit in self._limits:
+            if not self._limiter.hit(limit, client):
+                reset = self._limiter.get_window_stats(limit, client).reset_time
+                wait = max(1, math.ceil(reset - time.time()))
+                raise Problem(
+                    429,
+                    "rate",
+                    f"More than {limit} came from this address; wait {wait} s.",
+                    headers={"Retry-After": str(wait)},
+                )
+
+    def _check_token(self, authorization: str) -> None:
+        if not self._tokens:
+            return
+        scheme, _, shown = authorization.partition(" ")
+        # Headers are bytes in the guise of Latin-1.
+        digest = _digest(shown.strip().encode("latin-1"))
+        # All of them, so that the time tells nothing of which it was.
+        right = [hmac.compare_digest(digest, token) for token in self._tokens]
+        if scheme.lower() != "bearer" or not any(right):
+            raise Problem(
+                401,
+                "token",
+                "Show a token of this service: Authorization: Bearer TOKEN.",
+                field="Authorization",
+                headers={"WWW-Authenticate": 'Bearer realm="tips"'},
+            )
+
+
+def _digest(token: bytes) -> bytes:
+    return hashlib.sha256(token).digest()
+
+
+def _name(host: str) -> str:
+    """The host of a Host header without its port, lower case; "" where it is none."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""

@@ -1,0 +1,109 @@
+"""The routes of collections: which there are, what they hold, what their photos have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from search.browse_choices import Choices
+from search.browse_facets import FacetValue, Folder, facets, folder, narrowed, subfolders
+from ui.service.answers import CollectionSummary, Facets, Status, Value
+from ui.service.engine import Engine, State
+from ui.service.given import Given, InCollection
+from ui.service.questions import FilterText
+from ui.service.settings import MOST_VALUES
+
+router = APIRouter(tags=["collections"])
+
+
+@router.get("/collections")
+async def collections(given: Given) -> list[CollectionSummary]:
+    """The collections of this service, the default one first."""
+    return [_summary(given.engines.all[0], engine) for engine in given.engines.all]
+
+
+@router.get("/status")
+async def status(given: Given, collection: InCollection = None) -> Status:
+    """What a collection holds, and how much of it can be found."""
+    engine = given.engines.get(collection)
+
+    def work(state: State) -> Status:
+        counts, searcher, opened = state.catalog.counts(), state.searcher, state.collection
+        return Status(
+            **_summary(given.engines.all[0], engine).model_dump(),
+            photos=counts["ok"],
+            failed=counts["failed"],
+            images=searcher.count("images"),
+            regions=searcher.count("regions"),
+            revision=searcher.revision,
+            model=opened.model.name,
+            model_id=opened.model.model_id,
+            engine=opened.engine["kind"],
+            roots=list(opened.roots),
+        )
+
+    return await given.read(collection, work)
+
+
+@router.get("/facets")
+async def facet_values(
+    given: Given,
+    collection: InCollection = None,
+    filter: Annotated[FilterText, Query()] = "",
+    limit: Annotated[
+        int, Query(ge=1, le=MOST_VALUES, description="At most so many values of a field.")
+    ] = 100,
+    inside: Annotated[
+        str,
+        Query(
+            alias="folder",
+            max_length=4096,
+            description="The folder whose subfolders are counted; the collection's roots when it "
+            "is left out.",
+        ),
+    ] = "",
+) -> Facets:
+    """Cameras, lenses, types, years, months and folders of the photos under a filter, counted."""
+    engine = given.engines.get(collection)
+
+    def work(state: State) -> Facets:
+        index, roots = state.index, state.collection.roots
+        rows = narrowed(index, Choices(rest=filter))
+        found = facets(index, Choices(), rows, limit)
+        months = [Value(value=each.name, count=each.count) for each in index.months(rows)]
+        below = (
+            subfolders(index, inside, rows) if inside else [folder(index, r, rows) for r in roots]
+        )
+        return Facets(
+            collection=engine.name,
+            photos=len(rows),
+            undated=index.undated(rows),
+            cameras=_values(found["cameras"]),
+            lenses=_values(found["lenses"]),
+            types=_values(found["types"]),
+            years=_values(found["years"]),
+            months=months[:limit],
+            folders=_folders(below)[:limit],
+        )
+
+    return await given.read(collection, work)
+
+
+def _summary(default: Engine, engine: Engine) -> CollectionSummary:
+    return CollectionSummary(
+        name=engine.name,
+        title=engine.title,
+        default=engine is default,
+        ready=engine.ready,
+        problem="" if engine.ready else engine.problem,
+    )
+
+
+def _values(values: Iterable[FacetValue]) -> list[Value]:
+    return [Value(value=each.value, count=each.count) for each in values]
+
+
+def _folders(folders: Iterable[Folder]) -> list[Value]:
+    return [Value(value=each.path, count=each.count) for each in folders]

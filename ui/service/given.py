@@ -1,0 +1,106 @@
+"""What every route is given: collections, workers, limits, figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, Query, Request
+
+from ui.service.engine import State
+from ui.service.engines import Engines
+from ui.service.lanes import Lane
+from ui.service.metrics import Metrics
+from ui.service.problems import Problem
+from ui.service.settings import Settings
+
+T = TypeVar("T")
+Responses = dict[int | str, dict[str, Any]]
+"""What OpenAPI says of answers by status."""
+READERS, READERS_QUEUE = 4, 256
+"""Workers for what takes a moment (thumbnails, facts), and how many may wait: pages of a grid."""
+
+
+@dataclass(slots=True)
+class Service:
+    """The parts of a running service. `ending` says whether it is about to end."""
+
+    engines: Engines
+    settings: Settings
+    metrics: Metrics
+    ending: Callable[[], bool] = lambda: False
+    streams: int = 0
+    searches: Lane = field(init=False)
+    readers: Lane = field(init=False)
+
+    def __post_init__(self) -> None:
+        workers, queue = self.settings.workers, self.settings.queue
+        self.searches = Lane("search", workers, queue, self.metrics)
+        self.readers = Lane("read", READERS, READERS_QUEUE, self.metrics)
+
+    async def search(self, name: str | None, work: Callable[[State], T]) -> T:
+        """What `work` makes of a collection's present state, in a worker for searches. Raises
+        `Problem` for an unknown collection, one that is not open, and when there is no room.
+        """
+        engine = self.engines.get(name)
+
+        def inside() -> T:
+            with engine.state() as state, self.metrics.stage("search"):
+                return work(state)
+
+        return await self.searches.run(inside)
+
+    async def read(self, name: str | None, work: Callable[[State], T]) -> T:
+        """The same in a worker for what takes a moment."""
+        engine = self.engines.get(name)
+
+        def inside() -> T:
+            with engine.state() as state, self.metrics.stage("picture"):
+                return work(state)
+
+        return await self.readers.run(inside)
+
+    def close(self) -> None:
+        """Finish what runs, and close the collections."""
+        self.searches.close()
+        self.readers.close()
+        self.engines.close()
+
+
+def service_of(request: Request) -> Service:
+    """The service that answers a request."""
+    service: Service = request.app.state.service
+    return service
+
+
+def json_only(request: Request) -> None:
+    """Raise `Problem` 415 for a body that is not said to be JSON."""
+    _check_type(request, "application/json")
+
+
+def form_only(request: Request) -> None:
+    """Raise `Problem` 415 for a body that is not said to be a form with files."""
+    _check_type(request, "multipart/form-data")
+
+
+def _check_type(request: Request, wanted: str) -> None:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != wanted:
+        raise Problem(
+            415,
+            "media-type",
+            f"Send {wanted}, not {kind or 'a body without a type'}.",
+            field="Content-Type",
+        )
+
+
+Given = Annotated[Service, Depends(service_of)]
+InCollection = Annotated[
+    str | None,
+    Query(
+        max_length=100,
+        description="The name of a collection, as /v1/collections lists it; the first when it is "
+        "left out.",
+    ),
+]

@@ -1,0 +1,167 @@
+"""The routes of index jobs. Each collection has one job at most: it goes by the collection's name.
+
+Jobs are processes of their own (`ui/jobs.py`): they go on when the service ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Path as InPath
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from indexer.paths import is_under, to_bytes, to_text
+from ui import jobs
+from ui.service.answers import IndexJob
+from ui.service.engine import Engine
+from ui.service.given import Given, Service, json_only, service_of
+from ui.service.problems import Problem
+from ui.service.questions import JobQuestion
+from ui.service.settings import MOST_STREAMS
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+LOOK = 0.25  # seconds between two looks at a job that is followed
+Named = Annotated[
+    str, InPath(max_length=100, description="The collection that the job belongs to.")
+]
+
+
+@router.post("", status_code=202, dependencies=[Depends(json_only)])
+async def start(asked: JobQuestion, given: Given, request: Request, response: Response) -> IndexJob:
+    """Index folders into a collection, in the background.
+
+    Only if the service was started with `--allow-index`, and only folders below those.
+    """
+    engine = given.engines.get(asked.collection)
+    _check_allowed(given)
+
+    def work() -> IndexJob:
+        roots = _below(asked.folders, given.settings.index_roots)
+        job = jobs.start_index(engine.folder, roots, retry_failed=asked.retry_failed)
+        return IndexJob.of(engine.name, job)
+
+    started = await given.readers.run(work)
+    response.headers["Location"] = f"{request.url.path.rstrip('/')}/{engine.name}"
+    return started
+
+
+@router.get("")
+async def every(given: Given) -> list[IndexJob]:
+    """The last job of every collection that had one."""
+
+    def work() -> list[IndexJob]:
+        found = [(engine.name, jobs.find(engine.folder)) for engine in given.engines.all]
+        return [IndexJob.of(name, job) for name, job in found if job is not None]
+
+    return await given.readers.run(work)
+
+
+@router.get("/{collection}")
+async def one(collection: Named, given: Given) -> IndexJob:
+    """How far the job of a collection is."""
+    return await _job(given, given.engines.get(collection))
+
+
+@router.delete("/{collection}", status_code=202)
+async def cancel(collection: Named, given: Given) -> IndexJob:
+    """Ask the job to stop, or forget it when it has ended; the photos indexed so far stay."""
+    engine = given.engines.get(collection)
+    _check_allowed(given)
+    await _job(given, engine)
+
+    def work() -> IndexJob:
+        before = jobs.find(engine.folder)
+        if before is None:
+            raise _none(engine)
+        jobs.cancel(engine.folder)
+        return IndexJob.of(engine.name, jobs.find(engine.folder) or before)
+
+    return await given.readers.run(work)
+
+
+async def followed(collection: Named, given: Given) -> AsyncIterator[Engine]:
+    """The collection whose job is followed, before the answer begins. Raises `Problem` 404 without
+    a job, and 503 when as many as may are following one.
+    """
+    engine = given.engines.get(collection)
+    await _job(given, engine)
+    if given.streams >= MOST_STREAMS:
+        raise Problem(
+            503, "overloaded", "Too many follow jobs already.", headers={"Retry-After": "5"}
+        )
+    given.streams += 1
+    try:
+        yield engine
+    finally:
+        given.streams -= 1
+
+
+@router.get("/{collection}/events", response_class=EventSourceResponse)
+async def events(
+    engine: Annotated[Engine, Depends(followed)], request: Request
+) -> AsyncIterator[ServerSentEvent]:
+    """The job as it goes on, as server-sent events: `progress` whenever something changed, and
+    `end` with the job as it ended, or with nothing when it was cancelled.
+    """
+    given = service_of(request)
+    last = None
+    while not given.ending():
+        job = await given.readers.run(lambda: jobs.find(engine.folder))
+        if job is None:
+            yield ServerSentEvent(event="end", data=None)
+            return
+        now = IndexJob.of(engine.name, job)
+        if not job.active:
+            yield ServerSentEvent(event="end", data=now)
+            return
+        if now != last:
+            last = now
+            yield ServerSentEvent(event="progress", data=now)
+        await asyncio.sleep(LOOK)
+
+
+async def _job(given: Service, engine: Engine) -> IndexJob:
+    job = await given.readers.run(lambda: jobs.find(engine.folder))
+    if job is None:
+        raise _none(engine)
+    return IndexJob.of(engine.name, job)
+
+
+def _none(engine: Engine) -> Problem:
+    return Problem(404, "no-job", f"The collection {engine.name} has no job.", field="collection")
+
+
+def _check_allowed(given: Service) -> None:
+    if not given.settings.index_roots:
+        raise Problem(
+            403,
+            "index-not-allowed",
+            "Index jobs are not allowed here; start the service with --allow-index DIR.",
+        )
+
+
+def _below(folders: Sequence[str], allowed: Sequence[Path]) -> list[str]:
+    """The folders as they really lie on the disk, all of them below one that is allowed."""
+    roots = [to_text(os.fsencode(os.path.realpath(root))) for root in allowed]
+    found = []
+    for number, folder in enumerate(folders):
+        field = f"folders.{number}"
+        try:
+            path = to_bytes(folder)
+            real = os.path.realpath(path)
+        except ValueError as error:  # a NUL, or half of a surrogate pair
+            raise Problem(422, "folder", "This is no path.", field=field) from error
+        # What is outside is not told from what is not there.
+        if not os.path.isabs(path) or not any(is_under(to_text(real), root) for root in roots):
+            raise Problem(
+                403, "folder", "This folder is not below one that may be indexed.", field=field
+            )
+        if not os.path.isdir(real):
+            raise Problem(422, "folder", "There is no such folder.", field=field)
+        found.append(to_text(real))
+    return found

@@ -1,0 +1,117 @@
+"""The routes of single photos: facts, pictures, heat maps. A photo is named by its id only: no path
+ever comes from outside.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+
+from ui.pictures import FOREVER
+from ui.question import refuse_files
+from ui.service.answers import PhotoFacts, PhotoFile
+from ui.service.engine import State
+from ui.service.given import Given, InCollection, Responses, json_only
+from ui.service.problems import Problem
+from ui.service.questions import HeatQuestion, PhotoId
+
+router = APIRouter(prefix="/photos/{photo}", tags=["photos"])
+Named = Annotated[PhotoId, Path()]
+PLAIN_FACTS = tuple(name for name in PhotoFacts.model_fields if name != "files")
+_WEBP: Responses = {
+    200: {"content": {"image/webp": {"schema": {"type": "string", "format": "binary"}}}}
+}
+_JPEG: Responses = {
+    200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}
+}
+_PNG: Responses = {
+    200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
+}
+
+
+@router.get("")
+async def facts(photo: Named, given: Given, collection: InCollection = None) -> PhotoFacts:
+    """What is known of a photo: its files, size, camera, date, place."""
+
+    def work(state: State) -> PhotoFacts:
+        row = _row(state, photo)
+        files = [PhotoFile(path=file["path"], size=file["size"]) for file in row["files"]]
+        return PhotoFacts(files=files, **{name: row[name] for name in PLAIN_FACTS})
+
+    return await given.read(collection, work)
+
+
+@router.get("/thumbnail", response_class=Response, responses=_WEBP)
+async def thumbnail(
+    photo: Named, given: Given, request: Request, collection: InCollection = None
+) -> Response:
+    """A small picture of the photo, WebP, 320 pixels on the longer side. It never changes."""
+    pictures = given.engines.get(collection).pictures
+
+    def work(state: State) -> bytes:
+        data = pictures.thumbnail(photo)
+        if data is None:
+            raise _unknown(photo)
+        return data
+
+    return _picture(request, photo, await given.read(collection, work), "image/webp")
+
+
+@router.get("/picture", response_class=Response, responses=_JPEG)
+async def picture(
+    photo: Named, given: Given, request: Request, collection: InCollection = None
+) -> Response:
+    """The photo reduced for a screen, JPEG, 1400 pixels on the longer side, without its EXIF."""
+    pictures = given.engines.get(collection).pictures
+
+    def work(state: State) -> bytes:
+        _row(state, photo)
+        return pictures.large(photo)
+
+    return _picture(request, f"{photo}-large", await given.search(collection, work), "image/jpeg")
+
+
+@router.post("/heatmap", response_class=Response, responses=_PNG, dependencies=[Depends(json_only)])
+async def heatmap(photo: Named, asked: HeatQuestion, given: Given, request: Request) -> Response:
+    """Where the photo shows the words: a transparent PNG to be stretched over it."""
+    request.state.asked = asked.q
+    refuse_files(asked.q)
+
+    def work(state: State) -> bytes:
+        from PIL import Image
+
+        from ui.overlays import heat_pixels
+
+        _row(state, photo)
+        heat = state.searcher.heatmap(photo, asked.q, exact=asked.exact)
+        buffer = io.BytesIO()
+        Image.fromarray(heat_pixels(heat), "RGBA").save(buffer, "PNG")
+        return buffer.getvalue()
+
+    data = await given.search(asked.collection, work)
+    return Response(data, media_type="image/png")
+
+
+def _row(state: State, photo: str) -> dict[str, Any]:
+    """What the catalog knows of a photo. Raises `Problem` 404."""
+    rows = state.catalog.photos([photo]).to_dicts()
+    if not rows or rows[0]["status"] != "ok":
+        raise _unknown(photo)
+    return rows[0]
+
+
+def _unknown(photo: str) -> Problem:
+    detail = f"There is no photo with the id {photo} in this collection."
+    return Problem(404, "unknown-photo", detail, field="photo")
+
+
+def _picture(request: Request, tag: str, data: bytes, kind: str) -> Response:
+    """The picture, or 304 for who has it: an id stands for a content, so it never changes."""
+    headers = {**FOREVER, "ETag": f'"{tag}"'}
+    asked = request.headers.get("if-none-match", "")
+    known = {each.strip().removeprefix("W/") for each in asked.split(",")}
+    if known & {f'"{tag}"', "*"}:
+        return Response(status_code=304, headers=headers)
+    return Response(data, media_type=kind, headers=headers)

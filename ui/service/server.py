@@ -1,0 +1,79 @@
+"""The service as a process: a socket, its application, and an orderly end."""
+
+from __future__ import annotations
+
+import socket
+
+import uvicorn
+
+from tips_model.errors import ModelNameError, TipsError, WeightsError
+from ui.service.app import make_app
+from ui.service.engines import Engines
+from ui.service.given import Service
+from ui.service.metrics import Metrics
+from ui.service.settings import Settings
+
+GRACE = 20  # seconds that requests under way have when the service ends
+KEEP_ALIVE = 20  # seconds
+BACKLOG = 1024
+
+
+class ServiceError(TipsError):
+    """The service cannot be started as it was asked to."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes one that is free. Raises `ServiceError`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise ServiceError(
+            f"{host}:{port} cannot be listened on ({error.strerror}); choose another --port or "
+            "--host."
+        ) from error
+
+
+def serve(
+    listening: socket.socket,
+    engines: Engines,
+    settings: Settings,
+    metrics: Metrics,
+    *,
+    proxy: str | None = None,
+) -> None:
+    """Answer until the process is asked to end; then finish what is under way, for `GRACE` seconds
+    at most.
+
+    proxy: the address whose X-Forwarded-For is believed. Raises `TipsError` when a model cannot be
+    loaded; what may still come, a collection or its server, is waited for.
+    """
+    service = Service(engines, settings, metrics)
+    config = uvicorn.Config(
+        make_app(service),
+        log_config=None,
+        access_log=False,
+        ws="none",
+        lifespan="on",
+        server_header=False,
+        proxy_headers=proxy is not None,
+        forwarded_allow_ips=proxy,
+        timeout_graceful_shutdown=GRACE,
+        timeout_keep_alive=KEEP_ALIVE,
+    )
+    server = uvicorn.Server(config)
+    service.ending = lambda: server.should_exit
+    fatal: list[TipsError] = []
+
+    def failed(error: TipsError) -> None:
+        if isinstance(error, WeightsError | ModelNameError):
+            fatal.append(error)
+            server.should_exit = True
+
+    engines.start(failed)
+    try:
+        server.run(sockets=[listening])
+    finally:
+        service.close()
+    if fatal:
+        raise fatal[0]

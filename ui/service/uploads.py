@@ -1,0 +1,94 @@
+"""The routes that search with a picture that is sent along. It is never fetched from an address."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, BinaryIO
+
+from fastapi import APIRouter, Depends, Form, Request, UploadFile
+from pydantic import ConfigDict, Field
+
+from search.hits import Results
+from ui.service.answers import Found
+from ui.service.engine import State
+from ui.service.given import Given, Service, form_only
+from ui.service.problems import Problem
+from ui.service.questions import PlaceQuestion, Question
+from ui.service.searches import composed, find
+from ui.service.settings import MOST_PIXELS
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+router = APIRouter(tags=["search"], dependencies=[Depends(form_only)])
+ANY_TYPE = "application/octet-stream"
+Picture = Annotated[
+    UploadFile,
+    Field(
+        description="A picture file: JPEG, PNG, WebP, TIFF, GIF, BMP, HEIC or AVIF. It is searched "
+        "with and not kept."
+    ),
+]
+
+
+class UploadedQuestion(Question):
+    """Photos like an uploaded picture, and like words and photos besides."""
+
+    model_config = ConfigDict(json_schema_extra={})
+
+    picture: Picture
+
+
+class UploadedPlaceQuestion(PlaceQuestion):
+    """Places like an uploaded picture, and like words and photos besides."""
+
+    model_config = ConfigDict(json_schema_extra={})
+
+    picture: Picture
+
+
+@router.post("/search/upload")
+async def search_upload(
+    asked: Annotated[UploadedQuestion, Form()], given: Given, request: Request
+) -> Found:
+    """Photos like a picture that is sent along, and like words and photos besides."""
+    return await _with_picture(given, request, asked, asked.picture)
+
+
+@router.post("/regions/upload")
+async def regions_upload(
+    asked: Annotated[UploadedPlaceQuestion, Form()], given: Given, request: Request
+) -> Found:
+    """Places like a picture that is sent along, and like words and photos besides."""
+    return await _with_picture(given, request, asked, asked.picture)
+
+
+async def _with_picture(
+    given: Service,
+    request: Request,
+    asked: UploadedQuestion | UploadedPlaceQuestion,
+    upload: UploadFile,
+) -> Found:
+    kind = (upload.content_type or ANY_TYPE).partition(";")[0].strip().lower()
+    if not kind.startswith("image/") and kind != ANY_TYPE:
+        raise Problem(415, "media-type", f"A picture is not of the type {kind}.", field="picture")
+
+    def work(state: State) -> Results:
+        with given.metrics.stage("read"):
+            picture = _opened(upload.file, state.collection.model.image_size)
+        return composed(state, asked, picture)
+
+    return await find(given, request, asked, asked.q, work)
+
+
+def _opened(file: BinaryIO, side: int) -> Image.Image:
+    """The picture, upright, no less than about side x side pixels if it has them. More pixels than
+    the limit are refused before any is decoded.
+    """
+    from indexer.decode import decode_stream
+    from indexer.errors import DecodeError
+
+    try:
+        return decode_stream(file, max_pixels=MOST_PIXELS, target=side).image
+    except DecodeError as error:
+        detail = f"The picture cannot be read: {error.reason}."
+        raise Problem(422, "picture", detail, field="picture") from error
