@@ -159,6 +159,7 @@ def serve(
             Collection.open(folder)  # a mistyped folder would be waited for
     from ui.options import pick_device
     from ui.service.engines import Engines
+    from ui.service.given import Service
     from ui.service.journal import log_to_stderr
     from ui.service.metrics import Metrics
     from ui.service.server import bind
@@ -186,7 +187,7 @@ def serve(
         # The server raises the signal again when it has ended in order.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            run(listening, engines, settings, metrics, proxy=trust_proxy)
+            run(listening, Service(engines, settings, metrics), proxy=trust_proxy)
         except KeyboardInterrupt:
             say("The service has ended.")
 

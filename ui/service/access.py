@@ -13,12 +13,13 @@ from limits import RateLimitItem, parse_many
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui.service.metrics import Metrics
-from ui.service.problems import Problem, instance_of
-from ui.service.settings import Settings
+from ui.service.problems import Problem, instance_of, too_large
+from ui.service.settings import MOST_JSON, Settings
 
 PROBES = ("/healthz", "/readyz")
 """Addresses without a token and without a limit: they tell nothing of the photos."""
@@ -35,6 +36,7 @@ class Guard:
         self._hosts = {host.lower() for host in settings.hosts}
         self._origins = set(settings.origins)
         self._tokens = [_digest(token.encode()) for token in settings.tokens]
+        self._upload = settings.largest_upload
         self._limits: Sequence[RateLimitItem] = parse_many(settings.rate) if settings.rate else ()
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
 
@@ -50,7 +52,7 @@ class Guard:
             response = problem.response(instance_of(Request(scope)))
             await response(scope, receive, send)
             return
-        await self._app(scope, receive, send)
+        await self._app(scope, self._counted(scope["path"], receive), send)
 
     def _check(self, scope: Scope) -> None:
         headers, path = Headers(scope=scope), scope["path"]
@@ -63,6 +65,7 @@ class Guard:
         self._check_rate(client[0] if client else "")
         if not path.startswith(DOCUMENTS):
             self._check_token(headers.get("authorization", ""))
+        self._check_length(headers.get("content-length", ""), path)
 
     def _check_host(self, host: str) -> None:
         """A page of the web that points its own name here (DNS rebinding) calls us by that name."""
@@ -114,6 +117,30 @@ class Guard:
                 field="Authorization",
                 headers={"WWW-Authenticate": 'Bearer realm="tips"'},
             )
+
+    def _check_length(self, length: str, path: str) -> None:
+        if length.isdecimal() and int(length) > self._most(path):
+            raise too_large()
+
+    def _counted(self, path: str, receive: Receive) -> Receive:
+        """The same for a body that does not say how long it is. What is raised while a body is read
+        reaches the handlers of errors only as the framework's own.
+        """
+        left = self._most(path)
+
+        async def counted() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise HTTPException(413)
+            return message
+
+        return counted
+
+    def _most(self, path: str) -> int:
+        """Bytes that a body may have."""
+        return self._upload if path.endswith("/upload") else MOST_JSON
 
 
 def _digest(token: bytes) -> bytes:

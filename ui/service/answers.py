@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from search.hits import Hit, Results
-from ui.jobs import Job
+if TYPE_CHECKING:  # the client reads answers, and needs nothing of the search
+    from search.hits import Hit, Results
+    from ui.jobs import Job
 
 Fractions = tuple[float, float, float, float]
 

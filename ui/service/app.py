@@ -5,10 +5,11 @@ app = make_app(Service(engines, settings, metrics))
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
@@ -23,7 +24,6 @@ from ui.service.openapi import DESCRIPTION, TAGS, with_problems
 from ui.service.settings import MOST_JSON
 
 FORM_FIELDS = 64
-MULTIPART = 64 << 10  # bytes that a form has beside its picture
 bearer = HTTPBearer(
     auto_error=False, description="A token of the service; none is needed where none was set."
 )
@@ -38,34 +38,32 @@ def make_app(service: Service) -> FastAPI:
         version=version("tips-search"),
         description=DESCRIPTION,
         openapi_tags=TAGS,
-        max_body_size=MOST_JSON,
         form_limits={"max_fields": FORM_FIELDS, "max_files": 1, "max_part_size": MOST_JSON},
         redirect_slashes=False,
         middleware=[
             Middleware(Journal, metrics=service.metrics, queries=settings.log_queries),
-            Middleware(
-                CORSMiddleware,
-                allow_origins=list(settings.origins),
-                allow_methods=["GET", "POST", "DELETE"],
-                allow_headers=["Authorization", "Content-Type", "If-None-Match"],
-                expose_headers=["ETag", "Location", "Retry-After", "X-Request-Id"],
-            ),
+            *([_cors(settings.origins)] if settings.origins else []),
             Middleware(Guard, settings=settings, metrics=service.metrics),
         ],
     )
     app.state.service = service
     problems.install(app)
-    guarded = [Depends(bearer)]
-    versioned = APIRouter(prefix="/v1", dependencies=guarded)
-    for module in (searches, photos, collections, index_jobs):
-        versioned.include_router(module.router)
-    large = APIRouter(max_body_size=settings.upload_bytes + MULTIPART)
-    large.include_router(uploads.router)
-    versioned.include_router(large)
-    app.include_router(versioned)
+    guarded = [Depends(bearer)]  # `Guard` checks; this documents it
+    for module in (searches, uploads, photos, collections, index_jobs):
+        app.include_router(module.router, dependencies=guarded)
     app.include_router(probes.router)
     document(app, service)
     return app
+
+
+def _cors(origins: Sequence[str]) -> Middleware:
+    return Middleware(
+        CORSMiddleware,
+        allow_origins=list(origins),
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "If-None-Match"],
+        expose_headers=["ETag", "Location", "Retry-After", "X-Request-Id"],
+    )
 
 
 def document(app: FastAPI, service: Service) -> None:

@@ -11,11 +11,11 @@ from search.browse_choices import Choices
 from search.browse_facets import FacetValue, Folder, facets, folder, narrowed, subfolders
 from ui.service.answers import CollectionSummary, Facets, Status, Value
 from ui.service.engine import Engine, State
-from ui.service.given import Given, InCollection
+from ui.service.given import V1, Given, InCollection
 from ui.service.questions import FilterText
 from ui.service.settings import MOST_VALUES
 
-router = APIRouter(tags=["collections"])
+router = APIRouter(prefix=V1, tags=["collections"])
 
 
 @router.get("/collections")

@@ -18,6 +18,8 @@ from ui.service.settings import Settings
 T = TypeVar("T")
 Responses = dict[int | str, dict[str, Any]]
 """What OpenAPI says of answers by status."""
+V1 = "/v1"
+"""Where the routes of this version begin."""
 READERS, READERS_QUEUE = 4, 256
 """Workers for what takes a moment (thumbnails, facts), and how many may wait: pages of a grid."""
 

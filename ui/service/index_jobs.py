@@ -19,12 +19,12 @@ from indexer.paths import is_under, to_bytes, to_text
 from ui import jobs
 from ui.service.answers import IndexJob
 from ui.service.engine import Engine
-from ui.service.given import Given, Service, json_only, service_of
+from ui.service.given import V1, Given, Service, json_only, service_of
 from ui.service.problems import Problem
 from ui.service.questions import JobQuestion
 from ui.service.settings import MOST_STREAMS
 
-router = APIRouter(prefix="/jobs", tags=["jobs"])
+router = APIRouter(prefix=f"{V1}/jobs", tags=["jobs"])
 LOOK = 0.25  # seconds between two looks at a job that is followed
 Named = Annotated[
     str, InPath(max_length=100, description="The collection that the job belongs to.")

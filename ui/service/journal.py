@@ -24,6 +24,11 @@ SAFE = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 """Headers of every answer that has no others of these names."""
+DOCS_POLICY = (
+    "default-src 'none'; connect-src 'self'; img-src 'self' data:; frame-ancestors 'none'; "
+    "style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'"
+)
+"""The page that describes the service is a script with a few lines around it, all served here."""
 NO_ROUTE = "none"
 _access = logging.getLogger("tips.access")
 
@@ -54,6 +59,8 @@ class Journal:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = name
+                if scope["path"] == "/docs":
+                    headers.setdefault("Content-Security-Policy", DOCS_POLICY)
                 for key, value in SAFE.items():
                     headers.setdefault(key, value)
             elif message["type"] == "http.response.body":

@@ -13,11 +13,11 @@ from ui.pictures import FOREVER
 from ui.question import refuse_files
 from ui.service.answers import PhotoFacts, PhotoFile
 from ui.service.engine import State
-from ui.service.given import Given, InCollection, Responses, json_only
+from ui.service.given import V1, Given, InCollection, Responses, json_only
 from ui.service.problems import Problem
 from ui.service.questions import HeatQuestion, PhotoId
 
-router = APIRouter(prefix="/photos/{photo}", tags=["photos"])
+router = APIRouter(prefix=f"{V1}/photos/{{photo}}", tags=["photos"])
 Named = Annotated[PhotoId, Path()]
 PLAIN_FACTS = tuple(name for name in PhotoFacts.model_fields if name != "files")
 _WEBP: Responses = {

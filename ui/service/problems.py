@@ -108,6 +108,12 @@ def instance_of(request: Request) -> str:
     return f"urn:uuid:{request.scope['state']['request_id']}"
 
 
+def too_large() -> Problem:
+    """The problem of a body that has too many bytes."""
+    detail = "The request has more bytes than the service takes; /openapi.json has the limits."
+    return Problem(413, "too-large", detail, field="body")
+
+
 def of_error(error: TipsError, field: str = "") -> Problem:
     """The problem that stands for an error of the floors below. field: the one that it concerns,
     where the error does not say.
@@ -169,15 +175,21 @@ def _invalid(error: Mapping[str, Any]) -> FieldProblem:
         place = error["loc"][-1]
         reason = error["ctx"]["error"]
         return FieldProblem(field="body", detail=f"It is no JSON: {reason}.", start=place)
-    return FieldProblem(field=_field(error["loc"]), detail=f"{error['msg'].rstrip('.')}.")
+    message = error["msg"].removeprefix("Value error, ").rstrip(".")
+    if "UploadFile" in message:
+        message = "It has to be a file with a name, not a text"
+    return FieldProblem(field=_field(error["loc"]), detail=f"{message[:1].upper()}{message[1:]}.")
 
 
 def _of_http(error: HTTPException) -> Problem:
+    if error.status_code == 413:
+        return too_large()
+    if error.status_code == 400:  # raised where the body is read, and nowhere else
+        detail = f"It cannot be read: {str(error.detail).rstrip('.')}."
+        return Problem(400, "unreadable", detail, field="body")
     known = {
-        400: ("unreadable", "The request cannot be read: {}."),
         404: ("no-route", "There is nothing at this address; /openapi.json lists what there is."),
         405: ("method", "This address has other methods, which the header Allow lists."),
-        413: ("too-large", "The request has more bytes than the service takes."),
     }
     code, detail = known.get(error.status_code, ("refused", "{}."))
     detail = detail.format(str(error.detail).rstrip("."))

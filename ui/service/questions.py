@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from search.errors import QueryError
 from search.hits import Box
@@ -105,11 +113,12 @@ class RefinedPage(Page):
         f"passes of the model a photo; at most {MOST_REFINED} hits.",
     )
 
-    @model_validator(mode="after")
-    def _affordable(self) -> Self:
-        if self.refine and self.limit > MOST_REFINED:
-            raise ValueError(f"with refine, limit is at most {MOST_REFINED}")
-        return self
+    @field_validator("refine")
+    @classmethod
+    def _affordable(cls, refine: bool, others: ValidationInfo) -> bool:
+        if refine and others.data.get("limit", 0) > MOST_REFINED:
+            raise ValueError(f"at most {MOST_REFINED} hits can be refined; lower limit")
+        return refine
 
 
 class Composed(BaseModel):

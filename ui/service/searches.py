@@ -14,7 +14,7 @@ from tips_model.errors import TipsError
 from ui.question import narrowed, question, refuse_files
 from ui.service.answers import Found
 from ui.service.engine import State
-from ui.service.given import Given, Service, json_only
+from ui.service.given import V1, Given, Service, json_only
 from ui.service.problems import Problem, of_error
 from ui.service.questions import (
     AgainQuestion,
@@ -28,7 +28,7 @@ from ui.service.questions import (
 if TYPE_CHECKING:
     from PIL import Image
 
-router = APIRouter(tags=["search"])
+router = APIRouter(prefix=V1, tags=["search"])
 as_json = [Depends(json_only)]
 
 

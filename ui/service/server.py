@@ -8,10 +8,7 @@ import uvicorn
 
 from tips_model.errors import ModelNameError, TipsError, WeightsError
 from ui.service.app import make_app
-from ui.service.engines import Engines
 from ui.service.given import Service
-from ui.service.metrics import Metrics
-from ui.service.settings import Settings
 
 GRACE = 20  # seconds that requests under way have when the service ends
 KEEP_ALIVE = 20  # seconds
@@ -34,27 +31,17 @@ def bind(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def serve(
-    listening: socket.socket,
-    engines: Engines,
-    settings: Settings,
-    metrics: Metrics,
-    *,
-    proxy: str | None = None,
-) -> None:
-    """Answer until the process is asked to end; then finish what is under way, for `GRACE` seconds
-    at most.
+def make_server(service: Service, *, proxy: str | None = None) -> uvicorn.Server:
+    """The server of a service; what streams ends when it is told to exit.
 
-    proxy: the address whose X-Forwarded-For is believed. Raises `TipsError` when a model cannot be
-    loaded; what may still come, a collection or its server, is waited for.
+    proxy: the address whose X-Forwarded-For is believed.
     """
-    service = Service(engines, settings, metrics)
     config = uvicorn.Config(
         make_app(service),
         log_config=None,
         access_log=False,
         ws="none",
-        lifespan="on",
+        lifespan="off",
         server_header=False,
         proxy_headers=proxy is not None,
         forwarded_allow_ips=proxy,
@@ -63,6 +50,17 @@ def serve(
     )
     server = uvicorn.Server(config)
     service.ending = lambda: server.should_exit
+    return server
+
+
+def serve(listening: socket.socket, service: Service, *, proxy: str | None = None) -> None:
+    """Open the collections and answer until the process is asked to end; then finish what is under
+    way, for `GRACE` seconds at most, and close the service.
+
+    Raises `TipsError` when a model cannot be loaded; what may still come, a collection or the
+    server of its vectors, is waited for.
+    """
+    server = make_server(service, proxy=proxy)
     fatal: list[TipsError] = []
 
     def failed(error: TipsError) -> None:
@@ -70,7 +68,7 @@ def serve(
             fatal.append(error)
             server.should_exit = True
 
-    engines.start(failed)
+    service.engines.start(failed)
     try:
         server.run(sockets=[listening])
     finally:

@@ -26,6 +26,8 @@ MOST_JSON = 64 << 10
 """Bytes of a request that is not an upload."""
 MOST_STREAMS = 32
 """Clients that may follow jobs at a time."""
+FORM_BYTES = 64 << 10
+"""What a form has beside its picture."""
 SHORTEST_TOKEN = 16
 """Characters; a shorter one could be guessed."""
 
@@ -50,3 +52,8 @@ class Settings:
     queue: int = 64
     upload_bytes: int = 32 << 20
     log_queries: bool = False
+
+    @property
+    def largest_upload(self) -> int:
+        """Bytes of a request with a picture."""
+        return self.upload_bytes + FORM_BYTES

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 from search.hits import Results
 from ui.service.answers import Found
 from ui.service.engine import State
-from ui.service.given import Given, Service, form_only
+from ui.service.given import V1, Given, Service, form_only
 from ui.service.problems import Problem
 from ui.service.questions import PlaceQuestion, Question
 from ui.service.searches import composed, find
@@ -19,7 +19,7 @@ from ui.service.settings import MOST_PIXELS
 if TYPE_CHECKING:
     from PIL import Image
 
-router = APIRouter(tags=["search"], dependencies=[Depends(form_only)])
+router = APIRouter(prefix=V1, tags=["search"], dependencies=[Depends(form_only)])
 ANY_TYPE = "application/octet-stream"
 Picture = Annotated[
     UploadFile,

@@ -1,0 +1,244 @@
+"""A typed client of the service.
+
+with Client("http://127.0.0.1:8765", token="...") as client:
+    for hit in client.regions("red umbrella", limit=5).hits:
+        print(hit.score, hit.path, hit.regions[0].box)
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NotRequired, TypedDict, TypeVar, Unpack
+
+import httpx
+from pydantic import BaseModel
+
+from ui.service.answers import (
+    CollectionSummary,
+    Facets,
+    Found,
+    IndexJob,
+    PhotoFacts,
+    Status,
+)
+
+Box = tuple[float, float, float, float]
+Point = tuple[float, float]
+Model = TypeVar("Model", bound=BaseModel)
+RETRIED = (429, 503)
+LONGEST_WAIT = 60.0  # seconds
+
+
+class Page(TypedDict):
+    """Which hits; what is left out is as the service has it."""
+
+    limit: NotRequired[int]
+    offset: NotRequired[int]
+    filter: NotRequired[str]
+    all: NotRequired[bool]
+
+
+class ServiceError(Exception):
+    """The service refused or failed: its sentence, `status`, `code`, and the wrong `fields`."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        super().__init__(problem.get("detail", f"The service answered with {status}."))
+        self.status = status
+        self.code: str = problem.get("code", "")
+        self.instance: str = problem.get("instance", "")
+        self.fields: dict[str, str] = {
+            error["field"]: error["detail"] for error in problem.get("errors", [])
+        }
+
+
+class Client:
+    """The questions to a service.
+
+    token: one of the service's. collection: the name of the one that is asked; None for its first.
+    timeout: seconds for a request. retries: how often a request is sent again that the service has
+    no time for (429, 503), each time after as long as it asked. Every method raises `ServiceError`
+    for an answer that is a problem, and `httpx.TransportError` where there is none.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        token: str | None = None,
+        collection: str | None = None,
+        timeout: float = 60.0,
+        retries: int = 3,
+    ) -> None:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx.Client(base_url=address, headers=headers, timeout=timeout)
+        self._collection, self._retries = collection, retries
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def search(
+        self,
+        q: str = "",
+        *,
+        like: Sequence[str] = (),
+        unlike: Sequence[str] = (),
+        **page: Unpack[Page],
+    ) -> Found:
+        """Photos for a sentence, for photos (ids), or for both."""
+        return self._ask("search", Found, q=q, like=[*like], unlike=[*unlike], **page)
+
+    def regions(
+        self,
+        q: str = "",
+        *,
+        like: Sequence[str] = (),
+        unlike: Sequence[str] = (),
+        refine: bool = False,
+        **page: Unpack[Page],
+    ) -> Found:
+        """Places for a sentence, for photos (ids), or for both; `refine` computes them again."""
+        body = {"q": q, "like": [*like], "unlike": [*unlike], "refine": refine, **page}
+        return self._ask("regions", Found, **body)
+
+    def search_picture(self, file: Path, q: str = "", **page: Unpack[Page]) -> Found:
+        """Photos like a picture file, and like a sentence besides."""
+        return self._upload("search/upload", file, q=q, **page)
+
+    def regions_picture(self, file: Path, q: str = "", **page: Unpack[Page]) -> Found:
+        """Places like a picture file, and like a sentence besides."""
+        return self._upload("regions/upload", file, q=q, **page)
+
+    def similar(self, photo: str, box: Box | None = None, **page: Unpack[Page]) -> Found:
+        """Photos like one of the collection, or places like a part of it."""
+        return self._ask("similar", Found, photo=photo, box=box, **page)
+
+    def layout(self, things: Sequence[tuple[str, Box]], **page: Unpack[Page]) -> Found:
+        """Photos that show things where they are placed: pairs of a text and a box."""
+        placed = [{"text": text, "box": box} for text, box in things]
+        return self._ask("layout", Found, things=placed, **page)
+
+    def find_again(
+        self,
+        photo: str,
+        *,
+        boxes: Sequence[Box] = (),
+        points: Sequence[Point] = (),
+        **page: Unpack[Page],
+    ) -> Found:
+        """The things in boxes, or at points, of one photo in all the others."""
+        examples: list[dict[str, Any]] = [{"photo": photo, "box": box} for box in boxes]
+        examples += [{"photo": photo, "point": point} for point in points]
+        return self._ask("find-again", Found, examples=examples, **page)
+
+    def photo(self, photo: str) -> PhotoFacts:
+        """What is known of a photo."""
+        return PhotoFacts.model_validate_json(self._get(f"photos/{photo}"))
+
+    def thumbnail(self, photo: str) -> bytes:
+        """A small picture of a photo, WebP."""
+        return self._get(f"photos/{photo}/thumbnail")
+
+    def picture(self, photo: str) -> bytes:
+        """A photo reduced for a screen, JPEG."""
+        return self._get(f"photos/{photo}/picture")
+
+    def heatmap(self, photo: str, q: str, *, exact: bool = False) -> bytes:
+        """Where a photo shows the words, a transparent PNG."""
+        body = self._with_collection({"q": q, "exact": exact})
+        return self._send("POST", f"photos/{photo}/heatmap", json=body).content
+
+    def collections(self) -> list[CollectionSummary]:
+        """The collections of the service."""
+        found = json.loads(self._send("GET", "collections").content)
+        return [CollectionSummary.model_validate(each) for each in found]
+
+    def status(self) -> Status:
+        """What the collection holds."""
+        return Status.model_validate_json(self._get("status"))
+
+    def facets(self, filter: str = "", *, folder: str = "", limit: int = 100) -> Facets:
+        """Cameras, years, folders, ... of the photos under a filter, counted."""
+        more = {"filter": filter, "folder": folder, "limit": limit}
+        return Facets.model_validate_json(self._get("facets", **more))
+
+    def start_job(self, folders: Sequence[str] = (), *, retry_failed: bool = False) -> IndexJob:
+        """Index folders of the service's machine, or all that the collection knows."""
+        return self._ask("jobs", IndexJob, folders=[*folders], retry_failed=retry_failed)
+
+    def jobs(self) -> list[IndexJob]:
+        """The last job of every collection that had one."""
+        found = json.loads(self._send("GET", "jobs").content)
+        return [IndexJob.model_validate(each) for each in found]
+
+    def cancel_job(self, collection: str) -> IndexJob:
+        """Ask the job of a collection to stop, or forget it when it has ended."""
+        return IndexJob.model_validate_json(self._send("DELETE", f"jobs/{collection}").content)
+
+    def follow_job(self, collection: str) -> Iterator[IndexJob]:
+        """The job of a collection whenever it changed, until it has ended; the last one tells how,
+        unless it was cancelled.
+        """
+        address = f"/v1/jobs/{collection}/events"
+        with self._http.stream("GET", address, timeout=httpx.Timeout(60, read=60)) as response:
+            if response.is_error:
+                response.read()
+                raise _error(response)
+            for line in response.iter_lines():
+                name, _, value = line.partition(": ")
+                if name == "data" and value != "null":
+                    yield IndexJob.model_validate_json(value)
+
+    def _ask(self, route: str, model: type[Model], **body: Any) -> Model:
+        answer = self._send("POST", route, json=self._with_collection(body))
+        return model.model_validate_json(answer.content)
+
+    def _upload(self, route: str, file: Path, **fields: Any) -> Found:
+        form = {name: _form(value) for name, value in self._with_collection(fields).items()}
+        files = {"picture": (file.name, file.read_bytes(), "application/octet-stream")}
+        answer = self._send("POST", route, data=form, files=files)
+        return Found.model_validate_json(answer.content)
+
+    def _get(self, route: str, **parameters: Any) -> bytes:
+        return self._send("GET", route, params=self._with_collection(parameters)).content
+
+    def _with_collection(self, values: dict[str, Any]) -> dict[str, Any]:
+        return values if self._collection is None else values | {"collection": self._collection}
+
+    def _send(self, method: str, route: str, **content: Any) -> httpx.Response:
+        for left in range(self._retries, -1, -1):
+            response = self._http.request(method, f"/v1/{route}", **content)
+            if response.status_code not in RETRIED or not left:
+                break
+            wait = response.headers.get("Retry-After", "1")
+            time.sleep(min(float(wait) if wait.isdecimal() else 1.0, LONGEST_WAIT))
+        if response.is_error:
+            raise _error(response)
+        return response
+
+
+def _form(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _error(response: httpx.Response) -> ServiceError:
+    try:
+        problem = response.json()
+    except ValueError:  # something between us and the service has answered
+        problem = {}
+    return ServiceError(response.status_code, problem if isinstance(problem, dict) else {})
