@@ -73,6 +73,10 @@ class BatchingEmbedder:
         """As the model."""
         return self.plain.truncated(text)
 
+    def waiting(self) -> int:
+        """How many questions wait for the next call."""
+        return self._asked.qsize()
+
     def close(self) -> None:
         """End the thread when it has answered what is asked; who asks later is answered alone."""
         with self._closing:

@@ -96,18 +96,21 @@ class Engine:
             if unused:
                 current.searcher.close()
 
+    @property
+    def due(self) -> bool:
+        """Whether it is time to look for a newer state: opening one is work as well."""
+        return time.monotonic() >= self._next
+
     def refresh(self) -> bool:
         """Take up what was indexed, or rebuilt, since; True when there was something. One thread
         calls this. Raises `TipsError` when the collection cannot be opened now: a state that is
         open stays.
         """
-        if time.monotonic() < self._next:
-            return False
         start = time.monotonic()
-        stamp = self._look()
-        if stamp == self._stamp:
-            return False
         try:
+            stamp = self._look()
+            if stamp == self._stamp:
+                return False
             fresh = self._open()
         except TipsError as error:
             self.problem = str(error)

@@ -86,7 +86,7 @@ class Engines:
     def _run(self, failed: Callable[[TipsError], None]) -> None:
         said: dict[str, str] = {}
         while not self._ended.is_set():
-            for engine in self.all:
+            for engine in filter(lambda each: each.due, self.all):
                 error = self._refresh(engine)
                 sentence = "" if error is None else str(error)
                 if error is not None and sentence != said.get(engine.name, ""):

@@ -31,10 +31,16 @@ class Lane:
         self._taken = 0
 
     async def run(self, work: Callable[[], T]) -> T:
-        """The result of `work`, done by a worker; what it raises is raised here.
+        """The result of `work`, done by a worker; what it raises is raised here. Raises as `submit`
+        does. Work of a caller that is cancelled while it waits is not begun.
+        """
+        return await asyncio.wrap_future(self.submit(work))
 
-        Raises `Problem` 503 when nobody else may wait, or when the wait took longer than `PATIENCE`
-        seconds. Work of a caller that is cancelled while it waits is not begun.
+    def submit(self, work: Callable[[], T]) -> Future[T]:
+        """Let a worker do `work` when it has time.
+
+        Raises `Problem` 503 when nobody else may wait; so does the work itself when it waited for
+        longer than `PATIENCE` seconds.
         """
         with self._lock:
             if self._taken >= self._room:
@@ -60,7 +66,7 @@ class Lane:
 
         future = self._pool.submit(begin)
         future.add_done_callback(ended)
-        return await asyncio.wrap_future(future)
+        return future
 
     def close(self) -> None:
         """Finish what runs and leave the rest."""
