@@ -14,6 +14,29 @@ if TYPE_CHECKING:  # the client reads answers, and needs nothing of the search
 Fractions = tuple[float, float, float, float]
 
 
+EXAMPLE: dict[str, Any] = {
+    "collection": "holiday",
+    "query": "red umbrella",
+    "model": "tipsv2-b14:9f2c41d07ab3e658:fit1-448:values:d48f3e94e04353fa",
+    "confident": 12,
+    "searched": 48210,
+    "offset": 0,
+    "notes": [],
+    "hits": [
+        {
+            "id": "00a1b2c3d4e5f60718293a4b5c6d7e8f",
+            "path": "/photos/2023/IMG_2041.jpg",
+            "paths": ["/photos/2023/IMG_2041.jpg"],
+            "score": 1.42,
+            "confident": True,
+            "width": 4000,
+            "height": 3000,
+            "regions": [{"box": [0.1, 0.2, 0.5, 0.6], "score": 1.38, "text": ""}],
+        }
+    ],
+}
+
+
 class Place(BaseModel):
     """A place in a photo."""
 
@@ -52,6 +75,8 @@ class FoundPhoto(BaseModel):
 
 class Found(BaseModel):
     """A page of hits, best first."""
+
+    model_config = ConfigDict(json_schema_extra={"example": EXAMPLE})
 
     collection: str
     query: str = Field(description="The question as it was read.")

@@ -40,6 +40,7 @@ def make_app(service: Service) -> FastAPI:
         openapi_tags=TAGS,
         form_limits={"max_fields": FORM_FIELDS, "max_files": 1, "max_part_size": MOST_JSON},
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
         middleware=[
             Middleware(Journal, metrics=service.metrics, queries=settings.log_queries),
             *([_cors(settings.origins)] if settings.origins else []),

@@ -32,7 +32,9 @@ Named = Annotated[
 
 
 @router.post("", status_code=202, dependencies=[Depends(json_only)])
-async def start(asked: JobQuestion, given: Given, request: Request, response: Response) -> IndexJob:
+async def start_job(
+    asked: JobQuestion, given: Given, request: Request, response: Response
+) -> IndexJob:
     """Index folders into a collection, in the background.
 
     Only if the service was started with `--allow-index`, and only folders below those.
@@ -51,7 +53,7 @@ async def start(asked: JobQuestion, given: Given, request: Request, response: Re
 
 
 @router.get("")
-async def every(given: Given) -> list[IndexJob]:
+async def list_jobs(given: Given) -> list[IndexJob]:
     """The last job of every collection that had one."""
 
     def work() -> list[IndexJob]:
@@ -62,13 +64,13 @@ async def every(given: Given) -> list[IndexJob]:
 
 
 @router.get("/{collection}")
-async def one(collection: Named, given: Given) -> IndexJob:
+async def show_job(collection: Named, given: Given) -> IndexJob:
     """How far the job of a collection is."""
     return await _job(given, given.engines.get(collection))
 
 
 @router.delete("/{collection}", status_code=202)
-async def cancel(collection: Named, given: Given) -> IndexJob:
+async def cancel_job(collection: Named, given: Given) -> IndexJob:
     """Ask the job to stop, or forget it when it has ended; the photos indexed so far stay."""
     engine = given.engines.get(collection)
     _check_allowed(given)
@@ -102,7 +104,7 @@ async def followed(collection: Named, given: Given) -> AsyncIterator[Engine]:
 
 
 @router.get("/{collection}/events", response_class=EventSourceResponse)
-async def events(
+async def follow_job(
     engine: Annotated[Engine, Depends(followed)], request: Request
 ) -> AsyncIterator[ServerSentEvent]:
     """The job as it goes on, as server-sent events: `progress` whenever something changed, and

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ui.service.problems import PROBLEM_JSON, ProblemAnswer
@@ -80,6 +81,8 @@ def with_problems(schema: dict[str, Any], settings: Settings) -> dict[str, Any]:
         components.pop(name, None)
     for path, operations in schema["paths"].items():
         for operation in operations.values():
+            if "description" in operation:  # its first sentence, rather than a function's name
+                operation["summary"] = re.split(r"[.:;](?:\s|$)", operation["description"])[0]
             responses = operation["responses"]
             responses.pop("422", None)
             for status in _possible(path, operation):

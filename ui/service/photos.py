@@ -32,7 +32,7 @@ _PNG: Responses = {
 
 
 @router.get("")
-async def facts(photo: Named, given: Given, collection: InCollection = None) -> PhotoFacts:
+async def photo_facts(photo: Named, given: Given, collection: InCollection = None) -> PhotoFacts:
     """What is known of a photo: its files, size, camera, date, place."""
 
     def work(state: State) -> PhotoFacts:
