@@ -9,24 +9,20 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from ui.service import collections, index_jobs, photos, probes, problems, searches, uploads
 from ui.service.access import Guard
-from ui.service.given import Service
+from ui.service.given import Service, documented
 from ui.service.journal import Journal
 from ui.service.openapi import DESCRIPTION, TAGS, with_problems
 from ui.service.settings import MOST_JSON
 
 FORM_FIELDS = 64
-bearer = HTTPBearer(
-    auto_error=False, description="A token of the service; none is needed where none was set."
-)
 
 
 def make_app(service: Service) -> FastAPI:
@@ -49,9 +45,8 @@ def make_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     problems.install(app)
-    guarded = [Depends(bearer)]  # `Guard` checks; this documents it
     for module in (searches, uploads, photos, collections, index_jobs):
-        app.include_router(module.router, dependencies=guarded)
+        app.include_router(module.router, dependencies=documented)
     app.include_router(probes.router)
     document(app, service)
     return app

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 RETRY_AFTER = 2  # seconds
 REST = 4.0
 """After a state was opened, the next one is looked for when so many times as long has passed."""
+REMOTE = 5.0
+"""Seconds between two looks where the vectors are on a server, which has to be asked."""
 Stamp = tuple[object, ...]
 _log = logging.getLogger("tips.service")
 
@@ -118,7 +120,7 @@ class Engine:
         self._replace(fresh)
         self._stamp = stamp
         took = time.monotonic() - start
-        self._next = time.monotonic() + REST * took
+        self._next = max(self._next, time.monotonic() + REST * took)
         _log.info("collection %s at revision %d (%.2f s)", self.name, self.revision(), took)
         return True
 
@@ -170,6 +172,7 @@ class Engine:
         settings = _changed(self.folder / SETTINGS)
         if collection.engine["kind"] == "embedded":
             return settings, _changed(self.folder / "vectors" / MANIFEST)
+        self._next = time.monotonic() + REMOTE
         store = collection.vectors()
         try:
             return settings, store.revision

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Query, Request
+from fastapi.security import HTTPBearer
 
 from ui.service.engine import State
 from ui.service.engines import Engines
@@ -97,6 +98,11 @@ def _check_type(request: Request, wanted: str) -> None:
         )
 
 
+bearer = HTTPBearer(
+    auto_error=False, description="A token of the service; none is needed where none was set."
+)
+documented = [Depends(bearer)]
+"""Says in OpenAPI that a route needs a token; `Guard` sees to it."""
 Given = Annotated[Service, Depends(service_of)]
 InCollection = Annotated[
     str | None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ui.service.given import V1
 from ui.service.problems import PROBLEM_JSON, ProblemAnswer
 from ui.service.settings import (
     MOST_FILTER,
@@ -93,9 +94,9 @@ def with_problems(schema: dict[str, Any], settings: Settings) -> dict[str, Any]:
 def _possible(path: str, operation: dict[str, Any]) -> list[str]:
     found = set(ALWAYS)
     if "security" in operation:
-        found |= {"401", "404", "409", "422"}
-    if path == "/metrics":
         found.add("401")
+    if path.startswith(V1):
+        found |= {"404", "409", "422"}
     if "requestBody" in operation:
         found |= {"413", "415"}
     return sorted(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from ui.service.answers import Health
-from ui.service.given import Given, Responses
+from ui.service.given import Given, Responses, documented
 from ui.service.problems import Problem
 
 router = APIRouter(tags=["probes"])
@@ -32,7 +32,7 @@ async def ready(given: Given) -> Health:
     return Health(status="ready")
 
 
-@router.get("/metrics", response_class=Response, responses=_METRICS)
+@router.get("/metrics", response_class=Response, responses=_METRICS, dependencies=documented)
 async def metrics(given: Given) -> Response:
     """Figures for Prometheus."""
     return Response(given.metrics.text(), media_type=PROMETHEUS)

@@ -15,17 +15,17 @@ KEEP_ALIVE = 20  # seconds
 BACKLOG = 1024
 
 
-class ServiceError(TipsError):
-    """The service cannot be started as it was asked to."""
+class ListenError(TipsError):
+    """The service cannot have the address that it was given."""
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes one that is free. Raises `ServiceError`."""
+    """A listening socket; port 0 takes one that is free. Raises `ListenError`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        raise ServiceError(
+        raise ListenError(
             f"{host}:{port} cannot be listened on ({error.strerror}); choose another --port or "
             "--host."
         ) from error

@@ -85,8 +85,8 @@ def test_who_searches_keeps_the_state_that_he_began_with(
     assert (old.users, old.replaced) == (0, True)
 
 
-def test_a_look_without_anything_new_changes_nothing(both: tuple[httpx.Client, Service]) -> None:
-    engine = both[1].engines.all[0]
+def test_a_look_without_anything_new_changes_nothing(service: Service) -> None:
+    engine = service.engines.all[0]
     with engine.state() as before:
         assert engine.refresh() is False
         with engine.state() as after:

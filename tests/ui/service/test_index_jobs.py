@@ -146,12 +146,17 @@ def test_without_permission_nothing_is_started_or_ended(http: httpx.Client) -> N
     problem(http.get(f"/v1/jobs/{name}/events"), 404, "no-job", "collection")
 
 
-def test_so_many_follow_jobs_and_no_more(
+def test_streams_are_bounded_and_end_with_the_service(
     allowed: tuple[httpx.Client, Service, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     http, service, _ = allowed
     name = service.engines.all[0].name
     assert http.post("/v1/jobs", json={}).status_code == 202
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "ending", lambda: True)
+        stream = http.get(f"/v1/jobs/{name}/events")
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        assert "event: end" not in stream.text  # it goes on without us
     monkeypatch.setattr(index_jobs, "MOST_STREAMS", 0)
     problem(http.get(f"/v1/jobs/{name}/events"), 503, "overloaded")
     assert service.streams == 0
