@@ -20,6 +20,7 @@ import pytest
 
 from ui.commands.serve import read_tokens
 from ui.job_files import SECRETS
+from ui.service.server import bind
 
 from ..conftest import tips
 
@@ -78,6 +79,13 @@ def test_tokens_come_from_the_environment_and_the_file(
     monkeypatch.delenv("TIPS_TOKEN")
     assert read_tokens(None) == ()
     assert "TIPS_TOKEN" in SECRETS  # not handed on to index jobs
+
+
+def test_answers_are_sent_at_once() -> None:
+    with bind("127.0.0.1", 0) as listening:
+        address = listening.getsockname()
+        with socket.create_connection(address), listening.accept()[0] as connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @contextmanager
