@@ -20,7 +20,6 @@ from tips_model.errors import TipsError
 from tips_model.foreign import parse_json
 from ui.known import data_folder, described
 
-SECRETS = ("password", "TIPS_TOKEN")
 TRIES, TRY_AGAIN = 25, 0.02  # seconds; those who only look hold the lock for less
 
 
@@ -81,9 +80,8 @@ class JobFiles:
 
     def launch(self, command: list[str], lock: int) -> subprocess.Popen[bytes]:
         """Start the process, on its own, with the lock in its hands."""
-        # Streamlit copies the secrets of a page into its environment, and the service has a token
-        # there; a job has no use for them.
-        environment = {key: value for key, value in os.environ.items() if key not in SECRETS}
+        # Streamlit copies the secrets of a page into its environment; a job has no use for them.
+        environment = {key: value for key, value in os.environ.items() if key != "password"}
         with open(self.log, "wb") as log:
             return subprocess.Popen(
                 command,

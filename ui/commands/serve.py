@@ -146,7 +146,7 @@ def serve(
     """
     from indexer.collection import Collection
 
-    tokens = read_tokens(token_file)
+    tokens = take_tokens(token_file)
     local = host in LOCAL_HOSTS
     if not local and not tokens:
         raise click.UsageError(
@@ -192,13 +192,15 @@ def serve(
             say("The service has ended.")
 
 
-def read_tokens(file: Path | None) -> tuple[str, ...]:
-    """The tokens of the environment and of a file, one a line; `#` begins a comment line. Raises
-    `click.UsageError` for one that could be guessed, or a file without any.
+def take_tokens(file: Path | None) -> tuple[str, ...]:
+    """The tokens of the environment and of a file, one a line; `#` begins a comment line. That of
+    the environment is taken out of it: index jobs and decoders have no use for it.
+
+    Raises `click.UsageError` for one that could be guessed, or a file without any.
     """
     from ui.service.settings import SHORTEST_TOKEN
 
-    named = [os.environ.get(TOKEN, "").strip()]
+    named = [os.environ.pop(TOKEN, "").strip()]
     if file is not None:
         try:
             lines = [line.strip() for line in file.read_text("utf-8").splitlines()]

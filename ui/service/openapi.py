@@ -15,6 +15,7 @@ from ui.service.settings import (
     MOST_PHOTOS,
     MOST_PIXELS,
     MOST_REFINED,
+    MOST_SECONDS,
     MOST_TEXT,
     Settings,
 )
@@ -63,7 +64,7 @@ def limits_text(settings: Settings) -> str:
         f"most {MOST_OFFSET:,}",
         f"a question names at most {MOST_PHOTOS} photos, examples or things",
         f"an uploaded picture has at most {settings.upload_bytes / 2**20:g} MiB and "
-        f"{MOST_PIXELS / 1e6:g} megapixels",
+        f"{MOST_PIXELS / 1e6:g} megapixels, and may take {MOST_SECONDS:g} s to decode",
         f"an index job names at most {MOST_FOLDERS} folders; a collection has one job at a time",
         f"{settings.workers} searches run and {settings.queue} wait; more are answered with 503",
         f"requests of one address: {rate}",

@@ -22,6 +22,10 @@ MOST_VALUES = 1_000
 """Values of a facet."""
 MOST_PIXELS = 100_000_000
 """Of an uploaded picture; more are refused before any is decoded."""
+MOST_SECONDS = 10.0
+"""For decoding an uploaded picture."""
+MOST_MEMORY = 1_500_000_000
+"""Bytes of the process that decodes it."""
 MOST_JSON = 64 << 10
 """Bytes of a request that is not an upload."""
 MOST_STREAMS = 32

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 from fastapi import APIRouter, Depends, Form, Request, UploadFile
 from pydantic import ConfigDict, Field
 
+from indexer.limits import Limits
 from search.hits import Results
 from ui.service.answers import Found
 from ui.service.engine import State
@@ -14,7 +15,7 @@ from ui.service.given import V1, Given, Service, form_only
 from ui.service.problems import Problem
 from ui.service.questions import PlaceQuestion, Question
 from ui.service.searches import composed, find
-from ui.service.settings import MOST_PIXELS
+from ui.service.settings import MOST_MEMORY, MOST_PIXELS, MOST_SECONDS
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -72,23 +73,25 @@ async def _with_picture(
     if not kind.startswith("image/") and kind != ANY_TYPE:
         raise Problem(415, "media-type", f"A picture is not of the type {kind}.", field="picture")
 
+    limits = Limits(MOST_PIXELS, given.settings.upload_bytes, MOST_SECONDS, MOST_MEMORY)
+
     def work(state: State) -> Results:
         with given.metrics.stage("read"):
-            picture = _opened(upload.file, state.collection.model.image_size)
+            picture = _opened(upload.file, state.collection.model.image_size, limits)
         return composed(state, asked, picture)
 
     return await find(given, request, asked, asked.q, work)
 
 
-def _opened(file: BinaryIO, side: int) -> Image.Image:
-    """The picture, upright, no less than about side x side pixels if it has them. More pixels than
-    the limit are refused before any is decoded.
+def _opened(file: BinaryIO, side: int, limits: Limits) -> Image.Image:
+    """The picture, upright, no less than about side x side pixels if it has them. It is decoded in
+    a process that may die of it.
     """
-    from indexer.decode import decode_stream
+    from indexer.decoders import decode_untrusted
     from indexer.errors import DecodeError
 
     try:
-        return decode_stream(file, max_pixels=MOST_PIXELS, target=side).image
+        return decode_untrusted(file.read(), target=side, limits=limits).image
     except DecodeError as error:
         detail = f"The picture cannot be read: {error.reason}."
         raise Problem(422, "picture", detail, field="picture") from error
