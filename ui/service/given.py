@@ -42,27 +42,29 @@ class Service:
         self.searches = Lane("search", workers, queue, self.metrics)
         self.readers = Lane("read", READERS, READERS_QUEUE, self.metrics)
 
-    async def search(self, name: str | None, work: Callable[[State], T]) -> T:
-        """What `work` makes of a collection's present state, in a worker for searches. Raises
-        `Problem` for an unknown collection, one that is not open, and when there is no room.
+    async def search(
+        self, name: str | None, work: Callable[[State], T], stage: str = "search"
+    ) -> T:
+        """What `work` makes of a collection's present state, in a worker for searches; timed as
+        this stage. Raises `Problem` for an unknown collection, one that is not open, and when there
+        is no room.
         """
-        engine = self.engines.get(name)
+        return await self.searches.run(self._on_state(name, work, stage))
 
-        def inside() -> T:
-            with engine.state() as state, self.metrics.stage("search"):
-                return work(state)
-
-        return await self.searches.run(inside)
-
-    async def read(self, name: str | None, work: Callable[[State], T]) -> T:
+    async def read(self, name: str | None, work: Callable[[State], T], stage: str = "facts") -> T:
         """The same in a worker for what takes a moment."""
+        return await self.readers.run(self._on_state(name, work, stage))
+
+    def _on_state(
+        self, name: str | None, work: Callable[[State], T], stage: str
+    ) -> Callable[[], T]:
         engine = self.engines.get(name)
 
         def inside() -> T:
-            with engine.state() as state, self.metrics.stage("picture"):
+            with engine.state() as state, self.metrics.stage(stage):
                 return work(state)
 
-        return await self.readers.run(inside)
+        return inside
 
     def close(self) -> None:
         """Finish what runs, and close the collections."""

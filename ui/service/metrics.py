@@ -26,8 +26,8 @@ BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 class Metrics:
     """The figures of one service, in a registry of its own.
 
-    stages: "wait" for a worker, "encode" texts, "read" an upload, "search", "refine", "heatmap",
-    "picture".
+    stages: "wait" for a worker, "encode" texts together, "read" an upload, "search" (with both),
+    "heatmap", "picture", and "facts" of photos and collections.
     """
 
     def __init__(self) -> None:

@@ -56,7 +56,8 @@ async def thumbnail(
             raise _unknown(photo)
         return data
 
-    return _picture(request, photo, await given.read(collection, work), "image/webp")
+    data = await given.read(collection, work, "picture")
+    return _picture(request, photo, data, "image/webp")
 
 
 @router.get("/picture", response_class=Response, responses=_JPEG)
@@ -70,7 +71,8 @@ async def picture(
         _row(state, photo)
         return pictures.large(photo)
 
-    return _picture(request, f"{photo}-large", await given.search(collection, work), "image/jpeg")
+    data = await given.search(collection, work, "picture")
+    return _picture(request, f"{photo}-large", data, "image/jpeg")
 
 
 @router.post("/heatmap", response_class=Response, responses=_PNG, dependencies=[Depends(json_only)])
@@ -90,7 +92,7 @@ async def heatmap(photo: Named, asked: HeatQuestion, given: Given, request: Requ
         Image.fromarray(heat_pixels(heat), "RGBA").save(buffer, "PNG")
         return buffer.getvalue()
 
-    data = await given.search(asked.collection, work)
+    data = await given.search(asked.collection, work, "heatmap")
     return Response(data, media_type="image/png")
 
 

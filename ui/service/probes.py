@@ -13,12 +13,14 @@ PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 _METRICS: Responses = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz")
 async def alive() -> Health:
     """The process answers. Without a token."""
     return Health(status="alive")
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz")
 async def ready(given: Given) -> Health:
     """Models and collections are loaded; else 503. Without a token."""

@@ -182,17 +182,15 @@ def _invalid(error: Mapping[str, Any]) -> FieldProblem:
 
 
 def _of_http(error: HTTPException) -> Problem:
+    said = f"{str(error.detail).rstrip('.')}."
     if error.status_code == 413:
         return too_large()
     if error.status_code == 400:  # raised where the body is read, and nowhere else
-        detail = f"It cannot be read: {str(error.detail).rstrip('.')}."
-        return Problem(400, "unreadable", detail, field="body")
-    known = {
+        return Problem(400, "unreadable", f"The body cannot be read: {said}", field="body")
+    code, detail = {
         404: ("no-route", "There is nothing at this address; /openapi.json lists what there is."),
         405: ("method", "This address has other methods, which the header Allow lists."),
-    }
-    code, detail = known.get(error.status_code, ("refused", "{}."))
-    detail = detail.format(str(error.detail).rstrip("."))
+    }.get(error.status_code, ("refused", said))
     return Problem(error.status_code, code, detail, headers=error.headers)
 
 

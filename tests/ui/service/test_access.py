@@ -15,6 +15,8 @@ import pytest
 from fastapi import FastAPI
 from PIL import Image
 
+from ui.service.given import Service
+
 from .conftest import problem, running
 
 TOKEN, OTHER = "a-long-enough-token", "another-long-enough-token"
@@ -74,6 +76,12 @@ def test_what_tells_nothing_of_the_photos_needs_no_token(
     address: str, guarded: httpx.Client
 ) -> None:
     assert guarded.get(address).status_code == 200
+
+
+@pytest.mark.parametrize("address", ["/healthz", "/readyz"])
+def test_probes_may_ask_for_the_head_alone(address: str, guarded: httpx.Client) -> None:
+    response = guarded.head(address)
+    assert (response.status_code, response.content) == (200, b"")
 
 
 @pytest.mark.parametrize(
@@ -237,6 +245,23 @@ def test_what_was_asked_is_in_the_log_only_if_that_is_wished(
     assert [line["path"] for line in lines] == ["/v1/search", "/v1/facets"]
     assert lines[0].get("asked") == ("my private words" if queries else None)
     assert ("private" in json.dumps(lines)) is queries
+
+
+def test_stages_and_requests_are_counted(http: httpx.Client, service: Service, photo: str) -> None:
+    value = service.metrics.registry.get_sample_value
+
+    def counts() -> list[float]:
+        route = {"route": "/v1/photos/{photo}/thumbnail", "method": "GET", "status": "200"}
+        stages = [value("tips_stage_seconds_count", {"stage": s}) for s in ("picture", "search")]
+        return [value("tips_requests_total", route) or 0, *(stage or 0 for stage in stages)]
+
+    before = counts()
+    http.get(f"/v1/photos/{photo}/thumbnail")
+    http.post("/v1/search", json=ASK)
+    assert counts() == [count + 1 for count in before]
+    text = http.get("/metrics").text
+    assert 'tips_requests_total{method="POST",route="/v1/search",status="200"}' in text
+    assert "process_resident_memory_bytes" in text
 
 
 def test_a_sound_picture_passes_all_this(http: httpx.Client) -> None:
