@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -18,6 +19,8 @@ from ui.service.given import Service
 from ..conftest import paint, tips
 from .conftest import problem, running
 
+Allowed = tuple[httpx.Client, Service, Path]
+
 
 @pytest.fixture(autouse=True)
 def own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,29 +30,36 @@ def own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index_jobs, "LOOK", 0.02)
 
 
-@pytest.fixture
-def allowed(tmp_path: Path) -> Iterator[tuple[httpx.Client, Service, Path]]:
+@pytest.fixture(scope="module")
+def indexing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Allowed]:
     """A service on a collection of one photo, that may index below `photos`."""
-    photos = tmp_path / "photos"
+    photos = tmp_path_factory.mktemp("indexing") / "photos"
     paint(photos / "old" / "0.jpg", 0)
-    folder = tmp_path / "collection"
+    folder = photos.parent / "collection"
     result = tips("index", photos / "old", "--model", "nano", "-c", folder)
     assert result.exit_code == 0, result.output
     with running(folder, index_roots=(photos,)) as (http, service):
         yield http, service, photos
-    job = jobs.find(folder)
-    if job is not None and job.active and job.pid is not None:
-        os.kill(job.pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def allowed(indexing: Allowed) -> Iterator[Allowed]:
+    """The same; a job that a test leaves is ended."""
+    yield indexing
+    folder = indexing[1].engines.all[0].folder
+    while (job := jobs.find(folder)) is not None and job.active and job.pid is not None:
+        with suppress(ProcessLookupError):
+            os.kill(job.pid, signal.SIGKILL)
 
 
 def test_a_job_is_started_followed_and_its_photos_are_found(
-    allowed: tuple[httpx.Client, Service, Path],
+    allowed: Allowed,
 ) -> None:
     http, service, photos = allowed
     for seed in range(1, 9):
         paint(photos / "new" / f"{seed}.jpg", seed)
     with Client(str(http.base_url)) as client:
-        name = client.status().name
+        name, before = client.status().name, client.status().images
         started = client.start_job([str(photos / "new")])
         assert (started.collection, started.command) == (name, "index")
         with pytest.raises(ServiceError, match="already") as refused:
@@ -65,8 +75,9 @@ def test_a_job_is_started_followed_and_its_photos_are_found(
         assert (last.state, last.error) == ("done", "")
         assert last.report is not None
         assert last.report["new"] == 8
+        assert client.status().images == before  # that is searched, until there is a look
         service.engines.refresh()
-        assert client.status().photos == 9
+        assert client.status().images == before + 8
         assert client.cancel_job(name).state == "done"  # it has ended: forgotten
         with pytest.raises(ServiceError, match="has no job") as gone:
             next(client.follow_job(name))
@@ -74,7 +85,7 @@ def test_a_job_is_started_followed_and_its_photos_are_found(
 
 
 def test_a_job_that_is_cancelled_ends_its_events(
-    allowed: tuple[httpx.Client, Service, Path],
+    allowed: Allowed,
 ) -> None:
     http, service, photos = allowed
     paint(photos / "1.jpg", 1)
@@ -95,9 +106,7 @@ def test_a_job_that_is_cancelled_ends_its_events(
 
 
 @pytest.fixture(scope="module")
-def roots(
-    calibrated: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[httpx.Client, Service, Path]]:
+def roots(calibrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Allowed]:
     """A service that may index below an empty folder; only refusals are tried on it."""
     photos = tmp_path_factory.mktemp("roots") / "photos"
     for name in ("photos/old", "photos-private", "home"):
@@ -121,9 +130,7 @@ OUTSIDE = {
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
-def test_folders_elsewhere_are_refused(
-    name: str, roots: tuple[httpx.Client, Service, Path]
-) -> None:
+def test_folders_elsewhere_are_refused(name: str, roots: Allowed) -> None:
     http, service, photos = roots
     folder = OUTSIDE[name].format(photos=photos)
     problem(http.post("/v1/jobs", json={"folders": [folder]}), 403, "folder", "folders.0")
@@ -131,7 +138,7 @@ def test_folders_elsewhere_are_refused(
 
 
 @pytest.mark.parametrize("folder", ["{photos}/missing", "{photos}/old/0.jpg", "{photos}/\0"])
-def test_what_is_no_folder_is_said(folder: str, roots: tuple[httpx.Client, Service, Path]) -> None:
+def test_what_is_no_folder_is_said(folder: str, roots: Allowed) -> None:
     http, _, photos = roots
     body = {"folders": [str(photos), folder.format(photos=photos)]}
     problem(http.post("/v1/jobs", json=body), 422, "folder", "folders.1")
@@ -147,7 +154,7 @@ def test_without_permission_nothing_is_started_or_ended(http: httpx.Client) -> N
 
 
 def test_streams_are_bounded_and_end_with_the_service(
-    allowed: tuple[httpx.Client, Service, Path], monkeypatch: pytest.MonkeyPatch
+    allowed: Allowed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     http, service, _ = allowed
     name = service.engines.all[0].name

@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from .conftest import problem, running
 
-EXAMPLES = 10  # requests of each operation, half of them wrong
+EXAMPLES = 8  # requests of each operation, half of them wrong
 # Words that fit the schema may still be no query, and ids no photo.
 NOT_PROMISED = [positive_data_acceptance]
 TOKEN = {"Authorization": "Bearer a-long-enough-token"}
