@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 import uvicorn
@@ -25,9 +26,11 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
+        # Python adds the address to the text of the system's own errors.
+        number = error.errno or 0
+        reason = os.strerror(number) if number > 0 else error.strerror
         raise ListenError(
-            f"{host}:{port} cannot be listened on ({error.strerror}); choose another --port or "
-            "--host."
+            f"{host}:{port} cannot be listened on ({reason}); choose another --port or --host."
         ) from error
     # Connections inherit it. asyncio sets it only on sockets that name their protocol; without it
     # an answer waits 40 ms for an acknowledgement that the other side delays.

@@ -47,7 +47,10 @@ WRONG = {
     "a short token": (["--token-file", "{tmp}/short"], "at least 16 characters"),
     "a token of other letters": (["--token-file", "{tmp}/letters"], "ASCII"),
     "a token file that is no text": (["--token-file", "{tmp}/bytes"], "is no text"),
-    "a port in use": (["--port", "{port}"], "cannot be listened on"),
+    "a port in use": (
+        ["--port", "{port}"],
+        "cannot be listened on (Address already in use); choose",
+    ),
 }
 
 
