@@ -51,11 +51,13 @@ def served(collection: Path) -> Iterator[str]:
             [sys.executable, "-c", "import sys; any(False for _ in sys.stdin)"],
             stdin=process.stderr,
         )
-        while httpx.get(f"{found[1]}/readyz").status_code != 200:
-            time.sleep(0.1)
-        yield found[1]
-        process.terminate()
-        drain.wait()
+        try:
+            while httpx.get(f"{found[1]}/readyz").status_code != 200:
+                time.sleep(0.1)
+            yield found[1]
+        finally:
+            process.terminate()
+            drain.wait()
 
 
 def load(address: str, user: str, clients: int, seconds: float) -> dict[str, Any]:
@@ -90,7 +92,8 @@ def _figures(entries: list[Mapping[str, Any]]) -> dict[str, float]:
 
 def memory(address: str) -> float:
     """Resident megabytes of the service."""
-    found = re.search(r"process_resident_memory_bytes (\S+)", httpx.get(f"{address}/metrics").text)
+    text = httpx.get(f"{address}/metrics").text
+    found = re.search(r"^process_resident_memory_bytes (\S+)", text, re.MULTILINE)
     assert found
     return float(found[1]) / 1e6
 
