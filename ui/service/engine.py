@@ -153,7 +153,7 @@ class Engine:
         searcher = Searcher(collection, self._models.open(collection), self._models.device)
         try:
             searcher.load()
-            if before is not None and before.collection.model == collection.model:
+            if before is not None and before.collection.catalog_folder == collection.catalog_folder:
                 catalog, index = before.catalog, before.index
                 index.refresh()
             else:
@@ -171,7 +171,7 @@ class Engine:
         collection = Collection.open(self.folder)
         settings = _changed(self.folder / SETTINGS)
         if collection.engine["kind"] == "embedded":
-            return settings, _changed(self.folder / "vectors" / MANIFEST)
+            return settings, _changed(collection.vectors_folder / MANIFEST)
         self._next = time.monotonic() + REMOTE
         store = collection.vectors()
         try:
