@@ -1,7 +1,8 @@
 """Do catalog, vectors and files agree? And making the vectors agree with the catalog again.
 
-Every photo of the catalog must have its image point and one point per region, and nothing else may
-be in the store; the vectors themselves are compared for a sample of the photos.
+Every photo of the catalog must have a file, its image point and one point per region, and nothing
+else may be in the store; the vectors themselves are compared for a sample of the photos. What was
+committed and not published yet, by a run that was stopped, is told apart from what is wrong.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow.compute as pc
 
 from indexer.paths import to_bytes
 from indexer.publish import columns, image_points, publish
@@ -36,37 +38,44 @@ _SAME = 0.999  # least cosine of a vector and its copy; both are float16
 class VerifyReport:
     """What was compared and what disagrees.
 
-    photos: in the catalog. incomplete: ids without all their points. wrong: ids whose vectors
-    differ. surplus: beginnings of ids that are only in the vectors. stale: files that changed or
-    went since they were indexed (not those of roots that are not there). damage: why the vectors
-    cannot be read.
+    photos: in the catalog. pending: ids that changed since the vectors were published. incomplete:
+    ids without all their points. wrong: ids whose vectors differ. surplus: beginnings of ids that
+    are only in the vectors. stale: files that changed or went since they were indexed (not those of
+    roots that are not there). twice: files that more than one photo claims. broken: ids of rows
+    without a file, or whose parts do not fit together. damage: why the vectors cannot be read.
     """
 
     photos: int
+    pending: tuple[str, ...] = ()
     incomplete: tuple[str, ...] = ()
     wrong: tuple[str, ...] = ()
     surplus: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
+    twice: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
     damage: str = ""
     repaired: bool = False
 
     @property
     def vectors_agree(self) -> bool:
         """Whether the vectors are what the catalog says."""
-        return not (self.incomplete or self.wrong or self.surplus or self.damage)
+        return not (self.pending or self.incomplete or self.wrong or self.surplus or self.damage)
 
     @property
     def sound(self) -> bool:
         """Whether everything agrees."""
-        return self.vectors_agree and not self.stale
+        return self.vectors_agree and not (self.stale or self.twice or self.broken)
 
     def lines(self) -> list[str]:
         """The report for a reader, one finding a line."""
         found = {
+            "photos changed and not published yet (`tips index` does it)": self.pending,
             "photos whose points are missing": self.incomplete,
             "photos whose vectors differ from the catalog": self.wrong,
             "photos that are only in the vectors": self.surplus,
             "files that changed since (`tips index` takes them up)": self.stale,
+            "files that two photos claim (`tips index` reads them again)": self.twice,
+            "photos whose row is not whole; index them into a new collection": self.broken,
         }
         lines = [f"{self.photos} photos in the catalog"]
         lines += [self.damage] if self.damage else []
@@ -92,7 +101,10 @@ def verify(collection: Collection, *, repair: bool = False) -> VerifyReport:
                 report = _repair(catalog, store, report)
         finally:
             store.close()
-        return replace(report, stale=_stale_files(catalog.files(), collection.roots))
+        files = catalog.files()
+        return replace(
+            report, stale=_stale_files(files, collection.roots), twice=_claimed_twice(files)
+        )
 
 
 def _repair(catalog: Catalog, store: VectorStore, before: VerifyReport) -> VerifyReport:
@@ -108,21 +120,51 @@ def _repair(catalog: Catalog, store: VectorStore, before: VerifyReport) -> Verif
 
 
 def _compare(catalog: Catalog, store: VectorStore) -> VerifyReport:
+    photos, pending, incomplete, wrong, broken = 0, *(list[str]() for _ in range(4))
     try:
         held = _held_points(store)
-        photos, incomplete, wrong = 0, list[str](), list[str]()
-        for batch in catalog.changed_since(0, columns(catalog)):
-            ok = batch.filter([status == "ok" for status in batch["status"].to_pylist()])
+        # Vectors from the future belong to a catalog that is no more: nothing waits for them.
+        shown = store.revision if store.revision <= catalog.revision else catalog.revision
+        for batch in catalog.changed_since(0, [*columns(catalog), "revision"]):
+            broken += _broken(batch)
+            ok = batch.filter(pc.equal(batch["status"], "ok"))
             photos += len(ok)
+            new = batch.filter(pc.greater(batch["revision"], shown))
+            pending += _pending(new, held)
+            ok = ok.filter(pc.less_equal(ok["revision"], shown))
             bad = _incomplete(ok, held)
             incomplete += bad
             if not bad:
                 wrong += _wrong(ok.slice(0, _SAMPLE), store)
     except VectorError as error:
-        return VerifyReport(photos=catalog.counts()["ok"], damage=str(error))
+        return VerifyReport(photos=catalog.counts()["ok"], broken=tuple(broken), damage=str(error))
     return VerifyReport(
-        photos=photos, incomplete=tuple(incomplete), wrong=tuple(wrong), surplus=tuple(sorted(held))
+        photos=photos,
+        pending=tuple(pending),
+        incomplete=tuple(incomplete),
+        wrong=tuple(wrong),
+        surplus=tuple(sorted(held)),
+        broken=tuple(broken),
     )
+
+
+def _broken(rows: pa.RecordBatch) -> list[str]:
+    """Ids of the rows that have no file, or whose vectors, boxes and masks are not as many."""
+    gone = pc.equal(rows["status"], "removed")
+    bad = pc.and_(pc.invert(gone), pc.less(pc.list_value_length(rows["files"]), 1))
+    regions = pc.list_value_length(rows["region_vectors"])
+    cells = pc.multiply(pc.cast(rows["grid_h"], "int64"), pc.cast(rows["grid_w"], "int64"))
+    packed = pc.divide(pc.add(pc.multiply(cells, pc.cast(regions, "int64")), 7), 8)
+    fits = pc.and_(
+        pc.equal(regions, pc.list_value_length(rows["region_boxes"])),
+        pc.equal(packed, pc.cast(pc.binary_length(rows["region_masks"]), "int64")),
+    )
+    ok = pc.equal(rows["status"], "ok")
+    bad = pc.or_(bad, pc.and_(ok, pc.invert(pc.fill_null(fits, False))))
+    for name in rows.schema.names:
+        if name.startswith("vector_"):
+            bad = pc.or_(bad, pc.and_(ok, pc.is_null(rows[name])))
+    return list(rows.filter(bad)["id"].to_pylist())
 
 
 def _held_points(store: VectorStore) -> dict[str, int]:
@@ -133,6 +175,17 @@ def _held_points(store: VectorStore) -> dict[str, int]:
             for point_id in page:
                 held[image_key(point_id)] |= 1 << int(point_id[-2:], 16)
     return dict(held)
+
+
+def _pending(rows: pa.RecordBatch, held: dict[str, int]) -> list[str]:
+    """Ids of the rows that still have to be put into the store, or taken out of it; takes all rows
+    out of `held`.
+    """
+    return [
+        image_id
+        for image_id, status in zip(rows["id"].to_pylist(), rows["status"].to_pylist(), strict=True)
+        if held.pop(image_key(image_id), 0) or status == "ok"
+    ]
 
 
 def _incomplete(rows: pa.RecordBatch, held: dict[str, int]) -> list[str]:
@@ -171,3 +224,8 @@ def _stale_files(files: pl.DataFrame, roots: Sequence[str]) -> tuple[str, ...]:
             if (now.st_size, now.st_mtime_ns) != (size, mtime_ns):
                 stale.append(path)
     return tuple(sorted(stale))
+
+
+def _claimed_twice(files: pl.DataFrame) -> tuple[str, ...]:
+    """Paths that are in more than one row."""
+    return tuple(sorted(files["path"].filter(files["path"].is_duplicated()).unique()))

@@ -99,14 +99,20 @@ def test_points_without_a_photo_are_surplus(collection: Collection) -> None:
     assert verify(collection, repair=True).sound
 
 
-def test_removals_that_were_not_published_are_surplus_until_they_are(
-    collection: Collection,
+def test_what_was_committed_and_not_published_is_pending_until_it_is(
+    collection: Collection, photos: Path
 ) -> None:
-    collection.catalog().commit(None, removal([0]))
-    assert verify(collection).surplus == (image_id(0)[:30],)
+    catalog = collection.catalog()
+    catalog.commit(None, removal([0]))
+    catalog.commit(table([on_disk(photos, 9)]))
+    (photos / "0.jpg").unlink()
+    report = verify(collection)
+    assert sorted(report.pending) == sorted([image_id(0), image_id(9)])
+    assert not (report.surplus or report.incomplete or report.stale or report.broken)
+    assert not report.sound
     repaired = verify(collection, repair=True)
-    assert repaired.vectors_agree
-    assert repaired.photos == 5
+    assert repaired.sound
+    assert repaired.photos == 6
 
 
 def test_vectors_of_another_photo_are_wrong(collection: Collection) -> None:
@@ -148,3 +154,18 @@ def test_a_repair_waits_for_no_other_writer(collection: Collection) -> None:
         verify(collection, repair=True)
     with collection.lock():
         assert verify(collection).sound
+
+
+def test_a_file_that_two_photos_claim_is_named(collection: Collection, photos: Path) -> None:
+    collection.catalog().commit(table([replace(photo(9), files=on_disk(photos, 1).files)]))
+    assert verify(collection).twice == (str(photos / "1.jpg"),)
+    assert not verify(collection, repair=True).sound
+
+
+def test_rows_that_are_not_whole_are_named(collection: Collection, photos: Path) -> None:
+    fileless = replace(photo(7), files=[])
+    torn = on_disk(photos, 8)
+    assert torn.features is not None
+    torn = replace(torn, features=replace(torn.features, boxes=torn.features.boxes[:-1]))
+    collection.catalog().commit(table([fileless, torn]))
+    assert sorted(verify(collection).broken) == sorted([image_id(7), image_id(8)])
