@@ -26,7 +26,7 @@ from indexer.errors import (
     explain_full_disk,
     is_disk_full,
 )
-from indexer.holder import held
+from indexer.holder import LOCK, NO_PATIENCE, Patience, held
 from indexer.paths import to_text
 from indexer.scan import minimal_roots
 from indexer.settings import check_settings, parse_settings
@@ -86,6 +86,8 @@ class Collection:
         self.data: str = settings.get("data", "")
         self.previous: dict[str, Any] | None = settings.get("previous")
         self.read_only = False
+        self.patience = NO_PATIENCE
+        """How `lock` waits for another writer: not at all, unless it is set."""
 
     @classmethod
     def create(
@@ -98,13 +100,14 @@ class Collection:
         max_regions: int | None = None,
         tiles: int = 1,
         collection_id: str | None = None,
+        patience: Patience = NO_PATIENCE,
     ) -> Collection:
         """Make a collection for photos seen by this model.
 
         weights: what was given to `open_embedder`, so that search can open the same model again.
         max_regions: of a photo; None follows the number of patches. tiles: windows a side in which
         photos are seen besides as a whole (see `tiles`). collection_id: of `new_id`, when the
-        engine was named by it already.
+        engine was named by it already. patience: with another process that is making it.
         Raises `CollectionError` when the folder holds a collection already, or anything else.
         """
         folder = _path(folder)
@@ -113,7 +116,9 @@ class Collection:
         with explain_full_disk(folder):
             try:
                 folder.mkdir(parents=True, exist_ok=True)
-                surplus = sorted(entry.name for entry in folder.iterdir() if entry.name != "lock")
+                # A process that was killed while it made the collection may have left these.
+                own = (LOCK, f"{SETTINGS}.tmp")
+                surplus = sorted(e.name for e in folder.iterdir() if e.name not in own)
             except OSError as error:
                 if is_disk_full(error):
                     raise
@@ -140,7 +145,10 @@ class Collection:
                     "id": collection_id or new_id(),
                 },
             )
-            collection._save()
+            with held(folder, patience):
+                if (folder / SETTINGS).exists():  # made by another process in this moment
+                    raise CollectionError(f"{folder} holds a collection already.")
+                collection._save()
         return collection
 
     @classmethod
@@ -288,7 +296,7 @@ class Collection:
                 f"{self.model.name} is not the model in use in {self.folder}; "
                 "`tips switch --back` takes it into use first."
             )
-        with held(self.folder):
+        with held(self.folder, self.patience):
             self._take_up()
             yield
 

@@ -1,4 +1,8 @@
-"""Who writes a collection: one process holds the lock file, and says in it who it is."""
+"""Who writes a collection: one process holds the lock file, and says in it who it is.
+
+with held(folder, Patience(60, print)):  # waits a minute, and prints whom it waits for
+    ...
+"""
 
 from __future__ import annotations
 
@@ -9,16 +13,18 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from indexer.errors import CollectionBusyError, CollectionError, is_disk_full
+from indexer.temporaries import sweep_temporaries
 
 LOCK = "lock"
-TRIES, TRY_AGAIN = 10, 0.02  # seconds; those who only look hold the lock for less
+LOOKS, TRY_AGAIN = 0.2, 0.02  # seconds; those who only look hold the lock for less
+SIGNS = 0.5  # seconds; who has just taken the lock has written its name by then
 _LINE = re.compile(r"process (\d+) on (\S+) \(`(.*)`, since ([\d: -]+)\)", re.DOTALL)
 _LONGEST = 1000  # bytes of a lock file that are read
 
@@ -59,10 +65,28 @@ def read_line(line: str) -> Holder:
     return Holder(pid=int(pid), host=host, command=command, since=since, alive=alive)
 
 
+def _silent(sentence: str) -> None:
+    """For those who do not listen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait for another writer, in seconds (`math.inf`: as long as it takes), and who is
+    told, in a sentence, whom one waits for.
+    """
+
+    seconds: float = 0.0
+    tell: Callable[[str], None] = _silent
+
+
+NO_PATIENCE = Patience()
+
+
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def held(folder: Path, patience: Patience = NO_PATIENCE) -> Iterator[None]:
     """Be the one who writes the collection in `folder`; raises `CollectionBusyError` naming the
-    holder, and `CollectionError` when the folder cannot be written. The lock ends with the process.
+    holder when patience ends, and `CollectionError` when the folder cannot be written. The lock
+    ends with the process. Temporary files that killed processes left there are deleted.
     """
     try:
         descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -74,14 +98,14 @@ def held(folder: Path) -> Iterator[None]:
             "permissions, or index the photos into a new collection (-c DIR)."
         ) from error
     try:
-        if not _locked(descriptor):
-            raise CollectionBusyError(
-                f"The collection {folder} is being written by {_read(descriptor)}; wait until it "
-                "is done, or stop it."
-            )
+        _acquire(descriptor, folder, patience)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, _own_line().encode("utf-8", "replace"), 0)
-        yield
+        sweep_temporaries(folder)
+        try:
+            yield
+        finally:
+            os.ftruncate(descriptor, 0)  # nobody is to be told of a holder that has ended
     finally:
         os.close(descriptor)
 
@@ -120,16 +144,26 @@ def _read(descriptor: int) -> Holder:
     return read_line(os.pread(descriptor, _LONGEST, 0).decode("utf-8", "replace"))
 
 
-def _locked(descriptor: int) -> bool:
-    """Take the lock, unless another process keeps it."""
-    for attempt in range(TRIES):
+def _acquire(descriptor: int, folder: Path, patience: Patience) -> None:
+    began, told = time.monotonic(), ""
+    while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
+            return
         except BlockingIOError:
-            if attempt + 1 < TRIES:
-                time.sleep(TRY_AGAIN)
-    return False
+            holder = _read(descriptor)
+        waited = time.monotonic() - began
+        # Without a name, or with that of one that has ended, the holder is about to sign.
+        if waited >= max(patience.seconds, LOOKS if holder.alive is not False else SIGNS):
+            after = f" (waited {waited:.1f} s)" if patience.seconds else ""
+            raise CollectionBusyError(
+                f"The collection {folder} is being written by {holder}; wait until it is done, or "
+                f"stop it{after}."
+            )
+        if waited >= LOOKS and str(holder) != told and patience.seconds:
+            told = str(holder)
+            patience.tell(f"Waiting for {told}, which writes the collection {folder}.")
+        time.sleep(TRY_AGAIN if waited < SIGNS else 5 * TRY_AGAIN)
 
 
 def _own_line() -> str:

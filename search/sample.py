@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-import os
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +25,7 @@ from search.contrast import word_list
 from search.cutoff import Array
 from search.encode import QueryEncoder
 from search.templates import PLAIN, expand
+from tips_model.atomic import replacing
 from tips_model.foreign import read_arrays
 from tips_model.templates import TEMPLATES
 
@@ -182,14 +181,10 @@ def _write(path: Path, **arrays: npt.NDArray[np.generic]) -> None:
     """Replace the file by rename. Where nothing can be written (rights, a full disk) search works
     all the same and only starts more slowly.
     """
-    name = None
+    if not path.parent.is_dir():
+        return
     try:
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            name = file.name
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-        os.replace(name, path)
+        with replacing(path) as file:
+            np.savez(file, allow_pickle=False, **arrays)
     except OSError:
-        if name is not None:
-            Path(name).unlink(missing_ok=True)
+        return

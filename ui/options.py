@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from indexer.limits import LEAST_MEMORY, MAX_BYTES, MAX_MEMORY, MAX_PIXELS, MAX_SECONDS, Limits
+from ui.render import say
+
+if TYPE_CHECKING:
+    from indexer.holder import Patience
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 MOST_TILES = 4
@@ -68,6 +72,45 @@ exclude_option = click.option(
 hidden_option = click.option(
     "--include-hidden", is_flag=True, help="Also files and folders that begin with a dot."
 )
+
+wait_option = click.option(
+    "--wait",
+    type=click.FloatRange(0),
+    metavar="[SECONDS]",
+    help="When another process is writing the collection, wait until it is done, at most so long.",
+)
+
+
+class WaitingCommand(click.Command):
+    """A command with `wait_option`, whose SECONDS may be left out: as long as it takes."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """A bare `--wait` becomes `--wait=inf`; what follows it is an argument of its own."""
+        return super().parse_args(ctx, list(_with_seconds(args)))
+
+
+def _with_seconds(args: Sequence[str]) -> Iterator[str]:
+    rest = args[args.index("--") :] if "--" in args else []
+    own = args[: len(args) - len(rest)]
+    for word, following in zip(own, [*own[1:], ""], strict=False):
+        yield "--wait=inf" if word == "--wait" and not _is_number(following) else word
+    yield from rest
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def patience_of(wait: float | None) -> Patience:
+    """What `--wait` asks for; whom one waits for is said on stderr."""
+    from indexer.holder import NO_PATIENCE, Patience
+
+    return NO_PATIENCE if wait is None else Patience(wait, say)
+
 
 tiles_option = click.option(
     "--tiles",

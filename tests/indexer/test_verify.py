@@ -108,7 +108,7 @@ def test_what_was_committed_and_not_published_is_pending_until_it_is(
     (photos / "0.jpg").unlink()
     report = verify(collection)
     assert sorted(report.pending) == sorted([image_id(0), image_id(9)])
-    assert not (report.surplus or report.incomplete or report.stale or report.broken)
+    assert (report.surplus, report.incomplete, report.stale, report.broken) == ((), (), (), ())
     assert not report.sound
     repaired = verify(collection, repair=True)
     assert repaired.sound

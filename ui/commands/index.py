@@ -13,6 +13,7 @@ import click
 
 from ui.options import (
     STOPPED,
+    WaitingCommand,
     collection_option,
     device_option,
     exclude_option,
@@ -20,11 +21,13 @@ from ui.options import (
     json_option,
     layout_options,
     limit_options,
+    patience_of,
     pick_device,
     progress_file_option,
     qdrant_option,
     regions_option,
     tiles_option,
+    wait_option,
     weights_option,
 )
 from ui.render import facts_table, photo_progress, print_json, say, talk
@@ -32,6 +35,7 @@ from ui.words import shown
 
 if TYPE_CHECKING:
     from indexer.collection import Collection
+    from indexer.holder import Patience
     from indexer.limits import Limits
     from indexer.progress import IndexReport, Progress, ProgressCallback
     from tips_model.embedder import Embedder
@@ -46,7 +50,7 @@ STAGES = {
 }
 
 
-@click.command()
+@click.command(cls=WaitingCommand)
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="PATH...")
 @click.option(
     "--model",
@@ -72,6 +76,7 @@ STAGES = {
 @limit_options
 @click.option("--retry-failed", is_flag=True, help="Read photos that failed once more.")
 @click.option("--fetch", is_flag=True, help="Download the model's weights first, if need be.")
+@wait_option
 @progress_file_option
 @json_option
 @device_option
@@ -92,6 +97,7 @@ def index(
     limits: Limits,
     retry_failed: bool,
     fetch: bool,
+    wait: float | None,
     progress_file: Path | None,
     as_json: bool,
     device: str,
@@ -126,7 +132,15 @@ def index(
             if fetch and weights is None:
                 fetch_weights(collection, model, told.fetched)
             opened, load = open_or_create(
-                collection, model, weights, qdrant, device, tiles, max_regions, layout
+                collection,
+                model,
+                weights,
+                qdrant,
+                device,
+                tiles,
+                max_regions,
+                layout,
+                patience_of(wait),
             )
             remember(opened.folder)
             with index_progress() as bar:
@@ -167,14 +181,17 @@ def open_or_create(
     tiles: int | None = None,
     max_regions: int | None = None,
     layout: dict[str, Any] | None = None,
+    patience: Patience | None = None,
 ) -> tuple[Collection, Callable[[], Embedder]]:
     """The collection in `folder`, made if there is none, and a function that loads its model.
 
-    `model` None is the collection's own, or the default for a new one. Says on stderr what is
-    used. Raises `TipsError` for another model than the collection's, and for another engine: `tips
-    rebuild` moves the vectors.
+    `model` None is the collection's own, or the default for a new one. patience: with other
+    processes that write it; the collection keeps it. Says on stderr what is used. Raises
+    `TipsError` for another model than the collection's, and for another engine: `tips rebuild`
+    moves the vectors.
     """
     from indexer.collection import EMBEDDED, Collection, new_id
+    from indexer.holder import NO_PATIENCE
     from indexer.move import server_engine
     from indexer.server_layout import ServerLayout
     from ui.commands.rebuild import check_layout_has_server, warn_of_clear_key
@@ -197,6 +214,7 @@ def open_or_create(
         saved = known.model.weights if known else None
         return open_embedder(name, weights=place or saved, device=chosen)
 
+    patience = patience or NO_PATIENCE
     if known is None:
         own = new_id()
         if not qdrant:
@@ -205,15 +223,22 @@ def open_or_create(
         engine = server_engine(folder, own, qdrant, wanted) if qdrant else EMBEDDED
         if qdrant:
             warn_of_clear_key(qdrant)
+        info = load().info
+        if Collection.exists(folder):  # another process has made it while the model was loaded
+            return open_or_create(
+                folder, model, weights, qdrant, device, tiles, max_regions, layout, patience
+            )
         known = Collection.create(
             folder,
-            load().info,
+            info,
             weights=place,
             engine=engine,
             max_regions=max_regions,
             tiles=tiles or 1,
             collection_id=own,
+            patience=patience,
         )
+    known.patience = patience
     say(f"Collection {known.folder}")
     if known.model.note:
         say(known.model.note, style="yellow")

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ui.options import (
+    WaitingCommand,
     collection_option,
     json_option,
     layout_options,
+    patience_of,
     progress_file_option,
+    wait_option,
 )
 from ui.render import print_json, say
 from ui.words import counted
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from indexer.collection import Collection
 
 
-@click.command()
+@click.command(cls=WaitingCommand)
 @click.option("--qdrant", metavar="URL", help="Move the vectors to this Qdrant server.")
 @click.option(
     "--embedded", is_flag=True, help="Move the vectors back into the collection's folder."
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     help="After a move, delete the vectors in the old place. Programs that have the collection "
     "open have to be started again.",
 )
+@wait_option
 @progress_file_option
 @json_option
 @collection_option
@@ -40,6 +44,7 @@ def rebuild(
     embedded: bool,
     layout: dict[str, Any],
     drop_old: bool,
+    wait: float | None,
     progress_file: Path | None,
     as_json: bool,
     collection: Path,
@@ -66,6 +71,7 @@ def rebuild(
 
     with reporting(progress_file) as told:
         opened = Collection.open(collection)
+        opened.patience = patience_of(wait)
         with (
             explain_full_disk(opened.folder),
             opened.lock(),

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from ui.options import collection_option, json_option
+from ui.options import (
+    WaitingCommand,
+    collection_option,
+    json_option,
+    patience_of,
+    wait_option,
+)
 from ui.render import facts_table, print_json, say
 from ui.words import counted, shown, visible
 
@@ -74,12 +80,15 @@ def status(failed: bool, report: str | None, as_json: bool, collection: Path) ->
     Console().print(facts_table(rows))
 
 
-@click.command()
+@click.command(cls=WaitingCommand)
 @click.option("--repair", is_flag=True, help="Make the vectors agree with the catalog again.")
+@wait_option
 @json_option
 @collection_option
 @click.pass_context
-def verify(ctx: click.Context, repair: bool, as_json: bool, collection: Path) -> None:
+def verify(
+    ctx: click.Context, repair: bool, wait: float | None, as_json: bool, collection: Path
+) -> None:
     """Check that catalog, vectors and files agree; exit code 1 when they do not.
 
     \b
@@ -90,7 +99,9 @@ def verify(ctx: click.Context, repair: bool, as_json: bool, collection: Path) ->
     from indexer.collection import Collection
     from indexer.verify import verify as check
 
-    report = check(Collection.open(collection), repair=repair)
+    opened = Collection.open(collection)
+    opened.patience = patience_of(wait)
+    report = check(opened, repair=repair)
     if as_json:
         print_json(report.to_dict())
     else:
