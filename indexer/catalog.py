@@ -1,13 +1,14 @@
 """The catalog: what is known of every photo, one row per distinct content, in one LanceDB table.
 
 It is the truth; Qdrant is made from it. A commit is atomic: a process that dies at any moment
-leaves the last one. Rows carry the number of the commit that changed them, so that publishing takes
-only what is new.
+leaves the last one. It counts when it is whole and on the disk (see `catalog_files`). Rows carry
+the number of the commit that changed them, so that publishing takes only what is new.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +18,13 @@ import polars as pl
 import pyarrow as pa
 from lancedb.index import BTree
 
-from indexer.errors import CollectionError, explain_full_disk
+from indexer.catalog_files import drop_files, sync_files, table_files, torn
+from indexer.errors import (
+    CatalogDamagedError,
+    CollectionError,
+    DiskError,
+    explain_full_disk,
+)
 from indexer.rows import FACT_COLUMNS, Link, photo_schema
 from indexer.snapshot import LINK_SCHEMA, drop_snapshot
 
@@ -57,6 +64,12 @@ class Catalog:
                     f"The catalog in {folder} has other columns than this version of the program "
                     "expects; index the photos into a new collection."
                 ) from error
+            except RuntimeError as error:
+                reason = " ".join(str(error).split())[:200]
+                raise CatalogDamagedError(
+                    f"The catalog in {folder} cannot be opened ({reason}); restore a backup, or "
+                    "index the photos into a new collection."
+                ) from error
 
     @property
     def revision(self) -> int:
@@ -68,7 +81,7 @@ class Catalog:
 
         rows: new rows, or new contents of rows with the same id, with all columns. links: rows that
         stay as they are except for their files and status; an id must not be in both. Raises
-        `DiskFullError`; then nothing was written.
+        `DiskFullError` and `DiskError`; then nothing was written.
         """
         parts = [] if rows is None else [rows]
         for chunk in _chunks(links, _IDS_PER_QUERY):
@@ -82,7 +95,7 @@ class Catalog:
         table = table.set_column(place, self.schema.field(place), numbers)
         drop_snapshot(self.folder)
         merge = self._table.merge_insert("id")
-        with explain_full_disk(self.folder):
+        with self._writing():
             # "null" lets the rows of failed photos have no vectors; `to_table` refuses vectors with
             # NaN.
             merge.when_matched_update_all().when_not_matched_insert_all().execute(
@@ -107,13 +120,13 @@ class Catalog:
 
     def files(self) -> pl.DataFrame:
         """Every file of every row: `LINK_SCHEMA`."""
-        table = self._query(["id", "status", "files"], None).to_arrow()
+        table = self._table_of(["id", "status", "files"], None)
         frame = pl.DataFrame(table).explode("files", empty_as_null=False).unnest("files")
         return frame.select(LINK_SCHEMA.names()).cast(LINK_SCHEMA)
 
     def ids(self) -> dict[str, bool]:
         """All ids, and whether that content has vectors (False: it failed)."""
-        table = self._query(["id", "reason"], None).to_arrow()
+        table = self._table_of(["id", "reason"], None)
         failed = table["reason"].is_valid().to_pylist()
         return {key: not bad for key, bad in zip(table["id"].to_pylist(), failed, strict=True)}
 
@@ -126,9 +139,10 @@ class Catalog:
         """Rows (also "removed" and "failed" ones) changed after `revision`, a bounded batch at a
         time."""
         query = self._query(columns, f"revision > {int(revision)}" if revision > 0 else None)
-        for batch in query.to_batches(batch_size=batch_rows):
-            if len(batch):
-                yield batch
+        with self._reading():
+            for batch in query.to_batches(batch_size=batch_rows):
+                if len(batch):
+                    yield batch
 
     def rows(self, ids: Sequence[str], columns: Sequence[str] | None = None) -> pa.Table:
         """Rows in the order of `ids`; unknown ids are left out. All columns unless some are
@@ -136,7 +150,7 @@ class Catalog:
         names = list(columns or self.schema.names)
         wanted = names if "id" in names else ["id", *names]
         parts = [
-            self._query(wanted, f"id IN ({_quoted(chunk)})").to_arrow()
+            self._table_of(wanted, f"id IN ({_quoted(chunk)})")
             for chunk in _chunks(ids, _IDS_PER_QUERY)
         ]
         if not parts:
@@ -159,22 +173,26 @@ class Catalog:
 
     def failures(self) -> pl.DataFrame:
         """Files that cannot be read, by path: path, reason, size, mtime_ns, id."""
-        table = self._query(["id", "reason", "files"], "status = 'failed'").to_arrow()
+        table = self._table_of(["id", "reason", "files"], "status = 'failed'")
         frame = pl.DataFrame(table).explode("files", empty_as_null=False).unnest("files")
         return frame.select("path", "reason", "size", "mtime_ns", "id").sort("path")
 
     def counts(self) -> dict[str, int]:
         """Rows by status: ok, failed, removed (gone, but not yet from the vectors)."""
-        return {
-            status: int(self._table.count_rows(f"status = '{status}'"))
-            for status in ("ok", "failed", "removed")
-        }
+        with self._reading():
+            return {
+                status: int(self._table.count_rows(f"status = '{status}'"))
+                for status in ("ok", "failed", "removed")
+            }
 
     def purge(self, revision: int) -> None:
         """Drop "removed" rows that the vectors have let go: those changed up to `revision`."""
         condition = f"status = 'removed' AND revision <= {int(revision)}"
-        if self._table.count_rows(condition):
-            self._table.delete(condition)
+        with self._reading():
+            found = self._table.count_rows(condition)
+        if found:
+            with self._writing():
+                self._table.delete(condition)
 
     def tidy(self) -> None:
         """Keep the number of fragments and of old versions bounded; costs little where nothing is
@@ -187,7 +205,7 @@ class Catalog:
     def optimize(self, keep: timedelta = KEEP_VERSIONS) -> None:
         """Join small fragments, drop versions older than `keep`, and keep the index by which photos
         are found in a large table."""
-        with explain_full_disk(self.folder):
+        with self._writing():
             if not self._table.list_indices() and self._table.count_rows() >= INDEX_FROM:
                 self._table.create_index("id", config=BTree())
             for rows in _TIERS:
@@ -195,6 +213,7 @@ class Catalog:
                 if self.fragments() <= MANY_FRAGMENTS // 2:
                     break
             self._table.to_lance().optimize.optimize_indices()
+        # Only now, when the joined data are known to be whole, may go what they were joined from.
         self._drop_versions(keep)
 
     def versions(self) -> int:
@@ -202,13 +221,85 @@ class Catalog:
         return sum(1 for _ in (self.folder / f"{TABLE}.lance" / "_versions").glob("*.manifest"))
 
     def _drop_versions(self, keep: timedelta) -> None:
+        """And what killed commits left: nobody else writes."""
         with explain_full_disk(self.folder):
-            self._table.to_lance().cleanup_old_versions(older_than=keep)
+            self._table.to_lance().cleanup_old_versions(older_than=keep, delete_unverified=True)
+
+    def recover(self) -> int | None:
+        """Take the catalog back to its newest state that can be read, and return that revision;
+        None when the present one can. Photos committed since are new to the next run. Needs the
+        lock. Raises `CatalogDamagedError` when no state can be read.
+        """
+        versions = sorted((int(v["version"]) for v in self._table.list_versions()), reverse=True)
+        for version in versions:
+            if self._can_be_read(version):
+                if version == versions[0]:
+                    return None
+                drop_snapshot(self.folder)
+                with self._writing():
+                    self._table.restore(version)
+                return version
+        raise CatalogDamagedError(
+            f"The catalog in {self.folder} is damaged and has no older state that can be read; "
+            "restore a backup, or index the photos into a new collection."
+        )
+
+    def _can_be_read(self, version: int) -> bool:
+        try:
+            table = self._db.open_table(TABLE)
+            table.checkout(version)
+            for _ in table.search().limit(None).to_batches(batch_size=_READ_BATCH):
+                pass
+        except (RuntimeError, OSError, ValueError, pa.ArrowException):
+            return False
+        return True
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Afterwards what was written is whole and on the disk, or undone. Raises `DiskError`."""
+        place = self.folder / f"{TABLE}.lance"
+        before, known = self.revision, table_files(place)
+        with explain_full_disk(self.folder):
+            try:
+                yield
+            finally:
+                new = table_files(place) - known
+                if self.revision == before:
+                    drop_files(new)
+                elif torn(new):
+                    self._table.restore(before)
+                    raise DiskError(
+                        f"The disk that holds {self.folder} lost a part of what was written to it; "
+                        "everything committed before stands: see that it is sound and has room, "
+                        "and run the same command again to go on."
+                    )
+                else:
+                    sync_files(new)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Raises `CatalogDamagedError`, or `DiskError`, for what the engine says."""
+        with explain_full_disk(self.folder):
+            try:
+                yield
+            except (RuntimeError, OSError, pa.ArrowException) as error:
+                raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> CatalogDamagedError:
+        reason = " ".join(str(error).split())[:200]
+        return CatalogDamagedError(
+            f"The catalog in {self.folder} cannot be read ({reason}); `tips verify --repair` takes "
+            "it back to its last whole state."
+        )
 
     def fragments(self) -> int:
         """How many pieces the table is in; every commit adds one, `optimize` joins them."""
         statistics: Any = self._table.stats()  # a dict, whatever its type says
         return int(statistics["fragment_stats"]["num_fragments"])
+
+    def _table_of(self, columns: Sequence[str], condition: str | None) -> pa.Table:
+        with self._reading():
+            return self._query(columns, condition).to_arrow()
 
     def _query(
         self, columns: Sequence[str] | None, condition: str | None

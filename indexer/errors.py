@@ -4,6 +4,7 @@ photo."""
 from __future__ import annotations
 
 import errno
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,15 @@ class WatchError(TipsError):
     """Folders cannot be watched."""
 
 
-class DiskFullError(TipsError):
+class CatalogDamagedError(CollectionError):
+    """The catalog cannot be read as it is."""
+
+
+class DiskError(TipsError):
+    """The disk that holds the collection fails; what was committed stands."""
+
+
+class DiskFullError(DiskError):
     """The disk that holds the collection is full; what was committed stands."""
 
 
@@ -68,31 +77,50 @@ class DecodeError(Exception):
         self.reason = reason
 
 
-# LanceDB and Qdrant report a full disk as text inside a RuntimeError or a bare Exception.
-_FULL_DISK_TEXTS = ("no space left on device", "disk quota exceeded", "os error 28", "os error 122")
+# LanceDB and Qdrant report a failing disk as text inside a RuntimeError or a bare Exception.
+_FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FAILING_DISK = (errno.EIO, errno.EROFS, errno.ESTALE, errno.ENODEV, errno.ENXIO)
 
 
 def is_disk_full(error: BaseException) -> bool:
     """Whether the error, or one that it came from, says that the disk or the quota is full."""
+    return _says(error, _FULL_DISK) is not None
+
+
+def _says(error: BaseException, numbers: tuple[int, ...]) -> int | None:
+    """Which of these system errors the error, or one that it came from, reports."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, OSError) and seen.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            return True
-        if any(text in str(seen).lower() for text in _FULL_DISK_TEXTS):
-            return True
+        if isinstance(seen, OSError) and seen.errno in numbers:
+            return seen.errno
+        text = str(seen).lower()
+        for number in numbers:
+            if f"os error {number})" in text or os.strerror(number).lower() in text:
+                return number
         seen = seen.__cause__ or seen.__context__
-    return False
+    return None
 
 
 @contextmanager
 def explain_full_disk(folder: Path) -> Iterator[None]:
-    """Turn a full disk into `DiskFullError`; everything else passes as it is."""
+    """Turn a full disk into `DiskFullError`, and one that fails into `DiskError`; everything else
+    passes as it is.
+    """
     try:
         yield
-    except Exception as error:
-        if isinstance(error, TipsError) or not is_disk_full(error):
+    except BaseException as error:
+        # A panic of an engine is no Exception.
+        if isinstance(error, TipsError | KeyboardInterrupt | SystemExit | GeneratorExit):
             raise
-        raise DiskFullError(
-            f"The disk that holds {folder} is full; everything committed so far stands: "
-            "free some space and run the same command again to go on."
+        if is_disk_full(error):
+            raise DiskFullError(
+                f"The disk that holds {folder} is full; everything committed so far stands: "
+                "free some space and run the same command again to go on."
+            ) from error
+        number = _says(error, _FAILING_DISK)
+        if number is None:
+            raise
+        raise DiskError(
+            f"The disk that holds {folder} fails ({os.strerror(number)}); everything committed so "
+            "far stands: see to the disk and run the same command again to go on."
         ) from error

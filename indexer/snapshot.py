@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
+from indexer.catalog_files import sync_files
 from indexer.scan import FILE_SCHEMA
 
 LINK_SCHEMA = pl.Schema([*FILE_SCHEMA.items(), ("id", pl.String()), ("status", pl.String())])
@@ -42,5 +43,9 @@ def read_snapshot(folder: Path) -> pl.DataFrame | None:
 
 
 def drop_snapshot(folder: Path) -> None:
-    """Forget the links; the catalog is about to change."""
-    (folder / _NAME).unlink(missing_ok=True)
+    """Forget the links, durably: the catalog is about to change."""
+    try:
+        (folder / _NAME).unlink()
+    except FileNotFoundError:
+        return
+    sync_files({folder / _NAME})

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.compute as pc
 
+from indexer.errors import CatalogDamagedError, explain_full_disk
 from indexer.paths import to_bytes
 from indexer.publish import columns, image_points, publish
 from indexer.vectors import KINDS, VectorError, image_key
@@ -42,7 +43,9 @@ class VerifyReport:
     ids without all their points. wrong: ids whose vectors differ. surplus: beginnings of ids that
     are only in the vectors. stale: files that changed or went since they were indexed (not those of
     roots that are not there). twice: files that more than one photo claims. broken: ids of rows
-    without a file, or whose parts do not fit together. damage: why the vectors cannot be read.
+    without a file, or whose parts do not fit together. damage: why the vectors, or the catalog,
+    cannot be read. repaired: whether anything was done. back_to: the revision that a damaged
+    catalog was taken back to.
     """
 
     photos: int
@@ -55,6 +58,7 @@ class VerifyReport:
     broken: tuple[str, ...] = ()
     damage: str = ""
     repaired: bool = False
+    back_to: int | None = None
 
     @property
     def vectors_agree(self) -> bool:
@@ -81,6 +85,11 @@ class VerifyReport:
         lines += [self.damage] if self.damage else []
         lines += [f"{len(items)} {name}" for name, items in found.items() if items]
         lines += ["the vectors were repaired"] if self.repaired else []
+        if self.back_to is not None:
+            lines.append(
+                f"the catalog was damaged and is as it was at revision {self.back_to}; "
+                "`tips index` takes up what came since"
+            )
         return [*lines, "all agree"] if self.sound else lines
 
     def to_dict(self) -> dict[str, Any]:
@@ -89,34 +98,45 @@ class VerifyReport:
 
 
 def verify(collection: Collection, *, repair: bool = False) -> VerifyReport:
-    """Compare; with `repair` also publish what is missing, from the catalog alone if it must be.
+    """Compare; with `repair` also publish what is missing, from the catalog alone if it must be. A
+    catalog that cannot be read is taken back to its last whole state first.
 
-    A repair needs the collection's lock, and raises what `Collection.lock` raises.
+    A repair needs the collection's lock, and raises what `Collection.lock` and `Catalog.recover`
+    raise.
     """
-    with collection.lock() if repair else nullcontext():
+    with explain_full_disk(collection.folder), collection.lock() if repair else nullcontext():
         catalog, store = collection.catalog(), collection.vectors(read_only=not repair)
         try:
-            report = _compare(catalog, store)
+            report = _look(catalog, store, collection.roots)
             if repair and not report.vectors_agree:
-                report = _repair(catalog, store, report)
+                back_to = catalog.recover()
+                _republish(catalog, store, anew=bool(report.damage) or back_to is not None)
+                report = _look(catalog, store, collection.roots)
+                report = replace(report, repaired=True, back_to=back_to)
         finally:
             store.close()
-        files = catalog.files()
-        return replace(
-            report, stale=_stale_files(files, collection.roots), twice=_claimed_twice(files)
-        )
+        return report
 
 
-def _repair(catalog: Catalog, store: VectorStore, before: VerifyReport) -> VerifyReport:
-    """Publish what is pending; if that was not all, make the store anew."""
-    report = before
-    if not before.damage:
-        publish(catalog, store)
-        report = _compare(catalog, store)
-    if not report.vectors_agree:
+def _look(catalog: Catalog, store: VectorStore, roots: Sequence[str]) -> VerifyReport:
+    """Compare everything."""
+    try:
+        report, files = _compare(catalog, store), catalog.files()
+    except CatalogDamagedError as error:
+        return VerifyReport(photos=0, damage=str(error))
+    return replace(report, stale=_stale_files(files, roots), twice=_claimed_twice(files))
+
+
+def _republish(catalog: Catalog, store: VectorStore, *, anew: bool) -> None:
+    """Publish what is pending; if that is not enough, make the store anew."""
+    if not anew:
+        try:
+            publish(catalog, store)
+            anew = not _compare(catalog, store).vectors_agree
+        except VectorError:  # it cannot even be added to
+            anew = True
+    if anew:
         publish(catalog, store, rebuild=True)
-        report = _compare(catalog, store)
-    return replace(report, repaired=True)
 
 
 def _compare(catalog: Catalog, store: VectorStore) -> VerifyReport:

@@ -169,3 +169,20 @@ def test_rows_that_are_not_whole_are_named(collection: Collection, photos: Path)
     torn = replace(torn, features=replace(torn.features, boxes=torn.features.boxes[:-1]))
     collection.catalog().commit(table([fileless, torn]))
     assert sorted(verify(collection).broken) == sorted([image_id(7), image_id(8)])
+
+
+def test_a_damaged_catalog_is_taken_back_and_the_vectors_with_it(
+    collection: Collection, photos: Path
+) -> None:
+    whole = collection.catalog().revision
+    collection.catalog().commit(table([on_disk(photos, 9)]))
+    publish(collection.catalog(), writable(collection))
+    data = (collection.catalog_folder / "photos.lance" / "data").iterdir()
+    os.truncate(max(data, key=lambda path: path.stat().st_mtime_ns), 100)
+    report = verify(collection)
+    assert "catalog" in report.damage
+    assert not report.sound
+    repaired = verify(collection, repair=True)
+    assert (repaired.back_to, repaired.photos) == (whole, 6)
+    assert any("`tips index`" in line for line in repaired.lines())
+    assert verify(collection).sound
