@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from indexer.edge_manifest import Manifest
+from indexer.edge_checksums import damaged_files
+from indexer.edge_manifest import Manifest, read_manifest
 from indexer.edge_state import EdgeState
 from indexer.edge_writer import EdgeWriter
 from indexer.vectors import (
@@ -114,6 +115,22 @@ class EdgeStore:
         if self._read_only:
             raise VectorError(f"the vector store {self._folder} is open for reading only")
         return EdgeWriter(self._folder, self._empty, rebuild=rebuild, on_commit=self._expire)
+
+    def damaged(self) -> list[str]:
+        """The files of the published shards that are not as they were sealed; reads them all."""
+        manifest = read_manifest(self._folder)
+        shards = manifest.shards if manifest else ()
+        return [
+            f"{shard.name}/{name}"
+            for shard in shards
+            for name in damaged_files(self._folder / shard.name, shard.checksum)
+        ]
+
+    def tidy(self) -> None:
+        """Delete the shards that no manifest names."""
+        if self._folder.is_dir():
+            with self.writer():
+                pass  # whoever enters sweeps
 
     def close(self) -> None:
         """Close the files; the store is not used afterwards."""

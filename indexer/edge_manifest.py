@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,15 @@ ENGINE = "qdrant-edge-py 0.9.0"  # beta: its storage format is tied to the versi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardEntry:
-    """One shard: its folder's name, the points and images in it, and the images dead since."""
+    """One shard: its folder's name, the points and images in it, the images dead since, and the
+    checksum of its list of files (see `edge_checksums`)."""
 
     name: str
     kind: Kind
     points: int
     images: int
     dead: frozenset[str] = frozenset()
+    checksum: str = ""
 
     def bury(self, image_ids: frozenset[str]) -> ShardEntry:
         """The entry with these images dead as well."""
@@ -74,12 +77,14 @@ class Manifest:
                 "points": shard.points,
                 "images": shard.images,
                 "dead": sorted(shard.dead),
+                "checksum": shard.checksum,
             }
             for shard in self.shards
         ]
         head = {"format": FORMAT, "engine": ENGINE, "revision": self.revision}
         model = {"model_id": self.model_id, "heads": list(self.heads), "dim": self.dim}
-        return json.dumps({**head, **model, "shards": shards})
+        state = {**head, **model, "shards": shards}
+        return json.dumps({**state, "checksum": _checksum(state)})
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:
@@ -88,6 +93,9 @@ class Manifest:
             data: Mapping[str, Any] = parse_json(text)
             written_by = (data["format"], data["engine"])
             if written_by == (FORMAT, ENGINE):
+                state = {name: value for name, value in data.items() if name != "checksum"}
+                if data.get("checksum", _checksum(state)) != _checksum(state):
+                    raise ValueError("the checksum is another")
                 return cls(
                     revision=_count(data["revision"]),
                     model_id=_text(data["model_id"]),
@@ -118,7 +126,10 @@ def _shard(stored: Mapping[str, Any]) -> ShardEntry:
     points, images = _count(stored["points"]), _count(stored["images"])
     if not len(dead) <= images or images == 0:
         raise ValueError("more images are dead than there are")
-    return ShardEntry(name=name, kind=kind, points=points, images=images, dead=dead)
+    checksum = _text(stored.get("checksum", ""))
+    return ShardEntry(
+        name=name, kind=kind, points=points, images=images, dead=dead, checksum=checksum
+    )
 
 
 def _text(value: object) -> str:
@@ -132,6 +143,10 @@ def _count(value: object) -> int:
     if type(value) is not int or value < 0:
         raise ValueError(f"{value!r} is not a count")
     return value
+
+
+def _checksum(state: Mapping[str, Any]) -> str:
+    return blake2b(json.dumps(state).encode(), digest_size=16).hexdigest()
 
 
 def read_manifest(folder: Path) -> Manifest | None:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import qdrant_edge as edge
 
 from indexer import edge_layout
+from indexer.edge_checksums import write_checksums
 from indexer.edge_files import copy_shard
 from indexer.edge_layout import PAYLOAD_INDEX, shard_config
 from indexer.edge_manifest import ShardEntry, sync_tree
@@ -26,6 +27,7 @@ from indexer.vectors import (
     FloatArray,
     Kind,
     PointBatch,
+    VectorError,
 )
 
 IMAGES_FILE = "images.npy"  # beside the engine's files: the sorted image ids of the shard
@@ -137,8 +139,14 @@ def merge_shards(
 
 
 def read_images(shard_path: Path) -> ImageIds:
-    """The sorted ids of the images that were written to a shard."""
-    images: ImageIds = np.load(shard_path / IMAGES_FILE, allow_pickle=False)
+    """The sorted ids of the images that were written to a shard. Raises `VectorError`."""
+    try:
+        images: ImageIds = np.load(shard_path / IMAGES_FILE, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise VectorError(
+            f"shard {shard_path.name} of the vector store is damaged or gone ({error}); "
+            "`tips rebuild` makes the store new from the catalog"
+        ) from error
     return images
 
 
@@ -201,5 +209,8 @@ def _seal(path: Path, kind: Kind, images: set[str]) -> ShardEntry:
     shard = edge.EdgeShard.load(str(path))
     points = shard.info().points_count
     shard.close()
+    checksum = write_checksums(path)
     sync_tree(path)
-    return ShardEntry(name=path.name, kind=kind, points=points, images=len(images))
+    return ShardEntry(
+        name=path.name, kind=kind, points=points, images=len(images), checksum=checksum
+    )

@@ -88,6 +88,8 @@ def publish(
                     progress(published + removed)
             writer.commit(revision)
         store.refresh()
+    else:
+        store.tidy()
     # Only now, and also after a publish that was killed in between.
     catalog.purge(store.revision)
     seconds = time.monotonic() - started

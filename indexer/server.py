@@ -218,6 +218,13 @@ class ServerStore:
         self._collections.drop_all()
         self._state = None
 
+    def tidy(self) -> None:
+        """Nothing: what a killed writer sent, the next one sends again."""
+
+    def damaged(self) -> list[str]:
+        """Nothing: the server looks after its files."""
+        return []
+
     def close(self) -> None:
         """Close the connection."""
         self._client.close()

@@ -253,6 +253,16 @@ class VectorStore(Protocol):
         """A writer on top of the published state, or on nothing when `rebuild`."""
         ...
 
+    def damaged(self) -> list[str]:
+        """The files of the published state that are not as they were written, as names for people;
+        reads all of them.
+        """
+        ...
+
+    def tidy(self) -> None:
+        """Delete what writers that were killed left behind; only the one writer may."""
+        ...
+
     def close(self) -> None:
         """Release files and connections; the store is not used afterwards."""
         ...

@@ -142,6 +142,11 @@ def _republish(catalog: Catalog, store: VectorStore, *, anew: bool) -> None:
 def _compare(catalog: Catalog, store: VectorStore) -> VerifyReport:
     photos, pending, incomplete, wrong, broken = 0, *(list[str]() for _ in range(4))
     try:
+        if damaged := store.damaged():
+            raise VectorError(
+                f"{len(damaged)} files of the vectors are not as they were written ({damaged[0]}); "
+                "`tips rebuild` makes them new from the catalog"
+            )
         held = _held_points(store)
         # Vectors from the future belong to a catalog that is no more: nothing waits for them.
         shown = store.revision if store.revision <= catalog.revision else catalog.revision

@@ -133,6 +133,8 @@ def main() -> None:
     """
     try:
         cli(prog_name="tips")
-    except Exception:
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException:  # a panic of an engine is no Exception
         traceback.print_exc()
         sys.exit(DEFECT)
