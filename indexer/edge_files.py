@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 import threading
@@ -10,10 +11,14 @@ from pathlib import Path
 
 import qdrant_edge as edge
 
+from indexer.errors import is_disk_full
 from indexer.vectors import VectorError
 
 _COPY_CHUNK = 1 << 22  # bytes
 READ_AHEAD = 2 << 30  # bytes
+SPARE = 64 << 20
+"""Bytes that stay free on the disk. The engine writes through mappings, where a full disk is not an
+error but the end of the process (SIGBUS), so it must not become full while the engine writes."""
 
 
 class ShardError(Exception):
@@ -23,15 +28,15 @@ class ShardError(Exception):
 def open_shard(path: Path, points: int) -> edge.EdgeShard:
     """A sealed shard, opened for reading. Raises `ShardError` if it is gone or not whole.
 
-    The engine opens files for writing also when it only reads. Of a shard that may not be written
-    it gets a copy in a temporary folder, whose names are dropped at once: the space is free again
-    when the shard is closed. Raises `VectorError` when the shard may not even be read, or cannot be
-    copied.
+    The engine opens files for writing also when it only reads, and writes its settings again. Of a
+    shard that may not be written, or on a disk that is full, it gets a copy in a temporary folder,
+    whose names are dropped at once: the space is free again when the shard is closed. Raises
+    `VectorError` when the shard may not even be read, or cannot be copied.
     """
     try:
         shard = _load(path)
-    except ShardError:
-        if not path.is_dir() or _allowed(path, os.W_OK):
+    except ShardError as error:
+        if not path.is_dir() or (_allowed(path, os.W_OK) and not is_disk_full(error)):
             raise
         shard = _load_copy(path)
     found = shard.info().points_count
@@ -39,6 +44,20 @@ def open_shard(path: Path, points: int) -> edge.EdgeShard:
         shard.close()
         raise ShardError(f"it has {found} of {points} points")
     return shard
+
+
+def check_room(folder: Path, size: int) -> None:
+    """Raise `OSError` (ENOSPC) unless the disk has room for so many bytes, and `SPARE` besides."""
+    facts = os.statvfs(folder)
+    if facts.f_bavail * facts.f_frsize < size + SPARE:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+
+
+def disk_size(shards: Sequence[Path]) -> int:
+    """The bytes that these folders take on the disk."""
+    return sum(
+        file.stat().st_blocks * 512 for path in shards for file in path.rglob("*") if file.is_file()
+    )
 
 
 def read_ahead(shards: Sequence[Path]) -> None:
@@ -100,7 +119,7 @@ def _load_copy(path: Path) -> edge.EdgeShard:
         if not path.is_dir():
             raise ShardError("it is gone") from error
         raise VectorError(
-            f"the vector store {path.parent} can only be read, and a copy of it in "
+            f"the vector store {path.parent} cannot be written, and a copy of it in "
             f"{tempfile.gettempdir()} failed ({error.strerror or error}); make room there, or set "
             "TMPDIR to another folder"
         ) from error

@@ -19,7 +19,7 @@ import qdrant_edge as edge
 
 from indexer import edge_layout
 from indexer.edge_checksums import write_checksums
-from indexer.edge_files import copy_shard
+from indexer.edge_files import check_room, copy_shard, disk_size
 from indexer.edge_layout import PAYLOAD_INDEX, shard_config
 from indexer.edge_manifest import ShardEntry, sync_tree
 from indexer.vectors import (
@@ -34,6 +34,7 @@ IMAGES_FILE = "images.npy"  # beside the engine's files: the sorted image ids of
 PREFIX = "shard-"
 _DROPPED = "dropped-"
 _WRITE_CHUNK = 1024  # points per engine call
+_PAYLOAD = 2048  # bytes of a point's payload and its entries in indexes, about
 INDEX_FROM = 512  # points; an index is a dozen synced files, and few payloads are read faster
 # Filters on other fields read the payload.
 _FILTERED = ("image", "folders", "taken", "camera", "lens", "type", "place")
@@ -62,6 +63,7 @@ class ShardBuilder:
 
     def add(self, batch: PointBatch) -> None:
         """Take the batch; what its images had in this shard before is replaced."""
+        check_room(self._path, batch_size(batch))
         images = batch.images()
         self.drop(images)
         for start in range(0, len(batch), _WRITE_CHUNK):
@@ -111,6 +113,11 @@ class ShardBuilder:
         shutil.rmtree(self._path)
 
 
+def batch_size(batch: PointBatch) -> int:
+    """About how many bytes the points take on the disk."""
+    return len(batch) * _PAYLOAD + sum(vectors.nbytes for vectors in batch.vectors.values())
+
+
 def merge_shards(
     folder: Path, entries: Sequence[ShardEntry], names: Sequence[str], dim: int
 ) -> ShardEntry:
@@ -119,6 +126,8 @@ def merge_shards(
     The segments are copied and the engine merges them, which is an order of magnitude faster than
     reading the vectors out and writing them again.
     """
+    # Their copies, and the segment that these become.
+    check_room(folder, 2 * disk_size([folder / entry.name for entry in entries]))
     images: set[str] = set()
     for entry in entries:
         images |= {image.decode() for image in read_images(folder / entry.name)} - entry.dead
@@ -180,6 +189,7 @@ def _finish(
     quantised = points >= edge_layout.QUANTISE_FROM
     if points < INDEX_FROM and not merge:
         return
+    check_room(path, disk_size([path]))
     shard = edge.EdgeShard.load(str(path), shard_config(names, dim, quantised=quantised))
     shard.optimize()
     if points >= INDEX_FROM:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer import compaction, edge_layout, edge_shards
+from indexer import compaction, edge_files, edge_layout, edge_shards
 from indexer.compaction import FAN, MAX_POINTS, next_merge
 from indexer.edge import EdgeStore
 from indexer.edge_files import copy_sparse
@@ -309,3 +310,69 @@ def test_every_point_is_rewritten_a_bounded_number_of_times(
             shards = [s for s in shards if s not in merge] + [entry(f"{number}m", total)]
     assert len(shards) < 3 * FAN
     assert rewritten <= 3 * 512 * FAN**3
+
+
+def test_a_disk_without_room_is_an_error_before_the_engine_meets_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = shutil.disk_usage(folder).free
+    monkeypatch.setattr(edge_files, "SPARE", 2 * free)
+    with pytest.raises(OSError, match="No space left"):
+        publish(open_store(folder), 2, range(20, 40))
+    assert (open_store(folder).revision, open_store(folder).count("images")) == (1, 20)
+    monkeypatch.undo()
+    publish(open_store(folder), 2, range(20, 40))
+    manifest = read_manifest(folder)
+    assert manifest is not None
+    assert shard_folders(folder) == {shard.name for shard in manifest.shards}
+
+
+def test_what_killed_writers_left_goes_although_nothing_is_published(folder: Path) -> None:
+    (folder / "shard-images-0123456789ab").mkdir()
+    (folder / "dropped-shard-images-0123456789ac").mkdir()
+    before = read_manifest(folder)
+    open_store(folder).tidy()
+    assert read_manifest(folder) == before
+    assert before is not None
+    assert shard_folders(folder) == {shard.name for shard in before.shards}
+
+
+@pytest.mark.parametrize("harm", ["flip", "cut", "gone"])
+def test_every_harmed_file_of_a_shard_is_found(folder: Path, harm: str) -> None:
+    store = open_store(folder)
+    hits_of(store)  # the engine writes its settings again when it opens a shard
+    assert store.damaged() == []
+    manifest = read_manifest(folder)
+    assert manifest is not None
+    shard = folder / manifest.shards[0].name
+    for path in sorted(path for path in shard.rglob("*") if path.is_file()):
+        whole = path.read_bytes()
+        if not whole:
+            continue
+        if harm == "flip":
+            place = next((i for i, byte in enumerate(whole) if byte), 0)
+            with path.open("r+b") as file:
+                file.seek(place)
+                file.write(bytes([whole[place] ^ 4]))
+        elif harm == "cut":
+            os.truncate(path, len(whole) // 2)
+        else:
+            path.unlink()
+        assert store.damaged() == [f"{shard.name}/{path.relative_to(shard)}"]
+        path.write_bytes(whole)
+    assert store.damaged() == []
+
+
+def test_a_manifest_with_another_bit_is_damaged(folder: Path) -> None:
+    text = (folder / MANIFEST).read_text()
+    (folder / MANIFEST).write_text(text.replace('"revision": 1', '"revision": 3'))
+    with pytest.raises(VectorError, match=r"manifest .* damaged.*tips rebuild"):
+        open_store(folder).count("images")
+
+
+def test_a_damaged_list_of_images_is_named(folder: Path) -> None:
+    manifest = read_manifest(folder)
+    assert manifest is not None
+    os.truncate(folder / manifest.shards[0].name / "images.npy", 50)
+    with pytest.raises(VectorError, match=r"damaged or gone.*tips rebuild"):
+        publish(open_store(folder), 2, range(20, 22))

@@ -84,7 +84,7 @@ def test_without_room_for_a_copy_the_sentence_says_so(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(edge_files, "copy_sparse", copy)
-    with pytest.raises(VectorError, match=r"can only be read, and a copy .* failed \(No space"):
+    with pytest.raises(VectorError, match=r"cannot be written, and a copy .* failed \(No space"):
         store_in(vectors).count("images")
 
 
