@@ -114,8 +114,8 @@ def explain_full_disk(folder: Path) -> Iterator[None]:
             raise
         if is_disk_full(error):
             raise DiskFullError(
-                f"The disk that holds {folder} is full, or nearly; everything committed so far stands: "
-                "free some space and run the same command again to go on."
+                f"The disk that holds {folder} is full, or nearly; everything committed so far "
+                "stands: free some space and run the same command again to go on."
             ) from error
         number = _says(error, _FAILING_DISK)
         if number is None:
