@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from hashlib import blake2b
 from io import BytesIO
@@ -17,6 +18,7 @@ IN_MEMORY_LIMIT = (
     256 * 2**20
 )  # bytes; a larger file is hashed as a stream and decoded from the disk
 _CHUNK = 2**20
+_TICK = 20_000_000  # ns; the clock that times of files are taken from goes in steps of 1 to 10 ms
 
 
 def content_id(stream: BinaryIO) -> str:
@@ -74,7 +76,7 @@ def read_content(path: str, max_bytes: int = MAX_BYTES) -> Content | None:
         raise DecodeError(f"not readable: {error.strerror}") from error
     file = open(opened, "rb", buffering=0)  # noqa: SIM115  (large files stay open for the caller)
     try:
-        facts = os.fstat(file.fileno())
+        facts = _settled_facts(file)
         if not S_ISREG(facts.st_mode):
             raise DecodeError("not a file")
         if facts.st_size > max_bytes:
@@ -97,3 +99,15 @@ def read_content(path: str, max_bytes: int = MAX_BYTES) -> Content | None:
 def too_large(size: int, limit: int) -> str:
     """The reason of a file that has more than `limit` bytes."""
     return f"{size / 1e6:,.0f} MB are more than the limit of {limit / 1e6:,.0f} MB"
+
+
+def _settled_facts(file: BinaryIO) -> os.stat_result:
+    """The facts of an open file, none of whose times is the present moment: whoever writes after
+    this gives it other ones, even if the size stays.
+    """
+    facts = os.fstat(file.fileno())
+    young = _TICK - (time.time_ns() - facts.st_ctime_ns)
+    if 0 < young <= _TICK:
+        time.sleep(young / 1e9)
+        facts = os.fstat(file.fileno())
+    return facts

@@ -110,6 +110,15 @@ def scan(
     return walk.result()
 
 
+def _identity(path: bytes) -> tuple[int, int] | None:
+    """Device and number of a folder, None when it is not there."""
+    try:
+        facts = os.stat(path)
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
+
+
 class _Folder(NamedTuple):
     """only: the names to look at in it; None means all."""
 
@@ -127,6 +136,7 @@ class _Walk:
     pending: deque[_Folder] = field(default_factory=deque)
     links: deque[_Folder] = field(default_factory=deque)
     visited: set[tuple[int, int]] = field(default_factory=set)
+    roots: dict[str, tuple[int, int] | None] = field(default_factory=dict)
     rows: list[tuple[str, str, int, int, int]] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
@@ -149,6 +159,7 @@ class _Walk:
         rules = (
             IgnoreRules.parse(path, ignore, None, "The list of ignored files") if ignore else None
         )
+        self.roots[root] = _identity(path)
         self.pending.append(_Folder(path, root, rules))
 
     def narrow(self, scope: Scope) -> None:
@@ -176,6 +187,19 @@ class _Walk:
                 self._unreadable(folder.path, error)
             if self.progress:
                 self.progress(len(self.rows))
+        self._look_for_roots()
+
+    def _look_for_roots(self) -> None:
+        """A root that went away under the walk is missing: what was not found may be there."""
+        for root, identity in self.roots.items():
+            try:
+                with os.scandir(to_bytes(root)) as entries:
+                    there = next(entries, None) is not None
+                same = there and _identity(to_bytes(root)) == identity
+            except OSError:
+                same = False
+            if not same and root not in self.unseen:
+                self.missing.append(root)
 
     def _folder(self, folder: _Folder) -> None:
         facts = os.stat(folder.path)
@@ -268,7 +292,11 @@ class _Walk:
             try:
                 facts = entry.stat(follow_symlinks=False)
             except OSError as error:
+                # It was there a moment ago: of the whole folder nothing is sure.
                 self.problems.append(Problem(to_text(entry.path), str(error.strerror)))
+                folder = to_text(os.path.dirname(entry.path))
+                if folder not in self.unseen:
+                    self.unseen.append(folder)
                 return
         if stat.S_ISREG(facts.st_mode) or stat.S_ISLNK(facts.st_mode):
             self.rows.append(

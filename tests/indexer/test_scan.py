@@ -143,3 +143,22 @@ def test_roots_are_absolute_and_not_nested(tmp_path: Path, monkeypatch: pytest.M
     touch(tmp_path / "photo.jpg")
     with pytest.raises(RootError, match="is a file; give the folder"):
         absolute_roots(["photo.jpg"])
+
+
+@pytest.mark.parametrize("mount_point", [True, False])
+def test_a_root_that_goes_under_the_walk_is_missing(tmp_path: Path, mount_point: bool) -> None:
+    root, away = tmp_path / "root", tmp_path / "away"
+    for name in ("a.jpg", "b/b.jpg", "c/c.jpg"):
+        touch(root / name)
+    whole = scan([str(root)])
+    assert whole.missing_roots == ()
+
+    def take_away(_: int) -> None:  # after the first folder
+        if not away.exists():
+            root.rename(away)
+            if mount_point:
+                root.mkdir()
+
+    found = scan([str(root)], progress=take_away)
+    assert names(found, root) == ["a.jpg"]
+    assert found.missing_roots == (str(root),)
