@@ -15,6 +15,8 @@ from indexer.errors import is_disk_full
 from indexer.vectors import VectorError
 
 _COPY_CHUNK = 1 << 22  # bytes
+_PASSING = ".atomicwrite"
+"""Begins the names of files by which the engine replaces its settings when it opens a shard."""
 READ_AHEAD = 2 << 30  # bytes
 SPARE = 64 << 20
 """Bytes that stay free on the disk. The engine writes through mappings, where a full disk is not an
@@ -126,11 +128,15 @@ def _load_copy(path: Path) -> edge.EdgeShard:
 
 
 def copy_shard(source: Path, target: Path) -> None:
-    """Copy the files and folders, with the permissions of new ones."""
+    """Copy the files and folders, with the permissions of new ones; not what comes and goes when
+    another process opens the shard.
+    """
     for folder, _, files in os.walk(source, onerror=_raise):
         below = target / Path(folder).relative_to(source)
         below.mkdir()
         for name in files:
+            if name.startswith(_PASSING):
+                continue
             copy_sparse(os.path.join(folder, name), str(below / name))
 
 

@@ -376,3 +376,14 @@ def test_a_damaged_list_of_images_is_named(folder: Path) -> None:
     os.truncate(folder / manifest.shards[0].name / "images.npy", 50)
     with pytest.raises(VectorError, match=r"damaged or gone.*tips rebuild"):
         publish(open_store(folder), 2, range(20, 22))
+
+
+def test_what_comes_and_goes_when_others_open_a_shard_is_not_merged(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction, "FAN", 2)
+    for shard in shard_folders(folder):
+        (folder / shard / ".atomicwriteAbCdEf").symlink_to("gone")  # cannot be read any more
+    publish(open_store(folder), 2, range(20, 24))
+    assert open_store(folder).count("images") == 24
+    assert not list(folder.rglob(".atomicwrite*"))

@@ -1,0 +1,248 @@
+"""The kinds of faults: each function strikes a world so many times."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bench.fault_process import Child, Ended, Strike, run, tips
+from bench.fault_world import COMMANDS, World, links, spoil
+
+
+def named(number: int) -> Iterator[str]:
+    """So many commands, each as often as `COMMANDS` says, spread."""
+    ring = [name for name, often in COMMANDS.items() for _ in range(often)]
+    for i in range(number):
+        yield ring[(i * 7) % len(ring)]
+
+
+def random_kills(world: World, number: int) -> None:
+    """SIGKILL at a random moment."""
+    for name in named(number):
+        after = float(world.rng.uniform(0, world.usual(name).seconds))
+        world.strike("kill", name, lambda do, _, after=after: run(do, kill_after=after))
+
+
+def at_calls(kind: str, strike: str) -> Callable[[World, int], None]:
+    """The n-th call, n spread evenly over each command."""
+
+    def faults(world: World, number: int) -> None:
+        places: Counter[str] = Counter()
+        totals = Counter(named(number))
+        for name in named(number):
+            share = (places[name] + float(world.rng.uniform())) / totals[name]
+            places[name] += 1
+            nth = 1 + int(share * world.usual(name).calls)
+
+            def do(command: Callable[[], Any], folder: Path, nth: int = nth) -> Ended:
+                return run(command, strike=Strike(strike, nth, folder))  # type: ignore[arg-type]
+
+            world.strike(kind, name, do)
+
+    return faults
+
+
+def file_limits(world: World, number: int) -> None:
+    """No file may grow beyond a limit; from none at all to the largest that there is."""
+    for place, name in enumerate(named(number)):
+        sizes = [path.stat().st_size for path in world.collection.rglob("*") if path.is_file()]
+        limit = int(max(sizes) ** ((place + 0.5) / number))
+        world.strike("file-limit", name, lambda do, _, n=limit: run(do, file_limit=n))
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    """An ext4 file system of 512 MB in `folder`, of a file beside it."""
+    image = folder.with_suffix(".img")
+    folder.mkdir()
+    with image.open("wb") as file:
+        file.truncate(1 << 29)
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", image], check=True)
+    subprocess.run(["mount", "-o", "loop", image, folder], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
+        image.unlink()
+
+
+@contextmanager
+def filled(disk: Path, free: int) -> Iterator[None]:
+    """The disk is full but for so many bytes."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while file.write(bytes(1 << 16)):
+                pass
+        except OSError:
+            file.truncate(max(file.tell() - free, 0))
+    try:
+        yield
+    finally:
+        filler.unlink()
+
+
+def full_disks(world: World, number: int) -> None:
+    """A disk with little room, and then with enough: the same command finishes."""
+    if os.geteuid() != 0 or shutil.which("mkfs.ext4") is None:
+        print(
+            "NOT ROOT, or no mkfs.ext4: no small disk is mounted; see file-limit", file=sys.stderr
+        )
+        return
+    disk, usual = world.base / "disk", world.collection
+    with small_disk(disk):
+        world.collection = disk / "living.tips"
+        run(world.index(world.collection))
+        names = [name for name in named(2 * number) if name != "create"]
+        for place, name in enumerate(names[:number]):
+            free = int(4096 * (40_000 ** (place / number)))  # 4 KB to 160 MB
+
+            def do(command: Callable[[], Any], _: Path, free: int = free) -> Ended:
+                with filled(disk, free):
+                    return run(command)
+
+            world.strike("full-disk", name, do)
+        world.collection = usual
+
+
+def stopped(world: World, nth: int, meanwhile: Callable[[], None]) -> Ended:
+    """Index, stop at the n-th look at a photo or folder, do something, and go on."""
+    strike = Strike("stop", nth, world.library.folder, "reads")
+    child = Child(world.index(world.collection), strike=strike)
+    if child.stopped():
+        meanwhile()
+        child.go_on()
+    return child.end()
+
+
+def looks(world: World) -> int:
+    """How often an index run looks at photos and folders, about."""
+    world.library.change()
+    strike = Strike("count", 0, world.library.folder, "reads")
+    return run(world.index(world.collection), strike=strike).seen or 1
+
+
+def photos_change(world: World, number: int) -> None:
+    """A photo changes while it is looked for or read."""
+    calls = looks(world)
+    for place in range(number):
+        nth = 1 + int((place + float(world.rng.uniform())) / number * calls)
+        world.library.change()
+
+        def meanwhile() -> None:
+            files = world.library.files()
+            world.library.disturb(files[int(world.rng.integers(len(files)))])
+
+        ended = stopped(world, nth, meanwhile)
+        world.check("photo", "index", world.collection, ended, world.library.contents())
+
+
+def roots_go(world: World, number: int) -> None:
+    """The root goes away in the middle of a run, and comes back after it."""
+    calls = looks(world)
+    root, away = world.library.folder, world.base / "away"
+    for place in range(number):
+        nth = 1 + int((place + float(world.rng.uniform())) / number * calls)
+        world.library.change()
+        contents = world.library.contents()
+        before = links(world.collection)
+
+        def meanwhile(empty: bool = bool(place % 2)) -> None:
+            root.rename(away)
+            if empty:  # as a mount point without its disk
+                root.mkdir()
+
+        ended = stopped(world, nth, meanwhile)
+        after = links(world.collection)
+        if away.exists():
+            if root.exists():
+                root.rmdir()
+            away.rename(root)
+        lost = [
+            path for path, key in before.items() if contents.get(path) == key != after.get(path)
+        ]
+        problems = [f"forgotten while the root was away: {lost}"] if lost else []
+        world.check("root-gone", "index", world.collection, ended, contents, problems=problems)
+
+
+def two_writers(world: World, number: int) -> None:
+    """A second command on a collection that is being written: told by whom, or waits."""
+    folder = world.collection
+    others: list[Callable[[], Any]] = [
+        world.index(folder),
+        world.command("rebuild", folder),
+        lambda: tips("verify", "--repair", "-c", folder),
+        world.index(folder, "--wait=0.3"),
+        world.index(folder, "--wait"),
+        world.index(folder, "--wait"),
+    ]
+    for place in range(number):
+        way = place % len(others)
+        world.library.change()
+        contents = world.library.contents()
+        nth = 1 + int(world.rng.uniform(0.02, 0.9) * world.usual("index").calls)
+        first = Child(world.index(folder), strike=Strike("stop", nth, folder))
+        problems = [] if first.stopped() else ["the first was not stopped"]
+        second = Child(others[way])
+        if way == 4:  # the second waits for the first to end, or to die
+            second.says("waiting")
+            first.go_on()
+        elif way == 5:
+            second.says("waiting")
+            first.kill()
+        ended = second.end()
+        first.go_on()
+        other = first.end()
+        if way < 4:
+            told = f"process {first.pid} on "
+            if ended.outcome != "sentence" or told not in ended.output:
+                problems.append(f"the second: {ended.outcome}: {ended.output[-500:]}")
+        elif ended.outcome != "finished":
+            problems.append(f"the second, which waits: {ended.outcome}: {ended.output[-500:]}")
+        if other.outcome != ("killed" if way == 5 else "finished"):
+            problems.append(f"the first: {other.outcome}: {other.output[-500:]}")
+        world.check("two-writers", "index", folder, ended, contents, problems=problems)
+
+
+def rot(world: World, number: int) -> None:
+    """Bits of the vectors flip, files of theirs are cut or gone: it is found, and repaired."""
+    for _ in range(number):
+        folder = world.collection
+        harm = spoil(folder, world.rng)
+        problems = []
+        # Whatever is done with the damage: an answer or a sentence.
+        for name in ("search", "index"):
+            ended = run(world.command(name, folder))
+            if ended.outcome not in ("finished", "sentence"):
+                problems.append(f"{name} after {harm}: {ended.outcome}: {ended.output[-1500:]}")
+        looked = run(lambda folder=folder: tips("verify", "-c", folder))
+        if looked.code != 1 or looked.outcome != "finished":
+            problems.append(
+                f"verify does not find {harm}: {looked.outcome}: {looked.output[-900:]}"
+            )
+        contents = world.library.contents()
+        ended = run(world.command("repair", folder))
+        world.check("rot", "repair", folder, ended, contents, problems=problems)
+
+
+KINDS: dict[str, Callable[[World, int], None]] = {
+    "kill": random_kills,
+    "kill-at": at_calls("kill-at", "kill"),
+    "torn": at_calls("torn", "torn"),
+    "io-error": at_calls("io-error", "fail"),
+    "no-space": at_calls("no-space", "full"),
+    "full-disk": full_disks,
+    "file-limit": file_limits,
+    "root-gone": roots_go,
+    "photo": photos_change,
+    "two-writers": two_writers,
+    "rot": rot,
+}
+NEED_SHIM = ("kill-at", "torn", "io-error", "no-space", "root-gone", "photo", "two-writers")
