@@ -27,7 +27,12 @@ def random_kills(world: World, number: int) -> None:
     """SIGKILL at a random moment."""
     for name in named(number):
         after = float(world.rng.uniform(0, world.usual(name).seconds))
-        world.strike("kill", name, lambda do, _, after=after: run(do, kill_after=after))
+        world.strike(
+            "kill",
+            name,
+            lambda do, _, after=after: run(do, kill_after=after),
+            lambda ended: ended.outcome != "finished",
+        )
 
 
 def at_calls(kind: str, strike: str) -> Callable[[World, int], None]:
@@ -44,7 +49,10 @@ def at_calls(kind: str, strike: str) -> Callable[[World, int], None]:
             def do(command: Callable[[], Any], folder: Path, nth: int = nth) -> Ended:
                 return run(command, strike=Strike(strike, nth, folder))  # type: ignore[arg-type]
 
-            world.strike(kind, name, do)
+            def struck(ended: Ended, nth: int = nth) -> bool:
+                return ended.seen is None or ended.seen >= nth
+
+            world.strike(kind, name, do, struck)
 
     return faults
 

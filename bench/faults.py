@@ -112,6 +112,7 @@ def report(world: World, readers: dict[str, Any], seed: int, seconds: float) -> 
     kinds = {
         kind: {
             "faults": tally.faults,
+            "missed": tally.missed,
             "outcomes": dict(tally.outcomes),
             "commands": dict(tally.commands),
             "problems": tally.problems,
@@ -180,6 +181,7 @@ def main() -> int:
         for kind, number in planned(arguments.kinds, arguments.faults, arguments.short):
             if have_shim or kind not in NEED_SHIM:
                 KINDS[kind](world, number)
+            print(f"{kind} is done after {time.monotonic() - began:.0f} s", file=sys.stderr)
         seen = readers.finish() if readers else {"answers": 0, "states": 0, "problems": []}
         result = report(world, seen, arguments.seed, time.monotonic() - began)
     finally:

@@ -10,6 +10,8 @@ import os
 from hashlib import blake2b
 from pathlib import Path
 
+from indexer.edge_files import lasting_files
+
 LIST = "checksums.json"
 _CHUNK = 1 << 20  # bytes
 
@@ -45,7 +47,7 @@ def _look(path: Path) -> str | None:
 
 
 def _files(shard: Path) -> list[Path]:
-    return sorted(path for path in shard.rglob("*") if path.is_file() and path.name != LIST)
+    return sorted(path for path in lasting_files(shard) if path.name != LIST)
 
 
 def _digest(text: bytes) -> str:

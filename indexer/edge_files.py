@@ -6,7 +6,7 @@ import errno
 import os
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import qdrant_edge as edge
@@ -57,9 +57,13 @@ def check_room(folder: Path, size: int) -> None:
 
 def disk_size(shards: Sequence[Path]) -> int:
     """The bytes that these folders take on the disk."""
-    return sum(
-        file.stat().st_blocks * 512 for path in shards for file in path.rglob("*") if file.is_file()
-    )
+    return sum(file.stat().st_blocks * 512 for path in shards for file in lasting_files(path))
+
+
+def lasting_files(shard: Path) -> Iterator[Path]:
+    """The files of a shard, without those that come and go when a process opens it."""
+    for folder, _, names in os.walk(shard, onerror=_raise):
+        yield from (Path(folder, name) for name in names if not name.startswith(_PASSING))
 
 
 def read_ahead(shards: Sequence[Path]) -> None:
@@ -128,16 +132,11 @@ def _load_copy(path: Path) -> edge.EdgeShard:
 
 
 def copy_shard(source: Path, target: Path) -> None:
-    """Copy the files and folders, with the permissions of new ones; not what comes and goes when
-    another process opens the shard.
-    """
-    for folder, _, files in os.walk(source, onerror=_raise):
-        below = target / Path(folder).relative_to(source)
-        below.mkdir()
-        for name in files:
-            if name.startswith(_PASSING):
-                continue
-            copy_sparse(os.path.join(folder, name), str(below / name))
+    """Copy the lasting files and all folders, with the permissions of new ones."""
+    for folder, _, _ in os.walk(source, onerror=_raise):
+        (target / Path(folder).relative_to(source)).mkdir()
+    for path in lasting_files(source):
+        copy_sparse(str(path), str(target / path.relative_to(source)))
 
 
 def _raise(error: OSError) -> None:

@@ -15,6 +15,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from indexer.edge_files import lasting_files
 from indexer.vectors import KINDS, Kind, VectorError
 from tips_model.foreign import parse_json
 
@@ -184,10 +185,10 @@ def sync_folder(folder: Path) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """Make a folder, everything in it, and its name durable."""
-    for path, _, files in os.walk(folder):
-        for name in files:
-            with open(os.path.join(path, name), "rb") as file:
-                os.fsync(file.fileno())
-        sync_folder(Path(path))
+    """Make a shard's folder, everything lasting in it, and its name durable."""
+    for path in lasting_files(folder):
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    for inner, _, _ in os.walk(folder):
+        sync_folder(Path(inner))
     sync_folder(folder.parent)
