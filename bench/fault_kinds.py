@@ -191,11 +191,12 @@ def two_writers(world: World, number: int) -> None:
         world.index(folder, "--wait"),
         world.index(folder, "--wait"),
     ]
+    calls = world.usual("index").calls
     for place in range(number):
         way = place % len(others)
         world.library.change()
         contents = world.library.contents()
-        nth = 1 + int(world.rng.uniform(0.02, 0.9) * world.usual("index").calls)
+        nth = 1 + int(world.rng.uniform(0.02, 0.6) * calls)
         first = Child(world.index(folder), strike=Strike("stop", nth, folder))
         problems = [] if first.stopped() else ["the first was not stopped"]
         second = Child(others[way])

@@ -11,6 +11,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from indexer.edge_files import lasting_files
+from tips_model.foreign import parse_json
 
 LIST = "checksums.json"
 _CHUNK = 1 << 20  # bytes
@@ -32,11 +33,14 @@ def damaged_files(shard: Path, checksum: str) -> list[str]:
         return []
     try:
         text = (shard / LIST).read_bytes()
-    except OSError:
+        sums = parse_json(text)
+    except (OSError, ValueError):
         return [LIST]
-    if _digest(text) != checksum:
+    if _digest(text) != checksum or not isinstance(sums, dict):
         return [LIST]
-    return [name for name, sum in json.loads(text).items() if _look(shard / name) != sum]
+    # Only files of the shard are looked at, whatever the list of a stranger names.
+    here = {str(path.relative_to(shard)): path for path in _files(shard)}
+    return [name for name, sum in sums.items() if name not in here or _look(here[name]) != sum]
 
 
 def _look(path: Path) -> str | None:
@@ -59,7 +63,7 @@ def _checksum(path: Path) -> str:
     JSON what it says: the engine writes that again whenever it opens a shard, in any order.
     """
     if path.suffix == ".json":
-        return _digest(json.dumps(json.loads(path.read_bytes()), sort_keys=True).encode())
+        return _digest(json.dumps(parse_json(path.read_bytes()), sort_keys=True).encode())
     digest = blake2b(digest_size=16)
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size

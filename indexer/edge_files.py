@@ -16,7 +16,8 @@ from indexer.vectors import VectorError
 
 _COPY_CHUNK = 1 << 22  # bytes
 _PASSING = ".atomicwrite"
-"""Begins the names of files by which the engine replaces its settings when it opens a shard."""
+"""Begins the names by which the engine replaces its settings when it opens a shard: a folder with
+the new file in it, there for a moment."""
 READ_AHEAD = 2 << 30  # bytes
 SPARE = 64 << 20
 """Bytes that stay free on the disk. The engine writes through mappings, where a full disk is not an
@@ -62,8 +63,16 @@ def disk_size(shards: Sequence[Path]) -> int:
 
 def lasting_files(shard: Path) -> Iterator[Path]:
     """The files of a shard, without those that come and go when a process opens it."""
-    for folder, _, names in os.walk(shard, onerror=_raise):
-        yield from (Path(folder, name) for name in names if not name.startswith(_PASSING))
+    return (folder / name for folder, names in walk_shard(shard) for name in names)
+
+
+def walk_shard(shard: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Each folder of a shard, from the top, and the names of the files in it, without what comes
+    and goes when a process opens it.
+    """
+    for folder, inner, names in os.walk(shard, onerror=_raise):
+        inner[:] = [name for name in inner if not name.startswith(_PASSING)]
+        yield Path(folder), [name for name in names if not name.startswith(_PASSING)]
 
 
 def read_ahead(shards: Sequence[Path]) -> None:
@@ -132,11 +141,12 @@ def _load_copy(path: Path) -> edge.EdgeShard:
 
 
 def copy_shard(source: Path, target: Path) -> None:
-    """Copy the lasting files and all folders, with the permissions of new ones."""
-    for folder, _, _ in os.walk(source, onerror=_raise):
-        (target / Path(folder).relative_to(source)).mkdir()
-    for path in lasting_files(source):
-        copy_sparse(str(path), str(target / path.relative_to(source)))
+    """Copy the lasting files and folders, with the permissions of new ones."""
+    for folder, names in walk_shard(source):
+        below = target / folder.relative_to(source)
+        below.mkdir()
+        for name in names:
+            copy_sparse(str(folder / name), str(below / name))
 
 
 def _raise(error: OSError) -> None:

@@ -15,7 +15,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from indexer.edge_files import lasting_files
+from indexer.edge_files import walk_shard
 from indexer.vectors import KINDS, Kind, VectorError
 from tips_model.foreign import parse_json
 
@@ -186,9 +186,9 @@ def sync_folder(folder: Path) -> None:
 
 def sync_tree(folder: Path) -> None:
     """Make a shard's folder, everything lasting in it, and its name durable."""
-    for path in lasting_files(folder):
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    for inner, _, _ in os.walk(folder):
-        sync_folder(Path(inner))
+    for inner, names in walk_shard(folder):
+        for name in names:
+            with (inner / name).open("rb") as file:
+                os.fsync(file.fileno())
+        sync_folder(inner)
     sync_folder(folder.parent)

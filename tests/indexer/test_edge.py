@@ -383,7 +383,9 @@ def test_what_comes_and_goes_when_others_open_a_shard_is_not_merged(
 ) -> None:
     monkeypatch.setattr(compaction, "FAN", 2)
     for shard in shard_folders(folder):
-        (folder / shard / ".atomicwriteAbCdEf").symlink_to("gone")  # cannot be read any more
+        for inner in (folder / shard, *(folder / shard / "segments").iterdir()):
+            (inner / ".atomicwriteAbCdEf").mkdir()
+            (inner / ".atomicwriteAbCdEf" / "tmpfile.tmp").symlink_to("gone")  # cannot be read
     publish(open_store(folder), 2, range(20, 24))
     assert open_store(folder).count("images") == 24
     assert not list(folder.rglob(".atomicwrite*"))
