@@ -15,6 +15,8 @@ from typing import Any
 from bench.fault_process import Child, Ended, Strike, run, tips
 from bench.fault_world import COMMANDS, World, links, spoil
 
+READS_OF_DECODERS = 8  # of a decoding process, in which to stop it: a few photos
+
 
 def named(number: int) -> Iterator[str]:
     """So many commands, each as often as `COMMANDS` says, spread."""
@@ -120,36 +122,46 @@ def full_disks(world: World, number: int) -> None:
         world.collection = usual
 
 
-def stopped(world: World, nth: int, meanwhile: Callable[[], None]) -> Ended:
-    """Index, stop at the n-th look at a photo or folder, do something, and go on."""
-    strike = Strike("stop", nth, world.library.folder, "reads")
+def stopped(world: World, strike: Strike, meanwhile: Callable[[], None]) -> tuple[Ended, bool]:
+    """Index, stop at a look at a photo or folder, do something, and go on; also whether it came to
+    that.
+    """
     child = Child(world.index(world.collection), strike=strike)
-    if child.stopped():
+    pid = child.stopped()
+    if pid is not None:
         meanwhile()
-        child.go_on()
-    return child.end()
+        child.go_on(pid)
+    return child.end(), pid is not None
 
 
 def looks(world: World) -> int:
-    """How often an index run looks at photos and folders, about."""
+    """How often the walk of an index run looks at photos and folders, about."""
     world.library.change()
     strike = Strike("count", 0, world.library.folder, "reads")
     return run(world.index(world.collection), strike=strike).seen or 1
 
 
 def photos_change(world: World, number: int) -> None:
-    """A photo changes while it is looked for or read."""
+    """A photo changes while it is looked for by the walk, or read by a decoder."""
     calls = looks(world)
     for place in range(number):
-        nth = 1 + int((place + float(world.rng.uniform())) / number * calls)
         world.library.change()
+        inherited = place % 3 != 0
+        most = READS_OF_DECODERS if inherited else calls
+        nth = 1 + int((place + float(world.rng.uniform())) / number * most)
+        strike = Strike("stop", nth, world.library.folder, "reads", inherited)
 
         def meanwhile() -> None:
             files = world.library.files()
-            world.library.disturb(files[int(world.rng.integers(len(files)))])
+            new = max(files, key=lambda path: path.stat().st_ctime_ns)
+            other = files[int(world.rng.integers(len(files)))]
+            world.library.disturb(new if world.rng.uniform() < 0.5 else other)
 
-        ended = stopped(world, nth, meanwhile)
-        world.check("photo", "index", world.collection, ended, world.library.contents())
+        ended, struck = stopped(world, strike, meanwhile)
+        if struck:
+            world.check("photo", "index", world.collection, ended, world.library.contents())
+        else:
+            world.miss("photo", "index")
 
 
 def roots_go(world: World, number: int) -> None:
@@ -167,7 +179,8 @@ def roots_go(world: World, number: int) -> None:
             if empty:  # as a mount point without its disk
                 root.mkdir()
 
-        ended = stopped(world, nth, meanwhile)
+        strike = Strike("stop", nth, root, "reads", bool(place % 3 == 2))
+        ended, struck = stopped(world, strike, meanwhile)
         after = links(world.collection)
         if away.exists():
             if root.exists():
@@ -177,7 +190,10 @@ def roots_go(world: World, number: int) -> None:
             path for path, key in before.items() if contents.get(path) == key != after.get(path)
         ]
         problems = [f"forgotten while the root was away: {lost}"] if lost else []
-        world.check("root-gone", "index", world.collection, ended, contents, problems=problems)
+        if struck:
+            world.check("root-gone", "index", world.collection, ended, contents, problems=problems)
+        else:
+            world.miss("root-gone", "index")
 
 
 def two_writers(world: World, number: int) -> None:

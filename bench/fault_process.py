@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -35,13 +36,15 @@ class Strike:
 
     kind: "kill" before the call, "torn" half way through a write, "fail" it with EIO, "full" this
     one and every later call that takes room with ENOSPC, "stop" the process until it is told to go
-    on, "count" nothing.
+    on, "count" nothing. inherited: it also befalls the processes that the struck one starts, each
+    with a count of its own, and not the struck one itself.
     """
 
     kind: Literal["count", "kill", "torn", "fail", "full", "stop"]
     nth: int
     folder: Path
     calls: Literal["writes", "reads", "both"] = "writes"
+    inherited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +99,16 @@ def preload() -> bool:
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
+def keep_to_oneself() -> None:
+    """Processes that are started from now on have no shim, unless a strike is `inherited`."""
+    os.environ.pop("LD_PRELOAD", None)
+
+
 def forget_shim() -> None:
     """Delete the built shim; it stays loaded here."""
     library = os.environ.get(_PRELOADED, "none")
     if library != "none":
         shutil.rmtree(Path(library).parent, ignore_errors=True)
-        os.environ.pop("LD_PRELOAD", None)
 
 
 def tips(*arguments: object) -> None:
@@ -143,12 +150,13 @@ class Child:
             if file_limit is not None:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, resource.RLIM_INFINITY))
             if shim is not None and strike is not None:
-                shim.fault_arm(
-                    os.fsencode(strike.folder),
-                    CALLS[strike.calls],
-                    KINDS.index(strike.kind),
-                    ctypes.c_long(strike.nth),
-                )
+                calls, kind = CALLS[strike.calls], KINDS.index(strike.kind)
+                if strike.inherited:
+                    arm = f"{calls} {kind} {strike.nth} {strike.folder}"
+                    os.environ |= {"LD_PRELOAD": os.environ[_PRELOADED], "TIPS_FAULT": arm}
+                else:
+                    where = os.fsencode(strike.folder)
+                    shim.fault_arm(where, calls, kind, ctypes.c_long(strike.nth))
             value = None
             try:
                 value = function()
@@ -177,14 +185,22 @@ class Child:
     def _file(self, name: str) -> str:
         return os.path.join(self._folder, name)
 
-    def stopped(self, timeout: float = TIMEOUT) -> bool:
-        """Wait until the process stops itself (True) or ends (False)."""
-        return self._wait(timeout, os.WUNTRACED)
+    def stopped(self, timeout: float = TIMEOUT) -> int | None:
+        """Wait until it, or a process that it started, stops itself: that one's number; None when
+        it ends without.
+        """
+        end = time.monotonic() + timeout
+        while self.running and time.monotonic() < end:
+            for pid in (self.pid, *_children(self.pid)):
+                if _state(pid) == "T":
+                    return pid
+            time.sleep(LOOK)
+        return None
 
-    def go_on(self) -> None:
-        """Let a stopped process continue."""
-        if self._status is None:
-            os.kill(self.pid, signal.SIGCONT)
+    def go_on(self, pid: int | None = None) -> None:
+        """Let it, or one that it started, continue."""
+        if self.running:
+            os.kill(pid or self.pid, signal.SIGCONT)
 
     def says(self, words: str, timeout: float = TIMEOUT) -> bool:
         """Wait until it has said this, or ends."""
@@ -216,21 +232,15 @@ class Child:
                 self._status = status
         return self._status is None
 
-    def _wait(self, timeout: float, flags: int = 0) -> bool:
+    def _wait(self, timeout: float) -> None:
         end = time.monotonic() + timeout
-        while self._status is None:
-            pid, status = os.waitpid(self.pid, os.WNOHANG | flags)
-            if pid and os.WIFSTOPPED(status):
-                return True
-            if pid:
-                self._status = status
-            elif time.monotonic() > end:
+        while self.running:
+            if time.monotonic() > end:
                 self._hung = True
                 os.kill(self.pid, signal.SIGKILL)
                 _, self._status = os.waitpid(self.pid, 0)
             else:
                 time.sleep(LOOK)
-        return False
 
     def end(self, timeout: float = TIMEOUT) -> Ended:
         """Wait for its end."""
@@ -244,6 +254,22 @@ class Child:
         shutil.rmtree(self._folder)
         code = os.waitstatus_to_exitcode(self._status)
         return Ended(code, output, value, seen, seconds, self._hung)
+
+
+def _children(pid: int) -> list[int]:
+    """The processes that this one has started and that are there."""
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            found += [int(word) for word in task.read_text().split()]
+    return found
+
+
+def _state(pid: int) -> str:
+    """The letter of a process's state, "" when it is gone."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return ""
 
 
 def run(

@@ -1,8 +1,9 @@
 /* Faults at the calls by which a process touches files: kill, fail or stop it at the n-th.
 
-   Built and preloaded by bench/faults.py. Nothing happens until fault_arm() names a folder. Calls on
-   paths below it are counted, over all threads, also those that the engines make from Rust. What is
-   written through mappings is not seen. */
+   Built and preloaded by bench/faults.py. Nothing happens until fault_arm() names a folder, or
+   TIPS_FAULT says the same to a process when it starts ("calls kind number folder"). Calls on paths
+   below the folder are counted, over all threads, also those that the engines make from Rust. What
+   is written through mappings is not seen. */
 
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -14,6 +15,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -35,6 +37,14 @@ void fault_arm(const char *folder, int calls, int kind, long number) {
     which = calls, what = kind, nth = number;
     atomic_store(&seen, 0);
     atomic_store(&armed, 1);
+}
+
+__attribute__((constructor)) static void arm_from_environment(void) {
+    const char *text = getenv("TIPS_FAULT");
+    int calls, kind, from = 0;
+    long number;
+    if (text && sscanf(text, "%d %d %ld %n", &calls, &kind, &number, &from) == 3 && from)
+        fault_arm(text + from, calls, kind, number);
 }
 
 void fault_disarm(void) { atomic_store(&armed, 0); }

@@ -132,7 +132,13 @@ class World:
         if struck(ended):
             self.check(kind, name, folder, ended, before)
         else:
-            self.tally.setdefault(kind, Tally()).missed += 1
+            self.miss(kind, name)
+
+    def miss(self, kind: str, name: str) -> None:
+        """A fault came too late: no fault; but what the command left must be in order, too."""
+        self.tally.setdefault(kind, Tally()).missed += 1
+        if name in ("repair", "rebuild"):
+            run(self.index(self.collection))
 
     def check(
         self,

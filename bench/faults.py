@@ -42,7 +42,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.fault_process import forget_shim, preload
+from bench.fault_process import forget_shim, keep_to_oneself, preload
 
 if TYPE_CHECKING:
     from bench.fault_world import World
@@ -159,7 +159,7 @@ def main() -> int:
     parser.add_argument("--verbose", action="store_true", help="a line for each fault")
     arguments = parser.parse_args()
     have_shim = preload()  # may start this program again, so nothing heavy is imported before
-    forget_shim()
+    keep_to_oneself()
     warnings.filterwarnings("ignore", message="lancedb fork support")
     base = Path(tempfile.mkdtemp(prefix="tips-faults-"))
     os.environ |= {"XDG_DATA_HOME": str(base / "data"), "OMP_NUM_THREADS": "1"}
@@ -186,6 +186,7 @@ def main() -> int:
         result = report(world, seen, arguments.seed, time.monotonic() - began)
     finally:
         shutil.rmtree(base, ignore_errors=True)
+        forget_shim()
     if arguments.out:
         arguments.out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
     print(table(result))
