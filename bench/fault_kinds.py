@@ -134,16 +134,9 @@ def stopped(world: World, strike: Strike, meanwhile: Callable[[], None]) -> tupl
     return child.end(), pid is not None
 
 
-def looks(world: World) -> int:
-    """How often the walk of an index run looks at photos and folders, about."""
-    world.library.change()
-    strike = Strike("count", 0, world.library.folder, "reads")
-    return run(world.index(world.collection), strike=strike).seen or 1
-
-
 def photos_change(world: World, number: int) -> None:
     """A photo changes while it is looked for by the walk, or read by a decoder."""
-    calls = looks(world)
+    calls = world.looks
     for place in range(number):
         world.library.change()
         inherited = place % 3 != 0
@@ -166,7 +159,7 @@ def photos_change(world: World, number: int) -> None:
 
 def roots_go(world: World, number: int) -> None:
     """The root goes away in the middle of a run, and comes back after it."""
-    calls = looks(world)
+    calls = world.looks
     root, away = world.library.folder, world.base / "away"
     for place in range(number):
         nth = 1 + int((place + float(world.rng.uniform())) / number * calls)
@@ -217,10 +210,10 @@ def two_writers(world: World, number: int) -> None:
         problems = [] if first.stopped() else ["the first was not stopped"]
         second = Child(others[way])
         if way == 4:  # the second waits for the first to end, or to die
-            second.says("waiting")
+            second.says("Waiting")
             first.go_on()
         elif way == 5:
-            second.says("waiting")
+            second.says("Waiting")
             first.kill()
         ended = second.end()
         first.go_on()

@@ -13,7 +13,6 @@ from typing import Any
 from bench.fault_checks import State, catalog_state, store_problems
 from bench.fault_process import Child
 
-PAUSE = 0.3  # seconds between two rounds: the writers have the same processors
 TEXTS = ("a red house", "blue", "green tree - dog")
 
 
@@ -22,13 +21,15 @@ class Readers:
     time.
     """
 
-    def __init__(self, collection: Path, folder: Path, embedder: Any) -> None:
-        """folder: where they write what they saw."""
+    def __init__(self, collection: Path, folder: Path, embedder: Any, pause: float) -> None:
+        """folder: where they write what they saw. pause: seconds between two rounds, since the
+        writers have the same processors.
+        """
         self._folder = folder
         folder.mkdir()
         self._files = [folder / "long.json", folder / "fresh.json"]
         self._children = [
-            Child(lambda file=file: read(collection, file, folder / "stop", embedder))
+            Child(lambda file=file: read(collection, file, folder / "stop", embedder, pause))
             for file in self._files
         ]
 
@@ -47,7 +48,7 @@ class Readers:
         return told
 
 
-def read(collection: Path, file: Path, stop: Path, embedder: Any) -> None:
+def read(collection: Path, file: Path, stop: Path, embedder: Any, pause: float) -> None:
     """Query until `stop` is there, and write down what was seen."""
     from indexer.collection import Collection
 
@@ -67,7 +68,9 @@ def read(collection: Path, file: Path, stop: Path, embedder: Any) -> None:
         }
         temporary.write_text(json.dumps(seen), "utf-8")
         temporary.replace(file)
-        time.sleep(PAUSE)
+        end = time.monotonic() + pause
+        while time.monotonic() < end and not stop.exists():
+            time.sleep(0.05)
 
 
 class _Reader:

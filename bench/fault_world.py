@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,13 @@ class World:
             assert ended.outcome == "finished", ended.output
             self.measured[name] = Usual(ended.seen or 0, ended.seconds)
         return self.measured[name]
+
+    @cached_property
+    def looks(self) -> int:
+        """How often the walk of an index run looks at photos and folders, about."""
+        self.library.change()
+        strike = Strike("count", 0, self.library.folder, "reads")
+        return run(self.index(self.collection), strike=strike).seen or 1
 
 
 def links(folder: Path) -> dict[str, str]:
