@@ -250,8 +250,10 @@ class Collection:
             self._save()
 
     def become_own(self, engine: Mapping[str, Any]) -> None:
-        """Take a new id and this engine: a copy must not write where its original does."""
+        """Take a new id and this engine: a copy must not write where its original does. It has its
+        data in its folder, and those of no other model."""
         self.id, self.engine = new_id(), dict(engine)
+        self.data, self.previous = "", None
         self._save()
 
     def part(self) -> dict[str, Any]:

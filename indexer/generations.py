@@ -30,7 +30,6 @@ from indexer.roots import absent, is_gone
 from indexer.runs import recorded
 from indexer.scan import FILE_SCHEMA, ScanResult
 from indexer.settings import MODELS
-from indexer.vectors import KINDS
 
 if TYPE_CHECKING:
     from tips_model.embedder import Embedder, ModelInfo
@@ -176,15 +175,14 @@ def go_back(collection: Collection) -> Collection:
 
 def drop_previous(collection: Collection) -> Collection:
     """Delete catalog and vectors of the model from before the last switch."""
-    if collection.previous is None:
+    before = previous(collection)
+    if before is None:
         raise SwitchError(f"No other model's vectors are kept in {collection.folder}.")
     with collection.lock():
-        engine = collection.previous["engine"]
+        _drop_server(before)  # first: afterwards nothing tells where they are
         changed = collection.use_part(collection.part(), None)
         sweep(changed)
-    if engine.get("kind") == "server":
-        drop_server(engine)
-    return changed
+        return changed
 
 
 def cancel(collection: Collection) -> None:
@@ -193,10 +191,8 @@ def cancel(collection: Collection) -> None:
     if other is None:
         raise SwitchError(f"No other model is being built in {collection.folder}.")
     with other.lock():
-        engine = other.engine
+        _drop_server(other)
         _remove(other.folder)
-    if engine.get("kind") == "server":
-        drop_server(engine)
 
 
 def leftovers(collection: Collection) -> list[Path]:
@@ -218,16 +214,16 @@ def sweep(collection: Collection) -> list[Path]:
     return left
 
 
-def drop_server(engine: dict[str, str]) -> None:
-    """Delete a model's collections on a Qdrant server."""
-    from indexer.server_client import call, connect
+def _drop_server(view: Collection) -> None:
+    """Delete what a model has on a Qdrant server; nothing for the embedded engine."""
+    from indexer.server import ServerStore
 
-    client = connect(engine["url"])
-    pattern = re.compile(rf"{re.escape(engine['prefix'])}-(?:{'|'.join(KINDS)})-\d+")
-    for found in call(client.get_collections).collections:
-        if pattern.fullmatch(found.name):
-            call(partial(client.delete_collection, found.name))
-    client.close()
+    store = view.vectors(read_only=False)
+    try:
+        if isinstance(store, ServerStore):
+            store.drop()
+    finally:
+        store.close()
 
 
 def _listed(collection: Collection, roots: Sequence[str], **_: Any) -> ScanResult:

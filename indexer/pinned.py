@@ -66,12 +66,13 @@ def pinned(collection: Collection) -> Iterator[Pinned]:
 
 def _take(collection: Collection, staging: Path | None) -> Pinned | None:
     """The state as it is now; None when it changed while it was looked at."""
-    folder = collection.folder
+    # Wherever the model in use has its data: a copy has them in its own folder.
+    folder = collection.data_folder
     vectors, table = folder / VECTORS_FOLDER, folder / TABLE_FOLDER
     embedded = collection.engine["kind"] == "embedded"
     before = (_readable(vectors) if embedded else None, _newest(table))
     manifest, (revision, newest) = before
-    names = [SETTINGS]
+    names: list[str] = []
     try:
         if manifest is not None:
             names.append(f"{VECTORS_FOLDER}/{MANIFEST}")
@@ -80,7 +81,8 @@ def _take(collection: Collection, staging: Path | None) -> Pinned | None:
         if newest is not None:
             names += [name for name in _below(folder, table) if f"/{_VERSIONS}/" not in name]
             names.append(f"{TABLE_FOLDER}/{_VERSIONS}/{newest}")
-        held = [(name, _hold(folder / name, staging, name)) for name in names]
+        held = [(SETTINGS, _hold(collection.folder / SETTINGS, staging, SETTINGS))]
+        held += [(name, _hold(folder / name, staging, name)) for name in names]
     except FileNotFoundError:
         return None
     after = (_readable(vectors) if embedded else None, _newest(table))

@@ -143,6 +143,7 @@ def _settled(path: Path, aside: Path, header: Header) -> Collection:
     """The unpacked collection, with a name and an engine of its own; its catalog was opened."""
     try:
         collection = Collection.open(aside)
+        collection.become_own(EMBEDDED)
         found = collection.catalog().revision if header.revision else 0
     except (CollectionError, OSError, ValueError, RuntimeError) as error:
         raise BackupError(f"{path} holds no collection that can be opened: {error}") from error
@@ -150,7 +151,6 @@ def _settled(path: Path, aside: Path, header: Header) -> Collection:
         raise BackupError(
             f"{path} is refused: it says that it shows revision {header.revision}, not {found}."
         )
-    collection.become_own(EMBEDDED)
     return collection
 
 

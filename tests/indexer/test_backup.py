@@ -144,7 +144,7 @@ def test_a_state_is_consistent_while_another_writes(
     living: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A writer commits, publishes, removes, and joins fragments without keeping old versions."""
-    monkeypatch.setattr(catalog_module, "_KEEP_VERSIONS", timedelta(milliseconds=1))
+    monkeypatch.setattr(catalog_module, "KEEP_VERSIONS", timedelta(milliseconds=1))
     stop, failed = threading.Event(), list[BaseException]()
 
     def write() -> None:

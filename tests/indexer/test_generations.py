@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from indexer import generations
+from indexer.backup import backup
 from indexer.collection import SETTINGS, Collection
 from indexer.errors import CollectionBusyError, CollectionError, SwitchError
 from indexer.pipeline import index
+from indexer.restore import restore
 from indexer.verify import verify
 from tests.indexer.test_pipeline import Library
 from tests.search.colours import ColourEmbedder as WideEmbedder
@@ -122,6 +124,20 @@ def test_what_was_used_before_is_dropped_when_asked(library: Switched) -> None:
     generations.drop_previous(changed)
     assert len(list((folder / "models").glob("*/"))) == 1
     assert verify(library.reopened()).sound
+
+
+def test_a_backup_of_a_switched_collection_holds_the_model_in_use(
+    library: Switched, tmp_path: Path
+) -> None:
+    switched = library.switch()
+    file = tmp_path / "c.tar.zst"
+    backup(switched, file)
+    restore(file, tmp_path / "restored")
+    restored = Collection.open(tmp_path / "restored")
+    assert (restored.model, restored.data, restored.previous) == (switched.model, "", None)
+    assert restored.catalog().ids() == switched.catalog().ids()
+    assert verify(restored).sound
+    assert index(restored, [], library.other).unchanged == 9
 
 
 def test_a_build_may_be_given_up(library: Switched) -> None:
