@@ -202,9 +202,9 @@ class Catalog:
         elif self.versions() > MANY_VERSIONS:
             self._drop_versions(KEEP_VERSIONS)
 
-    def optimize(self, keep: timedelta = KEEP_VERSIONS) -> None:
-        """Join small fragments, drop versions older than `keep`, and keep the index by which photos
-        are found in a large table."""
+    def optimize(self, keep: timedelta | None = None) -> None:
+        """Join small fragments, drop versions older than `keep` (None: `KEEP_VERSIONS`), and keep
+        the index by which photos are found in a large table."""
         with self._writing():
             if not self._table.list_indices() and self._table.count_rows() >= INDEX_FROM:
                 self._table.create_index("id", config=BTree())
@@ -214,7 +214,7 @@ class Catalog:
                     break
             self._table.to_lance().optimize.optimize_indices()
         # Only now, when the joined data are known to be whole, may go what they were joined from.
-        self._drop_versions(keep)
+        self._drop_versions(KEEP_VERSIONS if keep is None else keep)
 
     def versions(self) -> int:
         """How many versions are on the disk."""
