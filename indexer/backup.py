@@ -53,6 +53,11 @@ def backup(
     and is what was written. Raises `BackupError` and `DiskFullError`; then there is no file.
     """
     started = time.monotonic()
+    if collection.catalog_url is not None:
+        raise BackupError(
+            f"The catalog of {collection.folder} lies at {collection.catalog_url}, which a backup "
+            "does not cover; keep copies of it there, as the storage offers (versions, replicas)."
+        )
     target = _target(collection, target)
     with pinned(collection) as state, explain_full_disk(target.parent):
         header = _header(collection, state)

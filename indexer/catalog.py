@@ -7,7 +7,7 @@ the number of the commit that changed them, so that publishing takes only what i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ from indexer.errors import (
 )
 from indexer.rows import FACT_COLUMNS, Link, photo_schema
 from indexer.snapshot import LINK_SCHEMA, drop_snapshot
+from indexer.storage import is_url
 
 T = TypeVar("T")
 TABLE = "photos"
@@ -46,17 +47,22 @@ class Catalog:
     """The table `photos` of a collection. One process writes (see `Collection.lock`), any number
     read.
 
-    heads, dim: names and width of the model's global vectors; they are columns of the table.
+    heads, dim: names and width of the model's global vectors; they are columns of the table. url:
+    the object storage where the table is; None is `folder`, which keeps what goes with it.
     """
 
-    def __init__(self, folder: Path, heads: Sequence[str], dim: int) -> None:
-        """Open the table in `folder`, or make it when it is not there yet."""
+    def __init__(
+        self, folder: Path, heads: Sequence[str], dim: int, *, url: str | None = None
+    ) -> None:
+        """Open the table, or make it when it is not there yet. Raises `CollectionError`."""
         self.folder = folder
         self.dim = dim
         self.schema = photo_schema(heads, dim)
         # Every read looks for the newest version: the app must see what `tips index` commits.
-        self._db = lancedb.connect(folder, read_consistency_interval=timedelta(0))
-        with explain_full_disk(folder):
+        if url is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        self._db = lancedb.connect(url or folder, read_consistency_interval=timedelta(0))
+        with explain_full_disk(folder), explain_storage(url):
             try:
                 self._table = self._db.create_table(TABLE, schema=self.schema, exist_ok=True)
             except ValueError as error:
@@ -65,11 +71,19 @@ class Catalog:
                     "expects; index the photos into a new collection."
                 ) from error
             except RuntimeError as error:
+                if url is not None:
+                    raise
                 reason = " ".join(str(error).split())[:200]
                 raise CatalogDamagedError(
                     f"The catalog in {folder} cannot be opened ({reason}); restore a backup, or "
                     "index the photos into a new collection."
                 ) from error
+
+    @property
+    def uri(self) -> str:
+        """Where the table lies: a path or a URL."""
+        table: Any = self._table  # a local or remote one, which have it in common
+        return str(table.uri)
 
     @property
     def revision(self) -> int:
@@ -90,9 +104,7 @@ class Catalog:
         if not len(table):
             return self.revision
         revision = self.revision + 1
-        place = self.schema.get_field_index("revision")
-        numbers = pa.array([revision] * len(table), pa.int64())
-        table = table.set_column(place, self.schema.field(place), numbers)
+        table = self._numbered(table, revision)
         drop_snapshot(self.folder)
         merge = self._table.merge_insert("id")
         with self._writing():
@@ -102,6 +114,31 @@ class Catalog:
                 table, on_bad_vectors="null"
             )
         return revision
+
+    def commit_fragments(
+        self, write: Callable[[int], list[str]], ids: Sequence[str], links: Sequence[Link]
+    ) -> int:
+        """As `commit`, of rows that others write (see `fragments`).
+
+        write: is called with the revision that the rows are to carry, and returns their fragments.
+        ids: of these rows. Raises `CollectionBusyError` when somebody else has committed meanwhile.
+        """
+        from indexer.fragments import commit_fragments, write_fragment
+
+        before = self.revision
+        with self._writing():
+            fragments = write(before + 1)
+            for chunk in _chunks(links, _IDS_PER_QUERY):
+                table = self._numbered(self._relinked(chunk), before + 1)
+                fragments += write_fragment(table, self.uri)
+            drop_snapshot(self.folder)
+            replaced = [*ids, *(link.id for link in links)]
+            return commit_fragments(self.uri, fragments, replaced, before)
+
+    def _numbered(self, table: pa.Table, revision: int) -> pa.Table:
+        place = self.schema.get_field_index("revision")
+        numbers = pa.array([revision] * len(table), pa.int64())
+        return table.set_column(place, self.schema.field(place), numbers)
 
     def _relinked(self, links: Sequence[Link]) -> pa.Table:
         # Whole rows are read and written again: a merge of some columns would rewrite these columns
@@ -218,6 +255,8 @@ class Catalog:
 
     def versions(self) -> int:
         """How many versions are on the disk."""
+        if is_url(self.uri):
+            return len(self._table.list_versions())
         return sum(1 for _ in (self.folder / f"{TABLE}.lance" / "_versions").glob("*.manifest"))
 
     def _drop_versions(self, keep: timedelta) -> None:
@@ -306,6 +345,28 @@ class Catalog:
     ) -> lancedb.query.LanceQueryBuilder:
         query = self._table.search().limit(None).select(list(columns or self.schema.names))
         return query.where(condition) if condition else query
+
+
+def check_vacant(url: str) -> None:
+    """Raise `CollectionError` unless a new catalog can be made on this object storage."""
+    with explain_storage(url):
+        if TABLE in lancedb.connect(url).list_tables().tables:
+            raise CollectionError(
+                f"{url} holds a catalog already, which belongs to the collection that made it; "
+                "give another URL."
+            )
+
+
+@contextmanager
+def explain_storage(url: str | None) -> Iterator[None]:
+    """What object storage answers, as `CollectionError`; everything else passes as it is."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        if url is None or isinstance(error, CollectionError):
+            raise
+        text = " ".join(str(error).split())[:160]
+        raise CollectionError(f"The catalog {url} cannot be had ({text}).") from error
 
 
 def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

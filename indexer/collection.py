@@ -85,6 +85,7 @@ class Collection:
         self.id: str | None = settings.get("id")
         self.data: str = settings.get("data", "")
         self.previous: dict[str, Any] | None = settings.get("previous")
+        self.catalog_url: str | None = settings.get("catalog")
         self.read_only = False
         self.patience = NO_PATIENCE
         """How `lock` waits for another writer: not at all, unless it is set."""
@@ -101,6 +102,7 @@ class Collection:
         tiles: int = 1,
         collection_id: str | None = None,
         patience: Patience = NO_PATIENCE,
+        catalog_url: str | None = None,
     ) -> Collection:
         """Make a collection for photos seen by this model.
 
@@ -108,6 +110,8 @@ class Collection:
         max_regions: of a photo; None follows the number of patches. tiles: windows a side in which
         photos are seen besides as a whole (see `tiles`). collection_id: of `new_id`, when the
         engine was named by it already. patience: with another process that is making it.
+        catalog_url: where on object storage the catalog lies, with nothing in it so far; None is
+        the folder itself.
         Raises `CollectionError` when the folder holds a collection already, or anything else.
         """
         folder = _path(folder)
@@ -143,11 +147,16 @@ class Collection:
                     "roots": (),
                     "engine": engine,
                     "id": collection_id or new_id(),
+                    "catalog": catalog_url,
                 },
             )
             with held(folder, patience):
                 if (folder / SETTINGS).exists():  # made by another process in this moment
                     raise CollectionError(f"{folder} holds a collection already.")
+                if catalog_url is not None:
+                    from indexer.catalog import check_vacant
+
+                    check_vacant(catalog_url)
                 collection._save()
         return collection
 
@@ -189,14 +198,14 @@ class Collection:
 
     @property
     def catalog_folder(self) -> Path:
-        """Where the catalog lives."""
+        """Where the catalog lives, and what belongs to it: on object storage is its table only."""
         return self.data_folder / "catalog"
 
     def catalog(self) -> Catalog:
         """Open the catalog."""
         from indexer.catalog import Catalog  # LanceDB takes two seconds to import
 
-        return Catalog(self.catalog_folder, self.model.heads, self.model.dim)
+        return Catalog(self.catalog_folder, self.model.heads, self.model.dim, url=self.catalog_url)
 
     @property
     def vectors_folder(self) -> Path:
@@ -263,6 +272,7 @@ class Collection:
             "regions": {"max_regions": self.max_regions, "tiles": self.tiles},
             "engine": self.engine,
             "data": self.data,
+            **({"catalog": self.catalog_url} if self.catalog_url else {}),
         }
 
     def use_part(self, part: Mapping[str, Any], previous: Mapping[str, Any] | None) -> Collection:
@@ -322,6 +332,7 @@ class Collection:
             "regions": part["regions"],
             "roots": list(self.roots),
             "engine": self.engine,
+            **({"catalog": self.catalog_url} if self.catalog_url else {}),
             **({"data": self.data} if self.data else {}),
             **({"previous": self.previous} if self.previous else {}),
         }

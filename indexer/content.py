@@ -10,6 +10,7 @@ from io import BytesIO
 from stat import S_ISREG
 from typing import BinaryIO, NamedTuple
 
+from indexer import storage
 from indexer.errors import DecodeError
 from indexer.limits import MAX_BYTES
 from indexer.paths import to_bytes
@@ -94,6 +95,23 @@ def read_content(path: str, max_bytes: int = MAX_BYTES) -> Content | None:
         file.close()
         raise
     return Content(Identity(identity, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns), stream)
+
+
+def read_remote(url: str, max_bytes: int = MAX_BYTES) -> tuple[Identity, bytes] | None:
+    """Read a file from object storage; None when it is gone.
+
+    Raises `DecodeError` when it is larger than `max_bytes`, and `StorageError` when the storage
+    cannot be read, which says nothing about the photo. The facts are taken before the bytes.
+    """
+    try:
+        facts = storage.facts(url)
+        if facts.st_size > max_bytes:
+            raise DecodeError(too_large(facts.st_size, max_bytes))
+        data = storage.read(url)
+    except FileNotFoundError:
+        return None
+    key = content_id(BytesIO(data))
+    return Identity(key, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns), data
 
 
 def too_large(size: int, limit: int) -> str:

@@ -17,12 +17,14 @@ from contextlib import contextmanager
 from queue import Empty, LifoQueue
 from typing import TypeVar
 
-from indexer.content import too_large
+from indexer.content import read_remote, too_large
 from indexer.decode import Photo
 from indexer.decode_process import DecodeProcess, DecoderDiedError, Outcome
 from indexer.errors import DecodeError
+from indexer.ignore import extension
 from indexer.limits import Limits
-from indexer.paths import to_text
+from indexer.paths import to_bytes, to_text
+from indexer.storage import is_url
 
 T = TypeVar("T")
 
@@ -62,10 +64,12 @@ class Decoders:
         """Read a file and decode it, unless `wanted` says no to the id of its content; None when it
         is gone.
 
-        path: its text (see `paths`). size: bytes that it was found with. target: see
-        `decode_stream`. Raises `DecodeError` when its content cannot be had, `DecoderError` when no
-        process can be started.
+        path: its text (see `paths`), or a URL (see `storage`). size: bytes that it was found with.
+        target: see `decode_stream`. Raises `DecodeError` when its content cannot be had,
+        `DecoderError` when no process can be started, and `StorageError`.
         """
+        if is_url(path):
+            return self._read_remote(path, target, limits, wanted)
         try:
             return self._twice(
                 lambda process: process.read_file(
@@ -76,6 +80,22 @@ class Decoders:
             if error.identity is None:
                 raise DecodeError(error.reason) from None
             return Outcome(error.identity, reason=error.reason)
+
+    def _read_remote(
+        self, url: str, target: int, limits: Limits, wanted: Callable[[str], bool]
+    ) -> Outcome | None:
+        # Fetched here: the process that decodes has no business with the network and its keys.
+        found = read_remote(url, limits.bytes)
+        if found is None:
+            return None
+        identity, data = found
+        if not wanted(identity.id):
+            return Outcome(identity)
+        try:
+            hint = extension(to_bytes(url))
+            return Outcome(identity, self.decode(data, hint=hint, target=target, limits=limits))
+        except DecodeError as error:
+            return Outcome(identity, reason=error.reason)
 
     def decode(
         self, data: bytes, *, hint: str = "", target: int = 448, limits: Limits = LIMITS

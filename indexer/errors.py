@@ -45,6 +45,14 @@ class CatalogDamagedError(CollectionError):
     """The catalog cannot be read as it is."""
 
 
+class StorageError(TipsError):
+    """Object storage with photos cannot be read."""
+
+
+class RayError(TipsError):
+    """A Ray cluster is not there, or fails."""
+
+
 class DiskError(TipsError):
     """The disk that holds the collection fails; what was committed stands."""
 

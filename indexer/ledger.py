@@ -4,7 +4,7 @@ changed."""
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from indexer.rows import FileRef, Link, PhotoRow, to_table
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from indexer.catalog import Catalog
     from indexer.reading import Reading
 
+Commit = Callable[[Sequence[PhotoRow], Sequence[Link]], object]
+"""Writes rows and links in one atomic commit."""
 _LINKS_PER_COMMIT = 1000  # rows are rewritten whole; this bounds the memory
 
 
@@ -25,10 +27,18 @@ class Ledger:
     counts: new, modified, moved, copied, removed, unchanged, failed, embedded (see `IndexReport`).
     """
 
-    def __init__(self, catalog: Catalog, missing: pl.DataFrame, retry: bool) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        missing: pl.DataFrame,
+        retry: bool,
+        commit: Commit | None = None,
+    ) -> None:
         """missing: links (path, id) whose file is gone. retry: contents that failed are read
-        again."""
+        again. commit: how rows whose features are elsewhere get into the catalog (None: the rows
+        have them)."""
         self.catalog = catalog
+        self._commit = commit or self._commit_here
         self.known = {key: sound for key, sound in catalog.ids().items() if sound or not retry}
         self.counts: Counter[str] = Counter()
         self._missing: defaultdict[str, list[str]] = defaultdict(list)
@@ -113,5 +123,8 @@ class Ledger:
             elif key in held:
                 status = "failed" if held[key]["reason"] is not None else "ok"
                 links.append(Link(key, status if files else "removed", tuple(files.values())))
-        table = to_table([*fresh.values()], self.catalog.schema, self.catalog.dim)
+        self._commit([*fresh.values()], links)
+
+    def _commit_here(self, rows: Sequence[PhotoRow], links: Sequence[Link]) -> None:
+        table = to_table(rows, self.catalog.schema, self.catalog.dim)
         self.catalog.commit(table, links)

@@ -39,7 +39,12 @@ def to_bytes(text: str) -> bytes:
 
 
 def folders(path: str) -> list[str]:
-    """All folders above a path, outermost first: '/a/b/c.jpg' gives ['/', '/a', '/a/b']."""
+    """All folders above a path, outermost first: '/a/b/c.jpg' gives ['/', '/a', '/a/b'], and
+    's3://a/b/c.jpg' ['s3://a', 's3://a/b']."""
+    scheme, mark, rest = path.partition("://")
+    if mark and "/" not in scheme:
+        parts = rest.split("/")[:-1]
+        return [f"{scheme}://" + "/".join(parts[:n]) for n in range(1, len(parts) + 1)]
     parts = path.split("/")[1:-1]
     return ["/", *("/" + "/".join(parts[:n]) for n in range(1, len(parts) + 1))]
 

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -31,8 +32,9 @@ from indexer.snapshot import read_snapshot, write_snapshot
 if TYPE_CHECKING:
     from indexer.catalog import Catalog
     from indexer.ledger import Ledger
-    from indexer.reading import Candidate, Reading
+    from indexer.reading import Reading
     from indexer.vectors import VectorStore
+    from indexer.workers import Workers
     from tips_model.embedder import Embedder
 
 # Torch's threads share the processors with the decoding ones. Waiting actively, their default, they
@@ -76,17 +78,22 @@ def index(
     options: IndexOptions | None = None,
     progress: ProgressCallback | None = None,
     find: Finder = scan,
+    workers: Workers | None = None,
 ) -> IndexReport:
     """Bring a collection up to date with some folders, and remember these.
 
     roots: folders; none means all that the collection knows. embedder: the collection's model, or a
     function that loads it, which is called only when there is something to embed. find: lists the
     photos, with the signature of `scan`; one that looks at less says so (`ScanResult.scope`).
+    workers: other processes or machines that read and embed (see `ray_engine`); None is this
+    process, with `embedder`.
     Raises `RootError`, `ModelMismatchError`, `CollectionBusyError`, `DiskFullError`, `VectorError`,
     and `InterruptedIndexError` after the first Ctrl-C: what was embedded until then is committed
     and published.
     """
-    run = _Run(collection, embedder, options or IndexOptions(), progress or ignore_progress, find)
+    run = _Run(
+        collection, embedder, options or IndexOptions(), progress or ignore_progress, find, workers
+    )
     with (
         explain_full_disk(collection.folder),
         collection.lock(),
@@ -124,6 +131,7 @@ class _Run:
     options: IndexOptions
     progress: ProgressCallback
     find: Finder = scan
+    workers: Workers | None = None
     stop: bool = False
     started: float = field(default_factory=time.monotonic)
     _roots: tuple[str, ...] = ()
@@ -179,18 +187,16 @@ class _Run:
     def _update(self, catalog: Catalog, found: ScanResult, changes: Changes) -> IndexReport:
         from indexer.ledger import Ledger
 
-        ledger = Ledger(catalog, changes.missing, self.options.retry_failed)
+        commit = partial(self.workers.commit, catalog) if self.workers else None
+        ledger = Ledger(catalog, changes.missing, self.options.retry_failed, commit)
         ledger.counts["unchanged"] += changes.unchanged
         store = self.collection.vectors(read_only=False)
         try:
             spent = 0.0
             if len(changes.candidates):
-                from indexer.decoders import decoders
-
-                decoders().warm_up(len(changes.candidates))  # beside the model
-                embedder = self._load()
+                stream = self._readings(ledger, changes.candidates)
                 began = time.monotonic()
-                self._index(ledger, store, embedder, changes.candidates)
+                self._index(ledger, store, stream)
                 spent = time.monotonic() - began
             if not self.stop:
                 ledger.drop(changes.stale.select("path", "id").iter_rows())
@@ -211,13 +217,13 @@ class _Run:
         return report
 
     def _index(
-        self, ledger: Ledger, store: VectorStore, embedder: Embedder, candidates: pl.DataFrame
+        self, ledger: Ledger, store: VectorStore, stream: Generator[list[Reading], None, None]
     ) -> None:
         committed = published = time.monotonic()
         waiting: list[Reading] = []
         unpublished = 0
         options = self.options
-        with closing(self._embedded(ledger, embedder, candidates)) as stream:
+        with closing(stream):
             for readings in stream:
                 waiting += readings
                 now = time.monotonic()
@@ -238,12 +244,37 @@ class _Run:
         if waiting:
             ledger.commit(waiting)
 
+    def _readings(
+        self, ledger: Ledger, candidates: pl.DataFrame
+    ) -> Generator[list[Reading], None, None]:
+        if self.workers is not None:
+            return self._embedded_elsewhere(self.workers, ledger, candidates)
+        from indexer.decoders import decoders
+
+        decoders().warm_up(len(candidates))  # beside the model
+        return self._embedded(ledger, self._load(), candidates)
+
+    def _embedded_elsewhere(
+        self, workers: Workers, ledger: Ledger, candidates: pl.DataFrame
+    ) -> Generator[list[Reading], None, None]:
+        meter = Meter(self.progress, "index", len(candidates))
+        known = [*ledger.known]
+        with closing(
+            workers.readings(candidates, known, self.options, lambda: self.stop)
+        ) as stream:
+            for readings in stream:
+                here = [reading for reading in readings if reading is not None]
+                failed = sum(r.row is not None and r.row.reason is not None for r in here)
+                meter.add(len(readings), failed)
+                yield here
+
     def _embedded(
         self, ledger: Ledger, embedder: Embedder, candidates: pl.DataFrame
     ) -> Generator[list[Reading], None, None]:
         from indexer.decoders import processors
         from indexer.embed import add_features, look_ahead, windows
         from indexer.reading import Reader
+        from indexer.reading import candidates as listed
         from indexer.tiles import tiled
 
         embedder = tiled(embedder, self.collection.tiles)
@@ -256,7 +287,7 @@ class _Run:
         )
         read = look_ahead(
             reader.read,
-            _candidates(candidates),
+            listed(candidates),
             threads=self.options.threads or processors(),
             ahead=2 * self.options.window,
         )
@@ -301,12 +332,3 @@ class _Run:
             missing_roots=found.missing_roots,
             problems=found.problems,
         )
-
-
-def _candidates(frame: pl.DataFrame) -> Iterator[Candidate]:
-    from indexer.reading import Candidate
-
-    columns = [name for name in Candidate._fields if name != "old_ids"]
-    for row in frame.iter_rows(named=True):
-        known = tuple(row["old_ids"] or ())
-        yield Candidate(**{name: row[name] for name in columns}, old_ids=known)

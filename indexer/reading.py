@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,6 +13,7 @@ from indexer.limits import Limits
 from indexer.rows import FileRef, PhotoRow
 
 if TYPE_CHECKING:
+    import polars as pl
     from PIL.Image import Image
     from torch import Tensor
 
@@ -27,6 +28,14 @@ class Candidate(NamedTuple):
     ctime_ns: int
     old_ids: tuple[str, ...]
     kind: str
+
+
+def candidates(frame: pl.DataFrame) -> Iterator[Candidate]:
+    """The rows of `changes.Changes.candidates`."""
+    columns = [name for name in Candidate._fields if name != "old_ids"]
+    for row in frame.iter_rows(named=True):
+        known = tuple(row["old_ids"] or ())
+        yield Candidate(**{name: row[name] for name in columns}, old_ids=known)
 
 
 @dataclass(slots=True)

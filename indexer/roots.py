@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 
+from indexer.errors import StorageError
 from indexer.paths import to_bytes
+from indexer.storage import entries, facts, is_url
 
 Identity = tuple[int, int] | None
 
@@ -12,6 +14,8 @@ Identity = tuple[int, int] | None
 def identity(root: str) -> Identity:
     """Which folder is there now (device, inode); None when it is gone, cannot be read, or is empty
     as a mount point without its disk."""
+    if is_url(root):
+        return _identity_of_url(root)
     path = to_bytes(root)
     try:
         with os.scandir(path) as entries:
@@ -30,10 +34,29 @@ def absent(roots: tuple[str, ...]) -> tuple[str, ...]:
 
 def is_gone(path: str) -> bool:
     """Whether there is no such file; one that may not be looked at is not gone."""
+    if is_url(path):
+        return _is_gone_from_storage(path)
     try:
         os.lstat(to_bytes(path))
     except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError:
+        return False
+    return False
+
+
+def _identity_of_url(root: str) -> Identity:
+    try:
+        return (0, 0) if entries(root) else None  # there is no other folder of that name
+    except (FileNotFoundError, StorageError):
+        return None
+
+
+def _is_gone_from_storage(path: str) -> bool:
+    try:
+        facts(path)
+    except FileNotFoundError:
+        return True
+    except StorageError:
         return False
     return False

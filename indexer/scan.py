@@ -22,6 +22,7 @@ from indexer.ignore import (
 )
 from indexer.paths import is_under, to_bytes, to_text
 from indexer.scope import Scope
+from indexer.storage import Entry, entries, is_url, read
 
 FILE_SCHEMA = pl.Schema(
     {
@@ -59,14 +60,19 @@ class ScanResult:
 def absolute_roots(roots: Sequence[str | bytes | os.PathLike[str]]) -> tuple[str, ...]:
     """Roots as the user wrote them -> absolute texts, without those that lie in another one.
 
-    Links are not resolved: the path that the user gave is the one that is shown. Raises `RootError`
-    for a file.
+    Links are not resolved: the path that the user gave is the one that is shown. URLs of object
+    storage (see `storage`) stay as they are. Raises `RootError` for a file.
     """
-    texts = {to_text(os.path.abspath(os.fsencode(root))) for root in roots}
+    texts = {_absolute(root) for root in roots}
     for text in sorted(texts):
         if os.path.isfile(to_bytes(text)):
             raise RootError(f"{text} is a file; give the folder that holds it.")
     return minimal_roots(texts)
+
+
+def _absolute(root: str | bytes | os.PathLike[str]) -> str:
+    text = to_text(os.fsencode(root))
+    return text.rstrip("/") if is_url(text) else to_text(os.path.abspath(os.fsencode(root)))
 
 
 def minimal_roots(roots: set[str]) -> tuple[str, ...]:
@@ -110,15 +116,6 @@ def scan(
     return walk.result()
 
 
-def _identity(path: bytes) -> tuple[int, int] | None:
-    """Device and number of a folder, None when it is not there."""
-    try:
-        facts = os.stat(path)
-    except OSError:
-        return None
-    return facts.st_dev, facts.st_ino
-
-
 class _Folder(NamedTuple):
     """only: the names to look at in it; None means all."""
 
@@ -135,8 +132,8 @@ class _Walk:
     scope: Scope | None = None
     pending: deque[_Folder] = field(default_factory=deque)
     links: deque[_Folder] = field(default_factory=deque)
-    visited: set[tuple[int, int]] = field(default_factory=set)
-    roots: dict[str, tuple[int, int] | None] = field(default_factory=dict)
+    visited: set[tuple[int, int] | bytes] = field(default_factory=set)
+    roots: dict[str, tuple[int, int] | bytes | None] = field(default_factory=dict)
     rows: list[tuple[str, str, int, int, int]] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
@@ -147,8 +144,7 @@ class _Walk:
     def add_root(self, root: str, ignore: Sequence[str]) -> None:
         path = to_bytes(root)
         try:
-            with os.scandir(path) as entries:
-                empty = next(entries, None) is None
+            empty = not _names(path)
         except (FileNotFoundError, NotADirectoryError):
             empty = True
         except OSError:
@@ -159,7 +155,10 @@ class _Walk:
         rules = (
             IgnoreRules.parse(path, ignore, None, "The list of ignored files") if ignore else None
         )
-        self.roots[root] = _identity(path)
+        try:
+            self.roots[root] = _identity(path)
+        except OSError:
+            self.roots[root] = None
         self.pending.append(_Folder(path, root, rules))
 
     def narrow(self, scope: Scope) -> None:
@@ -193,22 +192,18 @@ class _Walk:
         """A root that went away under the walk is missing: what was not found may be there."""
         for root, identity in self.roots.items():
             try:
-                with os.scandir(to_bytes(root)) as entries:
-                    there = next(entries, None) is not None
-                same = there and _identity(to_bytes(root)) == identity
+                same = _identity(to_bytes(root)) == identity and not _empty(to_bytes(root))
             except OSError:
                 same = False
             if not same and root not in self.unseen:
                 self.missing.append(root)
 
     def _folder(self, folder: _Folder) -> None:
-        facts = os.stat(folder.path)
-        identity = (facts.st_dev, facts.st_ino)
+        identity = _identity(folder.path)
         if identity in self.visited:
             return
         self.visited.add(identity)
-        with os.scandir(folder.path) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
+        found = _names(folder.path)
         names = {entry.name for entry in found}
         if NO_MEDIA in names:
             return
@@ -272,18 +267,16 @@ class _Walk:
 
     def _rules(self, folder: _Folder) -> IgnoreRules:
         path = os.path.join(folder.path, IGNORE_FILE)
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return IgnoreRules.parse(
-                folder.path, file.read().splitlines(), folder.rules, to_text(path)
-            )
+        text = _content(path).decode("utf-8", "replace")
+        return IgnoreRules.parse(folder.path, text.splitlines(), folder.rules, to_text(path))
 
-    def _is_folder(self, entry: os.DirEntry[bytes]) -> bool:
+    def _is_folder(self, entry: os.DirEntry[bytes] | Entry) -> bool:
         try:
             return entry.is_dir()
         except OSError:  # a link to itself: not a folder, `_file` lists it as it is
             return False
 
-    def _file(self, entry: os.DirEntry[bytes], root: str) -> None:
+    def _file(self, entry: os.DirEntry[bytes] | Entry, root: str) -> None:
         try:
             facts = entry.stat()
         except OSError:
@@ -314,3 +307,36 @@ class _Walk:
             problems=tuple(self.problems),
             scope=self.scope,
         )
+
+
+def _names(folder: bytes) -> Sequence[os.DirEntry[bytes] | Entry]:
+    """What is in a folder, by name."""
+    text = to_text(folder)
+    if is_url(text):
+        return entries(text)
+    with os.scandir(folder) as found:
+        return sorted(found, key=lambda entry: entry.name)
+
+
+def _empty(folder: bytes) -> bool:
+    text = to_text(folder)
+    if is_url(text):
+        return not entries(text)
+    with os.scandir(folder) as found:
+        return next(found, None) is None
+
+
+def _identity(folder: bytes) -> tuple[int, int] | bytes:
+    """By this a folder is known that is met again."""
+    if is_url(to_text(folder)):
+        return folder
+    facts = os.stat(folder)
+    return facts.st_dev, facts.st_ino
+
+
+def _content(path: bytes) -> bytes:
+    text = to_text(path)
+    if is_url(text):
+        return read(text)
+    with open(path, "rb") as file:
+        return file.read()

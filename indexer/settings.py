@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from indexer.storage import is_url
 from tips_model.foreign import parse_json
 
 _COUNTS = ("shards", "replicas", "write_consistency")  # of `ServerLayout`
@@ -45,6 +46,7 @@ def _check_part(stored: Mapping[str, Any]) -> None:
     _check("model.retrieval_head", model["retrieval_head"], model["heads"].__contains__)
     _check("regions.max_regions", regions.get("max_regions"), _is_count)
     _check("regions.tiles", regions.get("tiles", 1), _is_count)
+    _check("catalog", stored.get("catalog"), lambda value: value is None or _is_storage(value))
     _check("data", stored.get("data", ""), _is_data)
     engine = _part(stored, "engine")
     _check("engine.kind", engine.get("kind"), _is_text)
@@ -79,6 +81,10 @@ def _is_data(value: object) -> bool:
     return value == "" or (
         _is_text(value) and re.fullmatch(rf"{MODELS}/[a-z0-9][a-z0-9-]*", str(value)) is not None
     )
+
+
+def _is_storage(value: object) -> bool:
+    return _is_text(value) and is_url(str(value))
 
 
 def _are_texts(value: object) -> bool:

@@ -29,6 +29,18 @@ def default_collection() -> Path:
     return user_data_path("tips-search") / "collection"
 
 
+class RootType(click.ParamType["str | Path"]):
+    """A folder, or the URL of one on object storage, which stays a text."""
+
+    name = "path"
+
+    def convert(
+        self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | Path:
+        """`s3://bucket/photos` as it is, anything else a path."""
+        return value if isinstance(value, str) and "://" in value else Path(value)
+
+
 collection_option = click.option(
     "-c",
     "--collection",

@@ -13,6 +13,7 @@ import click
 
 from ui.options import (
     STOPPED,
+    RootType,
     WaitingCommand,
     collection_option,
     device_option,
@@ -32,6 +33,7 @@ from ui.options import (
 )
 from ui.render import facts_table, photo_progress, print_json, say, talk
 from ui.words import shown
+from ui.workers import ray_workers
 
 if TYPE_CHECKING:
     from indexer.collection import Collection
@@ -51,7 +53,7 @@ STAGES = {
 
 
 @click.command(cls=WaitingCommand)
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="PATH...")
+@click.argument("paths", nargs=-1, type=RootType(), metavar="PATH...")
 @click.option(
     "--model",
     metavar="NAME",
@@ -61,6 +63,11 @@ STAGES = {
 @weights_option
 @qdrant_option
 @layout_options
+@click.option(
+    "--catalog",
+    metavar="URL",
+    help="Keep the catalog of a new collection on object storage, such as s3://bucket/photos.",
+)
 @tiles_option
 @regions_option
 @exclude_option
@@ -75,6 +82,23 @@ STAGES = {
 )
 @limit_options
 @click.option("--retry-failed", is_flag=True, help="Read photos that failed once more.")
+@click.option(
+    "--ray",
+    "ray_address",
+    metavar="ADDRESS",
+    help="Read and embed on a Ray cluster: auto, local, HOST:PORT or ray://HOST:PORT.",
+)
+@click.option(
+    "--ray-actors",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Processes of the cluster that hold the model.  [default: one per GPU, else per 4 CPUs]",
+)
+@click.option(
+    "--ray-gpus/--no-ray-gpus",
+    default=None,
+    help="Embed on the cluster's GPUs.  [default: if it has any]",
+)
 @click.option("--fetch", is_flag=True, help="Download the model's weights first, if need be.")
 @wait_option
 @progress_file_option
@@ -84,11 +108,12 @@ STAGES = {
 @click.pass_context
 def index(
     ctx: click.Context,
-    paths: tuple[Path, ...],
+    paths: tuple[Path | str, ...],
     model: str | None,
     weights: Path | None,
     qdrant: str | None,
     layout: dict[str, Any],
+    catalog: str | None,
     tiles: int | None,
     max_regions: int | None,
     exclude: tuple[str, ...],
@@ -96,6 +121,9 @@ def index(
     batch_size: int,
     limits: Limits,
     retry_failed: bool,
+    ray_address: str | None,
+    ray_actors: int | None,
+    ray_gpus: bool | None,
     fetch: bool,
     wait: float | None,
     progress_file: Path | None,
@@ -113,6 +141,7 @@ def index(
       tips index ~/Pictures
       tips index ~/Pictures /mnt/photos -c ~/all.tips --exclude-dir previews --json
       tips index ~/Pictures --model nano
+      tips index s3://bucket/photos --ray auto --catalog s3://bucket/catalog
     """
     from indexer.errors import InterruptedIndexError
     from indexer.pipeline import IndexOptions
@@ -131,21 +160,29 @@ def index(
             check_first_call(collection, paths)
             if fetch and weights is None:
                 fetch_weights(collection, model, told.fetched)
-            opened, load = open_or_create(
-                collection,
-                model,
-                weights,
-                qdrant,
-                device,
-                tiles,
-                max_regions,
-                layout,
-                patience_of(wait),
-            )
-            remember(opened.folder)
-            with index_progress() as bar:
-                progress = both(bar, told.show)
-                report = run(opened, paths, load, options=options, progress=progress)
+            with ray_workers(collection, ray_address, ray_actors, ray_gpus, device) as employ:
+                opened, load = open_or_create(
+                    collection,
+                    model,
+                    weights,
+                    qdrant,
+                    device,
+                    tiles,
+                    max_regions,
+                    layout,
+                    catalog,
+                    patience_of(wait),
+                )
+                remember(opened.folder)
+                with index_progress() as bar:
+                    report = run(
+                        opened,
+                        paths,
+                        load,
+                        options=options,
+                        progress=both(bar, told.show),
+                        workers=employ(opened) if employ else None,
+                    )
             told.finish(report.to_dict())
     except InterruptedIndexError as stopped:
         print_report(stopped.report, as_json=as_json)
@@ -154,13 +191,12 @@ def index(
     print_report(report, as_json=as_json)
 
 
-def check_first_call(folder: Path, paths: tuple[Path, ...]) -> None:
+def check_first_call(folder: Path, paths: tuple[Path | str, ...]) -> None:
     """Before a collection is made: there must be something to index. A mistyped path must not leave
     an empty collection behind that binds the model. Raises `RootError`.
     """
     from indexer.collection import Collection
     from indexer.errors import RootError
-    from indexer.paths import to_bytes
     from indexer.scan import absolute_roots
 
     if Collection.exists(folder):
@@ -168,8 +204,20 @@ def check_first_call(folder: Path, paths: tuple[Path, ...]) -> None:
     if not paths:
         raise RootError("There is nothing to index; name a folder: `tips index PHOTOS`.")
     roots = absolute_roots(paths)
-    if not any(os.path.isdir(root) and os.listdir(root) for root in map(to_bytes, roots)):
+    if not any(map(_has_something, roots)):
         raise RootError(f"{shown(roots[0])} is not there, or is empty; nothing was changed.")
+
+
+def _has_something(root: str) -> bool:
+    from indexer.paths import to_bytes
+    from indexer.storage import entries, is_url
+
+    if is_url(root):
+        try:
+            return bool(entries(root))
+        except FileNotFoundError:
+            return False
+    return os.path.isdir(to_bytes(root)) and bool(os.listdir(to_bytes(root)))
 
 
 def open_or_create(
@@ -181,6 +229,7 @@ def open_or_create(
     tiles: int | None = None,
     max_regions: int | None = None,
     layout: dict[str, Any] | None = None,
+    catalog: str | None = None,
     patience: Patience | None = None,
 ) -> tuple[Collection, Callable[[], Embedder]]:
     """The collection in `folder`, made if there is none, and a function that loads its model.
@@ -200,6 +249,7 @@ def open_or_create(
     if known is not None:
         _check_same(known, model, qdrant)
         _check_layout(known, layout)
+        _check_catalog(known, catalog)
         _check_weights(known, weights)
         _check_regions(known, tiles, max_regions)
     place = str(weights.absolute()) if weights else None
@@ -226,7 +276,16 @@ def open_or_create(
         info = load().info
         if Collection.exists(folder):  # another process has made it while the model was loaded
             return open_or_create(
-                folder, model, weights, qdrant, device, tiles, max_regions, layout, patience
+                folder,
+                model,
+                weights,
+                qdrant,
+                device,
+                tiles,
+                max_regions,
+                layout,
+                catalog,
+                patience,
             )
         known = Collection.create(
             folder,
@@ -236,6 +295,7 @@ def open_or_create(
             max_regions=max_regions,
             tiles=tiles or 1,
             collection_id=own,
+            catalog_url=catalog,
             patience=patience,
         )
     known.patience = patience
@@ -258,6 +318,17 @@ def _check_regions(known: Collection, tiles: int | None, max_regions: int | None
                 f"The collection {known.folder} was made with {option} {own}, not {asked}; "
                 f"leave {option} out, or index into a new collection (-c DIR)."
             )
+
+
+def _check_catalog(known: Collection, catalog: str | None) -> None:
+    """Refuse another place for the catalog than the collection's."""
+    from indexer.errors import CollectionError
+
+    if catalog is not None and catalog != known.catalog_url:
+        raise CollectionError(
+            f"The catalog of {known.folder} is {known.catalog_url or 'in its folder'}, not "
+            f"{catalog}; leave --catalog out, or index into a new collection (-c DIR)."
+        )
 
 
 def _check_same(known: Collection, model: str | None, qdrant: str | None) -> None:

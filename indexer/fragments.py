@@ -1,0 +1,83 @@
+"""Pieces of the catalog's table that many processes write, and that one commit makes visible.
+
+A worker writes a fragment: files beside those of the table, of which no reader knows. The process
+that holds the collection's lock then commits fragments, rewritten rows and the disappearance of
+their old versions in one transaction, as a merge by id would. Fragments that are never committed
+are left over by a killed worker or driver; Lance removes them a week later.
+
+This takes pylance: LanceDB has no way to commit what others have written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import lance
+import pyarrow as pa
+from lance.fragment import FragmentMetadata, write_fragments
+
+from indexer.errors import CollectionBusyError
+
+_IDS_PER_QUERY = 500
+
+
+def write_fragment(rows: pa.Table, uri: str) -> list[str]:
+    """Write rows (all columns, `revision` as it will be committed) beside the table at `uri`;
+    returns what `commit_fragments` needs to know of them, as JSON."""
+    fragments: list[FragmentMetadata] = write_fragments(rows, uri, schema=rows.schema)
+    return [json.dumps(fragment.to_json()) for fragment in fragments]
+
+
+def commit_fragments(uri: str, fragments: Sequence[str], replaced: Sequence[str], read: int) -> int:
+    """Make fragments visible and drop the rows that they replace, in one atomic step.
+
+    fragments: of `write_fragment`. replaced: ids with a row in the table so far. read: the version
+    of the table on which this builds. Returns the new version, `read` + 1. Raises
+    `CollectionBusyError` when somebody else has committed since; then nothing was changed.
+    """
+    table = lance.dataset(uri, version=read)
+    updated, removed = _without(table, replaced)
+    operation = lance.LanceOperation.Update(
+        removed_fragment_ids=removed,
+        updated_fragments=updated,
+        new_fragments=[FragmentMetadata.from_json(text) for text in fragments],
+    )
+    try:
+        # No retries: a commit on top of another one would have another number than its rows say.
+        committed = lance.LanceDataset.commit(table, operation, read_version=read, max_retries=0)
+    except OSError as error:
+        if "conflict" not in str(error).lower():
+            raise
+        raise _busy(uri) from error
+    if committed.version != read + 1:
+        raise _busy(uri)
+    return int(committed.version)
+
+
+def _busy(uri: str) -> CollectionBusyError:
+    return CollectionBusyError(
+        f"Another process has written the catalog {uri} meanwhile; a catalog has one collection "
+        "folder and one writer: end the other one, and run the same command again."
+    )
+
+
+def _without(table: Any, ids: Sequence[str]) -> tuple[list[FragmentMetadata], list[int]]:
+    """The table's fragments that hold rows with these ids, without them; and the numbers of those
+    of which nothing is left."""
+    found: dict[int, list[int]] = {}
+    for start in range(0, len(ids), _IDS_PER_QUERY):
+        quoted = ", ".join(f"'{key}'" for key in ids[start : start + _IDS_PER_QUERY])
+        rows = table.to_table(columns=[], filter=f"id IN ({quoted})", with_row_address=True)
+        for address in rows["_rowaddr"].to_pylist():
+            found.setdefault(address >> 32, []).append(address)
+    updated, removed = [], []
+    for number, addresses in found.items():
+        listed = ", ".join(map(str, addresses))
+        left = table.get_fragment(number).delete(f"_rowaddr IN ({listed})")
+        if left is None:
+            removed.append(number)
+        else:
+            updated.append(left)
+    return updated, removed

@@ -1,0 +1,58 @@
+"""Machines that index in place of this process, as the options of `tips index` name them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ui.render import say
+
+if TYPE_CHECKING:
+    from indexer.collection import Collection
+    from indexer.workers import Workers
+
+
+@contextmanager
+def ray_workers(
+    folder: Path, address: str | None, actors: int | None, gpus: bool | None, device: str
+) -> Iterator[Callable[[Collection], Workers] | None]:
+    """A function that puts a Ray cluster to work for the collection in a folder; None without an
+    address.
+
+    Raises `click.UsageError` for options that do not go together, and `RayError` as `ray_session`.
+    """
+    if address is None:
+        if actors is not None or gpus is not None:
+            raise click.UsageError("--ray-actors and --ray-gpus go with --ray ADDRESS.")
+        yield None
+        return
+    if device != "auto":
+        raise click.UsageError("--device is for this machine; with --ray, say --ray-gpus.")
+    from indexer.collection import Collection
+    from indexer.ray_session import check_ray, ray_session
+
+    ray: Any = None  # for a known collection: none before there is work
+    with ExitStack() as stack:
+
+        def connect() -> Any:
+            say(f"Ray at {address}")
+            return stack.enter_context(ray_session(address))
+
+        if Collection.exists(folder):
+            check_ray(address)
+        else:
+            ray = connect()
+
+        def employ(collection: Collection) -> Workers:
+            from indexer.ray_engine import RayOptions, RayWorkers
+            from indexer.ray_workers import ModelSource
+
+            source = ModelSource(collection.model.name, collection.model.weights)
+            options = RayOptions(actors=actors, gpus=gpus)
+            return RayWorkers(lambda: ray or connect(), collection, source, options)
+
+        yield employ
