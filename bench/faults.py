@@ -87,7 +87,7 @@ def import_everything(short: bool = False) -> Any:
     torch.set_num_threads(1)
     for name in IMPORTED:
         importlib.import_module(name)
-    from indexer import compaction, edge_shards, pipeline
+    from indexer import catalog, compaction, edge_shards, pipeline
     from tips_model.embedder import open_embedder
 
     defaults = pipeline.IndexOptions.__init__.__kwdefaults__
@@ -96,7 +96,7 @@ def import_everything(short: bool = False) -> Any:
         # What happens now and then in a large collection happens often in this small one.
         compaction.FAN = 3
         edge_shards.INDEX_FROM = 90
-        pipeline._MANY_FRAGMENTS = 6
+        catalog.MANY_FRAGMENTS = 6
         defaults |= {"publish_photos": 4, "threads": 2}
     return open_embedder("nano", device="cpu")
 
@@ -183,7 +183,7 @@ def main() -> int:
             None
             if arguments.no_readers
             else Readers(
-                world.collection, base / "readers", embedder, 8.0 if arguments.short else 0.3
+                world.collection, base / "readers", embedder, 8.0 if arguments.short else 1.0
             )
         )
         for kind, number in planned(arguments.kinds, arguments.faults, arguments.short):
