@@ -31,6 +31,7 @@ from indexer.paths import to_text
 from indexer.scan import minimal_roots
 from indexer.settings import check_settings, parse_settings
 from indexer.snapshot import drop_snapshot
+from indexer.temporaries import sweep_temporaries
 from indexer.vectors import VectorStore, open_vectors
 
 if TYPE_CHECKING:
@@ -310,6 +311,8 @@ class Collection:
             )
         with held(self.folder, self.patience):
             self._take_up()
+            if self.data:
+                sweep_temporaries(self.data_folder)
             yield
 
     def _take_up(self) -> None:

@@ -39,7 +39,7 @@ def test_the_seconds_may_be_left_out(line: str, paths: tuple[str, ...], wait: fl
     assert CliRunner().invoke(probe, line.split()).output == f"{paths} {wait}\n"
 
 
-@pytest.mark.parametrize("command", ["index", "rebuild", "verify --repair"])
+@pytest.mark.parametrize("command", ["index", "rebuild", "verify --repair", "prune --failed --yes"])
 def test_a_writer_that_waits_says_for_whom_and_gives_up(tmp_path: Path, command: str) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()

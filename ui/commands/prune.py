@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from ui.commands.index import index_progress
-from ui.options import collection_option, json_option
+from ui.options import (
+    WaitingCommand,
+    collection_option,
+    json_option,
+    patience_of,
+    wait_option,
+)
 from ui.render import print_json, say
 from ui.words import counted, shown
 
@@ -21,7 +27,7 @@ MOST = 0.1
 """The share of the photos that leave without a question."""
 
 
-@click.command()
+@click.command(cls=WaitingCommand)
 @click.option(
     "--root",
     "roots",
@@ -36,6 +42,7 @@ MOST = 0.1
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 @click.option("--yes", is_flag=True, help=f"Do not ask, also when more than {MOST:.0%} would go.")
+@wait_option
 @json_option
 @collection_option
 def prune(
@@ -44,6 +51,7 @@ def prune(
     failed: bool,
     dry_run: bool,
     yes: bool,
+    wait: float | None,
     as_json: bool,
     collection: Path,
 ) -> None:
@@ -65,6 +73,7 @@ def prune(
     from indexer.scan import absolute_roots
 
     opened = Collection.open(collection)
+    opened.patience = patience_of(wait)
     options = PruneOptions(failed, absolute_roots(roots), missing_roots)
     found = plan(opened, options)
     if not dry_run:
@@ -115,15 +124,22 @@ def _ask(found: PrunePlan) -> None:
     click.confirm(f"{many} would be dropped from the collection. Go on?", abort=True, err=True)
 
 
-@click.command()
+@click.command(cls=WaitingCommand)
 @click.argument("old", type=click.Path(path_type=Path))
 @click.argument("new", type=click.Path(path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Only say what NEW holds.")
 @click.option("--yes", is_flag=True, help="Also when files are missing in NEW, or are others.")
+@wait_option
 @json_option
 @collection_option
 def relocate(
-    old: Path, new: Path, dry_run: bool, yes: bool, as_json: bool, collection: Path
+    old: Path,
+    new: Path,
+    dry_run: bool,
+    yes: bool,
+    wait: float | None,
+    as_json: bool,
+    collection: Path,
 ) -> None:
     """Say that the photos of folder OLD are in folder NEW now, on another disk for instance.
 
@@ -142,6 +158,7 @@ def relocate(
     from indexer.scan import absolute_roots
 
     opened = Collection.open(collection)
+    opened.patience = patience_of(wait)
     before, after = absolute_roots([old])[0], absolute_roots([new])[0]
     found = look(opened, before, after)
     if found.doubtful and not (yes or dry_run):
