@@ -301,19 +301,24 @@ class Catalog:
         with explain_full_disk(self.folder):
             try:
                 yield
-            finally:
-                new = table_files(place) - known
+            except BaseException:
                 if self.revision == before:
-                    drop_files(new)
-                elif torn(new):
-                    self._table.restore(before)
-                    raise DiskError(
-                        f"The disk that holds {self.folder} lost a part of what was written to it; "
-                        "everything committed before stands: see that it is sound and has room, "
-                        "and run the same command again to go on."
-                    )
-                else:
-                    sync_files(new)
+                    drop_files(table_files(place) - known)
+                    raise
+                self._keep(before, table_files(place) - known)
+                raise
+            self._keep(before, table_files(place) - known)
+
+    def _keep(self, before: int, new: set[Path]) -> None:
+        """Sync the files of the versions after `before`, or go back to that one."""
+        if torn(new) and self.revision != before:
+            self._table.restore(before)
+            raise DiskError(
+                f"The disk that holds {self.folder} lost a part of what was written to it; "
+                "everything committed before stands: see that it is sound and has room, and run "
+                "the same command again to go on."
+            )
+        sync_files(new)
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
