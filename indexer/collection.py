@@ -120,7 +120,8 @@ class Collection:
             raise CollectionError(f"{folder} holds a collection already.")
         with explain_full_disk(folder):
             try:
-                folder.mkdir(parents=True, exist_ok=True)
+                # Thumbnails and places of photos are the owner's, until he says otherwise.
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 # A process that was killed while it made the collection may have left these.
                 own = (LOCK, f"{SETTINGS}.tmp")
                 surplus = sorted(e.name for e in folder.iterdir() if e.name not in own)

@@ -6,6 +6,8 @@ projection into the shared space. Position tables are resampled, so aspect is ke
 """
 
 import logging
+import pickle
+import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -170,12 +172,16 @@ def open_openclip(name: str, weights: str | Path | None, device: str) -> OpenCli
         model = open_clip.create_model(
             arch, pretrained=tag if weights is None else str(weights), device=device
         )
-    except (OSError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0].rstrip(".")
+    except pickle.UnpicklingError as error:  # torch advises to run it all the same
+        raise WeightsError(
+            f"{weights} holds more than numbers and was not read; give another checkpoint file."
+        ) from error
+    except (OSError, RuntimeError, ValueError, LookupError, TypeError, EOFError, struct.error) as e:
+        reason = str(e).partition("\n")[0].rstrip(".")
         raise WeightsError(
             f"The weights of openclip:{name} could not be had ({reason}); give a checkpoint file "
             "with `--weights FILE`, or go on with `--model nano`."
-        ) from error
+        ) from e
     finally:
         for talker, level in zip(talkers, levels, strict=True):
             talker.setLevel(level)

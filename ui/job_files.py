@@ -52,7 +52,7 @@ class JobFiles:
     def make(self) -> None:
         """Make the folder and the lock; raises `JobError`."""
         try:
-            self.lock.parent.mkdir(parents=True, exist_ok=True)
+            self.lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.lock.touch()
         except OSError as error:
             raise JobError(

@@ -174,7 +174,7 @@ def _writing() -> Iterator[None]:
     """Be the one who changes the list; waits for others, who take a moment only."""
     folder = data_folder()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with open(folder / "collections.lock", "wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield

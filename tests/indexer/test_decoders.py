@@ -19,12 +19,16 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from indexer import decoders
+from indexer.collection import Collection
 from indexer.decode import Photo, decode
 from indexer.decode_process import DecodeProcess
 from indexer.decoders import Decoders, decode_file, decode_untrusted
 from indexer.errors import DecodeError, DecoderError
 from indexer.limits import Limits
+from indexer.pipeline import IndexOptions, index
 from tests.indexer import faulty_worker
+from tests.indexer.colours import ColourEmbedder
 from tests.indexer.faulty_worker import attempts, content
 from tests.photos import make
 
@@ -304,3 +308,34 @@ def gone(descriptor: int) -> bool:
     ended = bool(poller.poll(10_000))
     os.close(descriptor)
     return ended
+
+
+def test_a_run_goes_on_past_photos_that_kill_their_decoder(
+    tmp_path: Path, faulty: Decoders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoders, "_shared", faulty)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(12):
+        data = make.encode(make.scene(4), "PNG") + bytes([number])
+        (photos / f"{number:02}.png").write_bytes(data)
+    for number, fault in enumerate(["crash", "hang", "eat"]):
+        (photos / f"{number * 4:02}-{fault}.jpg").write_bytes(content(fault, tmp_path / fault))
+    embedder = ColourEmbedder()
+    collection = Collection.create(tmp_path / "collection", embedder.info)
+    options = IndexOptions(limits=Limits(seconds=2, memory=300_000_000))
+    report = index(collection, [photos], embedder, options=options)
+    assert (report.embedded, report.failed) == (12, 3)
+    rows = collection.catalog().failures().sort("path").iter_rows(named=True)
+    assert [row["reason"] for row in rows] == [
+        "the decoder crashed on it (signal 11)",
+        "decoding it took longer than 2 s",
+        "it takes more memory than a photo may",
+    ]
+    again = index(collection, [], _no_model, options=options)
+    assert (again.unchanged, again.failed) == (15, 0)
+    assert [len(attempts(tmp_path / fault)) for fault in ("crash", "hang", "eat")] == [2, 1, 2]
+
+
+def _no_model() -> ColourEmbedder:
+    raise AssertionError("no photo that failed is read again")

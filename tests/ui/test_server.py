@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import urllib.error
@@ -56,6 +57,33 @@ def test_the_page_advertises_nothing() -> None:
 
 
 def test_the_theme_lies_where_streamlit_looks_for_it() -> None:
-    config = Path(streamlit_command("localhost", 1, browser=False)[4]).parent / ".streamlit"
+    config = Path(streamlit_command("localhost", 1, browser=False)[5]).parent / ".streamlit"
     assert (config / "config.toml").is_file()
     assert os.access(config / "config.toml", os.R_OK)
+
+
+@pytest.mark.parametrize(("origin", "status"), [("http://evil.example", 400), (None, 101)])
+def test_a_page_of_another_site_cannot_talk_to_the_app(
+    server: str, origin: str | None, status: int
+) -> None:
+    """Not even one whose name was made to point here: the browser says where it comes from."""
+    connection = http.client.HTTPConnection(server.removeprefix("http://"), timeout=30)
+    headers = {
+        "Host": "evil.example" if origin else server.removeprefix("http://"),
+        "Origin": origin or server,
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "MDEyMzQ1Njc4OWFiY2RlZg==",
+    }
+    connection.request("GET", "/_stcore/stream", headers=headers)
+    with connection.getresponse() as answer:
+        assert answer.status == status
+    connection.close()
+
+
+@pytest.mark.parametrize("path", ["", "thumb/x/" + "0" * 32])
+def test_the_app_answers_to_its_own_names_only(server: str, path: str) -> None:
+    request = urllib.request.Request(f"{server}/{path}", headers={"Host": "evil.example"})
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        urllib.request.urlopen(request)

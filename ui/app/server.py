@@ -5,10 +5,13 @@ tips ui -c DIR      (`streamlit run ui/app/server.py`, with `.streamlit/config.t
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from streamlit.starlette import App
 
 from ui.app import media
@@ -23,4 +26,12 @@ async def loading(_: App) -> AsyncIterator[None]:
     yield
 
 
-app = App(Path(__file__).with_name("main.py"), lifespan=loading, routes=media.routes())
+# A page of the web can point a name of its own to this machine (DNS rebinding) and then ask as if
+# it were this app's page, but it asks by that name.
+hosts = os.environ.get("TIPS_HOSTS", "*").split(",")
+app = App(
+    Path(__file__).with_name("main.py"),
+    lifespan=loading,
+    routes=media.routes(),
+    middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)],
+)

@@ -26,7 +26,8 @@ def streamlit_command(
     places.
     """
     return [
-        *(sys.executable, "-m", "streamlit", "run", str(SERVER)),
+        # -P: the folder in which it is started may be one of strangers' files, not of modules.
+        *(sys.executable, "-P", "-m", "streamlit", "run", str(SERVER)),
         f"--server.address={host}",
         f"--server.port={port}",
         f"--server.headless={'false' if browser else 'true'}",
@@ -99,6 +100,8 @@ def ui(
     environment = os.environ | {
         "TIPS_COLLECTION": str(collection.absolute()),
         "TIPS_MANAGE": "1" if managed else "0",
+        # "[" is what Starlette makes of [::1]:8501. Others may come by any name.
+        "TIPS_HOSTS": "localhost,127.0.0.1,[" if host in LOCAL_HOSTS else "*",
     }
     command = streamlit_command(host, port, browser=browser, secrets=secrets)
     with subprocess.Popen(command, env=environment) as server:
