@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 Finder = Callable[..., ScanResult]
+_PHOTOS_PER_PROCESS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,7 +252,7 @@ class _Run:
             return self._embedded_elsewhere(self.workers, ledger, candidates)
         from indexer.decoders import decoders
 
-        decoders().warm_up(len(candidates))  # beside the model
+        decoders().warm_up(self._threads(len(candidates)))  # beside the model
         return self._embedded(ledger, self._load(), candidates)
 
     def _embedded_elsewhere(
@@ -271,7 +272,6 @@ class _Run:
     def _embedded(
         self, ledger: Ledger, embedder: Embedder, candidates: pl.DataFrame
     ) -> Generator[list[Reading], None, None]:
-        from indexer.decoders import processors
         from indexer.embed import add_features, look_ahead, windows
         from indexer.reading import Reader
         from indexer.reading import candidates as listed
@@ -288,7 +288,7 @@ class _Run:
         read = look_ahead(
             reader.read,
             listed(candidates),
-            threads=self.options.threads or processors(),
+            threads=self._threads(len(candidates)),
             ahead=2 * self.options.window,
         )
         with closing(read):
@@ -302,6 +302,12 @@ class _Run:
                 )
                 if self.stop:
                     break
+
+    def _threads(self, photos: int) -> int:
+        """How many read at once: to start a process for less than some photos does not pay."""
+        from indexer.decoders import processors
+
+        return min(self.options.threads or processors(), -(-photos // _PHOTOS_PER_PROCESS))
 
     def _load(self) -> Embedder:
         if not callable(self.embedder):
