@@ -11,7 +11,6 @@ import os
 from pathlib import Path
 
 import polars as pl
-from polars.exceptions import PanicException, PolarsError
 
 from indexer.catalog_files import sync_files
 from indexer.scan import FILE_SCHEMA
@@ -34,11 +33,18 @@ def write_snapshot(folder: Path, links: pl.DataFrame) -> None:
 def read_snapshot(folder: Path) -> pl.DataFrame | None:
     """The links, or None when the catalog has to be asked: when there are none, or they are
     damaged, since they can be made again."""
+    import pyarrow as pa
+
+    # Not by Polars, which believes a damaged file and crashes on it.
     try:
-        with open(folder / _NAME, "rb") as file:
-            links = pl.read_ipc(file)
-    except (OSError, PolarsError, PanicException):  # a file too short to be mapped: OSError
+        with pa.OSFile(str(folder / _NAME)) as file, pa.ipc.open_file(file) as reader:
+            table = reader.read_all()
+        table.validate(full=True)
+    except (OSError, pa.ArrowException):
         return None
+    if table.schema.names != LINK_SCHEMA.names():
+        return None
+    links = pl.DataFrame(table)
     return links if links.schema == LINK_SCHEMA else None
 
 

@@ -89,7 +89,10 @@ def test_a_manifest_with_a_wrong_shard_is_damaged(change: dict[str, object]) -> 
         Manifest.from_json(json.dumps(stored))
 
 
-@pytest.mark.parametrize("content", [b"", b"ARROW1", b"\0" * 500])
+CRASHES_POLARS = Path(__file__).with_name("crashes-polars.arrow").read_bytes()
+
+
+@pytest.mark.parametrize("content", [b"", b"ARROW1", b"\0" * 500, CRASHES_POLARS])
 def test_damaged_links_are_as_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "links.arrow").write_bytes(content)
     assert read_snapshot(tmp_path) is None
