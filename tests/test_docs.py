@@ -14,8 +14,6 @@ def test_every_threat_names_a_test_that_is_there() -> None:
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
     assert len(named) > 40
     for file, name in named:
-        if not (ROOT / file).parent.is_dir():
-            continue  # a part of the program that is not in this checkout
         tree = ast.parse((ROOT / file).read_text("utf-8"))
         kinds = ast.FunctionDef | ast.AsyncFunctionDef
         assert name in {node.name for node in tree.body if isinstance(node, kinds)}, (
