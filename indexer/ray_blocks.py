@@ -17,6 +17,7 @@ import torch
 
 from indexer.reading import Candidate, Reading
 from indexer.rows import FILE_TYPE, FileRef, PhotoRow, photo_schema, to_table
+from tips_model.errors import TipsError
 
 CANDIDATE = pa.struct(
     [
@@ -27,7 +28,7 @@ CANDIDATE = pa.struct(
 )
 LEDGER_COLUMNS = ["id", "reason", "files", "candidate", "outcome"]
 _PIXELS = ["pixels", "pixel_height", "pixel_width"]
-_NEW, _KNOWN, _GONE = "new", "known", "gone"
+_NEW, _KNOWN, _GONE, _PROBLEM = "new", "known", "gone", "problem"
 
 
 def candidate_tables(frame: pl.DataFrame, rows: int) -> list[pa.Table]:
@@ -78,6 +79,27 @@ def read_block(
     return block
 
 
+def problem_block(sentence: str, heads: Sequence[str], dim: int) -> pa.Table:
+    """A block that tells the driver why a worker cannot work: Ray loses where errors come from.
+    `light_readings` raises it."""
+    nothing = Candidate("", "", 0, 0, 0, (), "")
+    block = read_block([nothing], [None], heads, dim)
+    for name, value in (("outcome", _PROBLEM), ("reason", sentence)):
+        place = block.schema.get_field_index(name)
+        block = block.set_column(place, block.schema.field(name), pa.array([value]))
+    return block
+
+
+def without_pixels(block: pa.Table) -> pa.Table:
+    """The block as embedding leaves it."""
+    return block.drop_columns(_PIXELS)
+
+
+def is_problem(block: pa.Table) -> bool:
+    """Whether it is a `problem_block`."""
+    return _PROBLEM in block["outcome"].to_pylist()
+
+
 def pixel_readings(block: pa.Table) -> list[Reading]:
     """One reading for each row of a block, with its pixels and an empty row for its features."""
     readings = light_readings(block)
@@ -100,14 +122,16 @@ def with_features(
         if name.startswith(("vector_", "region_", "grid_")):
             place = block.schema.get_field_index(name)
             block = block.set_column(place, schema.field(name), features[name])
-    return block.drop_columns(_PIXELS)
+    return without_pixels(block)
 
 
 def light_readings(block: pa.Table) -> list[Reading]:
     """The readings of a block (its `LEDGER_COLUMNS`) without pictures and vectors; a file that was
-    gone has an empty id."""
+    gone has an empty id. Raises the `TipsError` of a `problem_block`."""
     readings = []
     for value in block.select(LEDGER_COLUMNS).to_pylist():
+        if value["outcome"] == _PROBLEM:
+            raise TipsError(value["reason"])
         file = FileRef(**value["files"][0])
         new = value["outcome"] == _NEW
         row = PhotoRow(value["id"], [file], value["reason"]) if new else None

@@ -27,7 +27,6 @@ from indexer.ray_session import first_line
 from indexer.ray_stream import Staff, origin, stream
 from indexer.ray_workers import Assignment, ledger_part, write_rows
 from indexer.storage import is_url
-from tips_model.errors import TipsError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -197,9 +196,6 @@ class RayWorkers:
         try:
             yield
         except ClusterError as error:
-            theirs = origin(error, TipsError)
-            if theirs is not None:
-                raise TipsError(str(theirs)) from error
             missing = origin(error, ModuleNotFoundError)
             if missing is not None:
                 raise RayError(

@@ -9,7 +9,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from indexer.ray_workers import Assignment, PhotoEmbedder, PhotoReader, PhotoWorker
-from tips_model.errors import TipsError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,8 +41,6 @@ def stream(
     pump = ray.remote(num_cpus=0)(Pump).remote(tables, who, assignment)
     try:
         while blocks := ray.get(pump.take.remote()):
-            if isinstance(blocks, str):
-                raise TipsError(blocks)
             yield from blocks
     finally:
         ray.kill(pump)
@@ -55,18 +52,9 @@ class Pump:
     def __init__(self, tables: Sequence[pa.Table], who: Staff, assignment: Assignment) -> None:
         self._stream = _blocks(tables, who, assignment)
 
-    def take(self) -> list[Any] | str:
-        """The next reference, in a list, which is empty at the end; or what a worker's `TipsError`
-        says, since errors lose their origin on their way out of the cluster."""
-        from ray.exceptions import RayError as ClusterError
-
-        try:
-            return [*islice(self._stream, 1)]
-        except ClusterError as error:
-            theirs = origin(error, TipsError)
-            if theirs is None:
-                raise
-            return str(theirs)
+    def take(self) -> list[Any]:
+        """The next reference, in a list, which is empty at the end."""
+        return [*islice(self._stream, 1)]
 
 
 def _blocks(tables: Sequence[pa.Table], who: Staff, assignment: Assignment) -> Iterator[Any]:
@@ -75,7 +63,7 @@ def _blocks(tables: Sequence[pa.Table], who: Staff, assignment: Assignment) -> I
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    context.raise_original_map_exception = True  # for `RayWorkers`
+    context.raise_original_map_exception = True  # for `origin`
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what matters is raised
     data = ray.data.from_arrow([*tables])
     if not who.readers:

@@ -57,11 +57,14 @@ class PhotoReader:
         self._open(assignment, device)
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        """A table with the column `candidate` -> a block with pixels. Raises `TipsError` when the
-        model cannot be had here."""
+        """A table with the column `candidate` -> a block with pixels, or one that says why the
+        photos cannot be read here."""
+        heads, dim = self.assignment.heads, self.assignment.dim
         asked = ray_blocks.candidates(block)
-        readings = self._read(asked)
-        return ray_blocks.read_block(asked, readings, self.assignment.heads, self.assignment.dim)
+        try:
+            return ray_blocks.read_block(asked, self._read(asked), heads, dim)
+        except TipsError as error:
+            return ray_blocks.problem_block(str(error), heads, dim)
 
     def _open(self, assignment: Assignment, device: str) -> None:
         import ray
@@ -92,12 +95,16 @@ class PhotoEmbedder(PhotoReader):
     """An actor that turns pixels into vectors and regions."""
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        """A block with pixels -> the block with features. Raises `TipsError` as `PhotoReader`."""
-        readings = ray_blocks.pixel_readings(block)
-        add_features(
-            readings, self.embedder, self.assignment.max_regions, _not_counted, _never_stopped
-        )
+        """A block with pixels -> the block with features, or one that says why there are none."""
+        if ray_blocks.is_problem(block):
+            return ray_blocks.without_pixels(block)
         heads, dim = self.assignment.heads, self.assignment.dim
+        try:
+            embedder = self.embedder
+        except TipsError as error:
+            return ray_blocks.without_pixels(ray_blocks.problem_block(str(error), heads, dim))
+        readings = ray_blocks.pixel_readings(block)
+        add_features(readings, embedder, self.assignment.max_regions, _not_counted, _never_stopped)
         return ray_blocks.with_features(block, readings, heads, dim)
 
 

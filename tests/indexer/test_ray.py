@@ -32,7 +32,7 @@ if find_spec("ray") is None:
 
 from indexer.catalog import LINK_SCHEMA, Catalog
 from indexer.changes import compare
-from indexer.ray_blocks import CANDIDATE, candidate_tables, read_block
+from indexer.ray_blocks import CANDIDATE, candidate_tables, light_readings, read_block
 from indexer.ray_engine import RayOptions, RayWorkers, staff
 from indexer.ray_session import check_reachable, ray_session
 from indexer.ray_stream import Staff
@@ -240,7 +240,7 @@ def assign(pair: Pair, model: Callable[[str], ColourEmbedder]) -> Assignment:
 def test_a_worker_with_other_weights_refuses(pair: Pair) -> None:
     worker = PhotoWorker(assign(pair, ray_cases.shades))
     with pytest.raises(TipsError, match="the model is shades:2, but the collection was made with"):
-        worker(pa.table({"candidate": pa.array([], CANDIDATE)}))
+        light_readings(worker(pa.table({"candidate": pa.array([], CANDIDATE)})))
 
 
 def test_a_run_without_work_asks_for_no_cluster(tmp_path: Path) -> None:
