@@ -127,11 +127,14 @@ def stopped(world: World, strike: Strike, meanwhile: Callable[[], None]) -> tupl
     that.
     """
     child = Child(world.index(world.collection), strike=strike)
-    pid = child.stopped()
-    if pid is not None:
-        meanwhile()
+    first = True
+    # Each of its processes stops once; the first of them decides.
+    while (pid := child.stopped()) is not None:
+        if first:
+            meanwhile()
+        first = False
         child.go_on(pid)
-    return child.end(), pid is not None
+    return child.end(), not first
 
 
 def photos_change(world: World, number: int) -> None:
@@ -235,16 +238,16 @@ def rot(world: World, number: int) -> None:
         folder = world.collection
         harm = spoil(folder, world.rng)
         problems = []
+        looked = run(lambda folder=folder: tips("verify", "-c", folder))
+        if looked.code != 1 or looked.outcome != "finished":
+            said = f"{looked.outcome}: {looked.output[-900:]}"
+            problems.append(f"verify does not find {harm}: {said}")
         # Whatever is done with the damage: an answer or a sentence.
+        world.library.change()
         for name in ("search", "index"):
             ended = run(world.command(name, folder))
             if ended.outcome not in ("finished", "sentence"):
                 problems.append(f"{name} after {harm}: {ended.outcome}: {ended.output[-1500:]}")
-        looked = run(lambda folder=folder: tips("verify", "-c", folder))
-        if looked.code != 1 or looked.outcome != "finished":
-            problems.append(
-                f"verify does not find {harm}: {looked.outcome}: {looked.output[-900:]}"
-            )
         contents = world.library.contents()
         ended = run(world.command("repair", folder))
         world.check("rot", "repair", folder, ended, contents, problems=problems)

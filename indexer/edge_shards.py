@@ -18,7 +18,7 @@ import numpy.typing as npt
 import qdrant_edge as edge
 
 from indexer import edge_layout
-from indexer.edge_checksums import write_checksums
+from indexer.edge_checksums import damaged_files, write_checksums
 from indexer.edge_files import check_room, copy_shard, disk_size
 from indexer.edge_layout import PAYLOAD_INDEX, shard_config
 from indexer.edge_manifest import ShardEntry, sync_tree
@@ -124,7 +124,8 @@ def merge_shards(
     """One sealed shard with the live points of the entries, which stay as they are; some must live.
 
     The segments are copied and the engine merges them, which is an order of magnitude faster than
-    reading the vectors out and writing them again.
+    reading the vectors out and writing them again. Raises `VectorError` when a copy is not what was
+    sealed: damage must not become part of a new shard.
     """
     # Their copies, and the segment that these become.
     check_room(folder, 2 * disk_size([folder / entry.name for entry in entries]))
@@ -135,6 +136,11 @@ def merge_shards(
     for number, entry in enumerate(entries):
         part = path if number == 0 else path.with_name(path.name + ".part")
         copy_shard(folder / entry.name, part)
+        if damaged := damaged_files(part, entry.checksum):
+            raise VectorError(
+                f"shard {entry.name} of the vector store is damaged ({damaged[0]}); "
+                "`tips verify --repair` makes the vectors new from the catalog"
+            )
         if entry.dead:
             # Before the merge: an image that is dead here may live in another of the entries.
             _delete_images(part, entry.dead)

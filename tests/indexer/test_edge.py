@@ -389,3 +389,21 @@ def test_what_comes_and_goes_when_others_open_a_shard_is_not_merged(
     publish(open_store(folder), 2, range(20, 24))
     assert open_store(folder).count("images") == 24
     assert not list(folder.rglob(".atomicwrite*"))
+
+
+def test_damage_does_not_become_part_of_a_new_shard(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction, "FAN", 2)
+    (vectors,) = folder.glob("shard-regions-*/segments/*/vector_storage-*/vectors/chunk_0.mmap")
+    with vectors.open("r+b") as file:
+        byte = file.read(1)
+        file.seek(0)
+        file.write(bytes([byte[0] ^ 1]))
+    with pytest.raises(VectorError, match=r"shard-regions-.* damaged .*tips verify --repair"):
+        publish(open_store(folder), 2, range(20, 24))
+    assert open_store(folder).damaged() == [str(vectors.relative_to(folder))]
+    with open_store(folder).writer(rebuild=True) as writer:
+        writer.upsert("images", images(range(3)))
+        writer.commit(3)
+    assert open_store(folder).damaged() == []
