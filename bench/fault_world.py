@@ -217,8 +217,25 @@ def links(folder: Path) -> dict[str, str]:
     return dict(run(look).value)
 
 
-def spoil(folder: Path, rng: np.random.Generator) -> str:
-    """Damage the vectors of a collection that nobody writes, and say how."""
+@dataclass(frozen=True)
+class Harm:
+    """What was done to a file of the vectors, and what it held before."""
+
+    path: Path
+    what: str
+    before: bytes
+
+    @property
+    def healed(self) -> bool:
+        """Whether the file is as it was: the engine makes some anew when a reader opens a shard."""
+        return self.path.exists() and self.path.read_bytes() == self.before
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.what}"
+
+
+def spoil(folder: Path, rng: np.random.Generator) -> Harm:
+    """Damage the vectors of a collection that nobody writes."""
     from indexer.edge_manifest import read_manifest
 
     vectors = folder / "vectors"
@@ -229,7 +246,7 @@ def spoil(folder: Path, rng: np.random.Generator) -> str:
     files = [path for path in [*files, vectors / "manifest.json"] if path.stat().st_size]
     path = files[int(rng.integers(len(files)))]
     what = str(rng.choice(["flipped", "cut", "gone"], p=[0.6, 0.2, 0.2]))
-    size = path.stat().st_size
+    before = path.read_bytes()
     # Most of what the engine preallocates are holes: flip what has been written.
     if what == "flipped":
         with path.open("r+b") as file:
@@ -239,7 +256,7 @@ def spoil(folder: Path, rng: np.random.Generator) -> str:
             file.seek(place)
             file.write(bytes([data[place] ^ (1 << int(rng.integers(8)))]))
     elif what == "cut":
-        os.truncate(path, size // 2)
+        os.truncate(path, len(before) // 2)
     else:
         path.unlink()
-    return f"{path.relative_to(vectors)} {what}"
+    return Harm(path, what, before)
