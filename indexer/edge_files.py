@@ -108,7 +108,10 @@ def _load(path: Path) -> edge.EdgeShard:
         raise ShardError("it is gone")
     try:
         return edge.EdgeShard.load(str(path))
-    except Exception as error:  # the engine has no narrower type for files not as it left them
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    # The engine has no narrower type for files not as it left them, and panics over some.
+    except BaseException as error:
         raise ShardError(" ".join(str(error).split())) from error
 
 

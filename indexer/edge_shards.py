@@ -54,6 +54,7 @@ class ShardBuilder:
         self._points = self._rolled = 0
         self._names, self._dim = tuple(names), dim
         self._path = _new_shard_path(folder, kind)
+        check_room(folder, 0)
         self._path.mkdir(parents=True)
         self._config = shard_config(self._names, dim, quantised=False)
         self._shard = edge.EdgeShard.create(str(self._path), self._config)

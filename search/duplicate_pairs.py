@@ -13,6 +13,7 @@ Letters: N photos, M pairs, D width of the model's vectors.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -242,6 +243,7 @@ class Survey:
         vectors = self._scratch((len(rows), self._catalog.dim), np.float16)
         total = np.zeros(self._catalog.dim)
         for batch in self._catalog.changed_since(0, ["id", column], ROWS):
+            batch = batch.filter(pc.is_valid(batch[column]))  # not those that cannot be read
             at = np.array([place.get(key, -1) for key in batch["id"].to_pylist()], np.int64)
             values = batch[column].flatten().to_numpy(zero_copy_only=False)
             part = values.reshape(-1, self._catalog.dim)[at >= 0]
@@ -287,6 +289,9 @@ class Survey:
             return np.zeros(shape, dtype)
         file = tempfile.TemporaryFile(dir=self._collection.folder)  # noqa: SIM115
         self._files.append(file)
+        if hasattr(os, "posix_fallocate"):  # not on macOS
+            # A mapping of a file for which the disk has no room would end the process (SIGBUS).
+            os.posix_fallocate(file.fileno(), 0, shape[0] * shape[1] * np.dtype(dtype).itemsize)
         return np.memmap(file, dtype, "w+", shape=shape)
 
 

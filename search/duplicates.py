@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.collection import Collection
+from indexer.errors import explain_full_disk
 from indexer.vectors import KeyArray, PointArray, point_array, point_hex, point_keys
 from search.duplicate_pairs import SAME, SIMILAR, Pairs, Progress, Survey, best_of_groups, silent
 from search.likeness import DESCRIPTOR
@@ -150,7 +151,7 @@ class Duplicates:
 
 def find(collection: Collection, *, progress: Progress = silent, device: str = "cpu") -> Duplicates:
     """Look at all photos that were not looked at yet, and keep what is found in the collection's
-    folder. Raises `OSError` when nothing can be written there.
+    folder. Raises `DiskError` or `OSError` when nothing can be written there.
 
     Takes some bytes a photo of memory and about 5 KB a photo of disk meanwhile; every pair of
     vectors is multiplied once in its life (`docs/benchmarks.md`).
@@ -160,7 +161,10 @@ def find(collection: Collection, *, progress: Progress = silent, device: str = "
     revision = catalog.revision
     if kept is not None and kept.revision == revision:
         return kept
-    with Survey(collection, catalog, device, progress) as survey:
+    with (
+        explain_full_disk(collection.folder),
+        Survey(collection, catalog, device, progress) as survey,
+    ):
         known = Duplicates.nothing() if kept is None else kept
         pairs = known.pairs.moved(survey.read(known.ids, known.descriptors))
         pairs = pairs.joined(survey.judge(*survey.candidates()))
@@ -176,7 +180,7 @@ def find(collection: Collection, *, progress: Progress = silent, device: str = "
             survey.descriptors,
             pairs,
         )
-    _write(collection, found)
+        _write(collection, found)
     return found
 
 

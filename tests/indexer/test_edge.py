@@ -407,3 +407,13 @@ def test_damage_does_not_become_part_of_a_new_shard(
         writer.upsert("images", images(range(3)))
         writer.commit(3)
     assert open_store(folder).damaged() == []
+
+
+def test_a_panic_over_a_damaged_shard_is_told_as_damage(folder: Path) -> None:
+    manifest = read_manifest(folder)
+    assert manifest is not None
+    for path in (folder / manifest.shards[0].name).rglob("*.dat"):
+        if path.stat().st_size:
+            os.truncate(path, 0)
+    with pytest.raises(VectorError, match=r"damaged or gone.*tips rebuild"):
+        open_store(folder).count("images")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from indexer.collection import Collection
+from indexer.errors import DiskFullError
 from indexer.pipeline import index
 from indexer.vectors import point_array, point_keys
 from search.duplicate_pairs import SAME, SIMILAR, Pairs, best_of_groups
@@ -198,6 +200,29 @@ def test_nothing_but_the_result_is_left_behind(growing: tuple[Collection, Path])
     find(collection)
     assert set(os.listdir(collection.folder)) - before == {FILE}
     assert {path: path.stat().st_mtime_ns for path in photos.iterdir()} == originals
+
+
+def test_photos_that_cannot_be_read_are_no_obstacle(growing: tuple[Collection, Path]) -> None:
+    collection, photos = growing
+    groups = named(collection, find(collection), "same")
+    for name in ("a.jpg", "z.jpg"):  # in the batches of the catalog, before and after others
+        (photos / name).write_bytes(name.encode())
+    save(Image.open(BASES[5]).convert("RGB"), photos / "new.jpg")
+    refresh(collection, photos)
+    assert collection.catalog().counts()["failed"] == 2
+    assert named(collection, find(collection), "same") == groups
+
+
+def test_a_full_disk_is_told_before_it_is_written_to(
+    growing: tuple[Collection, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", no_room)
+    with pytest.raises(DiskFullError, match="is full, or nearly"):
+        find(growing[0])
+    assert not (growing[0].folder / FILE).exists()
 
 
 def test_an_empty_collection_has_none(tmp_path: Path) -> None:
