@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 from click.core import ParameterSource
@@ -154,6 +156,7 @@ def serve(
             "--token-file."
         )
     check_rate(rate)
+    check_origins(origins)
     if ctx.get_parameter_source("collections") is ParameterSource.COMMANDLINE:
         for folder in collections:
             Collection.open(folder)  # a mistyped folder would be waited for
@@ -226,9 +229,22 @@ def check_rate(rate: str) -> None:
     if rate == "off":
         return
     try:
-        parse_many(rate)
+        limits = parse_many(rate)
     except ValueError as error:
         raise click.UsageError(
             f"--rate-limit {rate!r} cannot be read; write it as in '50/second;1200/minute', or "
             "'off'."
         ) from error
+    if not all(limit.amount for limit in limits):
+        raise click.UsageError(f"--rate-limit {rate!r} lets nobody ask; 'off' is for any number.")
+
+
+def check_origins(origins: Sequence[str]) -> None:
+    """Raises `click.UsageError` for what no browser calls an origin, and so would never match."""
+    for origin in origins:
+        parts = urlsplit(origin)
+        if origin != "*" and not (parts.netloc and origin == f"{parts.scheme}://{parts.netloc}"):
+            raise click.UsageError(
+                f"--cors {origin!r} is no origin; write it as in https://photos.example.org, "
+                "without a path."
+            )

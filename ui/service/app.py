@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
@@ -17,7 +17,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from ui.service import collections, index_jobs, photos, probes, problems, searches, uploads
 from ui.service.access import Guard
-from ui.service.given import Service, documented
+from ui.service.given import Service, documented, known_parameters
 from ui.service.journal import Journal
 from ui.service.openapi import DESCRIPTION, TAGS, with_problems
 from ui.service.settings import MOST_JSON
@@ -46,7 +46,7 @@ def make_app(service: Service) -> FastAPI:
     app.state.service = service
     problems.install(app)
     for module in (searches, uploads, photos, collections, index_jobs):
-        app.include_router(module.router, dependencies=documented)
+        app.include_router(module.router, dependencies=[*documented, Depends(known_parameters)])
     app.include_router(probes.router)
     document(app, service)
     return app

@@ -13,7 +13,7 @@ from ui.service.engine import State
 from ui.service.engines import Engines
 from ui.service.lanes import Lane
 from ui.service.metrics import Metrics
-from ui.service.problems import Problem
+from ui.service.problems import FieldProblem, Problem
 from ui.service.settings import Settings
 
 T = TypeVar("T")
@@ -21,6 +21,8 @@ Responses = dict[int | str, dict[str, Any]]
 """What OpenAPI says of answers by status."""
 V1 = "/v1"
 """Where the routes of this version begin."""
+FORM_TYPE = "multipart/form-data"
+"""The media type of a form with files."""
 READERS, READERS_QUEUE = 4, 256
 """Workers for what takes a moment (thumbnails, facts), and how many may wait: pages of a grid."""
 
@@ -86,7 +88,23 @@ def json_only(request: Request) -> None:
 
 def form_only(request: Request) -> None:
     """Raise `Problem` 415 for a body that is not said to be a form with files."""
-    _check_type(request, "multipart/form-data")
+    _check_type(request, FORM_TYPE)
+
+
+async def known_parameters(request: Request) -> None:
+    """Raise `Problem` 422 for a parameter behind the `?` that the route does not have: what was
+    asked for would be passed over without a word.
+    """
+    operations = request.app.openapi()["paths"][request.scope["route"].path]
+    stated = operations[request.method.lower()].get("parameters", ())
+    known = {each["name"] for each in stated if each["in"] == "query"}
+    wrong = [
+        FieldProblem(field=name, detail="The address has no such parameter.")
+        for name in dict.fromkeys(request.query_params)
+        if name not in known
+    ]
+    if wrong:
+        raise Problem(422, "invalid", f"{wrong[0].field}: {wrong[0].detail}", errors=wrong)
 
 
 def _check_type(request: Request, wanted: str) -> None:

@@ -187,11 +187,13 @@ def _of_http(error: HTTPException) -> Problem:
         return too_large()
     if error.status_code == 400:  # raised where the body is read, and nowhere else
         return Problem(400, "unreadable", f"The body cannot be read: {said}", field="body")
-    code, detail = {
-        404: ("no-route", "There is nothing at this address; /openapi.json lists what there is."),
-        405: ("method", "This address has other methods, which the header Allow lists."),
-    }.get(error.status_code, ("refused", said))
-    return Problem(error.status_code, code, detail, headers=error.headers)
+    nothing = "There is nothing at this address; /openapi.json lists what there is."
+    others = "This address has other methods, which the header Allow lists."
+    code, detail, field = {
+        404: ("no-route", nothing, "path"),
+        405: ("method", others, "method"),
+    }.get(error.status_code, ("refused", said, ""))
+    return Problem(error.status_code, code, detail, field=field, headers=error.headers)
 
 
 def _field(location: Sequence[Any]) -> str:

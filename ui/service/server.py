@@ -28,7 +28,7 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         # Python adds the address to the text of the system's own errors.
         number = error.errno or 0
-        reason = os.strerror(number) if number > 0 else error.strerror
+        reason = os.strerror(number) if number > 0 else str(error.strerror).partition(" (")[0]
         raise ListenError(
             f"{host}:{port} cannot be listened on ({reason}); choose another --port or --host."
         ) from error

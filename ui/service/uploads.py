@@ -11,7 +11,7 @@ from indexer.limits import Limits
 from search.hits import Results
 from ui.service.answers import Found
 from ui.service.engine import State
-from ui.service.given import V1, Given, Service, form_only
+from ui.service.given import FORM_TYPE, V1, Given, Service, form_only
 from ui.service.problems import Problem
 from ui.service.questions import PlaceQuestion, Question
 from ui.service.searches import composed, find
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 router = APIRouter(prefix=V1, tags=["search"], dependencies=[Depends(form_only)])
 ANY_TYPE = "application/octet-stream"
+# A model of fields is taken for a plain form otherwise, also one with a file.
+AS_FORM = Form(media_type=FORM_TYPE)
 Picture = Annotated[
     UploadFile,
     Field(
@@ -49,7 +51,7 @@ class UploadedPlaceQuestion(PlaceQuestion):
 
 @router.post("/search/upload")
 async def search_upload(
-    asked: Annotated[UploadedQuestion, Form()], given: Given, request: Request
+    asked: Annotated[UploadedQuestion, AS_FORM], given: Given, request: Request
 ) -> Found:
     """Photos like a picture that is sent along, and like words and photos besides."""
     return await _with_picture(given, request, asked, asked.picture)
@@ -57,7 +59,7 @@ async def search_upload(
 
 @router.post("/regions/upload")
 async def regions_upload(
-    asked: Annotated[UploadedPlaceQuestion, Form()], given: Given, request: Request
+    asked: Annotated[UploadedPlaceQuestion, AS_FORM], given: Given, request: Request
 ) -> Found:
     """Places like a picture that is sent along, and like words and photos besides."""
     return await _with_picture(given, request, asked, asked.picture)

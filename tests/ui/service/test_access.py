@@ -204,11 +204,20 @@ def test_a_question_as_a_form_is_of_the_wrong_type(http: httpx.Client) -> None:
 
 
 def test_other_addresses_and_methods_are_problems_too(http: httpx.Client) -> None:
-    problem(http.get("/v1/nothing"), 404, "no-route")
-    problem(http.get("/static-offline-docs/../../etc/passwd"), 404, "no-route")
+    problem(http.get("/v1/nothing"), 404, "no-route", "path")
+    problem(http.get("/static-offline-docs/../../etc/passwd"), 404, "no-route", "path")
     response = http.delete("/v1/search")
-    problem(response, 405, "method")
+    problem(response, 405, "method", "method")
     assert response.headers["allow"] == "POST"
+
+
+def test_a_parameter_that_there_is_not_is_refused(http: httpx.Client, photo: str) -> None:
+    response = http.get("/v1/facets", params={"filters": "camera:canon", "limit": 3, "page": 2})
+    problem(response, 422, "invalid", "filters", "page")
+    problem(http.get(f"/v1/photos/{photo}?size=9"), 422, "invalid", "size")
+    # A question is a body, also its page.
+    response = http.post("/v1/search", params={"limit": 3}, json={"q": "red"})
+    problem(response, 422, "invalid", "limit")
 
 
 def test_what_is_no_json_is_said_with_its_place(http: httpx.Client) -> None:

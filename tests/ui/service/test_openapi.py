@@ -101,6 +101,12 @@ def test_the_examples_of_the_document_are_answered(
             assert http.post(f"/v1/{route}", json=example).status_code == 200, example
 
 
+def test_uploads_are_described_as_what_is_taken(document: dict[str, Any]) -> None:
+    for name in ("search", "regions"):
+        body = document["paths"][f"/v1/{name}/upload"]["post"]["requestBody"]
+        assert set(body["content"]) == {"multipart/form-data"}
+
+
 def test_the_page_of_the_document_needs_nothing_from_elsewhere(http: httpx.Client) -> None:
     page = http.get("/docs")
     assert page.headers["content-type"].startswith("text/html")

@@ -42,6 +42,13 @@ def test_another_address_needs_a_token(
 WRONG = {
     "no collection": (["-c", "{tmp}/none"], "There is no collection in"),
     "no rate": (["--rate-limit", "often"], "--rate-limit 'often' cannot be read"),
+    "a rate of nothing": (["--rate-limit", "0/second"], "lets nobody ask"),
+    "no origin": (["--cors", "photos.example.org"], "is no origin; write it as in"),
+    "a page for an origin": (["--cors", "https://photos.example.org/"], "without a path"),
+    "no such name": (
+        ["--host", "photos.invalid", "--token-file", "{tmp}/long"],
+        "photos.invalid:8765 cannot be listened on (Name or service not known); choose",
+    ),
     "no root": (["--allow-index", "{tmp}/none"], "does not exist"),
     "an empty token file": (["--token-file", "{tmp}/empty"], "has no token"),
     "a short token": (["--token-file", "{tmp}/short"], "at least 16 characters"),
@@ -59,6 +66,7 @@ def test_wrong_calls_are_refused_with_a_sentence(
     name: str, collection: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "empty").write_text("# no token yet\n\n")
+    (tmp_path / "long").write_text("a-long-enough-token")
     (tmp_path / "short").write_text("short")
     (tmp_path / "letters").write_text("ein-sehr-langes-Kännchen")
     (tmp_path / "bytes").write_bytes(b"\xff" * 20)
