@@ -97,6 +97,8 @@ def restore(
         kind, why = _vectors(collection) if vectors else ("none", "")
         sync_tree(aside)
         _check_free(folder)
+        if folder.is_dir():
+            shutil.copymode(folder, aside)  # one that was shared stays so
         os.rename(aside, folder)  # also in the place of an empty folder
         sync_folder(folder.parent)
     return RestoreReport(
@@ -200,7 +202,7 @@ def _aside(folder: Path) -> Iterator[Path]:
     held: int | None = None
     try:
         sweep(folder.parent, aside.name)
-        aside.mkdir()
+        aside.mkdir(mode=0o700)  # the owner's alone, as a new collection is
         held = claim(aside)
         yield aside
     except FileExistsError:

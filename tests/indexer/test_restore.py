@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import stat
 import subprocess
 import sys
 import tarfile
@@ -290,6 +291,20 @@ def test_what_is_there_is_never_written_over(whole: Path, tmp_path: Path) -> Non
     file.write_text("x")
     with pytest.raises(BackupError, match="file is not empty"):
         restore(whole, file)
+
+
+def test_a_restored_collection_is_the_owners_alone(whole: Path, tmp_path: Path) -> None:
+    new, shared = tmp_path / "new", tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o755)
+    before = os.umask(0)
+    try:
+        restore(whole, new, vectors=False)
+        restore(whole, shared, vectors=False)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(new.stat().st_mode) == 0o700
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o755
 
 
 def test_a_killed_restore_leaves_no_collection_and_the_next_one_makes_it(
