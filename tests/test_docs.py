@@ -1,4 +1,4 @@
-"""The page of threats names tests that are there."""
+"""What the pages name is there: tests, and options of `tips`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,33 @@ import ast
 import re
 from pathlib import Path
 
+import click
+import pytest
+
+from ui.cli import cli
+
 ROOT = Path(__file__).parents[1]
+OF_A_USER = ("service", "threats", "sharing", "keeping", "app")
+"""Pages whose options are all those of `tips`."""
+
+
+def options(command: click.Command, context: click.Context) -> set[str]:
+    """The options of a command and of those below it."""
+    found = {name for parameter in command.params for name in parameter.opts}
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            found |= options(below, context)
+    return found
+
+
+@pytest.mark.parametrize("page", OF_A_USER)
+def test_options_on_the_pages_are_those_of_the_command(page: str) -> None:
+    text = (ROOT / "docs" / f"{page}.md").read_text("utf-8")
+    named = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", text))
+    assert named
+    assert named <= options(cli, click.Context(cli))
 
 
 def test_every_threat_names_a_test_that_is_there() -> None:
