@@ -34,13 +34,16 @@ class Readers:
         ]
 
     def finish(self) -> dict[str, Any]:
-        """Stop them: {"answers", "states", "problems"}."""
+        """Stop them: {"answers", "refused", "states", "problems"}; refused: since the vectors were
+        damaged.
+        """
         (self._folder / "stop").touch()
-        told = {"answers": 0, "states": 0, "problems": list[str]()}
+        told = {"answers": 0, "refused": 0, "states": 0, "problems": list[str]()}
         for child, file in zip(self._children, self._files, strict=True):
             ended = child.end()
             seen = json.loads(file.read_text("utf-8"))
             told["answers"] += seen["answers"]
+            told["refused"] += seen["refused"]
             told["states"] += len(seen["states"])
             told["problems"] += [f"{file.stem} reader: {problem}" for problem in seen["problems"]]
             if ended.code != 0:
@@ -51,6 +54,7 @@ class Readers:
 def read(collection: Path, file: Path, stop: Path, embedder: Any, pause: float) -> None:
     """Query until `stop` is there, and write down what was seen."""
     from indexer.collection import Collection
+    from indexer.vectors import VectorError
 
     reader = _Reader(collection, embedder, keeps=file.stem == "long")
     parent = os.getppid()
@@ -58,11 +62,17 @@ def read(collection: Path, file: Path, stop: Path, embedder: Any, pause: float) 
         if Collection.exists(collection):
             try:
                 reader.round()
+            except VectorError as error:
+                # Vectors that the harness has damaged: what is said must name it and the way on.
+                told = "damaged" in str(error) and "tips rebuild" in str(error)
+                reader.refused += told
+                reader.problems += [] if told else [f"VectorError: {str(error)[:400]}"]
             except Exception as error:
                 reader.problems.append(f"{type(error).__name__}: {str(error)[:400]}")
         temporary = file.with_suffix(".part")
         seen = {
             "answers": reader.answers,
+            "refused": reader.refused,
             "states": sorted(reader.states),
             "problems": sorted(set(reader.problems)),
         }
@@ -77,7 +87,7 @@ class _Reader:
     def __init__(self, collection: Path, embedder: Any, keeps: bool) -> None:
         self.collection, self.embedder, self.keeps = collection, embedder, keeps
         self.problems: list[str] = []
-        self.answers = 0
+        self.answers = self.refused = 0
         self.states: dict[int, State] = {}
         self.last = 0
         self._searcher: Any = None

@@ -190,7 +190,11 @@ def main() -> int:
             if have_shim or kind not in NEED_SHIM:
                 KINDS[kind](world, number)
             print(f"{kind} is done after {time.monotonic() - began:.0f} s", file=sys.stderr)
-        seen = readers.finish() if readers else {"answers": 0, "states": 0, "problems": []}
+        seen = (
+            readers.finish()
+            if readers
+            else {"answers": 0, "refused": 0, "states": 0, "problems": []}
+        )
         result = report(world, seen, arguments.seed, time.monotonic() - began)
     finally:
         shutil.rmtree(base, ignore_errors=True)

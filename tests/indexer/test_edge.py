@@ -409,11 +409,12 @@ def test_damage_does_not_become_part_of_a_new_shard(
     assert open_store(folder).damaged() == []
 
 
-def test_a_panic_over_a_damaged_shard_is_told_as_damage(folder: Path) -> None:
-    manifest = read_manifest(folder)
-    assert manifest is not None
-    for path in (folder / manifest.shards[0].name).rglob("*.dat"):
-        if path.stat().st_size:
-            os.truncate(path, 0)
+def test_a_panic_over_a_damaged_shard_is_told_as_damage(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge_shards, "INDEX_FROM", 12)
+    publish(open_store(folder), 2, range(20, 40))
+    for path in folder.rglob("payload_index/*-null/is_null/status.dat"):
+        os.truncate(path, path.stat().st_size // 2)
     with pytest.raises(VectorError, match=r"damaged or gone.*tips rebuild"):
         open_store(folder).count("images")
