@@ -355,6 +355,12 @@ class Searcher:
                     f"The collection {self._collection.folder} holds no photos yet; add some "
                     "with `tips index FOLDER`."
                 ) from None
+            if not self._store.count("images"):
+                self._calibration = None  # they may be there when it is asked again
+                raise SearchError(
+                    f"The collection {self._collection.folder} has photos and no vectors yet; "
+                    "`tips rebuild` makes them, unless `tips index` is at it."
+                )
         return self._calibration
 
     def _filter(self, filter: Filter | str | None) -> tuple[Filter | None, tuple[str, ...]]:

@@ -51,3 +51,16 @@ def test_mistakes_are_sentences(made: Path, tmp_path: Path) -> None:
         assert words in " ".join(result.stderr.split())
         assert "Traceback" not in result.output
     assert not (tmp_path / "x").exists()
+
+
+def test_without_vectors_a_search_says_what_makes_them(collection: Path, tmp_path: Path) -> None:
+    tips("backup", "-c", collection, tmp_path / "b.tar.zst")
+    bare = tmp_path / "bare.tips"
+    assert tips("restore", tmp_path / "b.tar.zst", "--no-vectors", "-c", bare).exit_code == 0
+    asked = tips("search", "red circle", "--all", "-c", bare)
+    assert (asked.exit_code, asked.stdout) == (2, "")
+    assert "has photos and no vectors yet; `tips rebuild` makes them" in " ".join(
+        asked.stderr.split()
+    )
+    assert tips("rebuild", "-c", bare).exit_code == 0
+    assert tips("search", "red circle", "--all", "-c", bare).exit_code == 0
