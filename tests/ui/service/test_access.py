@@ -245,9 +245,9 @@ def test_a_defect_is_logged_and_told_by_its_name_only(
 def test_what_was_asked_is_in_the_log_only_if_that_is_wished(
     queries: bool, calibrated: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with (
-        running(calibrated, log_queries=queries) as (http, _),
+    with (  # a line is written behind its answer, so the service ends before the level does
         caplog.at_level(logging.INFO, "tips.access"),
+        running(calibrated, log_queries=queries) as (http, _),
     ):
         http.post("/v1/search", json={"q": "my private words"})
         http.get("/v1/facets?filter=camera:private")
