@@ -8,9 +8,9 @@ with Client("http://127.0.0.1:8765", token="...") as client:
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from time import sleep
 from types import TracebackType
 from typing import Any, NotRequired, TypedDict, TypeVar, Unpack
 
@@ -226,7 +226,7 @@ class Client:
             if response.status_code not in RETRIED or not left:
                 break
             wait = response.headers.get("Retry-After", "1")
-            time.sleep(min(float(wait) if wait.isdecimal() else 1.0, LONGEST_WAIT))
+            sleep(min(float(wait) if wait.isdecimal() else 1.0, LONGEST_WAIT))
         if response.is_error:
             raise _error(response)
         return response

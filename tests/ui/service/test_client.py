@@ -29,7 +29,7 @@ def test_a_client_waits_as_long_as_it_is_asked_to(
     calibrated: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(module.time, "sleep", waits.append)
+    monkeypatch.setattr(module, "sleep", waits.append)
     with running(calibrated, rate="1/hour") as (http, service):
         with Client(str(http.base_url), retries=2) as client:
             assert client.collections()[0].ready
