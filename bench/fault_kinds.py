@@ -15,6 +15,8 @@ from typing import Any
 from bench.fault_process import Child, Ended, Strike, run, tips
 from bench.fault_world import COMMANDS, World, links, spoil
 
+LEAST_LIMIT = 4096  # bytes; what a command prints goes to a file as well
+FIRST_CALLS = 250  # an index run makes more
 READS_OF_DECODERS = 8  # of a decoding process, in which to stop it: a few photos
 
 
@@ -60,10 +62,10 @@ def at_calls(kind: str, strike: str) -> Callable[[World, int], None]:
 
 
 def file_limits(world: World, number: int) -> None:
-    """No file may grow beyond a limit; from none at all to the largest that there is."""
+    """No file may grow beyond a limit, up to the largest file that there is."""
     for place, name in enumerate(named(number)):
         sizes = [path.stat().st_size for path in world.collection.rglob("*") if path.is_file()]
-        limit = int(max(sizes) ** ((place + 0.5) / number))
+        limit = int(LEAST_LIMIT * (max(sizes) / LEAST_LIMIT) ** ((place + 0.5) / number))
         world.strike("file-limit", name, lambda do, _, n=limit: run(do, file_limit=n))
 
 
@@ -203,12 +205,11 @@ def two_writers(world: World, number: int) -> None:
         world.index(folder, "--wait"),
         world.index(folder, "--wait"),
     ]
-    calls = world.usual("index").calls
     for place in range(number):
         way = place % len(others)
         world.library.change()
         contents = world.library.contents()
-        nth = 1 + int(world.rng.uniform(0.02, 0.6) * calls)
+        nth = 5 + int(world.rng.integers(FIRST_CALLS))
         first = Child(world.index(folder), strike=Strike("stop", nth, folder))
         problems = [] if first.stopped() else ["the first was not stopped"]
         second = Child(others[way])
