@@ -36,17 +36,32 @@ def open_shard(path: Path, points: int) -> edge.EdgeShard:
     whose names are dropped at once: the space is free again when the shard is closed. Raises
     `VectorError` when the shard may not even be read, or cannot be copied.
     """
+    before = _identity(path)
     try:
         shard = _load(path)
     except ShardError as error:
         if not path.is_dir() or (_allowed(path, os.W_OK) and not is_disk_full(error)):
             raise
         shard = _load_copy(path)
+    if _identity(path) != before:
+        # Merged away in the middle of the opening: what was missing by then the engine has made
+        # anew, empty.
+        shard.close()
+        raise ShardError("it is gone")
     found = shard.info().points_count
     if found != points:
         shard.close()
         raise ShardError(f"it has {found} of {points} points")
     return shard
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Device and number of a folder; None when it is not there."""
+    try:
+        facts = folder.stat()
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
 
 
 def check_room(folder: Path, size: int) -> None:

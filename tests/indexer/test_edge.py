@@ -418,3 +418,26 @@ def test_a_panic_over_a_damaged_shard_is_told_as_damage(
         os.truncate(path, path.stat().st_size // 2)
     with pytest.raises(VectorError, match=r"damaged or gone.*tips rebuild"):
         open_store(folder).count("images")
+
+
+def test_a_shard_that_is_merged_away_while_it_is_opened_is_not_used(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = read_manifest(folder)
+    assert manifest is not None
+    path = folder / manifest.shards[0].name
+    load = edge_files.edge.EdgeShard.load
+
+    class Racing:
+        """The engine, with a writer that merges in the middle of an opening."""
+
+        @staticmethod
+        def load(name: str) -> object:
+            shard = load(name)
+            path.rename(path.with_name(f"dropped-{path.name}"))
+            path.mkdir()  # as the engine does for what it misses
+            return shard
+
+    monkeypatch.setattr(edge_files.edge, "EdgeShard", Racing)
+    with pytest.raises(edge_files.ShardError, match="it is gone"):
+        edge_files.open_shard(path, manifest.shards[0].points)
