@@ -20,6 +20,7 @@ from indexer.rows import FileRef, Link
 from indexer.runs import recorded
 from indexer.scan import minimal_roots
 from indexer.snapshot import write_snapshot
+from indexer.storage import is_url
 
 if TYPE_CHECKING:
     from indexer.catalog import Catalog
@@ -61,8 +62,13 @@ def look(collection: Collection, old: str, new: str) -> Relocation:
     sample by content.
 
     Raises `RootError` when the collection has nothing below `old`, when one of them lies in the
-    other, or when `new` is not there.
+    other, when one is on object storage, or when `new` is not there.
     """
+    for place in filter(is_url, (old, new)):
+        raise RootError(
+            f"{place} is on object storage, and only folders of this machine can be relocated; "
+            "`tips index` of the new place finds moved photos by their content."
+        )
     files = collection.catalog().files()
     moving = files.filter(below(files["path"], [old]))
     if old == new or is_under(new, old) or is_under(old, new):

@@ -77,7 +77,7 @@ class VerifyReport:
             "photos whose points are missing": self.incomplete,
             "photos whose vectors differ from the catalog": self.wrong,
             "photos that are only in the vectors": self.surplus,
-            "files that changed since (`tips index` takes them up)": self.stale,
+            "files that changed or went since (`tips index` takes them up)": self.stale,
             "files that two photos claim (`tips index` reads them again)": self.twice,
             "photos whose row is not whole; index them into a new collection": self.broken,
         }

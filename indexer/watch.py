@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,7 @@ from indexer.progress import IndexReport, ProgressCallback, ignore_progress
 from indexer.roots import Identity, identity
 from indexer.scan import ScanResult, scan
 from indexer.scope import Scope, touched
+from indexer.storage import is_url
 from tips_model.errors import TipsError
 
 if TYPE_CHECKING:
@@ -81,8 +82,17 @@ def watch(
     Raises `WatchError` when the folders cannot be watched, `CollectionError` when there is no
     collection.
     """
-    Collection.open(folder)
+    check_watchable(roots or Collection.open(folder).roots)
     _Watch(folder, roots, load, stop, tell, done, options or WatchOptions(), progress).run()
+
+
+def check_watchable(roots: Sequence[str]) -> None:
+    """Raises `WatchError` for a root on object storage, where nobody tells of changes."""
+    for root in filter(is_url, roots):
+        raise WatchError(
+            f"{root} cannot be watched: object storage tells of no changes; run `tips index` from "
+            "time to time, and name the folders of this machine to watch those."
+        )
 
 
 class _LostEventsError(Exception):

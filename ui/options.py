@@ -129,7 +129,7 @@ tiles_option = click.option(
     type=click.IntRange(1, MOST_TILES),
     metavar="T",
     help="See each photo also in T x T overlapping windows: finds small things, takes 1 + T x T "
-    "times as long. For a new collection.  [default: 1]",
+    "times as long. Set when the vectors are first made.  [default: 1]",
 )
 
 regions_option = click.option(

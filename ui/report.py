@@ -164,6 +164,8 @@ def _run(line: dict[str, Any], names: Pseudonyms) -> Iterator[str]:
 
 def _failures(collection: Collection, names: Pseudonyms) -> Iterator[str]:
     frame = collection.catalog().failures()
+    if frame.is_empty():
+        yield "none"
     reasons = Counter(names.sentence(reason) for reason in frame["reason"].to_list())
     yield from (f"{count:,} x {reason}" for reason, count in reasons.most_common())
     for row in frame.head(LAST_FAILURES).iter_rows(named=True):

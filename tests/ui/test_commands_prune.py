@@ -41,7 +41,26 @@ def test_a_doubtful_move_is_not_made(moved: tuple[Path, Path], tmp_path: Path) -
     refused = tips("relocate", new, other, "-c", folder)
     assert refused.exit_code == 2
     assert "21 of 31 files are not in" in refused.stderr
+    bucket = tips("relocate", new, "s3://bucket/photos", "-c", folder)
+    assert bucket.exit_code == 2
+    assert "s3://bucket/photos is on object storage" in bucket.stderr
     assert json.loads(tips("status", "--json", "-c", folder).stdout)["roots"] == [str(new)]
+
+
+def test_a_move_that_was_insisted_on_does_not_say_that_all_is_there(
+    moved: tuple[Path, Path], tmp_path: Path
+) -> None:
+    folder, new = moved
+    other = tmp_path / "other"
+    shutil.copytree(new / "Rome", other / "Rome")
+    done = tips("relocate", new, other, "--yes", "-c", folder)
+    assert done.exit_code == 0
+    assert "21 of 31 files are not in" in done.stderr
+    assert f"31 paths rewritten to {other}; `tips index` looks there now." in done.stderr
+    checked = tips("verify", "--repair", "-c", folder)
+    assert checked.exit_code == 1
+    assert "files that changed or went since (`tips index` takes them up)" in checked.stdout
+    assert "--repair" not in checked.stdout + checked.stderr
 
 
 def test_many_photos_do_not_leave_without_a_word(moved: tuple[Path, Path]) -> None:

@@ -49,6 +49,22 @@ def test_the_switched_collection_has_all_photos_and_the_old_vectors(switched: Pa
     opened = Collection.open(switched)
     assert (opened.tiles, opened.max_regions) == (2, 32)
     assert opened.previous is not None
+    assert (status["tiles"], status["max_regions"]) == (2, 32)
+    assert "in 2 x 2 windows, at most" in " ".join(tips("status", "-c", switched).stdout.split())
+
+
+def test_a_model_without_all_photos_is_not_compared_without_a_word(
+    switched: Path, photos: Path, tmp_path: Path
+) -> None:
+    part = tmp_path / "part"
+    assert tips("index", photos / "Rome", "-c", part, "--model", "nano").exit_code == 0
+    said = tips("compare", switched, part, "red disc", "-n", 5)
+    assert "They do not hold as many: 30 photos in" in said.stderr
+    ask = ("compare", switched, part, "red disc", "-n", 5, "--json")
+    answer = json.loads(tips(*ask).stdout)
+    assert [answer[side]["photos"] for side in "ab"] == [30, 10]
+    alike = tips("compare", "now", "before", "red disc", "-n", 5, "-c", switched)
+    assert "They do not hold" not in alike.stderr
 
 
 def test_two_models_of_a_collection_are_compared(switched: Path, tmp_path: Path) -> None:

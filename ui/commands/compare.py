@@ -13,7 +13,7 @@ from rich.text import Text
 from ui.commands.search import NOTHING_FOUND, build_query
 from ui.options import collection_option, device_option, json_option, pick_device
 from ui.render import print_json, say
-from ui.words import shown
+from ui.words import counted, shown
 
 if TYPE_CHECKING:
     from indexer.collection import Collection
@@ -81,6 +81,7 @@ def compare(
     if sheet is not None and sheet.suffix.lower() not in (".jpg", ".jpeg", ".png", ".webp"):
         raise click.BadParameter(f"{sheet} is no .jpg, .png or .webp.", param_hint="--sheet")
     found: list[Results] = []
+    known: list[int] = []
     columns = []
     sides = [resolve(name, collection) for name in (a, b)]
     for name, opened in zip((a, b), sides, strict=True):
@@ -88,17 +89,24 @@ def compare(
             ask = searcher.regions if places else searcher.images
             results = ask(query, limit=limit, filter=filter_text, all=True)
             found.append(results)
+            known.append(searcher.count("images"))
             if sheet is not None:
                 columns.append(_column(name, opened, results, searcher))
     agreed = agreement(*([hit.id for hit in results.hits] for results in found))
     if as_json:
-        print_json(_to_dict(a, b, found, agreed))
+        print_json(_to_dict(a, b, found, known, agreed))
     else:
         names = [
             f"{name} ({opened.model.name})" for name, opened in zip((a, b), sides, strict=True)
         ]
         Console().print(_table(names, found[0].hits, found[1].hits))
         say(agreement_line(agreed))
+        if known[0] != known[1]:
+            counts = (
+                f"{counted(n, 'photo')} in {shown(name)}"
+                for n, name in zip(known, (a, b), strict=True)
+            )
+            say(f"They do not hold as many: {', '.join(counts)}.", "yellow")
     if sheet is not None:
         from search.sheet import contact_sheet
 
@@ -150,10 +158,12 @@ def _column(
     return f"{Path(name).name}: {opened.model.name}", results.hits, thumbnails
 
 
-def _to_dict(a: str, b: str, found: list[Results], agreed: Agreement) -> dict[str, object]:
+def _to_dict(
+    a: str, b: str, found: list[Results], known: list[int], agreed: Agreement
+) -> dict[str, object]:
     sides = {
-        side: {"name": name} | results.to_dict()
-        for side, name, results in zip(("a", "b"), (a, b), found, strict=True)
+        side: {"name": name, "photos": photos} | results.to_dict()
+        for side, name, photos, results in zip(("a", "b"), (a, b), known, found, strict=True)
     }
     return {"query": found[0].query, **sides, "agreement": agreed.to_dict()}
 

@@ -10,6 +10,7 @@ import click
 
 from ui.commands.index import index_progress
 from ui.options import (
+    RootType,
     WaitingCommand,
     collection_option,
     json_option,
@@ -125,16 +126,16 @@ def _ask(found: PrunePlan) -> None:
 
 
 @click.command(cls=WaitingCommand)
-@click.argument("old", type=click.Path(path_type=Path))
-@click.argument("new", type=click.Path(path_type=Path))
+@click.argument("old", type=RootType())
+@click.argument("new", type=RootType())
 @click.option("--dry-run", is_flag=True, help="Only say what NEW holds.")
 @click.option("--yes", is_flag=True, help="Also when files are missing in NEW, or are others.")
 @wait_option
 @json_option
 @collection_option
 def relocate(
-    old: Path,
-    new: Path,
+    old: Path | str,
+    new: Path | str,
     dry_run: bool,
     yes: bool,
     wait: float | None,
@@ -178,7 +179,7 @@ def relocate(
     if dry_run:
         say(f"{found.there:,} of {counted(found.files, 'file')} are in {shown(after)}.")
     else:
-        say(f"{counted(done, 'file')} are in {shown(after)} now; `tips index` looks at them there.")
+        say(f"{counted(done, 'path')} rewritten to {shown(after)}; `tips index` looks there now.")
 
 
 def doubts(found: Relocation) -> list[str]:

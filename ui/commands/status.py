@@ -51,6 +51,8 @@ def status(failed: bool, report: str | None, as_json: bool, collection: Path) ->
     """
     from indexer.collection import Collection
 
+    if report is not None and (as_json or failed):
+        raise click.UsageError("--report is a text of its own; leave out --json and --failed.")
     opened = Collection.open(collection)
     if report is not None:
         _write_report(opened, report)
@@ -70,7 +72,7 @@ def status(failed: bool, report: str | None, as_json: bool, collection: Path) ->
             "searchable",
             f"{counted(facts['images'], 'photo')}, {counted(facts['regions'], 'region')}",
         ),
-        ("model", f"{opened.model.name} ({opened.model.model_id})"),
+        ("model", f"{opened.model.name} ({opened.model.model_id}){_windows(opened)}"),
         ("engine", _engine(opened)),
         *(("folder", shown(root)) for root in opened.roots),
         *_activity(facts),
@@ -107,9 +109,16 @@ def verify(
     else:
         for line in report.lines():
             click.echo(line)
-    if not report.sound:
+    if not report.vectors_agree and not repair:
         say("tips verify --repair makes the vectors agree with the catalog.")
+    if not report.sound:
         ctx.exit(PROBLEMS)
+
+
+def _windows(opened: Collection) -> str:
+    """Two models of one name differ in these (see `tips switch --tiles`)."""
+    tiles = f", in {opened.tiles} x {opened.tiles} windows" if opened.tiles > 1 else ""
+    return f"{tiles}, at most {opened.max_regions} regions of a photo"
 
 
 def _engine(opened: Collection) -> str:
@@ -134,6 +143,8 @@ def _facts(opened: Collection) -> dict[str, Any]:
         "regions": store.count("regions"),
         "model": opened.model.name,
         "model_id": opened.model.model_id,
+        "tiles": opened.tiles,
+        "max_regions": opened.max_regions,
         "engine": opened.engine,
         "roots": list(opened.roots),
         "holder": held.to_dict() if held else None,

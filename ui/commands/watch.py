@@ -16,6 +16,7 @@ import click
 
 from ui.commands.index import check_first_call, index_progress, open_or_create, remember
 from ui.options import (
+    RootType,
     collection_option,
     device_option,
     exclude_option,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
+@click.argument("paths", nargs=-1, type=RootType(), metavar="[PATH]...")
 @click.option("--model", metavar="NAME", help="Model of a new collection, as for `tips index`.")
 @weights_option
 @exclude_option
@@ -68,7 +69,7 @@ if TYPE_CHECKING:
 @device_option
 @collection_option
 def watch(
-    paths: tuple[Path, ...],
+    paths: tuple[Path | str, ...],
     model: str | None,
     weights: Path | None,
     exclude: tuple[str, ...],
@@ -96,9 +97,11 @@ def watch(
     """
     from indexer.pipeline import IndexOptions
     from indexer.scan import absolute_roots
-    from indexer.watch import WatchOptions
+    from indexer.watch import WatchOptions, check_watchable
     from indexer.watch import watch as follow
 
+    if paths:
+        check_watchable(absolute_roots(paths))
     check_first_call(collection, paths)
     opened, first = open_or_create(collection, model, weights, None, device)
     remember(opened.folder)
