@@ -122,6 +122,15 @@ def _torch(device: str) -> tuple[State, str]:
 
     threads, processors = torch.get_num_threads(), len(os.sched_getaffinity(0))
     found = f"{torch.__version__}, device {device}, {counted(threads, 'thread')}"
+    there: dict[str, bool] = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not there.get(device, True):
+        return "problem", (
+            f"{torch.__version__}; the device {device} is not available here; use `--device cpu`, "
+            "or install a torch and a driver that know it"
+        )
     if device == "cpu" and threads < processors // 2:
         return "warning", (
             f"{found} of {processors} processors; unset OMP_NUM_THREADS to use them all"

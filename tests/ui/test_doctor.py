@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from indexer.collection import Collection
 from tips_model.download import MANIFEST, damaged
@@ -46,6 +47,13 @@ def test_no_collection_is_no_problem(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert "make one with `tips index PHOTOS" in result.stdout
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.skipif(torch.backends.mps.is_available(), reason="the device is there")
+def test_a_device_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
+    result = tips("doctor", "-c", tmp_path / "none", "--device", "mps")
+    assert result.exit_code == 2
+    assert "the device mps is not available here; use `--device cpu`" in result.stdout
 
 
 def test_damage_is_a_problem_with_the_way_on(copy: Path) -> None:
