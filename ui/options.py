@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from pathlib import Path
@@ -85,9 +86,23 @@ hidden_option = click.option(
     "--include-hidden", is_flag=True, help="Also files and folders that begin with a dot."
 )
 
+
+class Number(click.FloatRange):
+    """A number within bounds, and nothing that is none: `nan` is in every range."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Text to a number; a wrong one ends the command with code 2."""
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
+
+
 wait_option = click.option(
     "--wait",
-    type=click.FloatRange(0),
+    type=Number(0),
     metavar="[SECONDS]",
     help="When another process is writing the collection, wait until it is done, at most so long.",
 )
@@ -145,7 +160,7 @@ def limit_options(command: Command) -> Command:
     options = [
         click.option(
             "--max-megapixels",
-            type=click.FloatRange(0.1),
+            type=Number(0.1),
             default=round(MAX_PIXELS / 1e6),
             show_default=True,
             metavar="MP",
@@ -153,7 +168,7 @@ def limit_options(command: Command) -> Command:
         ),
         click.option(
             "--max-file-size",
-            type=click.FloatRange(0.001),
+            type=Number(0.001),
             default=round(MAX_BYTES / 1e6),
             show_default=True,
             metavar="MB",
@@ -161,7 +176,7 @@ def limit_options(command: Command) -> Command:
         ),
         click.option(
             "--photo-seconds",
-            type=click.FloatRange(0.1),
+            type=Number(0.1),
             default=round(MAX_SECONDS),
             show_default=True,
             metavar="S",
@@ -169,7 +184,7 @@ def limit_options(command: Command) -> Command:
         ),
         click.option(
             "--photo-memory",
-            type=click.FloatRange(LEAST_MEMORY // 10**6),
+            type=Number(LEAST_MEMORY // 10**6),
             default=round(MAX_MEMORY / 1e6),
             show_default=True,
             metavar="MB",

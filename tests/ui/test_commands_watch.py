@@ -49,3 +49,13 @@ def test_watching_needs_a_folder(tmp_path: Path) -> None:
     assert bucket.exit_code == 2
     assert "s3://bucket/photos cannot be watched: object storage tells" in bucket.stderr
     assert not (tmp_path / "c").exists()
+
+
+def test_a_mistyped_folder_is_not_waited_for(tmp_path: Path) -> None:
+    paint(tmp_path / "photos/a.jpg", 1)
+    assert (
+        tips("index", tmp_path / "photos", "--model", "nano", "-c", tmp_path / "c").exit_code == 0
+    )
+    mistyped = tips("watch", tmp_path / "fotos", "-c", tmp_path / "c")
+    assert mistyped.exit_code == 2
+    assert "fotos is not there, and the collection" in mistyped.stderr

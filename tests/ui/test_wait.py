@@ -52,3 +52,10 @@ def test_a_writer_that_waits_says_for_whom_and_gives_up(tmp_path: Path, command:
     assert "Waiting for process " in result.stderr
     assert "is being written by process " in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("seconds", ["nan", "-1", "soon"])
+def test_what_is_no_time_is_refused(seconds: str) -> None:
+    result = CliRunner().invoke(probe, ["a", f"--wait={seconds}"])
+    assert result.exit_code == 2
+    assert "Invalid value for '--wait'" in result.output

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ import click
 
 from ui.commands.index import check_first_call, index_progress, open_or_create, remember
 from ui.options import (
+    Number,
     RootType,
     collection_option,
     device_option,
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--rescan",
-    type=click.FloatRange(0.1),
+    type=Number(0.1),
     default=60.0,
     show_default=True,
     metavar="MINUTES",
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--settle",
-    type=click.FloatRange(0.1, 3600),
+    type=Number(0.1, 3600),
     default=2.0,
     show_default=True,
     metavar="SECONDS",
@@ -104,6 +105,7 @@ def watch(
         check_watchable(absolute_roots(paths))
     check_first_call(collection, paths)
     opened, first = open_or_create(collection, model, weights, None, device)
+    check_known(opened, absolute_roots(paths) if paths else ())
     remember(opened.folder)
     options = WatchOptions(
         index=IndexOptions(
@@ -137,6 +139,22 @@ def watch(
             progress=bar,
         )
     say("Stopped; the collection is as the last line says.")
+
+
+def check_known(collection: Collection, roots: Sequence[str]) -> None:
+    """Raise `RootError` for a folder that is neither there nor known to the collection: it is
+    mistyped. One that is known may come back.
+    """
+    from indexer.errors import RootError
+    from indexer.paths import is_under, to_bytes
+
+    for root in roots:
+        known = any(is_under(root, folder) for folder in collection.roots)
+        if not known and not os.path.isdir(to_bytes(root)):
+            raise RootError(
+                f"{shown(root)} is not there, and the collection {collection.folder} does not "
+                "know it; name a folder that is there."
+            )
 
 
 def kept_model(
