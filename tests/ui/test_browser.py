@@ -63,7 +63,8 @@ def test_a_search_is_a_link_and_the_back_button_works(server: str) -> None:
         assert "q=rainbow" in page.url
         found = page.url
         expect(page.locator(".score").first).to_be_visible()
-        count = cards.count()
+        count = settled(page).locator(".score").count()
+        expect(cards).to_have_count(count)
         cards.first.click()
         expect(page.get_by_role("button", name="Back", exact=True)).to_be_visible()
         assert "photo=" in page.url
@@ -135,6 +136,7 @@ def test_a_box_is_drawn_and_found_everywhere(server: str) -> None:
         page.get_by_role("button", name=OPENABLE).first.click()
         photo = page.locator(".stage img").first
         expect(photo).to_be_visible()
+        settled(page)  # the cards' own "Box" is still there before
         page.get_by_test_id("stButtonGroup").get_by_text("Box", exact=True).last.click()
         expect(page.get_by_text("Drag a box around the thing")).to_be_visible()
         settled(page)
