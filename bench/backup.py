@@ -21,11 +21,11 @@ from typing import Any
 
 from scale_collection import build, make_source
 
-from indexer.backup import backup
 from indexer.collection import Collection
-from indexer.pinned import pinned
-from indexer.restore import check, restore
-from indexer.verify import verify
+from indexer.keeping.backup import backup
+from indexer.keeping.pinned import pinned
+from indexer.keeping.restore import check, restore
+from indexer.keeping.verify import verify
 
 REGIONS = 16
 

@@ -52,7 +52,7 @@ def inspect(folder: Path) -> dict[str, Any]:
     Readers must see a published state whole; rows that wait for their publishing are no problem.
     """
     from indexer.collection import Collection
-    from indexer.verify import verify
+    from indexer.keeping.verify import verify
 
     if not Collection.exists(folder):
         return {"problems": [], "revision": 0, "rows": 0}
@@ -75,7 +75,7 @@ def settled(folder: Path, contents: dict[str, str], *, read: bool) -> list[str]:
     is merged away, the engine makes the folder anew; the next writer deletes it.
     """
     from indexer.collection import Collection
-    from indexer.verify import verify
+    from indexer.keeping.verify import verify
 
     collection = Collection.open(folder)
     store = collection.vectors()
@@ -110,7 +110,7 @@ def settled(folder: Path, contents: dict[str, str], *, read: bool) -> list[str]:
 
 def leftovers(folder: Path) -> list[str]:
     """What a run left that nothing names: temporary files, shards, data of the catalog."""
-    from indexer.edge_manifest import read_manifest
+    from indexer.edge.manifest import read_manifest
 
     manifest = read_manifest(folder / "vectors")
     named = {shard.name for shard in manifest.shards} if manifest else set()

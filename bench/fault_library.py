@@ -30,7 +30,7 @@ class Library:
 
     def contents(self) -> dict[str, str]:
         """Path -> the id of its content."""
-        from indexer.content import content_id
+        from indexer.photos.content import content_id
 
         found = {}
         for path in self.files():

@@ -236,7 +236,7 @@ class Harm:
 
 def spoil(folder: Path, rng: np.random.Generator) -> Harm:
     """Damage the vectors of a collection that nobody writes."""
-    from indexer.edge_manifest import read_manifest
+    from indexer.edge.manifest import read_manifest
 
     vectors = folder / "vectors"
     manifest = read_manifest(vectors)

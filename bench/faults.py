@@ -64,13 +64,13 @@ SHARES = {  # of the faults of a run
 
 SHORT = ("kill-at", "torn", "io-error", "no-space", "root-gone", "photo", "two-writers", "rot")
 IMPORTED = (
-    "indexer.catalog",
-    "indexer.decode",
-    "indexer.edge",
+    "indexer.catalog.table",
+    "indexer.photos.decode",
+    "indexer.edge.store",
     "indexer.ledger",
     "indexer.regions",
     "indexer.tiles",
-    "indexer.verify",
+    "indexer.keeping.verify",
     "search.duplicates",
     "search.searcher",
     "ui.cli",
@@ -87,7 +87,10 @@ def import_everything(short: bool = False) -> Any:
     torch.set_num_threads(1)
     for name in IMPORTED:
         importlib.import_module(name)
-    from indexer import catalog, compaction, edge_shards, pipeline
+    from indexer import pipeline
+    from indexer.catalog import table as catalog
+    from indexer.edge import compaction
+    from indexer.edge import shards as edge_shards
     from tips_model.embedder import open_embedder
 
     defaults = pipeline.IndexOptions.__init__.__kwdefaults__

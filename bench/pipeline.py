@@ -30,7 +30,7 @@ import psutil
 from PIL import Image
 
 from indexer.collection import Collection
-from indexer.decode import decode
+from indexer.photos.decode import decode
 from indexer.pipeline import IndexOptions, index
 from tips_model import TIPS, VARIANTS, load
 from tips_model.embedder import Embedder, TipsEmbedder, open_embedder

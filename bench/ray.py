@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.pipeline import write_photos
+from indexer.cluster.engine import RayOptions, RayWorkers
+from indexer.cluster.session import ray_session
+from indexer.cluster.workers import ModelSource
 from indexer.collection import Collection
 from indexer.pipeline import IndexOptions, index
 from indexer.progress import Progress
-from indexer.ray_engine import RayOptions, RayWorkers
-from indexer.ray_session import ray_session
-from indexer.ray_workers import ModelSource
 from tips_model.embedder import Embedder, open_embedder
 
 WAYS: dict[str, int] = {"this process": 0, "one actor": 1, "two actors": 2}

@@ -27,12 +27,12 @@ import torch
 from PIL import Image
 from torch import Tensor  # after the pipeline, which says how torch's threads wait
 
-from indexer.catalog import Catalog
+from indexer.catalog.rows import Features, FileRef, Link, PhotoRow, to_table, unpack_masks
+from indexer.catalog.table import Catalog
 from indexer.collection import Collection
-from indexer.exif import Facts
+from indexer.photos.exif import Facts
 from indexer.pipeline import index
 from indexer.publish import publish
-from indexer.rows import Features, FileRef, Link, PhotoRow, to_table, unpack_masks
 from tips_model.embedder import Embedder, FeatureBatch, open_embedder
 
 SPREAD = 0.5

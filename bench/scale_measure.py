@@ -14,7 +14,7 @@ import numpy as np
 from scale_collection import open_model
 
 from indexer.collection import Collection
-from indexer.edge import EdgeStore
+from indexer.edge.store import EdgeStore
 from indexer.vectors import REGION_VECTOR, Filter, Kind, Match
 from search import searcher as searching
 from search.calibration import Calibration, Direction, Side, TermVector

@@ -68,7 +68,7 @@ class Measured:
     work_ms: float = 4.5
     """Grouping, scores and asking twice, besides scan and page: scale.json, 100,000."""
     again: float = 1.18
-    """A search asks some shards again (`indexer/edge_search.py`)."""
+    """A search asks some shards again (`indexer/edge/search.py`)."""
     heap_base_gb: float = 0.59
     heap_photo_bytes: float = 1500.0
     """Anonymous memory of the whole program: scale.json, opened, 100,000 and 1,000,000."""

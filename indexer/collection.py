@@ -26,16 +26,16 @@ from indexer.errors import (
     explain_full_disk,
     is_disk_full,
 )
+from indexer.folders.paths import to_text
+from indexer.folders.scan import minimal_roots
+from indexer.folders.snapshot import drop_snapshot
 from indexer.holder import LOCK, NO_PATIENCE, Patience, held
-from indexer.paths import to_text
-from indexer.scan import minimal_roots
 from indexer.settings import check_settings, parse_settings
-from indexer.snapshot import drop_snapshot
 from indexer.temporaries import sweep_temporaries
 from indexer.vectors import VectorStore, open_vectors
 
 if TYPE_CHECKING:
-    from indexer.catalog import Catalog
+    from indexer.catalog.table import Catalog
     from tips_model.embedder import ModelInfo
 
 SCHEMA_VERSION = 1
@@ -156,7 +156,7 @@ class Collection:
                 if (folder / SETTINGS).exists():  # made by another process in this moment
                     raise CollectionError(f"{folder} holds a collection already.")
                 if catalog_url is not None:
-                    from indexer.catalog import check_vacant
+                    from indexer.catalog.table import check_vacant
 
                     check_vacant(catalog_url)
                 collection._save()
@@ -205,7 +205,7 @@ class Collection:
 
     def catalog(self) -> Catalog:
         """Open the catalog."""
-        from indexer.catalog import Catalog  # LanceDB takes two seconds to import
+        from indexer.catalog.table import Catalog  # LanceDB takes two seconds to import
 
         return Catalog(self.catalog_folder, self.model.heads, self.model.dim, url=self.catalog_url)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from indexer.rows import Features
+from indexer.catalog.rows import Features
 
 if TYPE_CHECKING:
     from indexer.reading import Reading

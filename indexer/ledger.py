@@ -7,12 +7,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from indexer.rows import FileRef, Link, PhotoRow, to_table
+from indexer.catalog.rows import FileRef, Link, PhotoRow, to_table
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from indexer.catalog import Catalog
+    from indexer.catalog.table import Catalog
     from indexer.reading import Reading
 
 Commit = Callable[[Sequence[PhotoRow], Sequence[Link]], object]

@@ -20,17 +20,17 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from indexer.changes import Changes, compare
 from indexer.collection import Collection
 from indexer.errors import InterruptedIndexError, RootError, explain_full_disk
-from indexer.limits import Limits
+from indexer.folders.changes import Changes, compare
+from indexer.folders.scan import ScanResult, absolute_roots, scan
+from indexer.folders.snapshot import read_snapshot, write_snapshot
+from indexer.photos.limits import Limits
 from indexer.progress import IndexReport, Meter, Progress, ProgressCallback, ignore_progress
 from indexer.runs import recorded
-from indexer.scan import ScanResult, absolute_roots, scan
-from indexer.snapshot import read_snapshot, write_snapshot
 
 if TYPE_CHECKING:
-    from indexer.catalog import Catalog
+    from indexer.catalog.table import Catalog
     from indexer.ledger import Ledger
     from indexer.reading import Reading
     from indexer.vectors import VectorStore
@@ -86,7 +86,7 @@ def index(
     roots: folders; none means all that the collection knows. embedder: the collection's model, or a
     function that loads it, which is called only when there is something to embed. find: lists the
     photos, with the signature of `scan`; one that looks at less says so (`ScanResult.scope`).
-    workers: other processes or machines that read and embed (see `ray_engine`); None is this
+    workers: other processes or machines that read and embed (see `indexer.cluster.engine`); None is this
     process, with `embedder`.
     Raises `RootError`, `ModelMismatchError`, `CollectionBusyError`, `DiskFullError`, `VectorError`,
     and `InterruptedIndexError` after the first Ctrl-C: what was embedded until then is committed
@@ -250,7 +250,7 @@ class _Run:
     ) -> Generator[list[Reading], None, None]:
         if self.workers is not None:
             return self._embedded_elsewhere(self.workers, ledger, candidates)
-        from indexer.decoders import decoders
+        from indexer.photos.decoders import decoders
 
         decoders().warm_up(self._threads(len(candidates)))  # beside the model
         return self._embedded(ledger, self._load(), candidates)
@@ -305,7 +305,7 @@ class _Run:
 
     def _threads(self, photos: int) -> int:
         """How many read at once: to start a process for less than some photos does not pay."""
-        from indexer.decoders import processors
+        from indexer.photos.decoders import processors
 
         return min(self.options.threads or processors(), -(-photos // _PHOTOS_PER_PROCESS))
 

@@ -18,9 +18,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from indexer.catalog import Catalog
-from indexer.paths import folders
-from indexer.rows import unpack_masks
+from indexer.catalog.rows import unpack_masks
+from indexer.catalog.table import Catalog
+from indexer.folders.paths import folders
 from indexer.vectors import (
     REGION_VECTOR,
     FloatArray,

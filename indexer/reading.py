@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from indexer.content import unreadable_id
-from indexer.decoders import Decoders, decoders
+from indexer.catalog.rows import FileRef, PhotoRow
 from indexer.errors import DecodeError
-from indexer.limits import Limits
-from indexer.rows import FileRef, PhotoRow
+from indexer.photos.content import unreadable_id
+from indexer.photos.decoders import Decoders, decoders
+from indexer.photos.limits import Limits
 
 if TYPE_CHECKING:
     import polars as pl

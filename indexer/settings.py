@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from indexer.storage import is_url
+from indexer.folders.storage import is_url
 from tips_model.foreign import parse_json
 
 _COUNTS = ("shards", "replicas", "write_consistency")  # of `ServerLayout`

@@ -369,12 +369,12 @@ def open_vectors(
     """
     kind = engine.get("kind")
     if kind == "embedded":
-        from indexer.edge import EdgeStore
+        from indexer.edge.store import EdgeStore
 
         return EdgeStore(folder, heads=heads, dim=dim, model_id=model_id, read_only=read_only)
     if kind == "server":
-        from indexer.server import ServerStore
-        from indexer.server_layout import ServerLayout
+        from indexer.server.layout import ServerLayout
+        from indexer.server.store import ServerStore
 
         return ServerStore.connect(
             engine["url"],

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import polars as pl
 
-    from indexer.catalog import Catalog
+    from indexer.catalog.rows import Link, PhotoRow
+    from indexer.catalog.table import Catalog
     from indexer.pipeline import IndexOptions
     from indexer.reading import Reading
-    from indexer.rows import Link, PhotoRow
 
 
 class Workers(Protocol):

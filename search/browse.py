@@ -19,8 +19,8 @@ from typing import Literal
 
 import numpy as np
 
-from indexer.catalog import Catalog
-from indexer.paths import folders
+from indexer.catalog.table import Catalog
+from indexer.folders.paths import folders
 from indexer.vectors import Filter, KeyArray, point_hex, point_keys
 from search.browse_columns import MISSING, Columns, Rows, Texts, read_columns
 from search.browse_filter import holders, mask

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 
-from indexer.catalog import Catalog
+from indexer.catalog.table import Catalog
 from indexer.vectors import KeyArray, PointArray, image_point_array, point_array, point_keys
 
 Rows = npt.NDArray[np.int64]

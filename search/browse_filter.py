@@ -12,7 +12,7 @@ from functools import reduce
 
 import numpy as np
 
-from indexer.paths import is_under
+from indexer.folders.paths import is_under
 from indexer.vectors import (
     All,
     AnyOf,

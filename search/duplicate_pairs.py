@@ -32,7 +32,7 @@ from search.likeness import DESCRIPTOR, SIGNATURE, Agreement, compare, descripto
 from search.neighbours import near_pairs
 
 if TYPE_CHECKING:
-    from indexer.catalog import Catalog
+    from indexer.catalog.table import Catalog
     from indexer.collection import Collection
 
 Ints = npt.NDArray[np.int64]

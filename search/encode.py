@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from indexer.decoders import decode_file
 from indexer.errors import DecodeError
+from indexer.photos.decoders import decode_file
 from indexer.vectors import Kind
 from search.cutoff import Array
 from search.errors import QueryError

@@ -90,7 +90,7 @@ class CsvFormat:
         return [_csv_line(CSV_COLUMNS)]
 
     def hit(self, hit: Hit) -> Iterable[bytes]:
-        """One row. The path is in its reversible text form (`indexer/paths.py`)."""
+        """One row. The path is in its reversible text form (`indexer/folders/paths.py`)."""
         row = hit.to_dict() | {"width": hit.width, "height": hit.height}
         row["confident"] = str(hit.confident).lower()
         row["regions"] = _json(row["regions"])

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from indexer.paths import to_bytes
+from indexer.folders.paths import to_bytes
 from search.hits import Hit
 from tips_model.atomic import replacing
 

@@ -47,8 +47,8 @@ class Hit:
     """A photo that answers, with its regions best first.
 
     `path` is the first of `paths` (copies of one photo share an id), in the reversible text form of
-    `indexer.paths`. `width` and `height` are pixels of the upright photo. `confident`: the score
-    reaches the line of the cut-off.
+    `indexer.folders.paths`. `width` and `height` are pixels of the upright photo. `confident`: the
+    score reaches the line of the cut-off.
     """
 
     id: str

@@ -22,7 +22,7 @@ from scipy.fft import dctn
 from torch import Tensor
 from torch.nn import functional
 
-from indexer.exif import unharmed
+from indexer.photos.exif import unharmed
 from search.cutoff import Array
 
 Bytes = npt.NDArray[np.uint8]

@@ -17,7 +17,7 @@ from search.ranking import Indices, Places, Ranked
 from search.stored import masks_of, page_rows
 
 if TYPE_CHECKING:
-    from indexer.catalog import Catalog
+    from indexer.catalog.table import Catalog
 
 BESIDE = 0.75
 """A place is shown beside the photo's best one if its score is at least this share of it."""

@@ -26,7 +26,7 @@ from search.stored import open_photo, regions_of, unit
 from search.windows import MOST_SCALES, affordable, window_grids
 
 if TYPE_CHECKING:
-    from indexer.catalog import Catalog
+    from indexer.catalog.table import Catalog
 
 
 class Refiner:

@@ -30,7 +30,7 @@ from tips_model.foreign import read_arrays
 from tips_model.templates import TEMPLATES
 
 if TYPE_CHECKING:
-    from indexer.catalog import Catalog
+    from indexer.catalog.table import Catalog
 
 SAMPLE_PHOTOS = 512
 CHANGED = 0.1

@@ -16,7 +16,7 @@ from search.scene_search import RankedScenes, SceneSearch
 from search.stored import masks_of, page_rows
 
 if TYPE_CHECKING:
-    from indexer.catalog import Catalog
+    from indexer.catalog.table import Catalog
 
 Place = tuple[str, int, float]  # the thing's name, the region's number, its score as this thing
 

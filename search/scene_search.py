@@ -31,7 +31,7 @@ from search.scene import Scene, sentence, things, wanted
 from search.terms import TermReader
 
 if TYPE_CHECKING:
-    from indexer.catalog import Catalog
+    from indexer.catalog.table import Catalog
 
 CHUNK = 256
 """So many photos are read and scored at once."""

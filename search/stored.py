@@ -15,17 +15,17 @@ import numpy.typing as npt
 import polars as pl
 from PIL import Image
 
-from indexer.decoders import decode_file
+from indexer.catalog.rows import unpack_masks
 from indexer.errors import DecodeError
-from indexer.paths import to_bytes, to_text
-from indexer.rows import unpack_masks
+from indexer.folders.paths import to_bytes, to_text
+from indexer.photos.decoders import decode_file
 from search.cutoff import Array
 from search.errors import QueryError
 from search.hits import Box, Mask
 from search.sample import unit_vectors
 
 if TYPE_CHECKING:
-    from indexer.catalog import Catalog
+    from indexer.catalog.table import Catalog
 
 PAGE_COLUMNS = (
     "id",

@@ -20,7 +20,7 @@ from search.scene import Scene, things
 from search.stored import open_photo, pool, pool_patches, regions_of
 
 if TYPE_CHECKING:
-    from indexer.catalog import Catalog
+    from indexer.catalog.table import Catalog
 
 
 class TermReader:

@@ -166,7 +166,7 @@ def _known() -> tuple[State, str]:
 
 
 def _watching() -> tuple[State, str]:
-    from indexer import inotify
+    from indexer.folders import inotify
 
     problem = inotify.problem()
     if problem is not None:
@@ -263,9 +263,9 @@ def _vectors(opened: Collection) -> tuple[State, str]:
 
 
 def _folders(opened: Collection) -> tuple[State, str]:
-    from indexer.mounts import on_network
-    from indexer.paths import to_bytes
-    from indexer.roots import absent
+    from indexer.folders.mounts import on_network
+    from indexer.folders.paths import to_bytes
+    from indexer.folders.roots import absent
 
     away = absent(opened.roots)
     if away:
@@ -279,8 +279,8 @@ def _folders(opened: Collection) -> tuple[State, str]:
 
 
 def _leftovers(opened: Collection) -> tuple[State, str]:
-    from indexer import generations
-    from indexer.prune import orphans
+    from indexer.keeping import generations
+    from indexer.keeping.prune import orphans
 
     other, before = generations.following(opened), generations.previous(opened)
     kept = [f"{other.model.name} is being built" for _ in (1,) if other is not None]

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from indexer.collection import Collection
-from indexer.paths import to_bytes, to_text
+from indexer.folders.paths import to_bytes, to_text
 from ui.job_files import JobError, JobFiles
 from ui.words import shown
 
@@ -80,8 +80,8 @@ def start_index(
     fetch: bool = False,
     retry_failed: bool = False,
 ) -> Job:
-    """Index folders of photos (texts, see `indexer.paths`) into the collection in `folder`, which
-    is made if there is none.
+    """Index folders of photos (texts, see `indexer.folders.paths`) into the collection in `folder`,
+    which is made if there is none.
 
     roots: none means all that it knows. model, tiles: of a new collection. fetch: download the
     model's weights first. retry_failed: read photos once more that could not be read.

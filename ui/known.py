@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from indexer.collection import Collection, write_atomically
-from indexer.paths import to_bytes, to_text
+from indexer.folders.paths import to_bytes, to_text
 from tips_model.errors import TipsError
 from tips_model.foreign import parse_json
 from ui.options import default_collection
@@ -40,7 +40,7 @@ class Known:
     """A collection that this machine knows.
 
     name: short and unique, for the address. title: for people. folder: where it lies, as text (see
-    `indexer.paths`).
+    `indexer.folders.paths`).
     """
 
     name: str

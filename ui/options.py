@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from indexer.limits import LEAST_MEMORY, MAX_BYTES, MAX_MEMORY, MAX_PIXELS, MAX_SECONDS, Limits
+from indexer.photos.limits import (
+    LEAST_MEMORY,
+    MAX_BYTES,
+    MAX_MEMORY,
+    MAX_PIXELS,
+    MAX_SECONDS,
+    Limits,
+)
 from ui.render import say
 
 if TYPE_CHECKING:
@@ -156,7 +163,7 @@ regions_option = click.option(
 
 
 def limit_options(command: Command) -> Command:
-    """What one photo may cost: the command gets `limits`, an `indexer.limits.Limits`."""
+    """What one photo may cost: the command gets `limits`, an `indexer.photos.limits.Limits`."""
     options = [
         click.option(
             "--max-megapixels",

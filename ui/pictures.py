@@ -15,7 +15,7 @@ from tips_model.errors import TipsError
 from ui.background import Background
 
 if TYPE_CHECKING:
-    from indexer.catalog import Catalog
+    from indexer.catalog.table import Catalog
 
 LARGE = 1400  # side of the large picture in pixels, about
 LARGE_QUALITY = 86

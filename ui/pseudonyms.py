@@ -17,8 +17,8 @@ from pathlib import Path
 
 import polars as pl
 
-from indexer.ignore import EXTENSIONS, extension
-from indexer.paths import is_under, to_bytes
+from indexer.folders.ignore import EXTENSIONS, extension
+from indexer.folders.paths import is_under, to_bytes
 
 KEY = "report.key"
 NAME, PATH = "<name>", "<path>"

@@ -53,7 +53,7 @@ def print_json(value: Any) -> None:
 
 def print_paths(paths: Sequence[str], *, end: bytes = b"\n") -> None:
     """Print the files' real names, byte for byte, on stdout."""
-    from indexer.paths import to_bytes
+    from indexer.folders.paths import to_bytes
 
     click.echo(b"".join(to_bytes(path) + end for path in paths), nl=False)
 

@@ -16,12 +16,13 @@ from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
 
-from indexer import generations, runs
+from indexer import runs
 from indexer.collection import Collection
+from indexer.folders.mounts import kind_of
+from indexer.folders.paths import to_bytes
+from indexer.folders.roots import identity
 from indexer.holder import holder
-from indexer.mounts import kind_of
-from indexer.paths import to_bytes
-from indexer.roots import identity
+from indexer.keeping import generations
 from indexer.size import disk_bytes
 from tips_model.errors import TipsError
 from ui.pseudonyms import Pseudonyms, private_texts, report_key

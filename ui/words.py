@@ -12,7 +12,7 @@ FIRST_LONE, LAST_LONE = 0xDC80, 0xDCFF  # how Python keeps bytes that are no UTF
 
 def shown(path: str) -> str:
     """A path in its reversible text form, with control characters and lone bytes escaped."""
-    from indexer.paths import to_bytes
+    from indexer.folders.paths import to_bytes
 
     return "".join(map(_visible, os.fsdecode(to_bytes(path))))
 

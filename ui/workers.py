@@ -32,8 +32,8 @@ def ray_workers(
         return
     if device != "auto":
         raise click.UsageError("--device is for this machine; with --ray, say --ray-gpus.")
+    from indexer.cluster.session import check_ray, ray_session
     from indexer.collection import Collection
-    from indexer.ray_session import check_ray, ray_session
 
     ray: Any = None  # for a known collection: none before there is work
     with ExitStack() as stack:
@@ -48,8 +48,8 @@ def ray_workers(
             ray = connect()
 
         def employ(collection: Collection) -> Workers:
-            from indexer.ray_engine import RayOptions, RayWorkers
-            from indexer.ray_workers import ModelSource
+            from indexer.cluster.engine import RayOptions, RayWorkers
+            from indexer.cluster.workers import ModelSource
 
             source = ModelSource(collection.model.name, collection.model.weights)
             options = RayOptions(actors=actors, gpus=gpus)

@@ -23,15 +23,15 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from indexer.archive import read_archive
 from indexer.collection import SETTINGS, Collection
-from indexer.decode import decode_stream, quiet
-from indexer.edge_manifest import Manifest
+from indexer.edge.manifest import Manifest
 from indexer.errors import BackupError, CollectionError, DecodeError, RootError
-from indexer.exif import read_facts, unharmed
-from indexer.ignore import IgnoreRules
-from indexer.paths import to_bytes, to_text
-from indexer.snapshot import LINK_SCHEMA, read_snapshot
+from indexer.folders.ignore import IgnoreRules
+from indexer.folders.paths import to_bytes, to_text
+from indexer.folders.snapshot import LINK_SCHEMA, read_snapshot
+from indexer.keeping.archive import read_archive
+from indexer.photos.decode import decode_stream, quiet
+from indexer.photos.exif import read_facts, unharmed
 from indexer.vectors import VectorError
 from search import duplicates, sample
 from search.errors import FilterError, QueryError, QuerySyntaxError
@@ -385,7 +385,7 @@ def _backup_seed() -> bytes:
 
 
 def _manifest_seed() -> bytes:
-    from indexer.edge_manifest import ShardEntry
+    from indexer.edge.manifest import ShardEntry
 
     shard = ShardEntry(
         name="shard-1", kind="images", points=3, images=3, dead=frozenset(["a" * 32])

@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 from indexer.collection import SETTINGS, Collection
-from indexer.decode import decode_stream
-from indexer.edge_manifest import Manifest
+from indexer.edge.manifest import Manifest
 from indexer.errors import CollectionError, DecodeError
-from indexer.ignore import IgnoreRules
-from indexer.snapshot import read_snapshot
+from indexer.folders.ignore import IgnoreRules
+from indexer.folders.snapshot import read_snapshot
+from indexer.photos.decode import decode_stream
 from indexer.vectors import VectorError
 from search.errors import FilterError, QueryError, QuerySyntaxError
 from search.filters import parse_filter

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 import numpy as np
 import pyarrow as pa
 
-from indexer.exif import Facts
-from indexer.rows import Features, FileRef, Link, PhotoRow, photo_schema, to_table
+from indexer.catalog.rows import Features, FileRef, Link, PhotoRow, photo_schema, to_table
+from indexer.photos.exif import Facts
 from tests.indexer.vector_cases import DIM, HEADS, image_id, unit
 
 GRID = (4, 6)

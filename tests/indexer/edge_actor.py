@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from indexer.edge import EdgeStore
+from indexer.edge.store import EdgeStore
 from tests.indexer.vector_cases import DIM, HEADS, image_id, images, regions
 
 

@@ -1,4 +1,4 @@
-"""A process that decodes like `indexer.decode_worker`, and on some contents does what a defect in a
+"""A process that decodes like `indexer.photos.worker`, and on some contents does what a defect in a
 C library would: it stands in for that library.
 
 A content that begins with "FAULT " names the fault, then a file in which each attempt leaves a
@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from indexer.decode import Photo, decode_stream
-from indexer.decode_worker import main as serve
+from indexer.photos.decode import Photo, decode_stream
+from indexer.photos.worker import main as serve
 
 MODULE = "tests.indexer.faulty_worker"
 MARK = b"FAULT "
@@ -91,7 +91,7 @@ class _Liar:
 
 
 def main(control: int, shared: int, lifeline: int) -> None:
-    """As `indexer.decode_worker.main`."""
+    """As `indexer.photos.worker.main`."""
     serve(control, shared, lifeline, decode)
 
 

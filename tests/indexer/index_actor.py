@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from indexer.catalog import Catalog
+from indexer.catalog.table import Catalog
 from indexer.collection import Collection
 from indexer.pipeline import IndexOptions, index
 from indexer.progress import Progress

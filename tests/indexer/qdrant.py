@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 from qdrant_client import QdrantClient
 
-from indexer.server_client import connect
+from indexer.server.client import connect
 
 URL = "QDRANT_URL"
 SERVER = pytest.param("server", marks=pytest.mark.integration)

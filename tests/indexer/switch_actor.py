@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import sys
 
-from indexer import generations
-from indexer.catalog import Catalog
+from indexer.catalog.table import Catalog
 from indexer.collection import Collection
+from indexer.keeping import generations
 from indexer.pipeline import IndexOptions
 from tests.indexer.index_actor import _Fuse as Fuse
 from tests.search.colours import ColourEmbedder

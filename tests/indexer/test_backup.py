@@ -16,17 +16,17 @@ from pathlib import Path
 
 import pytest
 
-from indexer import catalog as catalog_module
-from indexer import pinned as pinned_module
-from indexer.archive import Header, read_header
-from indexer.backup import backup
+from indexer.catalog import table as catalog_module
 from indexer.collection import Collection
-from indexer.edge_manifest import MANIFEST
+from indexer.edge.manifest import MANIFEST
 from indexer.errors import BackupError, DiskFullError
-from indexer.pinned import pinned
+from indexer.keeping import pinned as pinned_module
+from indexer.keeping.archive import Header, read_header
+from indexer.keeping.backup import backup
+from indexer.keeping.pinned import pinned
+from indexer.keeping.restore import check, restore
+from indexer.keeping.verify import verify
 from indexer.publish import publish
-from indexer.restore import check, restore
-from indexer.verify import verify
 from tests.indexer.backup_cases import make_collection, tree
 from tests.indexer.catalog_cases import photo, removal, table
 
@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[2]
 CODE = """
 import os, sys
 from pathlib import Path
-from indexer.backup import backup
+from indexer.keeping.backup import backup
 from indexer.collection import Collection
 
 def show(stage, done, total):

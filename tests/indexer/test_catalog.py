@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer import catalog as catalog_module
-from indexer.catalog import Catalog
+from indexer.catalog import table as catalog_module
+from indexer.catalog.rows import Features, FileRef, Link, PhotoRow, to_table, unpack_masks
+from indexer.catalog.table import Catalog
 from indexer.errors import CollectionError
-from indexer.exif import Facts
-from indexer.rows import Features, FileRef, Link, PhotoRow, to_table, unpack_masks
-from indexer.snapshot import read_snapshot, write_snapshot
+from indexer.folders.snapshot import read_snapshot, write_snapshot
+from indexer.photos.exif import Facts
 
 DIM = 4
 HEADS = ("web", "caption")

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from indexer.catalog import Catalog
-from indexer.catalog_files import table_files, torn
+from indexer.catalog.files import table_files, torn
+from indexer.catalog.table import Catalog
 from indexer.errors import CatalogDamagedError, DiskError
-from indexer.snapshot import read_snapshot, write_snapshot
+from indexer.folders.snapshot import read_snapshot, write_snapshot
 from tests.indexer.catalog_cases import photo, table
 from tests.indexer.vector_cases import DIM, HEADS, image_id
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 LIMITED = """
 import resource, sys
 from pathlib import Path
-from indexer.catalog import Catalog
+from indexer.catalog.table import Catalog
 from indexer.errors import DiskError
 from tests.indexer.catalog_cases import photo, table
 from tests.indexer.vector_cases import DIM, HEADS

@@ -2,9 +2,9 @@
 
 import polars as pl
 
-from indexer.changes import compare
-from indexer.scan import FILE_SCHEMA
-from indexer.snapshot import LINK_SCHEMA
+from indexer.folders.changes import compare
+from indexer.folders.scan import FILE_SCHEMA
+from indexer.folders.snapshot import LINK_SCHEMA
 
 
 def found(*rows: tuple[str, int, int, int]) -> pl.DataFrame:

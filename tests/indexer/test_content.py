@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from indexer.content import read_content
+from indexer.photos.content import read_content
 
 
 def test_a_photo_written_right_after_it_was_read_has_other_facts(tmp_path: Path) -> None:

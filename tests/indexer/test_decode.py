@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from indexer import content
-from indexer.content import content_id, read_content
-from indexer.decode import FORMATS, Photo, decode, decode_stream, quiet
 from indexer.errors import DecodeError
+from indexer.photos import content
+from indexer.photos.content import content_id, read_content
+from indexer.photos.decode import FORMATS, Photo, decode, decode_stream, quiet
 from tests.photos import make
 
 PICTURES = make.pictures()

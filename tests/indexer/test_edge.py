@@ -17,11 +17,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer import compaction, edge_files, edge_layout, edge_shards
-from indexer.compaction import FAN, MAX_POINTS, next_merge
-from indexer.edge import EdgeStore
-from indexer.edge_files import copy_sparse
-from indexer.edge_manifest import MANIFEST, ShardEntry, read_manifest
+from indexer.edge import compaction
+from indexer.edge import files as edge_files
+from indexer.edge import layout as edge_layout
+from indexer.edge import shards as edge_shards
+from indexer.edge.compaction import FAN, MAX_POINTS, next_merge
+from indexer.edge.files import copy_sparse
+from indexer.edge.manifest import MANIFEST, ShardEntry, read_manifest
+from indexer.edge.store import EdgeStore
 from indexer.vectors import PointBatch, VectorError, VectorHits, image_point_id
 from tests.indexer.vector_cases import DIM, FILTERS, HEADS, Model, image_id, images, regions, unit
 
@@ -83,11 +86,11 @@ def hits_of(store: EdgeStore) -> list[VectorHits]:
 @pytest.mark.parametrize(
     ("stop", "revision"),
     [
-        ("indexer.edge_shards._seal", 1),  # points written, not finished
-        ("indexer.edge_shards.sync_tree:2", 1),  # one shard complete, one not synced
-        ("indexer.edge_writer.write_manifest", 1),  # both complete
+        ("indexer.edge.shards._seal", 1),  # points written, not finished
+        ("indexer.edge.shards.sync_tree:2", 1),  # one shard complete, one not synced
+        ("indexer.edge.writer.write_manifest", 1),  # both complete
         ("os.replace", 1),  # the new manifest is written beside the old
-        ("indexer.edge_writer.sweep:2", 2),  # published, nothing swept
+        ("indexer.edge.writer.sweep:2", 2),  # published, nothing swept
     ],
 )
 def test_a_killed_writer_leaves_the_state_before_or_after(

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from indexer import compaction, edge_layout, edge_search
-from indexer.edge import EdgeStore
+from indexer.edge import compaction
+from indexer.edge import layout as edge_layout
+from indexer.edge import search as edge_search
+from indexer.edge.store import EdgeStore
 from indexer.vectors import (
     Match,
     PointBatch,

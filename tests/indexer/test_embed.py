@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from indexer.catalog.rows import FileRef, PhotoRow
 from indexer.embed import add_features, look_ahead, windows
 from indexer.reading import Candidate, Reading
-from indexer.rows import FileRef, PhotoRow
 from tests.indexer.colours import ColourEmbedder
 
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
 
-from indexer.exif import Facts, read_facts
+from indexer.photos.exif import Facts, read_facts
 
 
 def exif(**tags: object) -> Image.Exif:

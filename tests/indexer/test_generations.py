@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from indexer import generations
-from indexer.backup import backup
 from indexer.collection import SETTINGS, Collection
 from indexer.errors import CollectionBusyError, CollectionError, SwitchError
+from indexer.keeping import generations
+from indexer.keeping.backup import backup
+from indexer.keeping.restore import restore
+from indexer.keeping.verify import verify
 from indexer.pipeline import index
-from indexer.restore import restore
-from indexer.verify import verify
 from tests.indexer.test_pipeline import Library
 from tests.search.colours import ColourEmbedder as WideEmbedder
 

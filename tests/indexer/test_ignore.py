@@ -3,7 +3,7 @@
 import pytest
 
 from indexer.errors import RootError
-from indexer.ignore import IgnoreRules, extension
+from indexer.folders.ignore import IgnoreRules, extension
 
 
 def test_extension_is_lower_case_and_without_dot() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.paths import folders, is_under, to_bytes, to_text
+from indexer.folders.paths import folders, is_under, to_bytes, to_text
 
 
 @given(st.binary(max_size=40))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from indexer.pending import Pending
-from indexer.scope import Scope
+from indexer.folders.pending import Pending
+from indexer.folders.scope import Scope
 
 
 class Clock:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from indexer.catalog import Catalog
+from indexer.catalog.table import Catalog
 from indexer.collection import Collection
 from indexer.errors import (
     CollectionBusyError,
@@ -22,8 +22,8 @@ from indexer.errors import (
     ModelMismatchError,
     RootError,
 )
-from indexer.limits import Limits
-from indexer.paths import to_text
+from indexer.folders.paths import to_text
+from indexer.photos.limits import Limits
 from indexer.pipeline import IndexOptions, index
 from indexer.progress import IndexReport, Progress
 from tests.indexer.colours import ColourEmbedder

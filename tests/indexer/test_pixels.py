@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from indexer import pixels
-from indexer.pixels import WORKING_BYTES, small_rgb
+from indexer.photos import pixels
+from indexer.photos.pixels import WORKING_BYTES, small_rgb
 from tests.photos import make
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +71,7 @@ PEAK = """
 import resource, sys
 from io import BytesIO
 from PIL import Image
-from indexer.decode import decode_stream
+from indexer.photos.decode import decode_stream
 from tests.photos import make
 
 def peak():

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from indexer import generations
 from indexer.errors import CollectionError, RootError
+from indexer.keeping import generations
+from indexer.keeping.prune import PruneOptions, plan, prune
+from indexer.keeping.verify import verify
 from indexer.pipeline import index
-from indexer.prune import PruneOptions, plan, prune
-from indexer.verify import verify
 from tests.indexer.test_pipeline import Library, counts
 from tests.search.colours import ColourEmbedder as WideEmbedder
 

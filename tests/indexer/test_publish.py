@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.catalog import Catalog
-from indexer.edge import EdgeStore
+from indexer.catalog.table import Catalog
+from indexer.edge.store import EdgeStore
 from indexer.publish import publish
-from indexer.server import ServerStore
+from indexer.server.store import ServerStore
 from indexer.vectors import Match, Near, VectorStore, image_point_id, region_point_id
 from tests.indexer.catalog_cases import GRID, REGIONS, broken, photo, removal, table
 from tests.indexer.qdrant import CLIENTS, qdrant

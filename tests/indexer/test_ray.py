@@ -18,7 +18,7 @@ from PIL import Image
 
 from indexer.collection import Collection
 from indexer.errors import RayError
-from indexer.limits import Limits
+from indexer.photos.limits import Limits
 from indexer.pipeline import IndexOptions, index
 from indexer.progress import IndexReport, Progress
 from tests.indexer import ray_cases
@@ -30,16 +30,16 @@ from tips_model.errors import TipsError
 if find_spec("ray") is None:
     pytest.skip("Ray is not installed (the extra `ray`): not tested", allow_module_level=True)
 
-from indexer.catalog import LINK_SCHEMA, Catalog
-from indexer.changes import compare
-from indexer.ray_blocks import CANDIDATE, candidate_tables, light_readings, read_block
-from indexer.ray_engine import RayOptions, RayWorkers, staff
-from indexer.ray_session import check_reachable, ray_session
-from indexer.ray_stream import Staff
-from indexer.ray_workers import Assignment, PhotoEmbedder, PhotoReader, PhotoWorker, write_rows
+from indexer.catalog.rows import FileRef, PhotoRow
+from indexer.catalog.table import LINK_SCHEMA, Catalog
+from indexer.cluster.blocks import CANDIDATE, candidate_tables, light_readings, read_block
+from indexer.cluster.engine import RayOptions, RayWorkers, staff
+from indexer.cluster.session import check_reachable, ray_session
+from indexer.cluster.stream import Staff
+from indexer.cluster.workers import Assignment, PhotoEmbedder, PhotoReader, PhotoWorker, write_rows
+from indexer.folders.changes import compare
+from indexer.folders.scan import scan
 from indexer.reading import Candidate, Reading
-from indexer.rows import FileRef, PhotoRow
-from indexer.scan import scan
 
 SMALL = IndexOptions(window=4, commit_photos=16, threads=1)
 COUNTS = ("new", "modified", "moved", "copied", "removed", "unchanged", "failed", "embedded")

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from indexer import edge_files, edge_layout, edge_shards
 from indexer.collection import Collection
-from indexer.edge import EdgeStore
+from indexer.edge import files as edge_files
+from indexer.edge import layout as edge_layout
+from indexer.edge import shards as edge_shards
+from indexer.edge.store import EdgeStore
 from indexer.errors import CollectionError
 from indexer.pipeline import index
 from indexer.vectors import VectorError
@@ -24,7 +26,7 @@ from tests.unprivileged import read_only_copy, run_unprivileged
 ASK = """
 import json, sys, tempfile
 from pathlib import Path
-from indexer.edge import EdgeStore
+from indexer.edge.store import EdgeStore
 from tests.indexer.vector_cases import DIM, HEADS, unit
 
 store = EdgeStore(Path(sys.argv[1]), heads=HEADS, dim=DIM, model_id="model-a")
@@ -135,7 +137,8 @@ def test_the_catalog_of_a_read_only_collection_is_read(tmp_path: Path) -> None:
     Image.fromarray(pixels).save(tmp_path / "photos" / "a.png")
     index(Collection.create(tmp_path / "c", embedder.info), [tmp_path / "photos"], embedder)
     code = (
-        "import sys; from indexer.collection import Collection; from indexer.verify import verify\n"
+        "import sys; from indexer.collection import Collection\n"
+        "from indexer.keeping.verify import verify\n"
         "print(verify(Collection.open(sys.argv[1])).vectors_agree)"
     )
     with read_only_copy(tmp_path / "c") as copy:

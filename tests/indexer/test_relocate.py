@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from indexer import relocate as module
-from indexer.catalog import Catalog
+from indexer.catalog.table import Catalog
 from indexer.collection import Collection
 from indexer.errors import RootError
+from indexer.keeping import relocate as module
+from indexer.keeping.relocate import look, relocate
+from indexer.keeping.verify import verify
 from indexer.pipeline import index
-from indexer.relocate import look, relocate
-from indexer.verify import verify
 from tests.indexer.test_pipeline import Library, counts
 
 

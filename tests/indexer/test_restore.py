@@ -15,19 +15,19 @@ from typing import Any
 
 import pytest
 
-from indexer import edge_manifest
-from indexer.archive import read_archive
-from indexer.backup import backup
 from indexer.collection import SETTINGS, Collection
+from indexer.edge import manifest as edge_manifest
 from indexer.errors import BackupError, DiskFullError
-from indexer.restore import check, restore
-from indexer.verify import verify
+from indexer.keeping.archive import read_archive
+from indexer.keeping.backup import backup
+from indexer.keeping.restore import check, restore
+from indexer.keeping.verify import verify
 from tests.indexer.backup_cases import forge, header, make_collection
 
 ROOT = Path(__file__).parents[2]
 DIE = """
 import os, sys
-from indexer.restore import restore
+from indexer.keeping.restore import restore
 
 def show(done, total):
     if done > total / 2:
@@ -39,8 +39,8 @@ WATCH = """
 import sys
 from pathlib import Path
 from indexer.errors import BackupError
-from indexer.restore import restore
-import indexer.catalog, indexer.edge
+from indexer.keeping.restore import restore
+import indexer.catalog.table, indexer.edge.store
 
 def watch(event, arguments):
     if event in ("pickle.find_class", "subprocess.Popen", "os.exec", "os.system", "os.posix_spawn"):

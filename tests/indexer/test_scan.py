@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from indexer.errors import RootError
-from indexer.paths import to_text
-from indexer.scan import ScanResult, absolute_roots, scan
+from indexer.folders.paths import to_text
+from indexer.folders.scan import ScanResult, absolute_roots, scan
 
 
 def touch(path: Path, data: bytes = b"x") -> None:

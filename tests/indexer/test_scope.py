@@ -11,10 +11,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from indexer.folders.scan import scan
+from indexer.folders.scope import Scope, touched
 from indexer.pipeline import index
 from indexer.progress import IndexReport
-from indexer.scan import scan
-from indexer.scope import Scope, touched
 from tests.indexer.test_pipeline import Library, counts
 
 

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import pytest
 from qdrant_client import QdrantClient, models
 
-from indexer.server import ServerStore
-from indexer.server_collections import Collections
-from indexer.server_layout import QUANTIZATIONS, ServerLayout
-from indexer.server_models import quantization_config, search_params
+from indexer.server.collections import Collections
+from indexer.server.layout import QUANTIZATIONS, ServerLayout
+from indexer.server.models import quantization_config, search_params
+from indexer.server.store import ServerStore
 from indexer.vectors import PointBatch, VectorError
 from tests.indexer.qdrant import CLIENTS, qdrant
 from tests.indexer.vector_cases import DIM, HEADS, images, regions

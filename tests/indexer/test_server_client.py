@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 import tenacity.nap
 
-from indexer.server import ServerStore
-from indexer.server_client import (
+from indexer.server.client import (
     API_KEY,
     CA_CERT,
     READ_TRIES,
@@ -25,7 +24,8 @@ from indexer.server_client import (
     connect,
     sends_key_in_clear,
 )
-from indexer.server_layout import ServerLayout
+from indexer.server.layout import ServerLayout
+from indexer.server.store import ServerStore
 from indexer.vectors import VectorError
 from tests.indexer.qdrant_http import Answer, FakeQdrant, error, fake_qdrant
 from tests.indexer.vector_cases import DIM, HEADS, images, regions
@@ -215,7 +215,7 @@ def test_the_graph_is_built_after_the_points_and_the_indexes_before(server: Fake
 def test_the_aliases_wait_for_the_graph(
     server: FakeQdrant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from indexer import server_collections
+    from indexer.server import collections as server_collections
 
     monkeypatch.setattr(server_collections, "INDEX_FROM_KB", 0)
     seen: list[str] = []

@@ -9,7 +9,6 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from indexer.backup import backup
 from indexer.collection import Collection
 from indexer.errors import (
     BackupError,
@@ -18,12 +17,13 @@ from indexer.errors import (
     RootError,
     StorageError,
 )
-from indexer.paths import folders
+from indexer.folders.paths import folders
+from indexer.folders.roots import absent, is_gone
+from indexer.folders.scan import absolute_roots, scan
+from indexer.folders.storage import entries, facts, is_url, read
+from indexer.keeping.backup import backup
+from indexer.keeping.prune import PruneOptions, plan
 from indexer.pipeline import index
-from indexer.prune import PruneOptions, plan
-from indexer.roots import absent, is_gone
-from indexer.scan import absolute_roots, scan
-from indexer.storage import entries, facts, is_url, read
 from tests.indexer.colours import ColourEmbedder
 from tests.indexer.object_storage import s3_server
 from tests.photos import make
@@ -143,8 +143,8 @@ def test_a_catalog_belongs_to_one_collection(s3: str, tmp_path: Path) -> None:
 
 def test_a_second_writer_is_found_out_before_anything_changes(tmp_path: Path) -> None:
     """A lock holds on one machine only; the number of a commit is the catalog's own guard."""
-    from indexer.catalog import Catalog
-    from indexer.fragments import write_fragment
+    from indexer.catalog.fragments import write_fragment
+    from indexer.catalog.table import Catalog
     from tests.indexer.catalog_cases import photo, table
     from tests.indexer.vector_cases import DIM, HEADS, image_id
 

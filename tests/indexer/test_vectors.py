@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.edge import EdgeStore
-from indexer.server import ServerStore
+from indexer.edge.store import EdgeStore
+from indexer.server.store import ServerStore
 from indexer.vectors import (
     KINDS,
     Kind,
@@ -329,6 +329,6 @@ def test_engines_are_opened_by_name(tmp_path: Path) -> None:
 
 
 def test_the_embedded_engine_does_not_load_the_client() -> None:
-    code = "import sys, indexer.edge; sys.exit('qdrant_client' in sys.modules)"
+    code = "import sys, indexer.edge.store; sys.exit('qdrant_client' in sys.modules)"
     root = Path(__file__).resolve().parents[2]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0

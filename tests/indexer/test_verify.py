@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from indexer.catalog.rows import FileRef, PhotoRow
 from indexer.collection import Collection
 from indexer.errors import CollectionBusyError
+from indexer.keeping.verify import verify
 from indexer.publish import publish
-from indexer.rows import FileRef, PhotoRow
 from indexer.vectors import VectorStore
-from indexer.verify import verify
 from tests.indexer.catalog_cases import photo, removal, table
 from tests.indexer.vector_cases import DIM, HEADS, image_id, images
 from tips_model.embedder import ModelInfo

@@ -15,9 +15,9 @@ import pytest
 
 from indexer.collection import Collection
 from indexer.errors import CollectionError, WatchError
-from indexer.mounts import kind_of, on_network
+from indexer.folders.mounts import kind_of, on_network
+from indexer.folders.watch import WatchOptions, watch
 from indexer.progress import IndexReport
-from indexer.watch import WatchOptions, watch
 from tests.indexer.colours import ColourEmbedder
 from tests.indexer.test_pipeline import Library, counts
 from tests.photos import make
@@ -26,7 +26,7 @@ PATIENCE = 60.0  # seconds; a test that waits so long has failed
 LIMITED = """
 import sys, threading
 from pathlib import Path
-from indexer.watch import watch
+from indexer.folders.watch import watch
 stop = threading.Event()
 def done(report): {done}
 def tell(sentence):

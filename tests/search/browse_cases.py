@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from indexer.exif import Facts
-from indexer.rows import FileRef, PhotoRow
+from indexer.catalog.rows import FileRef, PhotoRow
+from indexer.photos.exif import Facts
 from tests.indexer.catalog_cases import photo
 from tests.indexer.vector_cases import CAMERAS, image_id
 

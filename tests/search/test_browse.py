@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.catalog import Catalog
-from indexer.edge import EdgeStore
+from indexer.catalog.rows import Link
+from indexer.catalog.table import Catalog
+from indexer.edge.store import EdgeStore
 from indexer.publish import image_points, publish
-from indexer.rows import Link
 from indexer.vectors import Filter, Has, Match, Range, Within, image_point_id, point_array
 from indexer.vectors import point_keys as keys_of
 from search.browse import Month, Order, PhotoIndex

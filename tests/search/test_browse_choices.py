@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.catalog import Catalog
+from indexer.catalog.table import Catalog
 from search.browse import PhotoIndex
 from search.browse_choices import Choices, filter_text, read_choices
 from search.browse_places import Bounds

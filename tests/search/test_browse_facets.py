@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from indexer.catalog import Catalog
-from indexer.paths import folders as folders_above
+from indexer.catalog.table import Catalog
+from indexer.folders.paths import folders as folders_above
 from search.browse import PhotoIndex
 from search.browse_choices import Choices
 from search.browse_columns import Rows

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.edge import EdgeStore
+from indexer.edge.store import EdgeStore
 from indexer.vectors import Match, PointBatch, image_point_id, region_point_id
 from search import ranking
 from search.calibration import Calibration, Direction, Sample, TermVector

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.catalog import Catalog
+from indexer.catalog.table import Catalog
 from indexer.collection import Collection
 from indexer.vectors import VectorStore, image_point_id, region_point_id
 from search import sample as module

@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 import tenacity.nap
 
-from indexer.server_layout import QUANTIZATIONS
+from indexer.server.layout import QUANTIZATIONS
 from tests.indexer.qdrant_http import Answer, FakeQdrant, error, fake_qdrant
 from tests.ui.conftest import tips
 from ui import options
 
 ROOT = Path(__file__).parents[2]
 # Small requests, so that there are many to be killed in.
-CODE = "import indexer.server_writer as w; w._UPLOAD = 16; from ui.cli import main; main()"
+CODE = "import indexer.server.writer as w; w._UPLOAD = 16; from ui.cli import main; main()"
 
 pytestmark = pytest.mark.filterwarnings("ignore:Local mode performs exact")
 

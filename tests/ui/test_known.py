@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from indexer.paths import to_text
+from indexer.folders.paths import to_text
 from ui import known
 from ui.known import RegistryError
 

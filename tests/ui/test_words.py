@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from indexer.paths import to_text
+from indexer.folders.paths import to_text
 from ui.words import counted, day, exposure_time, file_size, plain, shown
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from indexer.paths import to_bytes, to_text
-from indexer.scan import scan
+from indexer.folders.paths import to_bytes, to_text
+from indexer.folders.scan import scan
 from ui.words import counted, plain, shown
 
 MOST_PHOTOS = 20_000

@@ -35,7 +35,7 @@ from ui.pictures import Pictures
 from ui.question import refuse_files
 
 if TYPE_CHECKING:
-    from indexer.catalog import Catalog
+    from indexer.catalog.table import Catalog
     from search.browse import PhotoIndex
     from search.searcher import Searcher
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from indexer.paths import to_bytes, to_text
+from indexer.folders.paths import to_bytes, to_text
 from tips_model.errors import TipsError
 from tips_model.registry import ModelFiles, list_models
 from ui import jobs

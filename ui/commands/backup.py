@@ -15,7 +15,7 @@ from ui.render import bytes_progress, print_json, say
 from ui.words import counted, file_size, shown
 
 if TYPE_CHECKING:
-    from indexer.backup import BackupProgress
+    from indexer.keeping.backup import BackupProgress
 
 STAGES = {"write": "Writing", "check": "Reading it again"}
 
@@ -36,8 +36,8 @@ def backup(target: Path, as_json: bool, collection: Path) -> None:
       tips backup /mnt/backups
       tips backup -c ~/all.tips all.tar.zst
     """
-    from indexer.backup import backup as write
     from indexer.collection import Collection
+    from indexer.keeping.backup import backup as write
 
     with _two_bars() as show:
         report = write(Collection.open(collection), target, show)
@@ -72,8 +72,8 @@ def restore(source: Path, check: bool, no_vectors: bool, as_json: bool, collecti
       tips restore all.tar.zst -c ~/restored.tips
       tips restore --check all.tar.zst
     """
-    from indexer.restore import check as read
-    from indexer.restore import restore as unpack
+    from indexer.keeping.restore import check as read
+    from indexer.keeping.restore import restore as unpack
     from ui.commands.index import remember
 
     with _bar("Checking" if check else "Restoring") as show:

@@ -120,9 +120,9 @@ def resolve(name: str, folder: Path) -> Collection:
     """The collection that a name means: a folder, or a model of the collection in `folder`, to
     read only. Raises `CollectionError` naming what there is.
     """
-    from indexer import generations
     from indexer.collection import Collection
     from indexer.errors import CollectionError
+    from indexer.keeping import generations
 
     if name not in ROLES and Collection.exists(name):
         return Collection.open(name)

@@ -239,7 +239,7 @@ def check_targets(targets: Targets, collection: Path, *, force: bool) -> None:
 
 
 def _check_target(option: str, path: Path, collection: Collection, *, force: bool) -> None:
-    from indexer.paths import is_under, to_bytes
+    from indexer.folders.paths import is_under, to_bytes
 
     def inside(folder: str) -> bool:
         return is_under(_real(path), _real(Path(os.fsdecode(to_bytes(folder)))))
@@ -273,7 +273,7 @@ def _opened(path: Path) -> AbstractContextManager[BinaryIO]:
 
 def _text(path: Path) -> str:
     """The absolute path in its reversible text form; links are not resolved, as in `indexer`."""
-    from indexer.paths import to_text
+    from indexer.folders.paths import to_text
 
     return to_text(os.path.abspath(os.fsencode(path)))
 

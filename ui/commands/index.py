@@ -38,7 +38,7 @@ from ui.workers import ray_workers
 if TYPE_CHECKING:
     from indexer.collection import Collection
     from indexer.holder import Patience
-    from indexer.limits import Limits
+    from indexer.photos.limits import Limits
     from indexer.progress import IndexReport, Progress, ProgressCallback
     from tips_model.embedder import Embedder
 
@@ -197,7 +197,7 @@ def check_first_call(folder: Path, paths: tuple[Path | str, ...]) -> None:
     """
     from indexer.collection import Collection
     from indexer.errors import RootError
-    from indexer.scan import absolute_roots
+    from indexer.folders.scan import absolute_roots
 
     if Collection.exists(folder):
         return
@@ -209,8 +209,8 @@ def check_first_call(folder: Path, paths: tuple[Path | str, ...]) -> None:
 
 
 def _has_something(root: str) -> bool:
-    from indexer.paths import to_bytes
-    from indexer.storage import entries, is_url
+    from indexer.folders.paths import to_bytes
+    from indexer.folders.storage import entries, is_url
 
     if is_url(root):
         try:
@@ -241,8 +241,8 @@ def open_or_create(
     """
     from indexer.collection import EMBEDDED, Collection, new_id
     from indexer.holder import NO_PATIENCE
-    from indexer.move import server_engine
-    from indexer.server_layout import ServerLayout
+    from indexer.keeping.move import server_engine
+    from indexer.server.layout import ServerLayout
     from ui.commands.rebuild import check_layout_has_server, warn_of_clear_key
 
     known = Collection.open(folder) if Collection.exists(folder) else None
@@ -350,7 +350,7 @@ def _check_same(known: Collection, model: str | None, qdrant: str | None) -> Non
 def _check_layout(known: Collection, layout: dict[str, Any] | None) -> None:
     """Refuse another layout than that of the collection's vectors."""
     from indexer.errors import CollectionError
-    from indexer.server_layout import ServerLayout
+    from indexer.server.layout import ServerLayout
 
     if not layout:
         return

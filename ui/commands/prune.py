@@ -21,8 +21,8 @@ from ui.render import print_json, say
 from ui.words import counted, shown
 
 if TYPE_CHECKING:
-    from indexer.prune import PrunePlan
-    from indexer.relocate import Relocation
+    from indexer.keeping.prune import PrunePlan
+    from indexer.keeping.relocate import Relocation
 
 MOST = 0.1
 """The share of the photos that leave without a question."""
@@ -69,9 +69,9 @@ def prune(
       tips prune --missing-roots --failed --yes
     """
     from indexer.collection import Collection
-    from indexer.prune import PruneOptions, plan
-    from indexer.prune import prune as carry_out
-    from indexer.scan import absolute_roots
+    from indexer.folders.scan import absolute_roots
+    from indexer.keeping.prune import PruneOptions, plan
+    from indexer.keeping.prune import prune as carry_out
 
     opened = Collection.open(collection)
     opened.patience = patience_of(wait)
@@ -153,10 +153,10 @@ def relocate(
       tips relocate ~/Pictures /srv/pictures --dry-run
     """
     from indexer.collection import Collection
+    from indexer.folders.scan import absolute_roots
+    from indexer.keeping.relocate import look
+    from indexer.keeping.relocate import relocate as carry_out
     from indexer.progress import Meter
-    from indexer.relocate import look
-    from indexer.relocate import relocate as carry_out
-    from indexer.scan import absolute_roots
 
     opened = Collection.open(collection)
     opened.patience = patience_of(wait)

@@ -63,7 +63,7 @@ def rebuild(
         raise click.UsageError("--qdrant and --embedded exclude each other.")
     from indexer.collection import Collection
     from indexer.errors import explain_full_disk
-    from indexer.move import discard, move, same_place
+    from indexer.keeping.move import discard, move, same_place
     from indexer.progress import Meter
     from indexer.runs import recorded
     from ui.commands.index import both, index_progress
@@ -104,8 +104,8 @@ def _engine(
     `layout` on top of how it lies there.
     """
     from indexer.collection import EMBEDDED
-    from indexer.move import server_engine
-    from indexer.server_layout import ServerLayout
+    from indexer.keeping.move import server_engine
+    from indexer.server.layout import ServerLayout
 
     known = opened.engine
     url = qdrant or (None if embedded else known.get("url"))
@@ -131,7 +131,7 @@ def check_layout_has_server(layout: dict[str, Any]) -> None:
 
 def warn_of_clear_key(url: str) -> None:
     """Say so when the key of the server would travel unencrypted."""
-    from indexer.server_client import API_KEY, sends_key_in_clear
+    from indexer.server.client import API_KEY, sends_key_in_clear
 
     if sends_key_in_clear(url):
         say(f"The key in ${API_KEY} goes to {url} unencrypted; use https where others listen.")

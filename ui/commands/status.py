@@ -99,7 +99,7 @@ def verify(
       tips verify --repair
     """
     from indexer.collection import Collection
-    from indexer.verify import verify as check
+    from indexer.keeping.verify import verify as check
 
     opened = Collection.open(collection)
     opened.patience = patience_of(wait)
@@ -122,7 +122,7 @@ def _windows(opened: Collection) -> str:
 
 
 def _engine(opened: Collection) -> str:
-    from indexer.server_layout import ServerLayout
+    from indexer.server.layout import ServerLayout
 
     if opened.engine["kind"] != "server":
         return "embedded"
@@ -157,8 +157,8 @@ def _facts(opened: Collection) -> dict[str, Any]:
 
 def _next(opened: Collection, counts: dict[str, int]) -> dict[str, Any] | None:
     """How far the model is that is being built (see `tips switch`)."""
-    from indexer import generations
     from indexer.holder import holder
+    from indexer.keeping import generations
     from indexer.settings import MODELS
 
     other = generations.following(opened)

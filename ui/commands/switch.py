@@ -76,9 +76,9 @@ def switch(
       tips switch --back
       tips switch --drop-old
     """
-    from indexer import generations
     from indexer.collection import Collection
     from indexer.errors import InterruptedIndexError
+    from indexer.keeping import generations
 
     if sum(map(bool, (model, back, drop_old, cancel))) != 1:
         raise click.UsageError("Name a MODEL, or one of --back, --drop-old and --cancel.")
@@ -117,8 +117,8 @@ def _switch(
     without_missing: bool,
     as_json: bool,
 ) -> Collection:
-    from indexer import generations
     from indexer.errors import SwitchError
+    from indexer.keeping import generations
 
     with generations.building(opened):
         other = generations.following(opened)
@@ -156,8 +156,8 @@ def _take_over(
     progress: ProgressCallback,
 ) -> Collection:
     """Switch as soon as nobody writes the collection."""
-    from indexer import generations
     from indexer.errors import CollectionBusyError
+    from indexer.keeping import generations
 
     told = False
     while True:

@@ -32,7 +32,7 @@ from ui.words import shown
 
 if TYPE_CHECKING:
     from indexer.collection import Collection
-    from indexer.limits import Limits
+    from indexer.photos.limits import Limits
     from indexer.progress import IndexReport
     from tips_model.embedder import Embedder
 
@@ -96,10 +96,10 @@ def watch(
       tips watch -c ~/all.tips --rescan 10 --json
       tips watch /mnt/nas/photos --poll
     """
+    from indexer.folders.scan import absolute_roots
+    from indexer.folders.watch import WatchOptions, check_watchable
+    from indexer.folders.watch import watch as follow
     from indexer.pipeline import IndexOptions
-    from indexer.scan import absolute_roots
-    from indexer.watch import WatchOptions, check_watchable
-    from indexer.watch import watch as follow
 
     if paths:
         check_watchable(absolute_roots(paths))
@@ -146,7 +146,7 @@ def check_known(collection: Collection, roots: Sequence[str]) -> None:
     mistyped. One that is known may come back.
     """
     from indexer.errors import RootError
-    from indexer.paths import is_under, to_bytes
+    from indexer.folders.paths import is_under, to_bytes
 
     for root in roots:
         known = any(is_under(root, folder) for folder in collection.roots)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from indexer.collection import SETTINGS, Collection
-from indexer.edge_manifest import MANIFEST
+from indexer.edge.manifest import MANIFEST
 from search.errors import SearchError
 from tips_model.errors import TipsError
 from ui.background import Background
@@ -20,7 +20,7 @@ from ui.pictures import Pictures
 from ui.service.problems import Problem
 
 if TYPE_CHECKING:
-    from indexer.catalog import Catalog
+    from indexer.catalog.table import Catalog
     from search.browse import PhotoIndex
     from search.searcher import Searcher
     from ui.service.models import Models

@@ -15,7 +15,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi import Path as InPath
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from indexer.paths import is_under, to_bytes, to_text
+from indexer.folders.paths import is_under, to_bytes, to_text
 from ui import jobs
 from ui.service.answers import IndexJob
 from ui.service.engine import Engine

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 from fastapi import APIRouter, Depends, Form, Request, UploadFile
 from pydantic import ConfigDict, Field
 
-from indexer.limits import Limits
+from indexer.photos.limits import Limits
 from search.hits import Results
 from ui.service.answers import Found
 from ui.service.engine import State
@@ -89,8 +89,8 @@ def _opened(file: BinaryIO, side: int, limits: Limits) -> Image.Image:
     """The picture, upright, no less than about side x side pixels if it has them. It is decoded in
     a process that may die of it.
     """
-    from indexer.decoders import decode_untrusted
     from indexer.errors import DecodeError
+    from indexer.photos.decoders import decode_untrusted
 
     try:
         return decode_untrusted(file.read(), target=side, limits=limits).image

@@ -8,8 +8,8 @@ import binascii
 import streamlit as st
 from PIL import Image
 
-from indexer.decoders import decode_untrusted
 from indexer.errors import DecodeError
+from indexer.photos.decoders import decode_untrusted
 from search.errors import QueryError
 from ui.app.components.assets import text
 from ui.app.components.edits import ignore, last_edit

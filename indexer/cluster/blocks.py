@@ -1,0 +1,168 @@
+"""Readings as Arrow blocks, the form in which they stay on a Ray cluster.
+
+A block holds the catalog's rows of some photos (`rows.photo_schema`) and beside them what the
+ledger must know of each reading. The rows are large and stay where they were made; the driver takes
+the ledger's columns only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import torch
+
+from indexer.catalog.rows import FILE_TYPE, FileRef, PhotoRow, photo_schema, to_table
+from indexer.reading import Candidate, Reading
+from tips_model.errors import TipsError
+
+CANDIDATE = pa.struct(
+    [
+        *(FILE_TYPE.field(index) for index in range(FILE_TYPE.num_fields)),
+        ("old_ids", pa.list_(pa.string())),
+        ("kind", pa.string()),
+    ]
+)
+LEDGER_COLUMNS = ["id", "reason", "files", "candidate", "outcome"]
+_PIXELS = ["pixels", "pixel_height", "pixel_width"]
+_NEW, _KNOWN, _GONE, _PROBLEM = "new", "known", "gone", "problem"
+
+
+def candidate_tables(frame: pl.DataFrame, rows: int) -> list[pa.Table]:
+    """The candidates of `changes.Changes` in tables of at most so many rows: column `candidate`."""
+    columns = frame.select(pl.struct(*Candidate._fields).alias("candidate"))
+    table = columns.to_arrow().cast(pa.schema([("candidate", CANDIDATE)]))
+    return [table.slice(start, rows) for start in range(0, len(table), rows)]
+
+
+def candidates(block: pa.Table) -> list[Candidate]:
+    """The candidates of a block, in order."""
+    return [_candidate(value) for value in block["candidate"].to_pylist()]
+
+
+def read_block(
+    asked: Sequence[Candidate],
+    readings: Sequence[Reading | None],
+    heads: Sequence[str],
+    dim: int,
+) -> pa.Table:
+    """A block of what was read, one row for each candidate; pixels wait in it for the model.
+
+    heads, dim: of the model's vectors, which are null so far.
+    """
+    rows, outcomes, pixels = [], [], []
+    for candidate, reading in zip(asked, readings, strict=True):
+        if reading is None:
+            rows.append(PhotoRow("", [FileRef(*candidate[:5])]))
+            outcomes.append(_GONE)
+        else:
+            rows.append(reading.row or PhotoRow(reading.id, [reading.file]))
+            outcomes.append(_KNOWN if reading.row is None else _NEW)
+        pixels.append(None if reading is None else reading.pixels)
+    shapes = [(None, None) if image is None else tuple(image.shape[1:]) for image in pixels]
+    added: dict[str, pa.Array] = {
+        "candidate": pa.array([_plain(candidate) for candidate in asked], CANDIDATE),
+        "outcome": pa.array(outcomes, pa.string()),
+        "pixels": pa.array(
+            [None if image is None else image.numpy().tobytes() for image in pixels],
+            pa.large_binary(),
+        ),
+        "pixel_height": pa.array([height for height, _ in shapes], pa.int32()),
+        "pixel_width": pa.array([width for _, width in shapes], pa.int32()),
+    }
+    block = to_table(rows, photo_schema(heads, dim), dim)
+    for name, column in added.items():
+        block = block.append_column(name, column)
+    return block
+
+
+def problem_block(sentence: str, heads: Sequence[str], dim: int) -> pa.Table:
+    """A block that tells the driver why a worker cannot work: Ray loses where errors come from.
+    `light_readings` raises it."""
+    nothing = Candidate("", "", 0, 0, 0, (), "")
+    block = read_block([nothing], [None], heads, dim)
+    for name, value in (("outcome", _PROBLEM), ("reason", sentence)):
+        place = block.schema.get_field_index(name)
+        block = block.set_column(place, block.schema.field(name), pa.array([value]))
+    return block
+
+
+def without_pixels(block: pa.Table) -> pa.Table:
+    """The block as embedding leaves it."""
+    return block.drop_columns(_PIXELS)
+
+
+def is_problem(block: pa.Table) -> bool:
+    """Whether it is a `problem_block`."""
+    return _PROBLEM in block["outcome"].to_pylist()
+
+
+def pixel_readings(block: pa.Table) -> list[Reading]:
+    """One reading for each row of a block, with its pixels and an empty row for its features."""
+    readings = light_readings(block)
+    columns = (block[name].to_pylist() for name in _PIXELS)
+    for reading, data, height, width in zip(readings, *columns, strict=True):
+        if data is not None:
+            # A copy: torch needs memory that it may write.
+            pixels = np.frombuffer(data, np.uint8).reshape(3, height, width).copy()
+            reading.pixels = torch.from_numpy(pixels)
+    return readings
+
+
+def with_features(
+    block: pa.Table, readings: Sequence[Reading], heads: Sequence[str], dim: int
+) -> pa.Table:
+    """The block with the features that the readings' rows have now, and without pixels."""
+    schema = photo_schema(heads, dim)
+    features = to_table([reading.row or PhotoRow(reading.id) for reading in readings], schema, dim)
+    for name in schema.names:
+        if name.startswith(("vector_", "region_", "grid_")):
+            place = block.schema.get_field_index(name)
+            block = block.set_column(place, schema.field(name), features[name])
+    return without_pixels(block)
+
+
+def light_readings(block: pa.Table) -> list[Reading]:
+    """The readings of a block (its `LEDGER_COLUMNS`) without pictures and vectors; a file that was
+    gone has an empty id. Raises the `TipsError` of a `problem_block`."""
+    readings = []
+    for value in block.select(LEDGER_COLUMNS).to_pylist():
+        if value["outcome"] == _PROBLEM:
+            raise TipsError(value["reason"])
+        file = FileRef(**value["files"][0])
+        new = value["outcome"] == _NEW
+        row = PhotoRow(value["id"], [file], value["reason"]) if new else None
+        readings.append(Reading(_candidate(value["candidate"]), value["id"], file, row))
+    return readings
+
+
+def final_rows(block: pa.Table, files: Mapping[str, Sequence[FileRef]], revision: int) -> pa.Table:
+    """The rows of the catalog that a block holds of some ids: the first one of each.
+
+    files: id -> all files with that content. revision: of the commit that is to come.
+    """
+    places: dict[str, int] = {}
+    for place, (key, outcome) in enumerate(
+        zip(block["id"].to_pylist(), block["outcome"].to_pylist(), strict=True)
+    ):
+        if outcome == _NEW and key in files:
+            places.setdefault(key, place)
+    # `Reading`s know their files; what a row says of them is the ledger's word.
+    rows = block.drop_columns(["candidate", "outcome"]).take(pa.array(places.values(), pa.int64()))
+    listed = [[file._asdict() for file in files[key]] for key in places]
+    for name, values in (("files", listed), ("revision", [revision] * len(rows))):
+        field = rows.schema.field(name)
+        place = rows.schema.get_field_index(name)
+        rows = rows.set_column(place, field, pa.array(values, field.type))
+    return rows
+
+
+def _plain(candidate: Candidate) -> dict[str, Any]:
+    return {**candidate._asdict(), "old_ids": list(candidate.old_ids)}
+
+
+def _candidate(value: dict[str, Any]) -> Candidate:
+    return Candidate(**{**value, "old_ids": tuple(value["old_ids"] or ())})

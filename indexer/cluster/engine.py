@@ -1,0 +1,225 @@
+"""Index on many machines: Ray Data reads and embeds, workers write, this process commits.
+
+    with ray_session("auto") as ray:
+        workers = RayWorkers(lambda: ray, collection, ModelSource("tipsv2-b14"))
+        index(collection, roots, embedder, workers=workers)
+
+The driver holds the collection's lock and the ledger. It sees of each photo what the ledger must
+know, decides which rows are new, and lets the machines that hold them write them as fragments of
+the catalog. A batch is one commit, as it is without Ray, so a driver that is killed loses what was
+not committed: seconds, not hours. A worker that is killed is started again, and its batch is done
+once more.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from indexer.cluster.blocks import candidate_tables, light_readings
+from indexer.cluster.session import first_line
+from indexer.cluster.stream import Staff, origin, stream
+from indexer.cluster.workers import Assignment, ledger_part, write_rows
+from indexer.errors import RayError
+from indexer.folders.storage import is_url
+
+if TYPE_CHECKING:
+    import polars as pl
+    import pyarrow as pa
+
+    from indexer.catalog.rows import Link, PhotoRow
+    from indexer.catalog.table import Catalog
+    from indexer.collection import Collection
+    from indexer.pipeline import IndexOptions
+    from indexer.reading import Reading
+    from tips_model.embedder import Embedder
+
+_CPUS_PER_WORKER = 4
+_MOST_BLOCKS = 20_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class RayOptions:
+    """actors: how many embed (None: one per GPU, else one per 4 processors). gpus: embed on GPUs
+    (None: if the cluster has any). driver_writes: workers send their rows here, as they do anyway
+    where they do not see the catalog's folder."""
+
+    actors: int | None = None
+    gpus: bool | None = None
+    driver_writes: bool = False
+
+
+def staff(resources: Mapping[str, float], options: RayOptions) -> Staff:
+    """The staff of a cluster with these resources ("CPU", "GPU").
+
+    On processors, one process for every 4 of them reads and embeds; with GPUs, one process for each
+    embeds, and the processors read for all. Raises `RayError` when GPUs are asked for and there are
+    none.
+    """
+    cpus, gpus = max(1, int(resources.get("CPU", 1))), int(resources.get("GPU", 0))
+    if options.gpus and not gpus:
+        raise RayError(
+            "The Ray cluster has no GPU; leave --ray-gpus out, or add machines with GPUs."
+        )
+    if not gpus or options.gpus is False:
+        actors = options.actors or max(1, cpus // _CPUS_PER_WORKER)
+        return Staff(actors, 0, min(float(_CPUS_PER_WORKER), cpus / actors))
+    share = min(_CPUS_PER_WORKER, cpus)
+    return Staff(options.actors or gpus, max(1, cpus // share), float(share))
+
+
+class RayWorkers:
+    """The `pipeline.Workers` of a Ray cluster.
+
+    open_embedder: opens the collection's model on a device, on any machine (`ModelSource`).
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Any],
+        collection: Collection,
+        open_embedder: Callable[[str], Embedder],
+        options: RayOptions | None = None,
+    ) -> None:
+        """connect: gives the module of `ray_session`, when there is something to read."""
+        self._connect, self._collection, self._open = connect, collection, open_embedder
+        self._options = options or RayOptions()
+        self._blocks: dict[str, Any] = {}  # id -> reference of the block with its row
+        self.written_here = 0  # rows that a machine without the catalog's folder sent back
+
+    @cached_property
+    def _ray(self) -> Any:
+        return self._connect()
+
+    @cached_property
+    def _staff(self) -> Staff:
+        return staff(self._ray.cluster_resources(), self._options)
+
+    def readings(
+        self,
+        candidates: pl.DataFrame,
+        known: Sequence[str],
+        options: IndexOptions,
+        stopped: Callable[[], bool],
+    ) -> Generator[list[Reading | None], None, None]:
+        """Read and embed candidates; lists of light readings as they are done, in any order, None
+        for a file that was gone.
+
+        known: ids that need no decoding. Ends after the list in hand when `stopped` says so. Raises
+        `TipsError` for a worker's own, and `RayError` when the cluster fails.
+        """
+        light = self._ray.remote(num_cpus=0)(ledger_part)
+        with self._explained(), closing(self._stream(candidates, known, options)) as blocks:
+            for block in blocks:
+                readings = light_readings(self._ray.get(light.remote(block)))
+                for reading in readings:
+                    if reading.row is not None:
+                        self._blocks.setdefault(reading.id, block)
+                yield [reading if reading.id else None for reading in readings]
+                if stopped():
+                    break
+
+    def commit(self, catalog: Catalog, rows: Sequence[PhotoRow], links: Sequence[Link]) -> int:
+        """Let the machines that hold the rows write them, and commit all in one step."""
+        if not rows:
+            self._blocks.clear()
+            return catalog.commit(None, links)
+        with self._explained(), _token(catalog) as token:
+            revision = catalog.commit_fragments(
+                lambda revision: self._write(catalog, rows, revision, token),
+                [row.id for row in rows],
+                links,
+            )
+        # What waits in blocks is wanted in this commit or never: the ledger knows the ids now.
+        self._blocks.clear()
+        return revision
+
+    def _write(
+        self, catalog: Catalog, rows: Sequence[PhotoRow], revision: int, token: str
+    ) -> list[str]:
+        from indexer.catalog.fragments import write_fragment
+
+        parts: dict[Any, dict[str, Any]] = {}
+        for row in rows:
+            parts.setdefault(self._blocks[row.id], {})[row.id] = row.files
+        here = self._options.driver_writes
+        write = self._ray.remote(num_cpus=0)(write_rows)
+        tasks = [
+            write.remote(block, files, revision, catalog.uri, None if here else token)
+            for block, files in parts.items()
+        ]
+        fragments: list[str] = []
+        for task in tasks:
+            result: list[str] | pa.Table = self._ray.get(task)
+            if not isinstance(result, list):
+                self.written_here += len(result)
+                result = write_fragment(result, catalog.uri)
+            fragments += result
+        return fragments
+
+    def _stream(
+        self, candidates: pl.DataFrame, known: Sequence[str], options: IndexOptions
+    ) -> Generator[Any, None, None]:
+        """References of the blocks with readings, as they are done."""
+        who = self._staff
+        rows = max(options.window, len(candidates) // _MOST_BLOCKS)
+        # In a list: the workers fetch it themselves, also when they are started again.
+        reference = [self._ray.put(frozenset(known))]
+        assignment = self._assignment(reference, options, max(1, int(who.cpus)))
+        yield from stream(self._ray, candidate_tables(candidates, rows), who, assignment)
+
+    def _assignment(self, known: Any, options: IndexOptions, threads: int) -> Assignment:
+        collection = self._collection
+        return Assignment(
+            open_embedder=self._open,
+            model_id=collection.model.model_id,
+            heads=collection.model.heads,
+            dim=collection.model.dim,
+            tiles=collection.tiles,
+            max_regions=collection.max_regions,
+            limits=options.limits,
+            threads=options.threads or threads,
+            known=known,
+        )
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """What a user can do something about, as one sentence."""
+        from ray.exceptions import RayError as ClusterError
+        from ray.exceptions import RayTaskError
+
+        try:
+            yield
+        except ClusterError as error:
+            missing = origin(error, ModuleNotFoundError)
+            if missing is not None:
+                raise RayError(
+                    f"A machine of the Ray cluster lacks the module {missing.name}; install "
+                    "`tips-search[ray]` there, in this version."
+                ) from error
+            if isinstance(error, RayTaskError):
+                raise  # a defect of ours, or a disk that is full
+            raise RayError(
+                f"The Ray cluster failed ({first_line(error)}); everything committed so far "
+                "stands: run the same command again to go on."
+            ) from error
+
+
+@contextmanager
+def _token(catalog: Catalog) -> Iterator[str]:
+    """A file in the catalog's folder by which a machine finds out whether it sees that folder;
+    empty on object storage."""
+    if is_url(catalog.uri):
+        yield ""
+        return
+    path = Path(catalog.folder) / f"seen-{secrets.token_hex(8)}"
+    path.touch()
+    try:
+        yield str(path)
+    finally:
+        path.unlink(missing_ok=True)

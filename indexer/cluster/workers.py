@@ -1,0 +1,180 @@
+"""What runs on the machines of a Ray cluster: read, embed, write fragments.
+
+The work is that of the local path: `reading.Reader`, `embed.look_ahead` and `embed.add_features`,
+with blocks (`blocks.py`) around them. Calls may be repeated at will: what was made twice is
+committed once.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from indexer.catalog.rows import FileRef
+from indexer.cluster import blocks as ray_blocks
+from indexer.embed import add_features, look_ahead
+from indexer.photos.limits import Limits
+from indexer.reading import Candidate, Reader, Reading
+from indexer.tiles import tiled
+from tips_model.errors import TipsError
+
+if TYPE_CHECKING:
+    from tips_model.embedder import Embedder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """What a worker must know.
+
+    open_embedder: opens the collection's model on a device ("cpu", "cuda"). model_id: the
+    collection's; another one is refused. known: object reference to the ids that need no decoding.
+    threads: that decode. heads, dim, tiles, max_regions, limits: as in `Collection` and
+    `IndexOptions`.
+    """
+
+    open_embedder: Callable[[str], Embedder]
+    model_id: str
+    heads: tuple[str, ...]
+    dim: int
+    tiles: int
+    max_regions: int
+    limits: Limits
+    threads: int
+    known: Any
+
+
+class PhotoReader:
+    """An actor that turns candidates into pixels."""
+
+    def __init__(self, assignment: Assignment, device: str = "cpu") -> None:
+        """Open the model: it says how pictures are prepared."""
+        self._open(assignment, device)
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        """A table with the column `candidate` -> a block with pixels, or one that says why the
+        photos cannot be read here."""
+        heads, dim = self.assignment.heads, self.assignment.dim
+        asked = ray_blocks.candidates(block)
+        try:
+            return ray_blocks.read_block(asked, self._read(asked), heads, dim)
+        except TipsError as error:
+            return ray_blocks.problem_block(str(error), heads, dim)
+
+    def _open(self, assignment: Assignment, device: str) -> None:
+        import ray
+
+        self.assignment = assignment
+        self._known: Collection[str] = ray.get(assignment.known[0])
+        self._embedder, self._problem = _open_model(assignment, device)
+
+    @property
+    def embedder(self) -> Embedder:
+        """The model. Raises `TipsError`, with this machine's name, when it could not be opened."""
+        if self._embedder is None:
+            raise TipsError(self._problem)
+        return self._embedder
+
+    def _read(self, asked: Sequence[Candidate]) -> list[Reading | None]:
+        reader = Reader(
+            self._known,
+            self.embedder.prepare,
+            self.embedder.info.image_size,
+            self.assignment.limits,
+        )
+        threads = self.assignment.threads
+        return [*look_ahead(reader.read, asked, threads=threads, ahead=4 * threads)]
+
+
+class PhotoEmbedder(PhotoReader):
+    """An actor that turns pixels into vectors and regions."""
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        """A block with pixels -> the block with features, or one that says why there are none."""
+        if ray_blocks.is_problem(block):
+            return ray_blocks.without_pixels(block)
+        heads, dim = self.assignment.heads, self.assignment.dim
+        try:
+            embedder = self.embedder
+        except TipsError as error:
+            return ray_blocks.without_pixels(ray_blocks.problem_block(str(error), heads, dim))
+        readings = ray_blocks.pixel_readings(block)
+        add_features(readings, embedder, self.assignment.max_regions, _not_counted, _never_stopped)
+        return ray_blocks.with_features(block, readings, heads, dim)
+
+
+class PhotoWorker(PhotoEmbedder):
+    """An actor that reads and embeds: on machines without GPUs, pixels need not travel."""
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        """A table with the column `candidate` -> a block with features."""
+        return super().__call__(PhotoReader.__call__(self, block))
+
+
+def ledger_part(block: pa.Table) -> pa.Table:
+    """The small columns of a block, for the driver."""
+    return block.select(ray_blocks.LEDGER_COLUMNS)
+
+
+def write_rows(
+    block: pa.Table, files: dict[str, list[FileRef]], revision: int, uri: str, token: str | None
+) -> list[str] | pa.Table:
+    """Write some of a block's rows as fragments of the catalog, where this machine sees it.
+
+    files, revision: see `ray_blocks.final_rows`. uri: of the table. token: a file that the driver
+    has put beside a table in a folder; empty for object storage, which every machine sees; None
+    when the driver wants to write.
+    Returns the fragments, or the rows themselves when the folder is another one here.
+    """
+    rows = ray_blocks.final_rows(block, files, revision)
+    if token is None or (token and not os.path.exists(token)):
+        return rows
+    from indexer.catalog.fragments import write_fragment
+
+    return write_fragment(rows, uri)
+
+
+def _open_model(assignment: Assignment, device: str) -> tuple[Embedder | None, str]:
+    # Kept until there is work: an actor that fails while it starts is started again and again.
+    try:
+        embedder = assignment.open_embedder(device)
+    except (TipsError, OSError) as error:
+        return None, f"On {socket.gethostname()}, a machine of the Ray cluster: {error}"
+    if embedder.info.model_id != assignment.model_id:
+        return None, (
+            f"On {socket.gethostname()}, a machine of the Ray cluster, the model is "
+            f"{embedder.info.model_id}, but the collection was made with {assignment.model_id}; "
+            "put the same weights on all machines."
+        )
+    return tiled(embedder, assignment.tiles), ""
+
+
+def _not_counted(photos: int) -> None:
+    """Progress is told by the driver, from the blocks that arrive."""
+
+
+def _never_stopped() -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Opens a model by name on any machine: what `open_embedder` takes, in a form that travels.
+
+    weights: a path that must be the same on every machine; None looks where this machine keeps
+    downloaded weights.
+    """
+
+    name: str
+    weights: str | Path | None = None
+
+    def __call__(self, device: str) -> Embedder:
+        """The embedder on this device; raises `TipsError` as `open_embedder`."""
+        from tips_model.embedder import open_embedder
+
+        return open_embedder(self.name, weights=self.weights, device=device)

@@ -1,0 +1,1 @@
+"""The embedded vector engine: immutable shards of Qdrant Edge under one manifest."""

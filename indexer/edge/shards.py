@@ -1,0 +1,233 @@
+"""Qdrant Edge shards: how one is configured, built, sealed, merged from others, and opened.
+
+A sealed shard is complete on disk and opening it changes nothing any more, so any number of
+processes may have it open (no write-ahead log, which would lock it; the catalog is the log).
+`layout.py` says how it is laid out.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, cast
+from uuid import uuid4
+
+import numpy as np
+import numpy.typing as npt
+import qdrant_edge as edge
+
+from indexer.edge import layout as edge_layout
+from indexer.edge.checksums import damaged_files, write_checksums
+from indexer.edge.files import check_room, copy_shard, disk_size
+from indexer.edge.layout import PAYLOAD_INDEX, shard_config
+from indexer.edge.manifest import ShardEntry, sync_tree
+from indexer.vectors import (
+    FIELDS,
+    FloatArray,
+    Kind,
+    PointBatch,
+    VectorError,
+)
+
+IMAGES_FILE = "images.npy"  # beside the engine's files: the sorted image ids of the shard
+PREFIX = "shard-"
+_DROPPED = "dropped-"
+_WRITE_CHUNK = 1024  # points per engine call
+_PAYLOAD = 2048  # bytes of a point's payload and its entries in indexes, about
+INDEX_FROM = 512  # points; an index is a dozen synced files, and few payloads are read faster
+# Filters on other fields read the payload.
+_FILTERED = ("image", "folders", "taken", "camera", "lens", "type", "place")
+_INDEXED: dict[Kind, tuple[str, ...]] = {
+    "images": (*_FILTERED, "year", "month"),  # facets are over images
+    "regions": _FILTERED,
+}
+ImageIds = npt.NDArray[np.bytes_]
+
+
+class ShardBuilder:
+    """A new shard that takes points until it is sealed or discarded; no manifest names it."""
+
+    def __init__(self, folder: Path, kind: Kind, names: Sequence[str], dim: int) -> None:
+        self.kind: Kind = kind
+        self.images: set[str] = set()
+        self._points = self._rolled = 0
+        self._names, self._dim = tuple(names), dim
+        self._path = _new_shard_path(folder, kind)
+        check_room(folder, 0)
+        self._path.mkdir(parents=True)
+        self._config = shard_config(self._names, dim, quantised=False)
+        self._shard = edge.EdgeShard.create(str(self._path), self._config)
+
+    def __len__(self) -> int:
+        return self._points
+
+    def add(self, batch: PointBatch) -> None:
+        """Take the batch; what its images had in this shard before is replaced."""
+        check_room(self._path, batch_size(batch))
+        images = batch.images()
+        self.drop(images)
+        for start in range(0, len(batch), _WRITE_CHUNK):
+            points = [
+                edge.Point(
+                    batch.ids[i],
+                    {name: batch.vectors[name][i] for name in self._names},
+                    batch.payload[i],
+                )
+                for i in range(start, min(start + _WRITE_CHUNK, len(batch)))
+            ]
+            self._shard.update(edge.UpdateOperation.upsert_points(points))
+        self.images.update(images)
+        self._points += len(batch)
+        if self._points - self._rolled >= edge_layout.SEGMENT_POINTS:
+            self._roll()
+
+    def _roll(self) -> None:
+        """Finish the segment that is full; the next points go to another."""
+        self._shard.flush()
+        self._shard.close()
+        _finish(self._path, self.kind, self._names, self._dim, self._points)
+        self._shard = edge.EdgeShard.load(str(self._path), self._config)
+        self._rolled = self._points
+
+    def drop(self, image_ids: Sequence[str]) -> None:
+        """Delete the points that these images have in this shard."""
+        known = self.images.intersection(image_ids)
+        if known:
+            self._shard.update(delete_images(known))
+            self.images -= known
+            self._points = self._shard.count(edge.CountRequest(exact=True))
+
+    def seal(self) -> ShardEntry | None:
+        """Finish the shard durably and return its entry; None (and no folder) when it is empty."""
+        if not self.images:
+            self.discard()
+            return None
+        self._shard.flush()
+        self._shard.close()
+        _finish(self._path, self.kind, self._names, self._dim, self._points)
+        return _seal(self._path, self.kind, self.images)
+
+    def discard(self) -> None:
+        """Drop the shard and its folder."""
+        self._shard.close()
+        shutil.rmtree(self._path)
+
+
+def batch_size(batch: PointBatch) -> int:
+    """About how many bytes the points take on the disk."""
+    return len(batch) * _PAYLOAD + sum(vectors.nbytes for vectors in batch.vectors.values())
+
+
+def merge_shards(
+    folder: Path, entries: Sequence[ShardEntry], names: Sequence[str], dim: int
+) -> ShardEntry:
+    """One sealed shard with the live points of the entries, which stay as they are; some must live.
+
+    The segments are copied and the engine merges them, which is an order of magnitude faster than
+    reading the vectors out and writing them again. Raises `VectorError` when a copy is not what was
+    sealed: damage must not become part of a new shard.
+    """
+    # Their copies, and the segment that these become.
+    check_room(folder, 2 * disk_size([folder / entry.name for entry in entries]))
+    images: set[str] = set()
+    for entry in entries:
+        images |= {image.decode() for image in read_images(folder / entry.name)} - entry.dead
+    path = _new_shard_path(folder, entries[0].kind)
+    for number, entry in enumerate(entries):
+        part = path if number == 0 else path.with_name(path.name + ".part")
+        copy_shard(folder / entry.name, part)
+        if damaged := damaged_files(part, entry.checksum):
+            raise VectorError(
+                f"shard {entry.name} of the vector store is damaged ({damaged[0]}); "
+                "`tips verify --repair` makes the vectors new from the catalog"
+            )
+        if entry.dead:
+            # Before the merge: an image that is dead here may live in another of the entries.
+            _delete_images(part, entry.dead)
+        if part != path:
+            for segment in (part / "segments").iterdir():
+                segment.rename(path / "segments" / segment.name)
+            shutil.rmtree(part)
+    points = sum(entry.live_points for entry in entries)
+    _finish(path, entries[0].kind, names, dim, points, merge=True)
+    return _seal(path, entries[0].kind, images)
+
+
+def read_images(shard_path: Path) -> ImageIds:
+    """The sorted ids of the images that were written to a shard. Raises `VectorError`."""
+    try:
+        images: ImageIds = np.load(shard_path / IMAGES_FILE, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise VectorError(
+            f"shard {shard_path.name} of the vector store is damaged or gone ({error}); "
+            "`tips rebuild` makes the store new from the catalog"
+        ) from error
+    return images
+
+
+def sweep(folder: Path, keep: set[str]) -> None:
+    """Delete the shard folders that are not in `keep`, and what earlier sweeps left."""
+    for path in folder.iterdir():
+        if path.name.startswith(PREFIX) and path.name not in keep:
+            # First out of sight: a reader must not open what is half deleted.
+            path.rename(path.with_name(_DROPPED + path.name))
+    for path in folder.glob(_DROPPED + "*"):
+        # A reader that is just closing may add a file meanwhile; the next sweep takes it.
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def point_vectors(records: Sequence[edge.Record], name: str) -> FloatArray:
+    """The named vectors of retrieved records, (N, D), made unit again after float16."""
+    named = (cast(dict[str, Any], record.vector) for record in records)
+    vectors = np.array([vectors[name] for vectors in named], np.float32)
+    unit: FloatArray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit
+
+
+def _new_shard_path(folder: Path, kind: Kind) -> Path:
+    return folder / f"{PREFIX}{kind}-{uuid4().hex[:12]}"
+
+
+def _finish(
+    path: Path, kind: Kind, names: Sequence[str], dim: int, points: int, *, merge: bool = False
+) -> None:
+    """Index the payload and build codes where the size pays, and make one segment of many."""
+    quantised = points >= edge_layout.QUANTISE_FROM
+    if points < INDEX_FROM and not merge:
+        return
+    check_room(path, disk_size([path]))
+    shard = edge.EdgeShard.load(str(path), shard_config(names, dim, quantised=quantised))
+    shard.optimize()
+    if points >= INDEX_FROM:
+        # Of the new segment: indexes of the old ones would be made for nothing.
+        for name in _INDEXED[kind]:
+            shard.update(edge.UpdateOperation.create_field_index(name, PAYLOAD_INDEX[FIELDS[name]]))
+    shard.flush()
+    shard.close()
+
+
+def _delete_images(path: Path, image_ids: Iterable[str]) -> None:
+    shard = edge.EdgeShard.load(str(path))
+    shard.update(delete_images(image_ids))
+    shard.flush()
+    shard.close()
+
+
+def delete_images(image_ids: Iterable[str]) -> edge.UpdateOperation:
+    """The operation that deletes all points of these images."""
+    where = edge.FieldCondition("image", match=edge.MatchAny(list(image_ids)))
+    return edge.UpdateOperation.delete_points_by_filter(edge.Filter(must=[where]))
+
+
+def _seal(path: Path, kind: Kind, images: set[str]) -> ShardEntry:
+    np.save(path / IMAGES_FILE, np.array(sorted(images), dtype="S32"))
+    # The first opening after writing still rewrites journals; afterwards openings change nothing.
+    shard = edge.EdgeShard.load(str(path))
+    points = shard.info().points_count
+    shard.close()
+    checksum = write_checksums(path)
+    sync_tree(path)
+    return ShardEntry(
+        name=path.name, kind=kind, points=points, images=len(images), checksum=checksum
+    )

@@ -1,0 +1,342 @@
+"""Walk the folders and list the photos in them: names, sizes and times. No photo is opened."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import polars as pl
+
+from indexer.errors import RootError
+from indexer.folders.ignore import (
+    EXTENSIONS,
+    IGNORE_FILE,
+    NO_MEDIA,
+    SKIPPED_FOLDERS,
+    IgnoreRules,
+    extension,
+)
+from indexer.folders.paths import is_under, to_bytes, to_text
+from indexer.folders.scope import Scope
+from indexer.folders.storage import Entry, entries, is_url, read
+
+FILE_SCHEMA = pl.Schema(
+    {
+        "path": pl.String,
+        "root": pl.String,
+        "size": pl.Int64,
+        "mtime_ns": pl.Int64,
+        "ctime_ns": pl.Int64,
+    }
+)
+"""One photo file: text path and root (see `paths`), bytes, and the two times in nanoseconds since
+1970."""
+
+
+class Problem(NamedTuple):
+    """A folder or file that could not be looked at."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScanResult:
+    """files: a frame of `FILE_SCHEMA`, sorted by folder. missing_roots: roots that are not there,
+    or are empty folders (a mount point without its disk). unseen: folders that could not be read;
+    nothing is known about what is below them."""
+
+    files: pl.DataFrame
+    missing_roots: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    scope: Scope | None = None
+
+
+def absolute_roots(roots: Sequence[str | bytes | os.PathLike[str]]) -> tuple[str, ...]:
+    """Roots as the user wrote them -> absolute texts, without those that lie in another one.
+
+    Links are not resolved: the path that the user gave is the one that is shown. URLs of object
+    storage (see `storage`) stay as they are. Raises `RootError` for a file.
+    """
+    texts = {_absolute(root) for root in roots}
+    for text in sorted(texts):
+        if os.path.isfile(to_bytes(text)):
+            raise RootError(f"{text} is a file; give the folder that holds it.")
+    return minimal_roots(texts)
+
+
+def _absolute(root: str | bytes | os.PathLike[str]) -> str:
+    text = to_text(os.fsencode(root))
+    return text.rstrip("/") if is_url(text) else to_text(os.path.abspath(os.fsencode(root)))
+
+
+def minimal_roots(roots: set[str]) -> tuple[str, ...]:
+    """The roots that do not lie in another one, sorted."""
+    return tuple(
+        sorted(
+            root
+            for root in roots
+            if not any(other != root and is_under(root, other) for other in roots)
+        )
+    )
+
+
+def scan(
+    roots: Sequence[str],
+    *,
+    ignore: Sequence[str] = (),
+    include_hidden: bool = False,
+    progress: Callable[[int], None] | None = None,
+    within: Scope | None = None,
+) -> ScanResult:
+    """List the photos below the roots (absolute texts, none inside another).
+
+    `ignore` are gitignore patterns relative to each root, on top of the `.tipsignore` files.
+    Hidden files and folders are left out unless `include_hidden`. Real folders come before links to
+    folders, and each folder is read once, so loops of links end and a photo keeps its real path.
+    `within` looks at a part of the roots only, and finds there what a walk through all would; it
+    becomes wider where a link to a folder is met, since only such a walk tells what it leads to.
+    """
+    walk = _Walk(include_hidden, progress, scope=within)
+    for root in roots:
+        walk.add_root(root, ignore)
+    if within is not None:
+        walk.narrow(within)
+    walk.run()
+    if within is not None and walk.linked:
+        wider = Scope(within.paths | walk.linked, within.without)
+        return scan(
+            roots, ignore=ignore, include_hidden=include_hidden, progress=progress, within=wider
+        )
+    return walk.result()
+
+
+class _Folder(NamedTuple):
+    """only: the names to look at in it; None means all."""
+
+    path: bytes
+    root: str
+    rules: IgnoreRules | None
+    only: frozenset[bytes] | None = None
+
+
+@dataclass
+class _Walk:
+    include_hidden: bool
+    progress: Callable[[int], None] | None
+    scope: Scope | None = None
+    pending: deque[_Folder] = field(default_factory=deque)
+    links: deque[_Folder] = field(default_factory=deque)
+    visited: set[tuple[int, int] | bytes] = field(default_factory=set)
+    roots: dict[str, tuple[int, int] | bytes | None] = field(default_factory=dict)
+    rows: list[tuple[str, str, int, int, int]] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    linked: set[str] = field(default_factory=set)
+    reached: dict[bytes, _Folder | None] = field(default_factory=dict)
+
+    def add_root(self, root: str, ignore: Sequence[str]) -> None:
+        path = to_bytes(root)
+        try:
+            empty = not _names(path)
+        except (FileNotFoundError, NotADirectoryError):
+            empty = True
+        except OSError:
+            empty = False  # it is there; the walk reports why it cannot be read
+        if empty:
+            self.missing.append(root)
+            return
+        rules = (
+            IgnoreRules.parse(path, ignore, None, "The list of ignored files") if ignore else None
+        )
+        try:
+            self.roots[root] = _identity(path)
+        except OSError:
+            self.roots[root] = None
+        self.pending.append(_Folder(path, root, rules))
+
+    def narrow(self, scope: Scope) -> None:
+        """Instead of the roots, walk the parts of them that are in the scope."""
+        starts = list(self.pending)
+        self.pending.clear()
+        parts = scope.by_folder()
+        for start in starts:
+            if scope.holds(start.root):
+                self.pending.append(start)
+                continue
+            for folder, names in sorted(parts.items()):
+                if is_under(folder, start.root):
+                    reached = self._reach(to_bytes(folder), start)
+                    if reached is not None:
+                        only = frozenset(to_bytes(name) for name in names)
+                        self.pending.append(reached._replace(only=only))
+
+    def run(self) -> None:
+        while self.pending or self.links:
+            folder = self.pending.popleft() if self.pending else self.links.popleft()
+            try:
+                self._folder(folder)
+            except OSError as error:
+                self._unreadable(folder.path, error)
+            if self.progress:
+                self.progress(len(self.rows))
+        self._look_for_roots()
+
+    def _look_for_roots(self) -> None:
+        """A root that went away under the walk is missing: what was not found may be there."""
+        for root, identity in self.roots.items():
+            try:
+                same = _identity(to_bytes(root)) == identity and not _empty(to_bytes(root))
+            except OSError:
+                same = False
+            if not same and root not in self.unseen:
+                self.missing.append(root)
+
+    def _folder(self, folder: _Folder) -> None:
+        identity = _identity(folder.path)
+        if identity in self.visited:
+            return
+        self.visited.add(identity)
+        found = _names(folder.path)
+        names = {entry.name for entry in found}
+        if NO_MEDIA in names:
+            return
+        if folder.only is not None:
+            found = [entry for entry in found if entry.name in folder.only]
+        rules = self._rules(folder) if IGNORE_FILE in names else folder.rules
+        inner: list[_Folder] = []
+        for entry in found:
+            if not self.include_hidden and entry.name.startswith(b"."):
+                continue
+            if self._is_folder(entry):
+                if entry.name.lower() in SKIPPED_FOLDERS or (
+                    rules and rules.ignores(entry.path, is_folder=True)
+                ):
+                    continue
+                below = _Folder(entry.path, folder.root, rules)
+                if not entry.is_symlink():
+                    inner.append(below)
+                elif self.scope is None or self.scope.holds(folder.root):
+                    self.links.append(below)
+                else:
+                    self.linked.add(folder.root)
+            elif extension(entry.name) in EXTENSIONS and not (
+                rules and rules.ignores(entry.path, is_folder=False)
+            ):
+                self._file(entry, folder.root)
+        self.pending.extendleft(reversed(inner))
+
+    def _reach(self, path: bytes, root: _Folder) -> _Folder | None:
+        """The folder as a walk from its root comes to it; None where it does not."""
+        if path == root.path:
+            return root
+        if path not in self.reached:
+            above = self._reach(os.path.dirname(path), root)
+            try:
+                self.reached[path] = above and self._step(above, path)
+            except (FileNotFoundError, NotADirectoryError):
+                self.reached[path] = None
+            except OSError as error:
+                self._unreadable(path, error)
+                self.reached[path] = None
+        return self.reached[path]
+
+    def _step(self, above: _Folder, path: bytes) -> _Folder | None:
+        name = os.path.basename(path)
+        hidden = not self.include_hidden and name.startswith(b".")
+        if hidden or name.lower() in SKIPPED_FOLDERS or not stat.S_ISDIR(os.stat(path).st_mode):
+            return None
+        if os.path.lexists(os.path.join(above.path, NO_MEDIA)):
+            return None
+        has_rules = os.path.lexists(os.path.join(above.path, IGNORE_FILE))
+        rules = self._rules(above) if has_rules else above.rules
+        if rules and rules.ignores(path, is_folder=True):
+            return None
+        return _Folder(path, above.root, rules)
+
+    def _unreadable(self, path: bytes, error: OSError) -> None:
+        text = to_text(path)
+        self.unseen.append(text)
+        self.problems.append(Problem(text, f"folder not readable: {error.strerror}"))
+
+    def _rules(self, folder: _Folder) -> IgnoreRules:
+        path = os.path.join(folder.path, IGNORE_FILE)
+        text = _content(path).decode("utf-8", "replace")
+        return IgnoreRules.parse(folder.path, text.splitlines(), folder.rules, to_text(path))
+
+    def _is_folder(self, entry: os.DirEntry[bytes] | Entry) -> bool:
+        try:
+            return entry.is_dir()
+        except OSError:  # a link to itself: not a folder, `_file` lists it as it is
+            return False
+
+    def _file(self, entry: os.DirEntry[bytes] | Entry, root: str) -> None:
+        try:
+            facts = entry.stat()
+        except OSError:
+            # A link that leads nowhere: listed with its own facts, so that it becomes a row with a
+            # reason.
+            try:
+                facts = entry.stat(follow_symlinks=False)
+            except OSError as error:
+                # It was there a moment ago: of the whole folder nothing is sure.
+                self.problems.append(Problem(to_text(entry.path), str(error.strerror)))
+                folder = to_text(os.path.dirname(entry.path))
+                if folder not in self.unseen:
+                    self.unseen.append(folder)
+                return
+        if stat.S_ISREG(facts.st_mode) or stat.S_ISLNK(facts.st_mode):
+            self.rows.append(
+                (to_text(entry.path), root, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+            )
+
+    def result(self) -> ScanResult:
+        files = pl.DataFrame(self.rows, schema=FILE_SCHEMA, orient="row")
+        if self.scope is not None:
+            files = files.filter(~pl.col("path").is_in(list(self.scope.without)))
+        return ScanResult(
+            files=files,
+            missing_roots=tuple(self.missing),
+            unseen=tuple(self.unseen),
+            problems=tuple(self.problems),
+            scope=self.scope,
+        )
+
+
+def _names(folder: bytes) -> Sequence[os.DirEntry[bytes] | Entry]:
+    """What is in a folder, by name."""
+    text = to_text(folder)
+    if is_url(text):
+        return entries(text)
+    with os.scandir(folder) as found:
+        return sorted(found, key=lambda entry: entry.name)
+
+
+def _empty(folder: bytes) -> bool:
+    text = to_text(folder)
+    if is_url(text):
+        return not entries(text)
+    with os.scandir(folder) as found:
+        return next(found, None) is None
+
+
+def _identity(folder: bytes) -> tuple[int, int] | bytes:
+    """By this a folder is known that is met again."""
+    if is_url(to_text(folder)):
+        return folder
+    facts = os.stat(folder)
+    return facts.st_dev, facts.st_ino
+
+
+def _content(path: bytes) -> bytes:
+    text = to_text(path)
+    if is_url(text):
+        return read(text)
+    with open(path, "rb") as file:
+        return file.read()

@@ -1,0 +1,144 @@
+"""Photos on object storage: folders and files behind a URL, through fsspec.
+
+    s3://bucket/photos   gs://bucket/photos   memory://photos
+
+Keys, end points and regions come from the environment, as the service's own tools take them. A
+file's facts are its size, its time of modification in full seconds (listings and single requests
+differ in what is below), and in place of a change time a number made of what the service says of
+the content (an ETag or a checksum), 0 if it says nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from indexer.errors import StorageError
+from indexer.folders.paths import to_bytes, to_text
+
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://.")
+_STAMPS = ("ETag", "etag", "md5Hash", "crc32c", "content_md5", "generation", "checksum")
+_TIMES = ("LastModified", "last_modified", "updated", "mtime", "modified", "created")
+
+
+class Facts(NamedTuple):
+    """What is known of a file without reading it; `st_*` as in `os.stat_result`."""
+
+    st_size: int
+    st_mtime_ns: int
+    st_ctime_ns: int
+    st_mode: int = stat.S_IFREG
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A name in a folder; what scanning needs of `os.DirEntry`."""
+
+    name: bytes
+    path: bytes
+    facts: Facts | None  # None for a folder
+
+    def is_dir(self) -> bool:
+        """Whether it is a folder."""
+        return self.facts is None
+
+    def is_symlink(self) -> bool:
+        """Object storage has no links."""
+        return False
+
+    def stat(self, *, follow_symlinks: bool = True) -> Facts:
+        """The file's facts."""
+        assert self.facts is not None, "a folder has no facts"
+        return self.facts
+
+
+def is_url(path: str) -> bool:
+    """Whether a root or a photo's path lies on object storage."""
+    return _URL.match(path) is not None
+
+
+def entries(folder: str) -> list[Entry]:
+    """The names in a folder by name. Raises `FileNotFoundError` and `StorageError`."""
+    with _explained(folder):
+        system, path = _system(folder)
+        found = system.ls(path, detail=True)
+    here = []
+    for info in found:
+        name = info["name"].rstrip("/").rsplit("/", 1)[-1]
+        if info["name"].strip("/") == path.strip("/") or not name:
+            continue  # the object that some tools make in place of an empty folder
+        raw = to_bytes(name)
+        facts = None if info["type"] == "directory" else _facts(info)
+        here.append(Entry(raw, to_bytes(folder.rstrip("/")) + b"/" + raw, facts))
+    return sorted(here, key=lambda entry: entry.name)
+
+
+def facts(path: str) -> Facts:
+    """A file's facts now. Raises `FileNotFoundError` and `StorageError`."""
+    with _explained(path):
+        system, inner = _system(path)
+        # Listings are remembered by some file systems; what counts is what is there.
+        system.invalidate_cache(inner)
+        return _facts(system.info(inner))
+
+
+def read(path: str) -> bytes:
+    """All bytes of a file. Raises `FileNotFoundError` and `StorageError`."""
+    with _explained(path):
+        system, inner = _system(path)
+        data: bytes = system.cat_file(inner)
+        return data
+
+
+def _system(path: str) -> tuple[Any, str]:
+    import fsspec
+
+    system = fsspec.filesystem(path.partition("://")[0])  # it remembers those it has made
+    return system, system._strip_protocol(path)
+
+
+@contextmanager
+def _explained(path: str) -> Iterator[None]:
+    scheme = path.partition("://")[0]
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except ImportError as error:
+        raise StorageError(
+            f"Reading {scheme}:// needs a package that is not installed ({error})."
+        ) from error
+    except Exception as error:
+        # Every service's library has errors of its own (botocore, aiohttp ...); none of them says
+        # anything about a photo.
+        raise StorageError(
+            f"{path} cannot be read ({error}); everything committed so far stands: run the same "
+            "command again to go on."
+        ) from error
+
+
+def _facts(info: dict[str, Any]) -> Facts:
+    stamp = next((info[name] for name in _STAMPS if info.get(name)), None)
+    when = next((info[name] for name in _TIMES if info.get(name)), 0)
+    return Facts(int(info["size"] or 0), _seconds(when) * 10**9, _number(stamp))
+
+
+def _seconds(when: datetime | str | float) -> int:
+    if isinstance(when, str):
+        when = datetime.fromisoformat(when)
+    if isinstance(when, datetime):
+        return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp())
+    return int(when)
+
+
+def _number(stamp: object) -> int:
+    if stamp is None:
+        return 0
+    text = to_text(str(stamp).strip('"').encode("utf-8", "replace"))
+    return int.from_bytes(blake2b(text.encode(), digest_size=7).digest())

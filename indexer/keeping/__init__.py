@@ -1,0 +1,1 @@
+"""Keeping a collection: backups, checks, moves, deletions, and another model beside the first."""

@@ -1,0 +1,90 @@
+"""Camera raw files: the preview picture that the camera put into them, through LibRaw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from io import BytesIO
+from typing import BinaryIO
+
+from PIL import Image
+
+from indexer.errors import DecodeError
+from indexer.photos.exif import Facts, read_facts, unharmed
+
+_TIFF_MAGICS = (
+    b"II*\0",
+    b"MM\0*",
+    b"IIRO",
+    b"IIRS",
+    b"IIU\0",
+)  # TIFF, and Olympus' and Panasonic's own
+_DNG_VERSION = 0xC612
+# LibRaw's `flip` -> EXIF orientation.
+_ORIENTATION = {0: 1, 3: 3, 5: 8, 6: 6}
+
+
+@dataclass(frozen=True, slots=True)
+class RawPreview:
+    """image: the embedded preview as stored. width, height: of the sensor's picture, not turned.
+    orientation: EXIF value 1..8 that makes both upright."""
+
+    image: Image.Image
+    width: int
+    height: int
+    orientation: int
+    facts: Facts
+
+
+def looks_raw(stream: BinaryIO) -> bool:
+    """Whether a TIFF says that it is a DNG, whatever its name; the stream is left at its start."""
+    head = stream.read(4)
+    stream.seek(0)
+    return head in _TIFF_MAGICS and _DNG_VERSION in _tiff_exif(stream)
+
+
+def raw_preview(stream: BinaryIO) -> RawPreview | None:
+    """The preview of a raw file; None when the content is no raw file. Raises `DecodeError` when
+    there is no preview."""
+    import rawpy  # only raw files need LibRaw
+
+    stream.seek(0)
+    try:
+        raw = rawpy.imread(stream)
+    except (rawpy.LibRawFileUnsupportedError, rawpy.LibRawIOError):
+        return None
+    with raw:
+        try:
+            thumb = raw.extract_thumb()
+        except (rawpy.LibRawNoThumbnailError, rawpy.LibRawUnsupportedThumbnailError) as error:
+            raise DecodeError("a raw file without a readable preview") from error
+        sizes = raw.sizes
+        if isinstance(thumb.data, bytes):
+            image: Image.Image = Image.open(BytesIO(thumb.data), formats=("JPEG",))
+            facts = read_facts(image.getexif())
+        else:
+            image, facts = Image.fromarray(thumb.data), Facts()
+    orientation = _ORIENTATION.get(sizes.flip, 1)
+    own = read_facts(_tiff_exif(stream))
+    if own.camera is not None:
+        facts = own
+    return RawPreview(
+        image, sizes.width, sizes.height, orientation, replace(facts, orientation=orientation)
+    )
+
+
+def _tiff_exif(stream: BinaryIO) -> Image.Exif:
+    """The tags of a TIFF-like file; empty when they cannot be read. The stream is left at its
+    start."""
+    exif = Image.Exif()
+    stream.seek(0)
+    head = stream.read(4)
+    if head in _TIFF_MAGICS:
+        block = (b"II*\0" if head[:2] == b"II" else b"MM\0*") + stream.read()
+
+        def read() -> Image.Exif:
+            exif.load(block)
+            return exif
+
+        exif = unharmed(read, Image.Exif)
+    stream.seek(0)
+    return exif

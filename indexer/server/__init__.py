@@ -1,0 +1,1 @@
+"""The server engine: collections of a Qdrant server behind aliases."""
