@@ -35,7 +35,8 @@ from search.refine import FinePhoto
 from search.stored import Regions
 from search.terms import crop as part_of
 from search.windows import MOST_SCALES, window_grids
-from tips_model.embedder import Embedder, open_embedder
+from tips_model.embedder import open_embedder
+from tips_model.features import Embedder
 from tips_model.train.scenes.concepts import CONCEPTS
 from tips_model.train.scenes.drawings import DRAWING_SETS
 from tips_model.train.scenes.render import load_bank

@@ -30,10 +30,12 @@ import psutil
 from PIL import Image
 
 from indexer.collection import Collection
+from indexer.options import IndexOptions
 from indexer.photos.decode import decode
-from indexer.pipeline import IndexOptions, index
+from indexer.pipeline import index
 from tips_model import TIPS, VARIANTS, load
-from tips_model.embedder import Embedder, TipsEmbedder, open_embedder
+from tips_model.embedder import TipsEmbedder, open_embedder
+from tips_model.features import Embedder
 
 _SECOND_RUN = """
 import sys, time

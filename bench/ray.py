@@ -25,9 +25,11 @@ from indexer.cluster.engine import RayOptions, RayWorkers
 from indexer.cluster.session import ray_session
 from indexer.cluster.workers import ModelSource
 from indexer.collection import Collection
-from indexer.pipeline import IndexOptions, index
+from indexer.options import IndexOptions
+from indexer.pipeline import index
 from indexer.progress import Progress
-from tips_model.embedder import Embedder, open_embedder
+from tips_model.embedder import open_embedder
+from tips_model.features import Embedder
 
 WAYS: dict[str, int] = {"this process": 0, "one actor": 1, "two actors": 2}
 

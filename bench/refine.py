@@ -36,8 +36,9 @@ from search.refine import FinePhoto, resized
 from search.searcher import Searcher
 from search.windows import MOST_SCALES, window_grids
 from tips_model import preprocess
-from tips_model.embedder import Embedder, open_embedder
+from tips_model.embedder import open_embedder
 from tips_model.eval.coco import CocoSet, mask_of, read_coco_set
+from tips_model.features import Embedder
 
 HITS = 20
 STORED = "stored regions"

@@ -35,9 +35,10 @@ from search.eval.places import Places, Regions
 from search.eval.run import Index, Library, encode_library, measure
 from search.templates import expand
 from tips_model.checkpoints import load
-from tips_model.embedder import Embedder, open_embedder
+from tips_model.embedder import open_embedder
 from tips_model.eval.coco import CocoSet, load_pictures, read_coco_set
 from tips_model.eval.encode import encode_images
+from tips_model.features import Embedder
 from tips_model.templates import TEMPLATES
 
 matplotlib.use("Agg")

@@ -44,7 +44,8 @@ from search.relations import area, shared
 from search.scene import Scene
 from search.scene_search import SceneSearch
 from search.searcher import Searcher
-from tips_model.embedder import Embedder, open_embedder
+from tips_model.embedder import open_embedder
+from tips_model.features import Embedder
 from tips_model.train.scenes import SceneSource
 from tips_model.train.scenes.boxes import visible_boxes
 from tips_model.train.scenes.compose import Composer

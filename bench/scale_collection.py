@@ -33,7 +33,8 @@ from indexer.collection import Collection
 from indexer.photos.exif import Facts
 from indexer.pipeline import index
 from indexer.publish import publish
-from tips_model.embedder import Embedder, FeatureBatch, open_embedder
+from tips_model.embedder import open_embedder
+from tips_model.features import Embedder, FeatureBatch
 
 SPREAD = 0.5
 LIFT_NOISE = 0.5

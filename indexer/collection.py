@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from indexer.engines import open_vectors
 from indexer.errors import (
     CollectionError,
     ModelMismatchError,
@@ -32,11 +33,11 @@ from indexer.folders.snapshot import drop_snapshot
 from indexer.holder import LOCK, NO_PATIENCE, Patience, held
 from indexer.settings import check_settings, parse_settings
 from indexer.temporaries import sweep_temporaries
-from indexer.vectors import VectorStore, open_vectors
+from indexer.vectors import VectorStore
 
 if TYPE_CHECKING:
     from indexer.catalog.table import Catalog
-    from tips_model.embedder import ModelInfo
+    from tips_model.features import ModelInfo
 
 SCHEMA_VERSION = 1
 SWITCHED_VERSION = 2

@@ -14,7 +14,7 @@ from indexer.catalog.rows import Features
 
 if TYPE_CHECKING:
     from indexer.reading import Reading
-    from tips_model.embedder import Embedder
+    from tips_model.features import Embedder
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -25,7 +25,7 @@ from indexer.errors import InterruptedIndexError, RootError, explain_full_disk
 from indexer.folders.changes import Changes, compare
 from indexer.folders.scan import ScanResult, absolute_roots, scan
 from indexer.folders.snapshot import read_snapshot, write_snapshot
-from indexer.photos.limits import Limits
+from indexer.options import IndexOptions
 from indexer.progress import IndexReport, Meter, Progress, ProgressCallback, ignore_progress
 from indexer.runs import recorded
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from indexer.reading import Reading
     from indexer.vectors import VectorStore
     from indexer.workers import Workers
-    from tips_model.embedder import Embedder
+    from tips_model.features import Embedder
 
 # Torch's threads share the processors with the decoding ones. Waiting actively, their default, they
 # took 3 to 7 times the processor time for a small model on a busy machine and gained nothing on an
@@ -44,31 +44,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 Finder = Callable[..., ScanResult]
 _PHOTOS_PER_PROCESS = 8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IndexOptions:
-    """How to index.
-
-    ignore: gitignore patterns relative to each root. include_hidden: also names that begin with a
-    dot.
-    limits: what one photo may cost. retry_failed: read photos that failed again although their
-    files are the same. threads: that read (None: one per processor). window: photos embedded
-    together; twice as many are decoded ahead, which bounds the memory.
-    commit_photos, commit_seconds, publish_photos, publish_seconds: how much may pass between two
-    commits, and between two publishings, whichever comes first.
-    """
-
-    ignore: tuple[str, ...] = ()
-    include_hidden: bool = False
-    limits: Limits = field(default_factory=Limits)
-    retry_failed: bool = False
-    threads: int | None = None
-    window: int = 64
-    commit_photos: int = 256
-    commit_seconds: float = 15.0
-    publish_photos: int = 2000
-    publish_seconds: float = 30.0
 
 
 def index(
@@ -86,8 +61,8 @@ def index(
     roots: folders; none means all that the collection knows. embedder: the collection's model, or a
     function that loads it, which is called only when there is something to embed. find: lists the
     photos, with the signature of `scan`; one that looks at less says so (`ScanResult.scope`).
-    workers: other processes or machines that read and embed (see `indexer.cluster.engine`); None is this
-    process, with `embedder`.
+    workers: other processes or machines that read and embed (see `indexer.cluster.engine`); None is
+    this process, with `embedder`.
     Raises `RootError`, `ModelMismatchError`, `CollectionBusyError`, `DiskFullError`, `VectorError`,
     and `InterruptedIndexError` after the first Ctrl-C: what was embedded until then is committed
     and published.

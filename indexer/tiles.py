@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from tips_model.embedder import Embedder, FeatureBatch
+from tips_model.features import Embedder, FeatureBatch
 from tips_model.preprocess import fit_size
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 from uuid import UUID
@@ -348,41 +347,3 @@ def check_points(kind: Kind, points: PointBatch, names: Sequence[str], dim: int)
 def vector_names(kind: Kind, heads: Sequence[str]) -> tuple[str, ...]:
     """The named vectors of the points of this kind."""
     return tuple(heads) if kind == "images" else (REGION_VECTOR,)
-
-
-def open_vectors(
-    engine: Mapping[str, Any],
-    folder: Path,
-    *,
-    heads: Sequence[str],
-    dim: int,
-    model_id: str,
-    read_only: bool = True,
-) -> VectorStore:
-    """Open the vector store of a collection.
-
-    `engine` is {"kind": "embedded"}, or {"kind": "server", "url": ..., "prefix": ...} and what
-    `ServerLayout.to_settings` adds, with the key in QDRANT_API_KEY. `folder` is where the embedded
-    engine lives. `heads` name the image vectors; all vectors have `dim` entries. Raises
-    `VectorError` if the engine is unknown; a server out of reach and a store with another model's
-    vectors raise it when first used.
-    """
-    kind = engine.get("kind")
-    if kind == "embedded":
-        from indexer.edge.store import EdgeStore
-
-        return EdgeStore(folder, heads=heads, dim=dim, model_id=model_id, read_only=read_only)
-    if kind == "server":
-        from indexer.server.layout import ServerLayout
-        from indexer.server.store import ServerStore
-
-        return ServerStore.connect(
-            engine["url"],
-            engine["prefix"],
-            heads=heads,
-            dim=dim,
-            model_id=model_id,
-            read_only=read_only,
-            layout=ServerLayout.from_settings(engine),
-        )
-    raise VectorError(f"unknown vector engine {kind!r}; use 'embedded' or 'server'")

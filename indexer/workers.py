@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from indexer.catalog.rows import Link, PhotoRow
     from indexer.catalog.table import Catalog
-    from indexer.pipeline import IndexOptions
+    from indexer.options import IndexOptions
     from indexer.reading import Reading
 
 

@@ -22,7 +22,7 @@ from search.templates import PLAIN, bare, expand
 from tips_model.templates import TEMPLATES
 
 if TYPE_CHECKING:
-    from tips_model.embedder import Embedder
+    from tips_model.features import Embedder
 
 REMEMBERED = 1024
 """Vectors of so many recent texts are kept; a few megabytes."""

@@ -41,7 +41,8 @@ from search.scene_page import build_scene_page
 from search.scene_search import SceneSearch
 from search.stored import open_photo, photo_id
 from search.terms import TermReader
-from tips_model.embedder import Embedder, open_embedder
+from tips_model.embedder import open_embedder
+from tips_model.features import Embedder
 
 FACET_LIMIT = 1_000_000
 """So many cameras, lenses and folders are looked through for a name given in part."""

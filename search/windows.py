@@ -17,7 +17,7 @@ from PIL import Image
 
 from indexer.tiles import starts, stitch
 from search.cutoff import Array
-from tips_model.embedder import Embedder
+from tips_model.features import Embedder
 
 MOST_SCALES = 3
 CHEAP_WIDTH = 256

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,15 @@ def imported(file: Path) -> set[str]:
     return found
 
 
+def members(file: Path) -> set[str]:
+    """The same, and what is imported from a package, which may be a module."""
+    found = imported(file)
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
 @pytest.mark.parametrize("floor", FLOORS)
 def test_imports_point_down_only(floor: str) -> None:
     above = set(FLOORS[FLOORS.index(floor) + 1 :])
@@ -45,6 +55,16 @@ def test_imports_point_down_only(floor: str) -> None:
     for file in files:
         upward = {name for name in imported(file) if name.split(".")[0] in above}
         assert not upward, f"{file.relative_to(ROOT)} imports {upward}"
+
+
+def test_no_imports_run_in_a_circle() -> None:
+    files = {
+        ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file
+        for floor in FLOORS
+        for file in (ROOT / floor).rglob("*.py")
+    }
+    needs = {name: members(file) & files.keys() - {name} for name, file in files.items()}
+    assert len(list(TopologicalSorter(needs).static_order())) == len(files)
 
 
 def test_inference_does_not_import_training_or_evaluation() -> None:

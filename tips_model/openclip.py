@@ -21,8 +21,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from tips_model import preprocess
-from tips_model.embedder import FeatureBatch, ModelInfo, group_by_size, unit_rows
 from tips_model.errors import ModelNameError, TipsError, WeightsError
+from tips_model.features import FeatureBatch, ModelInfo, group_by_size, unit_rows
 from tips_model.tensors import fingerprint
 
 _TEXT_BATCH = 256

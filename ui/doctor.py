@@ -166,7 +166,7 @@ def _known() -> tuple[State, str]:
 
 
 def _watching() -> tuple[State, str]:
-    from indexer.folders import inotify
+    from indexer.keeping import inotify
 
     problem = inotify.problem()
     if problem is not None:

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from indexer.catalog.rows import Link, PhotoRow
     from indexer.catalog.table import Catalog
     from indexer.collection import Collection
-    from indexer.pipeline import IndexOptions
+    from indexer.options import IndexOptions
     from indexer.reading import Reading
-    from tips_model.embedder import Embedder
+    from tips_model.features import Embedder
 
 _CPUS_PER_WORKER = 4
 _MOST_BLOCKS = 20_000

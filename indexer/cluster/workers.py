@@ -25,7 +25,7 @@ from indexer.tiles import tiled
 from tips_model.errors import TipsError
 
 if TYPE_CHECKING:
-    from tips_model.embedder import Embedder
+    from tips_model.features import Embedder
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,13 +26,14 @@ from indexer.folders.paths import to_bytes
 from indexer.folders.roots import absent, is_gone
 from indexer.folders.scan import FILE_SCHEMA, ScanResult
 from indexer.holder import held
-from indexer.pipeline import IndexOptions, index
+from indexer.options import IndexOptions
+from indexer.pipeline import index
 from indexer.progress import IndexReport, ProgressCallback
 from indexer.runs import recorded
 from indexer.settings import MODELS
 
 if TYPE_CHECKING:
-    from tips_model.embedder import Embedder, ModelInfo
+    from tips_model.features import Embedder, ModelInfo
 
 _DERIVED = ("calibration.npz", "duplicates.npz")
 _PARTS = ("catalog", "vectors", *_DERIVED)

@@ -25,8 +25,8 @@ from search.encode import QueryEncoder
 from search.eval.metrics import match, mean, picture_precision, place_figures
 from search.eval.places import Grid, Places, Regions, best_of
 from search.eval.truth import SIZES, Truth, read_truth
-from tips_model.embedder import Embedder
 from tips_model.eval.coco import CocoSet, EvalDataError, load_pictures
+from tips_model.features import Embedder
 
 Rows = Iterator[tuple[str, str, str, float]]
 

@@ -18,7 +18,7 @@ from indexer.keeping.archive import HEADER, MANIFEST, Header
 from indexer.publish import publish
 from tests.indexer.catalog_cases import broken, photo, table
 from tests.indexer.vector_cases import DIM, HEADS
-from tips_model.embedder import ModelInfo
+from tips_model.features import ModelInfo
 
 INFO = ModelInfo(
     name="m",

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from tips_model.embedder import FeatureBatch, ModelInfo
+from tips_model.features import FeatureBatch, ModelInfo
 
 PATCH, SIZE = 8, 32
 

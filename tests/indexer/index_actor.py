@@ -15,7 +15,8 @@ from collections.abc import Sequence
 
 from indexer.catalog.table import Catalog
 from indexer.collection import Collection
-from indexer.pipeline import IndexOptions, index
+from indexer.options import IndexOptions
+from indexer.pipeline import index
 from indexer.progress import Progress
 from tests.indexer.colours import ColourEmbedder
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from torch import Tensor
 
 from tests.indexer.colours import ColourEmbedder
-from tips_model.embedder import FeatureBatch
 from tips_model.errors import WeightsError
+from tips_model.features import FeatureBatch
 
 
 def colours(device: str) -> ColourEmbedder:

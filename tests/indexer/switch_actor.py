@@ -13,7 +13,7 @@ import sys
 from indexer.catalog.table import Catalog
 from indexer.collection import Collection
 from indexer.keeping import generations
-from indexer.pipeline import IndexOptions
+from indexer.options import IndexOptions
 from tests.indexer.index_actor import _Fuse as Fuse
 from tests.search.colours import ColourEmbedder
 

@@ -21,12 +21,13 @@ from PIL import Image
 
 from indexer.collection import Collection
 from indexer.errors import DecodeError, DecoderError
+from indexer.options import IndexOptions
 from indexer.photos import decoders
 from indexer.photos.decode import Photo, decode
 from indexer.photos.decoders import Decoders, decode_file, decode_untrusted
 from indexer.photos.limits import Limits
 from indexer.photos.process import DecodeProcess
-from indexer.pipeline import IndexOptions, index
+from indexer.pipeline import index
 from tests.indexer import faulty_worker
 from tests.indexer.colours import ColourEmbedder
 from tests.indexer.faulty_worker import attempts, content

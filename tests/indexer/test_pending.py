@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from indexer.folders.pending import Pending
 from indexer.folders.scope import Scope
+from indexer.keeping.pending import Pending
 
 
 class Clock:

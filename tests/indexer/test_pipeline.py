@@ -23,8 +23,9 @@ from indexer.errors import (
     RootError,
 )
 from indexer.folders.paths import to_text
+from indexer.options import IndexOptions
 from indexer.photos.limits import Limits
-from indexer.pipeline import IndexOptions, index
+from indexer.pipeline import index
 from indexer.progress import IndexReport, Progress
 from tests.indexer.colours import ColourEmbedder
 from tests.photos import make

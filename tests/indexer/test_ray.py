@@ -18,8 +18,9 @@ from PIL import Image
 
 from indexer.collection import Collection
 from indexer.errors import RayError
+from indexer.options import IndexOptions
 from indexer.photos.limits import Limits
-from indexer.pipeline import IndexOptions, index
+from indexer.pipeline import index
 from indexer.progress import IndexReport, Progress
 from tests.indexer import ray_cases
 from tests.indexer.colours import ColourEmbedder

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from indexer.edge.store import EdgeStore
+from indexer.engines import open_vectors
 from indexer.server.store import ServerStore
 from indexer.vectors import (
     KINDS,
@@ -22,7 +23,6 @@ from indexer.vectors import (
     VectorError,
     VectorStore,
     image_point_id,
-    open_vectors,
     region_point_id,
 )
 from tests.indexer.qdrant import CLIENTS, qdrant

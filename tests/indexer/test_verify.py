@@ -18,7 +18,7 @@ from indexer.publish import publish
 from indexer.vectors import VectorStore
 from tests.indexer.catalog_cases import photo, removal, table
 from tests.indexer.vector_cases import DIM, HEADS, image_id, images
-from tips_model.embedder import ModelInfo
+from tips_model.features import ModelInfo
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import pytest
 from indexer.collection import Collection
 from indexer.errors import CollectionError, WatchError
 from indexer.folders.mounts import kind_of, on_network
-from indexer.folders.watch import WatchOptions, watch
+from indexer.keeping.watch import WatchOptions, watch
 from indexer.progress import IndexReport
 from tests.indexer.colours import ColourEmbedder
 from tests.indexer.test_pipeline import Library, counts
@@ -26,7 +26,7 @@ PATIENCE = 60.0  # seconds; a test that waits so long has failed
 LIMITED = """
 import sys, threading
 from pathlib import Path
-from indexer.folders.watch import watch
+from indexer.keeping.watch import watch
 stop = threading.Event()
 def done(report): {done}
 def tell(sentence):

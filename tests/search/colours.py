@@ -16,7 +16,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from tips_model.embedder import FeatureBatch, ModelInfo
+from tips_model.features import FeatureBatch, ModelInfo
 
 COLOURS = {
     "red": (220, 30, 30),

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from search.windows import affordable, window_grids
 from tests.search.colours import ColourEmbedder, paint
-from tips_model.embedder import FeatureBatch
+from tips_model.features import FeatureBatch
 
 
 def test_windows_are_put_together_where_they_were_cut() -> None:

@@ -11,8 +11,9 @@ from PIL import Image
 from tests.tips_model.layouts import SMALL, TOKENIZER
 from tips_model import TIPS, TipsError
 from tips_model.config import TextConfig, VisionConfig
-from tips_model.embedder import TipsEmbedder, group_by_size, open_embedder
+from tips_model.embedder import TipsEmbedder, open_embedder
 from tips_model.errors import ModelNameError, WeightsError
+from tips_model.features import group_by_size
 from tips_model.tokenizer import TextError, Tokenizer
 
 CONFIG = replace(SMALL, image_size=112)

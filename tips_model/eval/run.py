@@ -14,10 +14,10 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from tips_model.embedder import group_by_size
 from tips_model.eval.coco import CocoSet, EvalDataError, fit_labels, label_map, load_pictures
 from tips_model.eval.encode import PatchKind, encode_images, encode_texts
 from tips_model.eval.tasks import TASKS, Options, Setting, Vectors, View
+from tips_model.features import group_by_size
 from tips_model.model import TIPS
 from tips_model.preprocess import prepare
 

@@ -74,7 +74,7 @@ def restore(source: Path, check: bool, no_vectors: bool, as_json: bool, collecti
     """
     from indexer.keeping.restore import check as read
     from indexer.keeping.restore import restore as unpack
-    from ui.commands.index import remember
+    from ui.opening import remember
 
     with _bar("Checking" if check else "Restoring") as show:
         if check:

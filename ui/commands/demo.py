@@ -66,7 +66,8 @@ def demo(out: Path) -> None:
     """
     from indexer.pipeline import index
     from search.searcher import Searcher
-    from ui.commands.index import index_progress, open_or_create, print_report
+    from ui.index_progress import index_progress, print_report
+    from ui.opening import open_or_create
 
     collection, load = open_or_create(out / "collection", MODEL, None, None, "cpu", TILES)
     with index_progress() as progress:

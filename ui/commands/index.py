@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ui.index_progress import both, index_progress, print_report
+from ui.opening import DEFAULT_MODEL, check_first_call, fetch_weights, open_or_create, remember
 from ui.options import (
     STOPPED,
     RootType,
@@ -23,7 +21,6 @@ from ui.options import (
     layout_options,
     limit_options,
     patience_of,
-    pick_device,
     progress_file_option,
     qdrant_option,
     regions_option,
@@ -31,25 +28,11 @@ from ui.options import (
     wait_option,
     weights_option,
 )
-from ui.render import facts_table, photo_progress, print_json, say, talk
-from ui.words import shown
+from ui.render import say
 from ui.workers import ray_workers
 
 if TYPE_CHECKING:
-    from indexer.collection import Collection
-    from indexer.holder import Patience
     from indexer.photos.limits import Limits
-    from indexer.progress import IndexReport, Progress, ProgressCallback
-    from tips_model.embedder import Embedder
-
-DEFAULT_MODEL = "tipsv2-b14"
-STAGES = {
-    "scan": "Looking for photos",
-    "load": "Loading the model",
-    "index": "Indexing",
-    "publish": "Publishing",
-    "tidy": "Tidying up",
-}
 
 
 @click.command(cls=WaitingCommand)
@@ -144,7 +127,7 @@ def index(
       tips index s3://bucket/photos --ray auto --catalog s3://bucket/catalog
     """
     from indexer.errors import InterruptedIndexError
-    from indexer.pipeline import IndexOptions
+    from indexer.options import IndexOptions
     from indexer.pipeline import index as run
     from ui.progress_file import reporting
 
@@ -189,283 +172,3 @@ def index(
         say(str(stopped))
         ctx.exit(STOPPED)
     print_report(report, as_json=as_json)
-
-
-def check_first_call(folder: Path, paths: tuple[Path | str, ...]) -> None:
-    """Before a collection is made: there must be something to index. A mistyped path must not leave
-    an empty collection behind that binds the model. Raises `RootError`.
-    """
-    from indexer.collection import Collection
-    from indexer.errors import RootError
-    from indexer.folders.scan import absolute_roots
-
-    if Collection.exists(folder):
-        return
-    if not paths:
-        raise RootError("There is nothing to index; name a folder: `tips index PHOTOS`.")
-    roots = absolute_roots(paths)
-    if not any(map(_has_something, roots)):
-        raise RootError(f"{shown(roots[0])} is not there, or is empty; nothing was changed.")
-
-
-def _has_something(root: str) -> bool:
-    from indexer.folders.paths import to_bytes
-    from indexer.folders.storage import entries, is_url
-
-    if is_url(root):
-        try:
-            return bool(entries(root))
-        except FileNotFoundError:
-            return False
-    return os.path.isdir(to_bytes(root)) and bool(os.listdir(to_bytes(root)))
-
-
-def open_or_create(
-    folder: Path,
-    model: str | None,
-    weights: Path | None,
-    qdrant: str | None,
-    device: str,
-    tiles: int | None = None,
-    max_regions: int | None = None,
-    layout: dict[str, Any] | None = None,
-    catalog: str | None = None,
-    patience: Patience | None = None,
-) -> tuple[Collection, Callable[[], Embedder]]:
-    """The collection in `folder`, made if there is none, and a function that loads its model.
-
-    `model` None is the collection's own, or the default for a new one. patience: with other
-    processes that write it; the collection keeps it. Says on stderr what is used. Raises
-    `TipsError` for another model than the collection's, and for another engine: `tips rebuild`
-    moves the vectors.
-    """
-    from indexer.collection import EMBEDDED, Collection, new_id
-    from indexer.holder import NO_PATIENCE
-    from indexer.keeping.move import server_engine
-    from indexer.server.layout import ServerLayout
-    from ui.commands.rebuild import check_layout_has_server, warn_of_clear_key
-
-    known = Collection.open(folder) if Collection.exists(folder) else None
-    if known is not None:
-        _check_same(known, model, qdrant)
-        _check_layout(known, layout)
-        _check_catalog(known, catalog)
-        _check_weights(known, weights)
-        _check_regions(known, tiles, max_regions)
-    place = str(weights.absolute()) if weights else None
-    name = known.model.name if known else model or DEFAULT_MODEL
-
-    @cache
-    def load() -> Embedder:
-        from tips_model.embedder import open_embedder  # torch: not for a run without work
-
-        chosen = pick_device(device)
-        say(f"Model {name} on {chosen}")
-        saved = known.model.weights if known else None
-        return open_embedder(name, weights=place or saved, device=chosen)
-
-    patience = patience or NO_PATIENCE
-    if known is None:
-        own = new_id()
-        if not qdrant:
-            check_layout_has_server(layout or {})
-        wanted = ServerLayout.from_settings(layout or {})
-        engine = server_engine(folder, own, qdrant, wanted) if qdrant else EMBEDDED
-        if qdrant:
-            warn_of_clear_key(qdrant)
-        info = load().info
-        if Collection.exists(folder):  # another process has made it while the model was loaded
-            return open_or_create(
-                folder,
-                model,
-                weights,
-                qdrant,
-                device,
-                tiles,
-                max_regions,
-                layout,
-                catalog,
-                patience,
-            )
-        known = Collection.create(
-            folder,
-            info,
-            weights=place,
-            engine=engine,
-            max_regions=max_regions,
-            tiles=tiles or 1,
-            collection_id=own,
-            catalog_url=catalog,
-            patience=patience,
-        )
-    known.patience = patience
-    say(f"Collection {known.folder}")
-    if known.model.note:
-        say(known.model.note, style="yellow")
-    return known, load
-
-
-def _check_regions(known: Collection, tiles: int | None, max_regions: int | None) -> None:
-    """Refuse other regions than the collection's."""
-    from indexer.errors import CollectionError
-
-    for option, asked, own in (
-        ("--tiles", tiles, known.tiles),
-        ("--max-regions", max_regions, known.max_regions),
-    ):
-        if asked is not None and asked != own:
-            raise CollectionError(
-                f"The collection {known.folder} was made with {option} {own}, not {asked}; "
-                f"leave {option} out, or index into a new collection (-c DIR)."
-            )
-
-
-def _check_catalog(known: Collection, catalog: str | None) -> None:
-    """Refuse another place for the catalog than the collection's."""
-    from indexer.errors import CollectionError
-
-    if catalog is not None and catalog != known.catalog_url:
-        raise CollectionError(
-            f"The catalog of {known.folder} is {known.catalog_url or 'in its folder'}, not "
-            f"{catalog}; leave --catalog out, or index into a new collection (-c DIR)."
-        )
-
-
-def _check_same(known: Collection, model: str | None, qdrant: str | None) -> None:
-    """Refuse another model or another engine than the collection's."""
-    from indexer.errors import CollectionError, ModelMismatchError
-
-    if model is not None and model != known.model.name:
-        raise ModelMismatchError(
-            f"The collection {known.folder} was made with {known.model.name}, not with {model}; "
-            "leave --model out, or index into a new collection (-c DIR)."
-        )
-    if qdrant and known.engine.get("url", "").rstrip("/") != qdrant.rstrip("/"):
-        raise CollectionError(
-            f"The vectors of {known.folder} are not on {qdrant}; move them there first with "
-            f"`tips rebuild -c {known.folder} --qdrant {qdrant}`."
-        )
-
-
-def _check_layout(known: Collection, layout: dict[str, Any] | None) -> None:
-    """Refuse another layout than that of the collection's vectors."""
-    from indexer.errors import CollectionError
-    from indexer.server.layout import ServerLayout
-
-    if not layout:
-        return
-    own = ServerLayout.from_settings(known.engine)
-    wanted = ServerLayout.from_settings({**known.engine, **layout})
-    if known.engine["kind"] != "server" or wanted != own:
-        raise CollectionError(
-            f"The vectors of {known.folder} are laid out otherwise; `tips rebuild` with the same "
-            "options lays them out anew."
-        )
-
-
-def fetch_weights(
-    folder: Path, model: str | None, progress: Callable[[int, int | None], None]
-) -> None:
-    """Download what is missing of the official weights that a run needs, of its collection's model
-    or of a new one's; nothing for other models.
-
-    progress: called with the bytes that are here and those there will be, about.
-    """
-    from indexer.collection import Collection
-    from tips_model.config import VARIANTS
-    from tips_model.registry import OFFICIAL, cached_folder, fetch
-    from ui.commands.models import BYTES_PER_PARAMETER
-
-    known = Collection.open(folder).model if Collection.exists(folder) else None
-    name = known.name if known else model or DEFAULT_MODEL
-    if (known and known.weights) or name not in OFFICIAL or cached_folder(name) is not None:
-        return
-    say(f"Downloading {name}")
-    about = VARIANTS[name].parameter_count() * BYTES_PER_PARAMETER
-    here: dict[str, int] = {}
-
-    def show(file: str, done: int, total: int | None) -> None:
-        here[file] = done
-        progress(sum(here.values()), about)
-
-    fetch(name, show)
-
-
-def remember(folder: Path) -> None:
-    """Put the collection on the list of this machine; a list that cannot be written is said."""
-    from ui.known import RegistryError, register
-
-    try:
-        register(folder)
-    except RegistryError as error:
-        say(str(error), "yellow")
-
-
-def both(first: ProgressCallback, second: ProgressCallback) -> ProgressCallback:
-    """One callback that calls two."""
-
-    def show(progress: Progress) -> None:
-        first(progress)
-        second(progress)
-
-    return show
-
-
-def _check_weights(known: Collection, weights: Path | None) -> None:
-    """Refuse other weights behind the model's name, where that is known without loading them."""
-    from indexer.errors import ModelMismatchError
-    from tips_model.registry import stated_id
-
-    stated = stated_id(known.model.name, weights or known.model.weights)
-    made = known.model.model_id
-    if stated is not None and not made.startswith(f"{stated}:"):
-        raise ModelMismatchError(
-            f"The collection {known.folder} was made with {known.model.name} ({made}), but these "
-            f"are the weights {stated}; name those it was made with (--weights DIR), or index into "
-            "a new collection (-c DIR)."
-        )
-
-
-@contextmanager
-def index_progress() -> Iterator[ProgressCallback]:
-    """A progress bar on stderr that shows the stage that runs."""
-    with photo_progress() as bar:
-        running = "scan"
-        task = bar.add_task(STAGES[running], total=None)
-
-        def show(progress: Progress) -> None:
-            nonlocal running, task
-            if progress.stage != running:
-                running = progress.stage
-                bar.remove_task(task)  # a total, once set, cannot be taken back
-                task = bar.add_task(STAGES[running], total=progress.total)
-            failed = f", {progress.failed:,} failed" if progress.failed else ""
-            bar.update(
-                task,
-                description=STAGES[running] + failed,
-                completed=progress.done,
-                total=progress.total,
-            )
-
-        yield show
-
-
-def print_report(report: IndexReport, *, as_json: bool) -> None:
-    """The report as JSON on stdout, or as a table on stderr; what could not be looked at is said
-    either way.
-    """
-    for root in report.missing_roots:
-        say(f"{shown(root)} is not there; nothing of it was removed from the collection.", "yellow")
-    for path, reason in report.problems:
-        say(f"{shown(path)}: {reason}", "yellow")
-    if as_json:
-        print_json(report.to_dict())
-        return
-    names = ("new", "modified", "moved", "copied", "removed", "unchanged", "failed")
-    rows = [(name, f"{getattr(report, name):,}") for name in names if getattr(report, name)]
-    rows.append(("time", f"{report.seconds:.1f} s"))
-    if report.embedded:
-        rows.append(("rate", f"{report.images_per_second:.1f} photos/s"))
-    talk().print(facts_table(rows))
-    if report.failed:
-        say("tips status --failed says why photos could not be read.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ui.commands.index import index_progress
+from ui.index_progress import index_progress
 from ui.options import (
     RootType,
     WaitingCommand,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ui.opening import check_layout_has_server, warn_of_clear_key
 from ui.options import (
     WaitingCommand,
     collection_option,
@@ -66,7 +67,7 @@ def rebuild(
     from indexer.keeping.move import discard, move, same_place
     from indexer.progress import Meter
     from indexer.runs import recorded
-    from ui.commands.index import both, index_progress
+    from ui.index_progress import both, index_progress
     from ui.progress_file import reporting
 
     with reporting(progress_file) as told:
@@ -118,20 +119,3 @@ def _engine(
         engine["prefix"] = known["prefix"]
     warn_of_clear_key(url)
     return engine
-
-
-def check_layout_has_server(layout: dict[str, Any]) -> None:
-    """Refuse a layout where no server is named."""
-    if layout:
-        raise click.UsageError(
-            "--shards, --replicas, --write-consistency and --quantization are for vectors on a "
-            "server; name it (--qdrant URL)."
-        )
-
-
-def warn_of_clear_key(url: str) -> None:
-    """Say so when the key of the server would travel unencrypted."""
-    from indexer.server.client import API_KEY, sends_key_in_clear
-
-    if sends_key_in_clear(url):
-        say(f"The key in ${API_KEY} goes to {url} unencrypted; use https where others listen.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ui.commands.index import index_progress, print_report
+from ui.index_progress import index_progress, print_report
 from ui.options import (
     STOPPED,
     collection_option,
@@ -27,7 +27,7 @@ from ui.words import shown
 if TYPE_CHECKING:
     from indexer.collection import Collection
     from indexer.progress import ProgressCallback
-    from tips_model.embedder import Embedder
+    from tips_model.features import Embedder
 
 WAIT = 2.0  # seconds until a collection that is being written is tried again
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ui.commands.index import check_first_call, index_progress, open_or_create, remember
+from ui.index_progress import index_progress
+from ui.opening import check_first_call, open_or_create, remember
 from ui.options import (
     Number,
     RootType,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from indexer.collection import Collection
     from indexer.photos.limits import Limits
     from indexer.progress import IndexReport
-    from tips_model.embedder import Embedder
+    from tips_model.features import Embedder
 
 
 @click.command()
@@ -97,9 +98,9 @@ def watch(
       tips watch /mnt/nas/photos --poll
     """
     from indexer.folders.scan import absolute_roots
-    from indexer.folders.watch import WatchOptions, check_watchable
-    from indexer.folders.watch import watch as follow
-    from indexer.pipeline import IndexOptions
+    from indexer.keeping.watch import WatchOptions, check_watchable
+    from indexer.keeping.watch import watch as follow
+    from indexer.options import IndexOptions
 
     if paths:
         check_watchable(absolute_roots(paths))

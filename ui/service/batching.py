@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
-    from tips_model.embedder import Embedder, FeatureBatch
+    from tips_model.features import Embedder, FeatureBatch
 
 Vectors = npt.NDArray[np.float32]
 WINDOW = 0.003

@@ -11,7 +11,8 @@ import httpx
 import numpy as np
 import pytest
 
-from tips_model.embedder import Embedder, open_embedder
+from tips_model.embedder import open_embedder
+from tips_model.features import Embedder
 from ui.service import lanes
 from ui.service.batching import MOST_TEXTS, BatchingEmbedder
 from ui.service.lanes import Lane

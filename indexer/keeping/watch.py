@@ -23,21 +23,22 @@ from watchfiles._rust_notify import WatchfilesRustInternalError
 
 from indexer.collection import Collection
 from indexer.errors import CollectionBusyError, InterruptedIndexError, WatchError
-from indexer.folders import inotify
 from indexer.folders.ignore import EXTENSIONS, IGNORE_FILE, NO_MEDIA, extension
 from indexer.folders.mounts import on_network
 from indexer.folders.paths import is_under, to_bytes, to_text
-from indexer.folders.pending import SETTLE, Pending
 from indexer.folders.roots import Identity, identity
 from indexer.folders.scan import ScanResult, scan
 from indexer.folders.scope import Scope, touched
 from indexer.folders.storage import is_url
-from indexer.pipeline import IndexOptions, index
+from indexer.keeping import inotify
+from indexer.keeping.pending import SETTLE, Pending
+from indexer.options import IndexOptions
+from indexer.pipeline import index
 from indexer.progress import IndexReport, ProgressCallback, ignore_progress
 from tips_model.errors import TipsError
 
 if TYPE_CHECKING:
-    from tips_model.embedder import Embedder
+    from tips_model.features import Embedder
 
 TICK = 0.5  # seconds between two looks at what is steady, and at the roots
 BUSY = 2.0  # seconds until a collection that another process writes is tried again

@@ -1,0 +1,76 @@
+"""An indexing run on the terminal: its stages while it runs, and what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ui.render import facts_table, photo_progress, print_json, say, talk
+from ui.words import shown
+
+if TYPE_CHECKING:
+    from indexer.progress import IndexReport, Progress, ProgressCallback
+
+STAGES = {
+    "scan": "Looking for photos",
+    "load": "Loading the model",
+    "index": "Indexing",
+    "publish": "Publishing",
+    "tidy": "Tidying up",
+}
+
+
+def both(first: ProgressCallback, second: ProgressCallback) -> ProgressCallback:
+    """One callback that calls two."""
+
+    def show(progress: Progress) -> None:
+        first(progress)
+        second(progress)
+
+    return show
+
+
+@contextmanager
+def index_progress() -> Iterator[ProgressCallback]:
+    """A progress bar on stderr that shows the stage that runs."""
+    with photo_progress() as bar:
+        running = "scan"
+        task = bar.add_task(STAGES[running], total=None)
+
+        def show(progress: Progress) -> None:
+            nonlocal running, task
+            if progress.stage != running:
+                running = progress.stage
+                bar.remove_task(task)  # a total, once set, cannot be taken back
+                task = bar.add_task(STAGES[running], total=progress.total)
+            failed = f", {progress.failed:,} failed" if progress.failed else ""
+            bar.update(
+                task,
+                description=STAGES[running] + failed,
+                completed=progress.done,
+                total=progress.total,
+            )
+
+        yield show
+
+
+def print_report(report: IndexReport, *, as_json: bool) -> None:
+    """The report as JSON on stdout, or as a table on stderr; what could not be looked at is said
+    either way.
+    """
+    for root in report.missing_roots:
+        say(f"{shown(root)} is not there; nothing of it was removed from the collection.", "yellow")
+    for path, reason in report.problems:
+        say(f"{shown(path)}: {reason}", "yellow")
+    if as_json:
+        print_json(report.to_dict())
+        return
+    names = ("new", "modified", "moved", "copied", "removed", "unchanged", "failed")
+    rows = [(name, f"{getattr(report, name):,}") for name in names if getattr(report, name)]
+    rows.append(("time", f"{report.seconds:.1f} s"))
+    if report.embedded:
+        rows.append(("rate", f"{report.images_per_second:.1f} photos/s"))
+    talk().print(facts_table(rows))
+    if report.failed:
+        say("tips status --failed says why photos could not be read.")
