@@ -30,7 +30,7 @@ from typing import Any
 from playwright.sync_api import Page, sync_playwright
 from scale import machine
 
-from search.contrast import word_list
+from search.words import word_list
 from ui.app.answers import answer
 from ui.app.library import Library
 from ui.app.state import View

@@ -28,11 +28,12 @@ import numpy.typing as npt
 import torch
 
 from indexer.vectors import Kind
-from search.calibration import Calibration, Sample, TermVector, asked, both
-from search.cutoff import Array, best_region
+from search.arrays import Array
+from search.confidence.calibration import Calibration, Sample, TermVector, asked, both
+from search.confidence.cutoff import best_region
+from search.confidence.sample import SAMPLE_PHOTOS, unrelated_texts
 from search.encode import QueryEncoder
 from search.eval.run import Library, encode_library
-from search.sample import SAMPLE_PHOTOS, unrelated_texts
 from search.templates import TEMPLATES
 from tips_model.embedder import open_embedder
 from tips_model.eval.coco import read_coco_set
@@ -150,7 +151,7 @@ def measure(
 
 
 def calibrate(photos: Array, regions: Array, starts: Ints, unrelated: Texts) -> Calibration:
-    """As `search.sample.calibrate` does it for a collection: from at most 512 of its photos."""
+    """As `calibrate` in `search/confidence/sample.py`: from at most 512 of the photos."""
     most = min(SAMPLE_PHOTOS, len(photos))
     end = starts[most] if most < len(starts) else len(regions)
     tops: dict[Kind, Array] | None = None

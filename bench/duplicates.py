@@ -27,7 +27,7 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 from indexer.collection import Collection
 from indexer.pipeline import index
-from search.duplicates import TIERS, Duplicates, find
+from search.duplicates.groups import TIERS, Duplicates, find
 from tips_model.embedder import open_embedder
 
 SAME = ("jpeg40", "jpeg70", "webp60", "half", "crop5", "crop10", "bright", "dark")

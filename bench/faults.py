@@ -71,7 +71,7 @@ IMPORTED = (
     "indexer.regions",
     "indexer.tiles",
     "indexer.keeping.verify",
-    "search.duplicates",
+    "search.duplicates.groups",
     "search.searcher",
     "ui.cli",
     "ui.commands.duplicates",

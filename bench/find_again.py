@@ -23,18 +23,18 @@ from PIL import Image
 
 from indexer.regions import RegionBatch, find_regions
 from search.again import from_pixels, from_stored, terms
-from search.calibration import Side
-from search.contrast import word_list
-from search.cutoff import Array
-from search.distinct import Bools, Ints
+from search.arrays import Array
+from search.confidence.calibration import Side
 from search.encode import QueryEncoder
 from search.eval.metrics import average_precision
 from search.hits import Box
+from search.places.distinct import Bools, Ints
+from search.places.refine import FinePhoto
+from search.places.windows import MOST_SCALES, window_grids
 from search.query import Example
-from search.refine import FinePhoto
 from search.stored import Regions
 from search.terms import crop as part_of
-from search.windows import MOST_SCALES, window_grids
+from search.words import word_list
 from tips_model.embedder import open_embedder
 from tips_model.features import Embedder
 from tips_model.train.scenes.concepts import CONCEPTS

@@ -27,14 +27,14 @@ from PIL import Image
 from indexer.collection import Collection
 from indexer.pipeline import index
 from indexer.vectors import Match
-from search.cutoff import Array
+from search.arrays import Array
 from search.eval.metrics import average_precision, box_overlaps
 from search.eval.truth import SIZES, fractions
 from search.hits import Box, Hit, Mask, Results
+from search.places.refine import FinePhoto, resized
+from search.places.windows import MOST_SCALES, window_grids
 from search.query import Query
-from search.refine import FinePhoto, resized
 from search.searcher import Searcher
-from search.windows import MOST_SCALES, window_grids
 from tips_model import preprocess
 from tips_model.embedder import open_embedder
 from tips_model.eval.coco import CocoSet, mask_of, read_coco_set

@@ -28,12 +28,12 @@ from pooling import METHODS
 from torch import Tensor
 
 from indexer.regions import RegionBatch
-from search.contrast import word_list
-from search.cutoff import Array
+from search.arrays import Array
 from search.encode import QueryEncoder
 from search.eval.places import Places, Regions
 from search.eval.run import Index, Library, encode_library, measure
 from search.templates import expand
+from search.words import word_list
 from tips_model.checkpoints import load
 from tips_model.embedder import open_embedder
 from tips_model.eval.coco import CocoSet, load_pictures, read_coco_set

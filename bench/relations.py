@@ -38,11 +38,11 @@ from indexer.pipeline import index
 from indexer.regions import find_regions
 from indexer.vectors import point_ids
 from search.encode import QueryEncoder
-from search.language import parse
 from search.query import Query, Term
-from search.relations import area, shared
-from search.scene import Scene
-from search.scene_search import SceneSearch
+from search.scenes.language import parse
+from search.scenes.relations import area, shared
+from search.scenes.scene import Scene
+from search.scenes.search import SceneSearch
 from search.searcher import Searcher
 from tips_model.embedder import open_embedder
 from tips_model.features import Embedder

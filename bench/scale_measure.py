@@ -17,10 +17,10 @@ from indexer.collection import Collection
 from indexer.edge.store import EdgeStore
 from indexer.vectors import REGION_VECTOR, Filter, Kind, Match
 from search import searcher as searching
-from search.calibration import Calibration, Direction, Side, TermVector
+from search.confidence.calibration import Calibration, Direction, Side, TermVector
+from search.confidence.sample import calibrate
 from search.encode import QueryEncoder
 from search.ranking import Ranker
-from search.sample import calibrate
 from search.searcher import Searcher
 from tips_model.train.scenes.concepts import NAMES
 

@@ -25,8 +25,8 @@ from indexer.vectors import (
     point_array,
     point_keys,
 )
-from search.calibration import Calibration, Direction, both
-from search.cutoff import Evidence
+from search.confidence.calibration import Calibration, Direction, both
+from search.confidence.cutoff import Evidence
 
 Array = npt.NDArray[np.float32]
 CHUNK = 1 << 16  # vectors

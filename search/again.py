@@ -1,8 +1,8 @@
 """Find this again: boxes and clicks in indexed photos -> what to look for in all the others.
 
 An example says "this" or "not this". The thing under it is cut out of the photo's patches at all
-scales (`search/refine.py`), so that a click selects what a box would, and a small thing is seen
-large. A photo that cannot be read any more is answered from its stored regions.
+scales (`search/places/refine.py`), so that a click selects what a box would, and a small thing is
+seen large. A photo that cannot be read any more is answered from its stored regions.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from search.calibration import TermVector
-from search.cutoff import Array
+from search.arrays import Array
+from search.confidence.calibration import TermVector
 from search.errors import QueryError
+from search.places.refine import FinePhoto, cell_of
 from search.query import Example
-from search.refine import FinePhoto, cell_of
 from search.stored import Regions, pool
 
 NOT_THIS = 0.5
 """What all negative examples together count beside the positive ones, before `NEGATIVE` of
-`search/calibration.py`. A wrong hit is close to what is looked for, so more of it takes away what
-both share (`docs/regions.md`).
+`search/confidence/calibration.py`. A wrong hit is close to what is looked for, so more of it takes
+away what both share (`docs/regions.md`).
 """
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from search.cutoff import Array
+from search.arrays import Array
 from search.hits import Box, Hit, Mask
 
 Colour = tuple[int, int, int]

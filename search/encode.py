@@ -16,7 +16,7 @@ from PIL import Image
 from indexer.errors import DecodeError
 from indexer.photos.decoders import decode_file
 from indexer.vectors import Kind
-from search.cutoff import Array
+from search.arrays import Array
 from search.errors import QueryError
 from search.templates import PLAIN, bare, expand
 from tips_model.templates import TEMPLATES

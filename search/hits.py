@@ -1,8 +1,8 @@
 """What a search answers: photos with score, path and the places in them.
 
 Boxes are (x0, y0, x1, y1) as fractions of the upright photo. Scores of text queries are on the
-scale of `search/cutoff.py`: 0 is what an unrelated text's best photo gets in this collection, 1 is
-the line above which a hit counts.
+scale of `search/confidence/cutoff.py`: 0 is what an unrelated text's best photo gets in this
+collection, 1 is the line above which a hit counts.
 """
 
 from __future__ import annotations

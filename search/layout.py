@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from search.errors import QueryError
 from search.hits import Box
-from search.language import parse
 from search.query import Query, check_box
-from search.scene import And, Chain, Scene, Thing
+from search.scenes.language import parse
+from search.scenes.scene import And, Chain, Scene, Thing
 
 Placed = tuple[Query | str, Box]
 

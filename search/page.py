@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from indexer.vectors import MAX_REGIONS
-from search.distinct import distinct, overlaps
 from search.hits import Hit, RegionHit
+from search.places.distinct import distinct, overlaps
 from search.ranking import Indices, Places, Ranked
 from search.stored import masks_of, page_rows
 

@@ -1,5 +1,6 @@
 """What is looked for: weighted texts and pictures, and the one-line way to write them. Things with
-places (`dog left of car`) are read by `search/language.py`, which hands everything else to this.
+places (`dog left of car`) are read by `search/scenes/language.py`, which hands everything else to
+this.
 
     2:red + mug - cup            weights, more of, less of (`- 3:cup` for far less of)
     "salt + pepper"              quotes keep a text in one piece

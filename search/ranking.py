@@ -31,8 +31,9 @@ from indexer.vectors import (
     point_keys,
     region_numbers,
 )
-from search.calibration import Calibration, Direction, both
-from search.cutoff import Array, Evidence
+from search.arrays import Array
+from search.confidence.calibration import Calibration, Direction, both
+from search.confidence.cutoff import Evidence
 
 PHOTOS = 256
 """Photos that are looked at first, or `PER_WANTED` times as many as are wanted by the photo; four

@@ -5,8 +5,9 @@
         for hit in searcher.regions("red bicycle").hits:
             print(hit.score, hit.path, hit.regions[0].box)
 
-Scores are on the scale of `search/cutoff.py`: 1 is the line of confidence. Only confident hits come
-back unless `all` is set. Model, calibration and vectors are loaded when they are first needed.
+Scores are on the scale of `search/confidence/cutoff.py`: 1 is the line of confidence. Only
+confident hits come back unless `all` is set. Model, calibration and vectors are loaded when they
+are first needed.
 """
 
 from __future__ import annotations
@@ -22,23 +23,23 @@ from PIL import Image
 from indexer.collection import Collection
 from indexer.tiles import tiled
 from indexer.vectors import All, Filter, Kind, Match, Not, point_array, point_keys
-from search.calibration import Calibration, TermVector
-from search.cutoff import Array
+from search.arrays import Array
+from search.confidence.calibration import Calibration, TermVector
+from search.confidence.sample import EmptySampleError, calibrate
 from search.encode import QueryEncoder
 from search.errors import QueryError, SearchError
 from search.filters import parse_filter, resolve
 from search.hits import Box, Results
-from search.language import parse
 from search.layout import Placed, layout_scene
 from search.page import build_page
-from search.pca import feature_colours
+from search.places.pca import feature_colours
+from search.places.refiner import Refiner
 from search.query import Example, ImageTerm, Query
 from search.ranking import By, Ranker
-from search.refiner import Refiner
-from search.sample import EmptySampleError, calibrate
-from search.scene import Scene, wanted_queries, wanted_things
-from search.scene_page import build_scene_page
-from search.scene_search import SceneSearch
+from search.scenes.language import parse
+from search.scenes.page import build_scene_page
+from search.scenes.scene import Scene, wanted_queries, wanted_things
+from search.scenes.search import SceneSearch
 from search.stored import open_photo, photo_id
 from search.terms import TermReader
 from tips_model.embedder import open_embedder
@@ -113,9 +114,9 @@ class Searcher:
     ) -> Results:
         """Photos for a query, ranked by the whole photo and its best region together.
 
-        A text is read as `search/language.py` says; one that is composed of things with places
-        (`dog left of car`) ranks photos by their weakest link. `offset` and `limit` cut a page out
-        of the answer. `filter` is a filter or its text. `all` gives weak hits too. Raises
+        A text is read as `search/scenes/language.py` says; one that is composed of things with
+        places (`dog left of car`) ranks photos by their weakest link. `offset` and `limit` cut a
+        page out of the answer. `filter` is a filter or its text. `all` gives weak hits too. Raises
         `TipsError` for what cannot be asked.
         """
         asked = parse(query) if isinstance(query, str) else query
@@ -157,9 +158,9 @@ class Searcher:
         y1) as fractions of the upright picture, `[("tree", (0, 0, 0.4, 1)), ("dog", ...)]`.
 
         Each thing has a place of its own, as good as its score and its agreement with the box
-        (`search/relations.py`, `placed`); a photo is as good as its weakest thing. Other arguments
-        as for `regions`. Raises `QueryError` for no things, an empty text or a box outside the
-        picture.
+        (`search/scenes/relations.py`, `placed`); a photo is as good as its weakest thing. Other
+        arguments as for `regions`. Raises `QueryError` for no things, an empty text or a box
+        outside the picture.
         """
         scene = layout_scene(things)
         results = self._compose("place", scene, limit, offset, filter, all)
@@ -188,7 +189,7 @@ class Searcher:
 
     def refine(self, results: Results, query: Query | Scene | str) -> Results:
         """The same hits, their places computed again from the photos' pixels: tighter boxes, and
-        masks with the edges of things (`search/refine.py`).
+        masks with the edges of things (`search/places/refine.py`).
 
         One encoder pass a photo, or 14 on windows where that is cheap. A photo that cannot be read
         now keeps its stored places, and a note says so. Where a composed query says how things lie,
@@ -274,9 +275,9 @@ class Searcher:
         """Where an indexed photo shows the texts: (h, w) float32 in [0, 1].
 
         From the stored regions at once, on the photo's patch grid; or, `exact`, from the file, on a
-        grid that is finer where the model can afford windows (`search/windows.py`). Of a composed
-        query, all things that must be there are shown. Raises `TipsError` for an unknown id, a file
-        that is gone, or a query without a text.
+        grid that is finer where the model can afford windows (`search/places/windows.py`). Of a
+        composed query, all things that must be there are shown. Raises `TipsError` for an unknown
+        id, a file that is gone, or a query without a text.
         """
         asked = parse(text) if isinstance(text, str) else text
         queries = wanted_queries(asked) if isinstance(asked, Scene) else [asked]
@@ -286,8 +287,8 @@ class Searcher:
         return self._refiner.heat(image_id, targets, exact=exact)
 
     def feature_picture(self, image_id: str) -> Array:
-        """What an indexed photo looks like to the model: (h, w, 3) in [0, 1], see `search/pca.py`.
-        Raises `QueryError` when the file cannot be read now.
+        """What an indexed photo looks like to the model: (h, w, 3) in [0, 1], see
+        `search/places/pca.py`. Raises `QueryError` when the file cannot be read now.
         """
         return feature_colours(self._refiner.look(image_id)[1])
 

@@ -19,10 +19,10 @@ from indexer.catalog.rows import unpack_masks
 from indexer.errors import DecodeError
 from indexer.folders.paths import to_bytes, to_text
 from indexer.photos.decoders import decode_file
-from search.cutoff import Array
+from search.arrays import Array
+from search.confidence.sample import unit_vectors
 from search.errors import QueryError
 from search.hits import Box, Mask
-from search.sample import unit_vectors
 
 if TYPE_CHECKING:
     from indexer.catalog.table import Catalog

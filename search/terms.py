@@ -10,13 +10,13 @@ import numpy as np
 from PIL import Image
 
 from indexer.vectors import Kind, VectorError, VectorStore, image_point_id
-from search.calibration import TermVector
-from search.cutoff import Array
+from search.arrays import Array
+from search.confidence.calibration import TermVector
 from search.encode import PictureFeatures, QueryEncoder, open_picture
 from search.errors import QueryError
 from search.hits import Box
 from search.query import ImageTerm, Query
-from search.scene import Scene, things
+from search.scenes.scene import Scene, things
 from search.stored import open_photo, pool, pool_patches, regions_of
 
 if TYPE_CHECKING:

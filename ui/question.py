@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from indexer.vectors import All, Filter, Match, Not
 from search.errors import QueryError
 from search.filters import parse_filter
-from search.language import QUOTED, TYPOGRAPHIC, parse, with_pictures
 from search.query import ImageTerm, Query
-from search.scene import Scene
+from search.scenes.language import QUOTED, TYPOGRAPHIC, parse, with_pictures
+from search.scenes.scene import Scene
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.cutoff import Array
-from search.distinct import Bools, Floats, Ints
+from search.arrays import Array
 from search.eval.places import Places
 from search.eval.truth import Truth
+from search.places.distinct import Bools, Floats, Ints
 
 IOUS = (0.3, 0.5)
 DEPTHS = (1, 10, 100)

@@ -13,8 +13,8 @@ from functools import cached_property
 import numpy as np
 from scipy import ndimage
 
-from search.cutoff import Array
-from search.distinct import Bools, Floats, Ints, Overlaps, distinct, overlaps
+from search.arrays import Array
+from search.places.distinct import Bools, Floats, Ints, Overlaps, distinct, overlaps
 
 WARM = 0.5
 """A place of a grid are the patches above this part of the way from the picture's median to its

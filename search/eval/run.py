@@ -20,7 +20,7 @@ import torch
 from indexer.collection import regions_for
 from indexer.regions import find_regions
 from indexer.tiles import tiled
-from search.cutoff import Array
+from search.arrays import Array
 from search.encode import QueryEncoder
 from search.eval.metrics import match, mean, picture_precision, place_figures
 from search.eval.places import Grid, Places, Regions, best_of

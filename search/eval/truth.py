@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.cutoff import Array
-from search.distinct import Floats, Ints
+from search.arrays import Array
+from search.places.distinct import Floats, Ints
 from tips_model.eval.coco import CocoImage, CocoObject, CocoSet, mask_of
 
 SIZES: tuple[tuple[str, float, float], ...] = (

@@ -33,12 +33,13 @@ from indexer.keeping.archive import read_archive
 from indexer.photos.decode import decode_stream, quiet
 from indexer.photos.exif import read_facts, unharmed
 from indexer.vectors import VectorError
-from search import duplicates, sample
+from search.confidence import sample
+from search.duplicates import groups as duplicates
+from search.duplicates.likeness import SIGNATURE, signature
 from search.errors import FilterError, QueryError, QuerySyntaxError
 from search.filters import parse_filter
-from search.language import parse
-from search.likeness import SIGNATURE, signature
-from search.scene import Scene, things
+from search.scenes.language import parse
+from search.scenes.scene import Scene, things
 from tests.indexer.backup_cases import forge
 from tests.photos import make
 from tips_model.checkpoints import load_model

@@ -18,10 +18,10 @@ from indexer.folders.ignore import IgnoreRules
 from indexer.folders.snapshot import read_snapshot
 from indexer.photos.decode import decode_stream
 from indexer.vectors import VectorError
+from search.duplicates.likeness import signature
 from search.errors import FilterError, QueryError, QuerySyntaxError
 from search.filters import parse_filter
-from search.language import parse
-from search.likeness import signature
+from search.scenes.language import parse
 from tests.hostile import targets
 from tests.photos import make
 from tips_model.checkpoints import load_model

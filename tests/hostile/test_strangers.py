@@ -14,9 +14,10 @@ import pytest
 import torch
 
 from indexer.collection import Collection
-from search import duplicates, sample
-from search.language import parse
+from search.confidence import sample
+from search.duplicates import groups as duplicates
 from search.query import Query
+from search.scenes.language import parse
 from tests.indexer.colours import ColourEmbedder
 from tips_model.errors import WeightsError
 from tips_model.openclip import open_openclip

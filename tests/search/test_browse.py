@@ -18,8 +18,8 @@ from indexer.edge.store import EdgeStore
 from indexer.publish import image_points, publish
 from indexer.vectors import Filter, Has, Match, Range, Within, image_point_id, point_array
 from indexer.vectors import point_keys as keys_of
-from search.browse import Month, Order, PhotoIndex
-from search.browse_places import Bounds
+from search.browse.index import Month, Order, PhotoIndex
+from search.browse.places import Bounds
 from search.errors import FilterError
 from tests.indexer.catalog_cases import broken, removal, table
 from tests.indexer.vector_cases import DIM, FILTERS, HEADS, holds, image_id, unit

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from search.calibration import NEGATIVE, Calibration, Sample, Side, TermVector, both
-from search.contrast import word_list
-from search.cutoff import OWN, PRIOR, Scale
+from search.confidence.calibration import NEGATIVE, Calibration, Sample, Side, TermVector, both
+from search.confidence.cutoff import OWN, PRIOR, Scale
+from search.words import word_list
 from tests.search.colours import TEXT_OFFSET, ColourEmbedder, noise, unit
 
 

@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from search.compose import (
+from search.scenes.compose import (
     CONTEST,
     LAID_OUT,
     USUAL,
@@ -21,9 +21,9 @@ from search.compose import (
     fulfilling,
     links,
 )
-from search.language import parse
-from search.relations import RELATIONS, at, placed
-from search.scene import And, Chain, Clause, Not, Scene, Thing, things, wanted
+from search.scenes.language import parse
+from search.scenes.relations import RELATIONS, at, placed
+from search.scenes.scene import And, Chain, Clause, Not, Scene, Thing, things, wanted
 
 PHOTOS, REGIONS = 7, 6
 

@@ -1,6 +1,7 @@
 import numpy as np
 
-from search.contrast import pointing, word_list
+from search.places.contrast import pointing
+from search.words import word_list
 
 
 def test_the_lists_hold_different_texts_and_no_comments() -> None:

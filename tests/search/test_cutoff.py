@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from search.cutoff import ALPHA, OWN, Gumbel, NullLaw, Scale, best_region
+from search.confidence.cutoff import ALPHA, OWN, Gumbel, NullLaw, Scale, best_region
 
 LAW = Gumbel(3.0, 0.25)
 

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from indexer.regions import find_regions
-from search.distinct import MOST_REGIONS, SAME_PLACE, SLACK, distinct, overlaps
+from search.places.distinct import MOST_REGIONS, SAME_PLACE, SLACK, distinct, overlaps
 
 THING = (0.2, 0.2, 0.6, 0.6)
 PART = (0.3, 0.3, 0.6, 0.5)

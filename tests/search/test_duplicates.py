@@ -16,10 +16,10 @@ from indexer.collection import Collection
 from indexer.errors import DiskFullError
 from indexer.pipeline import index
 from indexer.vectors import point_array, point_keys
-from search.duplicate_pairs import SAME, SIMILAR, Pairs, best_of_groups
-from search.duplicates import FILE, TIERS, Duplicates, find
-from search.likeness import compare, descriptors, signature
-from search.neighbours import near_pairs
+from search.duplicates.groups import FILE, TIERS, Duplicates, find
+from search.duplicates.likeness import compare, descriptors, signature
+from search.duplicates.neighbours import near_pairs
+from search.duplicates.pairs import SAME, SIMILAR, Pairs, best_of_groups
 from tests.search.colours import ColourEmbedder, save
 
 DEMO = Path(__file__).parents[2] / "ui" / "demo" / "photos"
@@ -310,7 +310,7 @@ def test_photos_that_agree_with_the_best_join_it_without_a_pair() -> None:
 
 @pytest.mark.parametrize("start", [0, 2600])
 def test_near_pairs_are_those_of_all_products(start: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("search.neighbours.BLOCK", 500)
+    monkeypatch.setattr("search.duplicates.neighbours.BLOCK", 500)
     rng = np.random.default_rng(0)
     vectors = rng.standard_normal((2700, 8))
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search.export import CsvFormat, JsonFormat, encoded, hits_of, pages_of, plain_cell
-from search.export_coco import CocoFormat, run_lengths
-from search.export_files import LONGEST_STEM, FolderCopies, Names, ZipFormat
+from search.export.coco import CocoFormat, run_lengths
+from search.export.files import LONGEST_STEM, FolderCopies, Names, ZipFormat
+from search.export.formats import CsvFormat, JsonFormat, encoded, hits_of, pages_of, plain_cell
 from search.hits import Hit, RegionHit, Results
 from search.searcher import Searcher
 from tips_model.eval.coco import mask_of, read_coco_set

@@ -1,6 +1,6 @@
 import numpy as np
 
-from search.heatmap import from_grids, from_regions
+from search.places.heatmap import from_grids, from_regions
 
 AXES = np.eye(4, dtype=np.float32)
 CONTRASTS = np.array([[0, 0, 0.8, 0.6], [0, 0, 0.6, 0.8]], np.float32)

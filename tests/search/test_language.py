@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from search.errors import QueryError, QuerySyntaxError
-from search.language import TYPOGRAPHIC, parse, with_pictures
 from search.query import ImageTerm, Query, Term
-from search.scene import And, Chain, Clause, Count, Not, Position, Scene, Thing
+from search.scenes.language import TYPOGRAPHIC, parse, with_pictures
+from search.scenes.scene import And, Chain, Clause, Count, Not, Position, Scene, Thing
 
 
 def written(clause: Clause) -> str:

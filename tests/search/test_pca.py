@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from search.pca import feature_colours
+from search.places.pca import feature_colours
 
 Array = npt.NDArray[np.float32]
 

@@ -11,7 +11,7 @@ import pytest
 from indexer.edge.store import EdgeStore
 from indexer.vectors import Match, PointBatch, image_point_id, region_point_id
 from search import ranking
-from search.calibration import Calibration, Direction, Sample, TermVector
+from search.confidence.calibration import Calibration, Direction, Sample, TermVector
 from search.ranking import By, Ranker
 from tests.indexer.vector_cases import image_id, unit
 
@@ -56,7 +56,7 @@ def directions(calibration: Calibration) -> tuple[Direction, Direction]:
 def slowly(
     calibration: Calibration, photo: Direction, region: Direction, by: By, only: range
 ) -> dict[str, tuple[float, list[int]]]:
-    """Photo -> its score, and its regions best first; the formulas of `search/cutoff.py`."""
+    """Photo -> its score, and its regions best first; formulas of `search/confidence/cutoff.py`."""
     answer = {}
     for n in only:
         z_photo = (float(VECTORS[n] @ photo.vector) - photo.location) / photo.spread

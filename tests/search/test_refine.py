@@ -3,8 +3,8 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from search.guided import GuidedFilter
-from search.refine import (
+from search.places.guided import GuidedFilter
+from search.places.refine import (
     FinePhoto,
     cell_of,
     cells_in,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.relations import RELATIONS, at, placed, sized
-from search.scene import Position, Relation, Size
+from search.scenes.relations import RELATIONS, at, placed, sized
+from search.scenes.scene import Position, Relation, Size
 
 Box = tuple[float, float, float, float]
 

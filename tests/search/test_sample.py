@@ -7,11 +7,11 @@ import pytest
 from indexer.catalog.table import Catalog
 from indexer.collection import Collection
 from indexer.vectors import VectorStore, image_point_id, region_point_id
-from search import sample as module
-from search.calibration import asked
-from search.contrast import word_list
+from search.confidence import sample as module
+from search.confidence.calibration import asked
+from search.confidence.sample import FILE, EmptySampleError, ask_all, calibrate, draw_sample
 from search.encode import QueryEncoder
-from search.sample import FILE, EmptySampleError, ask_all, calibrate, draw_sample
+from search.words import word_list
 from tests.search.colours import ColourEmbedder
 
 

@@ -12,15 +12,17 @@ from PIL import Image
 
 from indexer.collection import Collection
 from indexer.pipeline import index
-from search import ranking, scene_page, scene_search
-from search.compose import Board, fulfilling
+from search import ranking
 from search.errors import QueryError
 from search.hits import Results
-from search.language import parse
 from search.layout import layout_scene
 from search.query import ImageTerm, Query, Term
-from search.scene import Chain, Scene, Thing
-from search.scene_search import SceneSearch
+from search.scenes import page as scene_page
+from search.scenes import search as scene_search
+from search.scenes.compose import Board, fulfilling
+from search.scenes.language import parse
+from search.scenes.scene import Chain, Scene, Thing
+from search.scenes.search import SceneSearch
 from search.searcher import Searcher
 from tests.search.colours import ColourEmbedder, paint, save
 from tips_model.errors import TipsError

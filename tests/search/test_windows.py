@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from search.windows import affordable, window_grids
+from search.places.windows import affordable, window_grids
 from tests.search.colours import ColourEmbedder, paint
 from tips_model.features import FeatureBatch
 

@@ -12,7 +12,7 @@ from PIL import Image
 from indexer.vectors import Match
 from search.errors import QueryError
 from search.query import Query
-from search.scene import Scene
+from search.scenes.scene import Scene
 from ui.app import answers as module
 from ui.app.answers import answer, around, every_hit
 from ui.app.library import Library

@@ -14,8 +14,8 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from search.export import CsvFormat, encoded
-from search.export_files import ZipFormat
+from search.export.files import ZipFormat
+from search.export.formats import CsvFormat, encoded
 from ui.app import media
 from ui.app.answers import answer, every_hit
 from ui.app.library import Library

@@ -11,8 +11,8 @@ from typing import Any
 
 import streamlit as st
 
-from search.browse_choices import Choices, filter_text, read_choices
-from search.browse_facets import FacetValue, Field, Folder, facets, folder, narrowed, subfolders
+from search.browse.choices import Choices, filter_text, read_choices
+from search.browse.facets import FacetValue, Field, Folder, facets, folder, narrowed, subfolders
 from search.errors import FilterError
 from ui.app import asking, state
 from ui.app.answers import Answer, found

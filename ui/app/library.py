@@ -36,7 +36,7 @@ from ui.question import refuse_files
 
 if TYPE_CHECKING:
     from indexer.catalog.table import Catalog
-    from search.browse import PhotoIndex
+    from search.browse.index import PhotoIndex
     from search.searcher import Searcher
 
 FIRST_VIEW = 1.0  # seconds that loading torch and the model leaves to the first view
@@ -103,7 +103,7 @@ class Library:
     @cached_property
     def index(self) -> PhotoIndex:
         """All photos by date and place."""
-        from search.browse import PhotoIndex
+        from search.browse.index import PhotoIndex
 
         return PhotoIndex.load(self.catalog)
 

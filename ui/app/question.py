@@ -10,7 +10,7 @@ from indexer.vectors import Filter
 from search.errors import QueryError
 from search.hits import Results
 from search.query import Example, Query
-from search.scene import Scene
+from search.scenes.scene import Scene
 from ui import question as asked_of
 from ui.app.state import Place, View
 from ui.question import refuse_files

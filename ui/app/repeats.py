@@ -9,7 +9,7 @@ from indexer.collection import Collection
 from ui.jobs import TIPS
 
 if TYPE_CHECKING:
-    from search.duplicates import Duplicates
+    from search.duplicates.groups import Duplicates
 
 
 class Repeats:
@@ -23,7 +23,7 @@ class Repeats:
     @property
     def state(self) -> int:
         """A number that changes when others were found; 0 when nobody has looked for them."""
-        from search.duplicates import FILE
+        from search.duplicates.groups import FILE
 
         try:
             return (self._collection.data_folder / FILE).stat().st_mtime_ns
@@ -37,7 +37,7 @@ class Repeats:
         if not state:
             return None
         if self._known is None or self._known[0] != state:
-            from search.duplicates import Duplicates
+            from search.duplicates.groups import Duplicates
 
             self._known = state, Duplicates.open(self._collection)
         return self._known[1]

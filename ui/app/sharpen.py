@@ -11,7 +11,7 @@ from cachetools import LRUCache
 
 from search.hits import Hit, Results
 from search.query import Query
-from search.scene import Scene
+from search.scenes.scene import Scene
 from ui.app.state import Show
 from ui.background import Background
 

@@ -8,9 +8,9 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
-from search.export import CsvFormat, Format, JsonFormat, encoded
-from search.export_coco import CocoFormat
-from search.export_files import ZipFormat
+from search.export.coco import CocoFormat
+from search.export.files import ZipFormat
+from search.export.formats import CsvFormat, Format, JsonFormat, encoded
 from ui.app import asking, media
 from ui.app.answers import Answer, every_hit
 from ui.app.gallery import chosen

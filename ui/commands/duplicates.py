@@ -21,7 +21,7 @@ from ui.words import counted, day, file_size, shown
 
 if TYPE_CHECKING:
     from indexer.collection import Collection
-    from search.duplicates import Tier
+    from search.duplicates.groups import Tier
 
 Group = list[dict[str, Any]]
 EVERY = 10_000_000
@@ -65,7 +65,7 @@ def duplicates(
       tips duplicates --json | jq -r '.groups[][1:][].path'
     """
     from indexer.collection import Collection
-    from search.duplicates import find
+    from search.duplicates.groups import find
 
     opened = Collection.open(collection)
     with progress_bar() as progress:

@@ -20,7 +20,7 @@ from ui.words import counted, shown
 
 if TYPE_CHECKING:
     from indexer.collection import Collection
-    from search.export import Format
+    from search.export.formats import Format
     from search.hits import Results
 
 STDOUT = Path("-")
@@ -29,7 +29,7 @@ FILE = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What to write, None for what not; `-` is stdout. `root`: see `search.export_coco`."""
+    """What to write, None for what not; `-` is stdout. `root`: see `search.export.coco`."""
 
     csv: Path | None = None
     json: Path | None = None
@@ -138,7 +138,7 @@ def export(
       tips export "dog left of a car" --places --coco dogs.json --root ~/Pictures
       tips export "sunset" --filter date:2023 -n 50 --copy ~/sunsets
     """
-    from search.export import pages_of
+    from search.export.formats import pages_of
 
     targets = Targets(csv, json, coco, zip, copy, root)
     check_targets(targets, collection, force=force)
@@ -164,7 +164,7 @@ def write(first: Results, rest: Iterator[Results], targets: Targets) -> None:
     """Write the hits of all pages in one pass, and say what there is now. Files take their names
     when all of them are whole.
     """
-    from search.export_files import FolderCopies, ZipFormat
+    from search.export.files import FolderCopies, ZipFormat
 
     formats = _formats(first, targets)
     copies = None if targets.copy is None else FolderCopies(targets.copy)
@@ -195,9 +195,9 @@ def write(first: Results, rest: Iterator[Results], targets: Targets) -> None:
 
 def _formats(first: Results, targets: Targets) -> list[tuple[Path, Format]]:
     """The files to write, and what writes each."""
-    from search.export import CsvFormat, JsonFormat
-    from search.export_coco import CocoFormat
-    from search.export_files import ZipFormat
+    from search.export.coco import CocoFormat
+    from search.export.files import ZipFormat
+    from search.export.formats import CsvFormat, JsonFormat
 
     formats: list[tuple[Path, Format]] = []
     if targets.csv is not None:

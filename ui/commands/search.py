@@ -16,7 +16,7 @@ from ui.words import counted
 if TYPE_CHECKING:
     from search.hits import Box, Results
     from search.query import Query
-    from search.scene import Scene
+    from search.scenes.scene import Scene
     from search.searcher import Searcher
 
 NOTHING_FOUND = 1  # as grep
@@ -245,8 +245,8 @@ def refines(searcher: Searcher, wanted: bool | None, draw_folder: Path | None) -
 
 def build_query(text: tuple[str, ...], images: tuple[Path, ...], *, places: bool) -> Query | Scene:
     """The words of the command line and the picture files as one query. Raises `QueryError`."""
-    from search.language import parse, with_pictures
     from search.query import ImageTerm, Query
+    from search.scenes.language import parse, with_pictures
 
     line = " ".join(text).strip()
     pictures = tuple(ImageTerm(path) for path in images)

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from search.browse_choices import Choices
-from search.browse_facets import FacetValue, Folder, facets, folder, narrowed, subfolders
+from search.browse.choices import Choices
+from search.browse.facets import FacetValue, Folder, facets, folder, narrowed, subfolders
 from ui.service.answers import CollectionSummary, Facets, Status, Value
 from ui.service.engine import Engine, State
 from ui.service.given import V1, Given, InCollection

@@ -21,7 +21,7 @@ from ui.service.problems import Problem
 
 if TYPE_CHECKING:
     from indexer.catalog.table import Catalog
-    from search.browse import PhotoIndex
+    from search.browse.index import PhotoIndex
     from search.searcher import Searcher
     from ui.service.models import Models
 
@@ -143,7 +143,7 @@ class Engine:
             before.searcher.close()
 
     def _open(self) -> State:
-        from search.browse import PhotoIndex
+        from search.browse.index import PhotoIndex
         from search.searcher import Searcher
 
         collection = Collection.open(self.folder)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from search.distinct import Bools, Floats
 from search.eval.metrics import IOUS, box_overlaps, mask_overlaps, match, place_figures
 from search.eval.places import Places
 from search.eval.truth import Truth
+from search.places.distinct import Bools, Floats
 
 
 def boxes(rng: np.random.Generator, count: int) -> Floats:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from playwright.sync_api import Browser, Page, expect
 
-from search.browse_places import Bounds
+from search.browse.places import Bounds
 from tips_model.errors import TipsError
 from ui.app.components.assets import text
 from ui.app.components.map import (
@@ -32,7 +32,7 @@ SCRIPT = """
 import json
 import numpy as np
 import streamlit as st
-from search.browse_places import Bounds, Clusters, extent, inside, spots_of
+from search.browse.places import Bounds, Clusters, extent, inside, spots_of
 from ui.app.components.map import CELLS, WORLD, map_view, show_map
 
 ask, state = st.query_params, st.session_state

@@ -17,7 +17,7 @@ from .serving import SECONDS, at, dragged, events
 SCRIPT = """
 import json
 import streamlit as st
-from search.browse import Month
+from search.browse.index import Month
 from ui.app.components.timeline import show_timeline
 
 ask, state = st.query_params, st.session_state

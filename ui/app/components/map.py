@@ -16,7 +16,7 @@ from typing import Any
 
 import streamlit as st
 
-from search.browse_places import Bounds, Clusters
+from search.browse.places import Bounds, Clusters
 from tips_model.errors import TipsError
 from ui.app.components.assets import text
 from ui.app.components.edits import ignore, last_edit

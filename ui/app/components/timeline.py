@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from search.browse import Month
+from search.browse.index import Month
 from ui.app.components.assets import text
 from ui.app.components.edits import ignore, last_edit
 

@@ -1,0 +1,6 @@
+"""What the arrays of a search are made of."""
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float32]

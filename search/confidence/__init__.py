@@ -1,0 +1,1 @@
+"""The line of confidence: what counts as found in this collection."""

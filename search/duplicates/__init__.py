@@ -1,0 +1,1 @@
+"""Photos that show the same picture, or nearly."""

@@ -1,0 +1,141 @@
+"""Whole answers as files: hits read page by page, and written as CSV or JSON while they come.
+
+    with open("hits.csv", "wb") as file:
+        file.writelines(encoded(CsvFormat(), hits_of(ask)))
+
+A format is told of one hit at a time and gives bytes back, so that an answer of any length takes
+the memory of a page, and several files can be written in one pass. COCO's format is in
+`search/export/coco.py`, copies of the photos are in `search/export/files.py`.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
+
+from search.hits import Hit, Results
+
+Ask = Callable[[int, int], Results]
+"""A question that is open in its page: (limit, offset) -> that page of the answer."""
+
+PAGE = 500
+"""Hits read at a time: each brings its masks, some kB."""
+CSV_COLUMNS = ("id", "path", "score", "confident", "width", "height", "regions")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+class Format(Protocol):
+    """A file format that is written hit by hit; one object writes one file."""
+
+    def head(self) -> Iterable[bytes]:
+        """What stands before the hits."""
+        ...
+
+    def hit(self, hit: Hit) -> Iterable[bytes]:
+        """The next hit."""
+        ...
+
+    def tail(self) -> Iterable[bytes]:
+        """What stands behind the hits."""
+        ...
+
+
+def encoded(format: Format, hits: Iterable[Hit]) -> Iterator[bytes]:
+    """The file as pieces of bytes, each made when it is asked for."""
+    yield from format.head()
+    for hit in hits:
+        yield from format.hit(hit)
+    yield from format.tail()
+
+
+def pages_of(
+    ask: Ask, *, limit: int | None = None, all: bool = False, page: int = PAGE
+) -> Iterator[Results]:
+    """An answer in pages, at least one.
+
+    `limit` is the most ranks that are read; None reads all confident hits, or with `all`, which
+    says that `ask` gives weak hits too, every photo. A page may be short of hits whose files are
+    gone.
+    """
+    offset = 0
+    while True:
+        size = page if limit is None else min(page, limit - offset)
+        results = ask(size, offset)
+        yield results
+        offset += size
+        weak = all and bool(results.hits)
+        if offset == limit or (offset >= results.confident and not weak):
+            return
+
+
+def hits_of(
+    ask: Ask, *, limit: int | None = None, all: bool = False, page: int = PAGE
+) -> Iterator[Hit]:
+    """All hits of an answer, best first; arguments as for `pages_of`."""
+    for results in pages_of(ask, limit=limit, all=all, page=page):
+        yield from results.hits
+
+
+class CsvFormat:
+    """A table in UTF-8 (RFC 4180) with the columns `CSV_COLUMNS`; the regions are JSON text.
+
+    A text that a spreadsheet would run as a formula begins with an apostrophe (see `plain_cell`).
+    """
+
+    def head(self) -> Iterable[bytes]:
+        """The names of the columns."""
+        return [_csv_line(CSV_COLUMNS)]
+
+    def hit(self, hit: Hit) -> Iterable[bytes]:
+        """One row. The path is in its reversible text form (`indexer/folders/paths.py`)."""
+        row = hit.to_dict() | {"width": hit.width, "height": hit.height}
+        row["confident"] = str(hit.confident).lower()
+        row["regions"] = _json(row["regions"])
+        return [_csv_line([row[name] for name in CSV_COLUMNS])]
+
+    def tail(self) -> Iterable[bytes]:
+        """Nothing."""
+        return []
+
+
+class JsonFormat:
+    """The JSON of `Results.to_dict` for a whole answer, one hit a line."""
+
+    def __init__(self, query: str, model: str) -> None:
+        self._heading = {"query": query, "model": model}
+        self._begun = False
+
+    def head(self) -> Iterable[bytes]:
+        """Query and model."""
+        return [_json(self._heading)[:-1].encode() + b', "hits": [']
+
+    def hit(self, hit: Hit) -> Iterable[bytes]:
+        """One line."""
+        comma = b"," if self._begun else b""
+        self._begun = True
+        return [comma + b"\n" + _json(hit.to_dict()).encode()]
+
+    def tail(self) -> Iterable[bytes]:
+        """The closing brackets."""
+        return [b"\n]}\n"]
+
+
+def plain_cell(text: str) -> str:
+    """A text that a spreadsheet takes as text: with an apostrophe before a character that begins a
+    formula, as OWASP advises against CSV injection.
+    """
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+
+
+def _csv_line(cells: Iterable[Any]) -> bytes:
+    line = io.StringIO()
+    texts = [plain_cell(cell) if isinstance(cell, str) else cell for cell in cells]
+    csv.writer(line).writerow(texts)
+    return line.getvalue().encode()
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

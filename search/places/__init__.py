@@ -1,0 +1,1 @@
+"""Where in a photo: masks, boxes and heat."""

@@ -1,0 +1,243 @@
+"""The words of one thing in a composed query: its count, size and position, and the text that is
+left. See `search/scenes/language.py` for the rules.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lark import Token
+
+from search.errors import QuerySyntaxError
+from search.scenes.scene import MOST_COUNTED, Column, Count, Position, Row, Size
+
+NUMBERS = {
+    "one": 1,
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "seven": 7,
+    "eight": 8,
+}
+SIZES: dict[str, Size] = {
+    "tiny": "tiny",
+    "small": "small",
+    "big": "large",
+    "large": "large",
+    "huge": "huge",
+}
+ROWS: dict[str, Row] = {"top": "top", "upper": "top", "bottom": "bottom", "lower": "bottom"}
+COLUMNS: dict[str, Column] = {"left": "left", "right": "right"}
+CENTRE = Position("centre", "centre")
+MIDDLE = ("centre", "center", "middle")
+SHORT = 3
+"""A size or a number alone is a sign before so many words, when places are looked for; 0 always."""
+ARTICLES = ("a", "an", "the", "some")
+LEADING = ("COMPARISON", "NUMBER", "SIZE", "UPPER_SIZE")
+PLACES = ("PLACE", "UPPER_PLACE")
+TRAILING = (*PLACES, "UPPER_SIZE")
+SYMBOLS = ("<", ">", "=", "≤", "≥")
+COMPARISON = re.compile(
+    r"(?P<sign>[<>=≤≥]+|exactly|(?:at|more|fewer|less)\s+\w+)\s*(?P<number>\w+)", re.IGNORECASE
+)
+FRAME = re.compile(
+    r"(?:there\s+(?:is|are)\s+)?(?:an?\s+(?:photo|picture|image)\s+of\s+)?(?:(?:an?|the|some)\s+)?",
+    re.IGNORECASE,
+)
+"""What people write before the name of a thing."""
+BARE_RELATION = re.compile(r"(?:(?:to|on|at)\s+the\s+)?(?:left|right)\s+of\b", re.IGNORECASE)
+"""A text that begins so has lost what it is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A thing's words: what was read from them, and from where to where its text goes in the query.
+
+    `signs`: there was a count, size or position.
+    """
+
+    start: int
+    end: int
+    count: Count
+    size: Size | None
+    position: Position | None
+    signs: bool
+
+    def text(self, line: str) -> str:
+        """The text of the thing, without the article before it."""
+        text = line[self.start : self.end]
+        return FRAME.sub("", text, count=1) or text
+
+    @classmethod
+    def read(cls, tokens: Sequence[Token], line: str, *, small: bool) -> Phrase:
+        """Read the tokens of a thing. `small`: sizes and numbers in small letters are signs.
+
+        Raises `QuerySyntaxError` for a count that is none or has nothing to count, and for a second
+        size or position.
+        """
+        rest = list(tokens)
+        count, position = Count(), None
+        size: Size | None = None
+        signs = len(rest)
+        while len(rest) > 1 and rest[-1].type in (*TRAILING, "COMMA"):
+            if rest[-1].type == "COMMA":
+                signs -= 1
+            elif rest[-1].type == "UPPER_SIZE":
+                size = _size(size, rest[-1], line)
+            else:
+                position = _joined(position, rest[-1], line)
+            rest.pop()
+        if len(rest) > 1 and rest[0].lower() in ARTICLES and rest[1].type in LEADING:
+            signs -= 1
+            rest.pop(0)
+        if rest[0].type == "COMPARISON" or (small and len(rest) > 1 and rest[0].type == "NUMBER"):
+            count = _count(rest[0], line)
+            if len(rest) == 1:
+                raise QuerySyntaxError(
+                    f"'{rest[0]}' needs a thing to count, as in '>=3 apples'.", line, _spot(rest[0])
+                )
+            rest.pop(0)
+        sizes = ("UPPER_SIZE", "SIZE") if small else ("UPPER_SIZE",)
+        while len(rest) > 1 and rest[0].type in sizes:
+            size = _size(size, rest.pop(0), line)
+        start, end = _spot(rest[0])[0], _spot(rest[-1])[1]
+        return cls(start, end, count, size, position, len(rest) < signs)
+
+    @staticmethod
+    def check(tokens: Sequence[Token], line: str) -> None:
+        """Raise `QuerySyntaxError` for a text that begins with `left of` or `right of` or with two
+        positions, and for none of something.
+        """
+        start, end = _spot(tokens[0])[0], _spot(tokens[-1])[1]
+        bare = BARE_RELATION.match(line[start:end])
+        if bare and tokens[0].type != "PHRASE":
+            spot = (start, start + len(bare[0]))
+            raise QuerySyntaxError(f"'{bare[0]}' needs a thing before it.", line, spot)
+        if len(tokens) > 2 and all(token.type in PLACES for token in tokens[:2]):
+            raise QuerySyntaxError(
+                f"'{tokens[1]}' is a second position; write one, behind the thing, as in "
+                "'dog top left'.",
+                line,
+                _spot(tokens[1]),
+            )
+        if tokens[0] == "0" and 1 < len(tokens) <= 1 + SHORT and tokens[1][:1].isalpha():
+            _count(tokens[0], line)  # which refuses it
+
+    def check_rest(self, tokens: Sequence[Token], line: str) -> None:
+        """Raise `QuerySyntaxError` for a comparison within the text, or `and` before it."""
+        for token in tokens:
+            if _spot(token)[0] == self.start and token.type == "WORD" and token.lower() == "and":
+                raise QuerySyntaxError(f"'{token}' needs a thing before it.", line, _spot(token))
+            inside = self.start <= _spot(token)[0] < self.end
+            if inside and token.type == "COMPARISON" and token.startswith(SYMBOLS):
+                raise QuerySyntaxError(
+                    f"'{token}' must stand before what is counted, as in '>=3 apples'.",
+                    line,
+                    _spot(token),
+                )
+
+
+def _count(token: Token, line: str) -> Count:
+    """The count of a comparison or of a plain number, which means exactly that many."""
+    match = COMPARISON.fullmatch(token)
+    sign = " ".join(match["sign"].lower().split()) if match else "="
+    word = match["number"].lower() if match else token.lower()
+    number = int(word) if word.isdecimal() else NUMBERS.get(word)
+    low, high = 1, None
+    if number is not None:
+        if sign in (">", "more than"):
+            low = number + 1
+        elif sign in (">=", "=>", "≥", "at least"):
+            low = number
+        elif sign in ("<", "fewer than", "less than"):
+            high = number - 1
+        elif sign in ("<=", "=<", "≤", "at most"):
+            high = number
+        elif sign in ("=", "exactly"):
+            low = high = number
+        else:
+            number = None
+    if number is None:
+        raise QuerySyntaxError(
+            f"'{token}' is no count; write '>=3 apples', '<=2 apples' or '=1 apple'.",
+            line,
+            _spot(token),
+        )
+    if high is not None and high < 1:
+        raise QuerySyntaxError(
+            f"'{token}' counts none; write 'not' before the thing, as in 'dog and not cat'; quotes "
+            "keep a number as text.",
+            line,
+            _spot(token),
+        )
+    if low < 1:
+        raise QuerySyntaxError(
+            f"'{token}' is true of every photo; leave it out, or write '>=1'.", line, _spot(token)
+        )
+    if max(low, high or 0) > MOST_COUNTED:
+        raise QuerySyntaxError(
+            f"'{token}' is too many: up to {MOST_COUNTED} can be counted in a photo; quotes keep "
+            "a number as text.",
+            line,
+            _spot(token),
+        )
+    return Count(low, high)
+
+
+def uncountable(token: Token) -> bool:
+    """Whether it is a number above all counts, as in "50 cent"."""
+    return token.type == "NUMBER" and token.isdecimal() and int(token) > MOST_COUNTED
+
+
+def _size(known: Size | None, token: Token, line: str) -> Size:
+    """The size of a token; raises `QuerySyntaxError` where one is known already."""
+    if known is not None:
+        raise QuerySyntaxError(
+            f"'{token}' is a second size; write one, and put words that are meant as text in "
+            "quotes.",
+            line,
+            _spot(token),
+        )
+    return SIZES[token.lower()]
+
+
+def _joined(known: Position | None, token: Token, line: str) -> Position:
+    """A token's position together with what is known: "at the top" and "on the left" are one.
+
+    Raises `QuerySyntaxError` where both speak of the same axis.
+    """
+    one = _position(token)
+    if known is None:
+        return one
+    if CENTRE in (one, known):  # "in the middle" is the axis that the other leaves free
+        other = known if one == CENTRE else one
+        if not (other.column and other.row):
+            return Position(other.column or "centre", other.row or "centre")
+    elif not ((one.column and known.column) or (one.row and known.row)):
+        return Position(one.column or known.column, one.row or known.row)
+    raise QuerySyntaxError(
+        f"'{token}' and the position behind it do not go together; write one of them.",
+        line,
+        _spot(token),
+    )
+
+
+def _position(token: Token) -> Position:
+    # "on the left-hand side of the picture": the last words may name the whole.
+    words = re.findall(r"[a-z]+", token.lower().split(" of the ")[0])
+    rows = [ROWS[word] for word in words if word in ROWS]
+    columns = [COLUMNS[word] for word in words if word in COLUMNS]
+    middle = any(word in MIDDLE for word in words)
+    if middle and not rows:
+        return CENTRE
+    return Position(columns[0] if columns else "centre" if middle else "", rows[0] if rows else "")
+
+
+def _spot(token: Token) -> tuple[int, int]:
+    assert token.start_pos is not None
+    assert token.end_pos is not None
+    return token.start_pos, token.end_pos

@@ -1,0 +1,198 @@
+"""A scene -> photos in order and the places that fulfil it.
+
+The vector store gives, for every thing that must be there, all photos with a confident place for
+it. Only those that are in all these answers can be confident; they are read from the catalog in
+batches, with all their regions, and scored. So a scene of rare things costs a few photos, whatever
+the size of the collection. When weak hits are wanted too, the photos that are best for one of the
+things are scored besides.
+
+Letters: T things, P photos, R regions of a photo (padded), D width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from indexer.vectors import Filter, VectorStore
+from search.arrays import Array
+from search.confidence.calibration import Calibration, Direction, both
+from search.confidence.cutoff import Evidence
+from search.confidence.sample import unit_vectors
+from search.query import Query, Term
+from search.ranking import Ranker
+from search.scenes.compose import Board, evaluate
+from search.scenes.scene import Scene, sentence, things, wanted
+from search.terms import TermReader
+
+if TYPE_CHECKING:
+    from indexer.catalog.table import Catalog
+
+CHUNK = 256
+"""So many photos are read and scored at once."""
+DEEPER = 4
+SPARE = 4
+"""So many times more photos than wanted are looked at for each thing, for hits below the line."""
+Ids = npt.NDArray[np.str_]
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """Where a thing is searched: among photos (None for pictures and their parts) and regions."""
+
+    photo: Direction | None
+    region: Direction
+
+
+@dataclass(frozen=True, slots=True)
+class Aims:
+    """Where the things of a scene are searched, by their identity, and the whole of them."""
+
+    things: dict[int, Aim]
+    whole: Direction | None
+
+
+@dataclass(frozen=True, slots=True)
+class RankedScenes:
+    """Photos best first: `ids` (P,) and `scores` (P,), and where the scene was searched."""
+
+    ids: list[str]
+    scores: Array
+    aims: Aims
+
+    def confident(self) -> int:
+        """How many photos reach the line."""
+        return int((self.scores >= 1).sum())
+
+
+class SceneSearch:
+    """Scores scenes in one collection. `head` names the global vector, `terms` reads the things."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        store: VectorStore,
+        calibration: Calibration,
+        terms: TermReader,
+        head: str,
+    ) -> None:
+        self._catalog, self._calibration, self._terms = catalog, calibration, terms
+        self._ranker, self._head = Ranker(store, calibration, head), head
+
+    def rank(self, scene: Scene, filter: Filter | None, least: int) -> RankedScenes:
+        """All confident photos, and the best `least` ones at least.
+
+        Those below the line are found among the photos that are best for one of the things.
+        """
+        aims = self._aims(scene)
+        needed = [
+            aims.things[id(thing)] for chain in wanted(scene.clause) for thing in chain.things
+        ]
+        depth = 0 if least == 0 else CHUNK
+        while 0 < depth < SPARE * least:
+            depth *= DEEPER
+        while True:
+            ids, weakest, complete = self._candidates(needed, filter, depth)
+            if least == 0:
+                ids = ids[weakest >= 1]
+            ranked = self._score(scene, aims, ids)
+            if complete or len(ranked.ids) >= least:
+                return ranked
+            depth *= DEEPER
+
+    def scores(self, scene: Scene, ids: Sequence[str]) -> Array:
+        """The scores (P,) of photos that have regions, in the order of `ids`."""
+        return evaluate(scene.clause, self._read(self._aims(scene), ids)[1])
+
+    def board(self, ranked: RankedScenes, ids: Sequence[str]) -> Board:
+        """The regions of these of the ranked photos, with the scores of the scene's things."""
+        return self._read(ranked.aims, ids)[1]
+
+    def _aims(self, scene: Scene) -> Aims:
+        words = sentence(scene)
+        whole = self._photo(Query((Term(words),))) if words else None
+        return Aims({id(thing): self._aim(thing.query) for thing in things(scene.clause)}, whole)
+
+    def _aim(self, query: Query) -> Aim:
+        regions = self._calibration.sides["regions"]
+        region = regions.direction(self._terms.read(query, "regions"))
+        if query.images:  # a photo like the picture need not have it as a part
+            return Aim(None, region)
+        return Aim(self._photo(query), region)
+
+    def _photo(self, query: Query) -> Direction:
+        return self._calibration.sides["images"].direction(self._terms.read(query, "images"))
+
+    def _candidates(
+        self, needed: Sequence[Aim], filter: Filter | None, depth: int
+    ) -> tuple[Ids, Array, bool]:
+        """The photos (P,) that are best for one of the things or confident for all, the most that
+        the weakest link of each can be (P,), and whether there are no others.
+        """
+        lists = [self._ranker.rank("place", aim.photo, aim.region, filter, depth) for aim in needed]
+        found = [np.array(each.image_ids(slice(None)), dtype="U32") for each in lists]
+        keys = np.unique(np.concatenate(found))
+        weakest = np.full(len(keys), np.inf, np.float32)
+        for ids, ranked in zip(found, lists, strict=True):
+            # Ranking has gone on until no photo that it did not return can be confident.
+            best = np.full(len(keys), -np.inf, np.float32)
+            best[np.searchsorted(keys, ids)] = ranked.photo_scores
+            weakest = np.minimum(weakest, best)
+        return keys, weakest, all(ranked.complete for ranked in lists)
+
+    def _score(self, scene: Scene, aims: Aims, ids: Ids) -> RankedScenes:
+        """Photos ordered by falling score, equal ones by id."""
+        keys: list[str] = []
+        parts = [np.empty(0, np.float32)]
+        for start in range(0, len(ids), CHUNK):
+            read, board = self._read(aims, ids[start : start + CHUNK].tolist())
+            keys += read
+            parts.append(evaluate(scene.clause, board))
+        scores = np.concatenate(parts)
+        order = np.argsort(-scores, kind="stable")  # `ids` are in order
+        return RankedScenes([keys[place] for place in order], scores[order], aims)
+
+    def _read(self, aims: Aims, ids: Sequence[str]) -> tuple[list[str], Board]:
+        """The photos of these that have regions, and their board."""
+        columns = ["id", f"vector_{self._head}", "region_vectors", "region_boxes"]
+        table = self._catalog.rows(ids, columns)
+        counts = pc.fill_null(pc.list_value_length(table["region_vectors"]), 0)
+        table = table.filter(pc.greater(counts, 0)).combine_chunks()
+        lengths = pc.list_value_length(table["region_vectors"]).to_numpy().astype(np.int64)
+        valid = np.arange(lengths.max(initial=1)) < lengths[:, None]
+        boxes = np.zeros((*valid.shape, 4))
+        boxes[valid] = _flat(table["region_boxes"]).reshape(-1, 4)
+        photos = unit_vectors(table[columns[1]])
+        vectors = unit_vectors(table["region_vectors"].combine_chunks().flatten())
+        owners = np.repeat(np.arange(len(lengths)), lengths)
+        scores = {}
+        for thing, aim in aims.things.items():
+            scores[thing] = np.full(valid.shape, -np.inf, np.float32)
+            scores[thing][valid] = self._scores(aim, photos, vectors, owners)
+        whole = np.zeros(len(photos), np.float32)
+        if aims.whole is not None:
+            whole = aims.whole.standard(aims.whole.cosines(photos))
+        return table["id"].to_pylist(), Board(boxes, scores, whole)
+
+    def _scores(
+        self, aim: Aim, photos: Array, vectors: Array, owners: npt.NDArray[np.int64]
+    ) -> Array:
+        """The scores of regions as places for one thing, as `Ranker` gives them."""
+        region_z = aim.region.standard(aim.region.cosines(vectors))
+        if aim.photo is None:
+            return self._calibration.score({"region": region_z}, picture=aim.region.picture)
+        photo_z = aim.photo.standard(aim.photo.cosines(photos))[owners]
+        z: dict[Evidence, Array] = {"region": region_z, "both": both(photo_z, region_z)}
+        return self._calibration.score(z, picture=aim.region.picture)
+
+
+def _flat(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
+    """All numbers of a column of lists of lists, in order."""
+    whole = column.combine_chunks().flatten()
+    return np.asarray(whole.flatten(), np.float64)
