@@ -54,7 +54,7 @@ def calibrate(
     info = encoder.embedder.info
     texts_key = _key(info.model_id, *word_list("unrelated"))
     state_key = _key(texts_key, str(store.revision))
-    kept = _read(folder / FILE)
+    kept = _read(folder / FILE, info.dim)
     kept_key = str(kept.get("texts_key"))
     if kept_key == texts_key:
         photo_texts, region_texts = kept["photo_texts"], kept["region_texts"]
@@ -167,14 +167,41 @@ def _key(*parts: str) -> str:
     return hashlib.sha256("\n".join((str(VERSION), *parts)).encode()).hexdigest()
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """The arrays of the file; nothing when there is none or it is damaged, since all of it can be
-    made again.
+def _read(path: Path, dim: int) -> dict[str, Any]:
+    """The arrays of the file; nothing when there is none, it is damaged or is not what `_write`
+    makes of vectors (N, dim), since all of it can be made again.
     """
     try:
-        return read_arrays(path)
+        kept = read_arrays(path)
     except (OSError, ValueError):
         return {}
+    return kept if _fits(kept, dim) else {}
+
+
+def _fits(kept: dict[str, npt.NDArray[np.generic]], dim: int) -> bool:
+    """Whether the arrays are what a calibration is made of."""
+    rows = ("photo_texts", "region_texts", "photos", "regions")
+    if not {*rows, "starts", "population"} <= kept.keys():
+        return False
+    if any(kept[name].ndim != 2 or kept[name].shape[1] != dim for name in rows):
+        return False
+    texts = len(word_list("unrelated"))
+    tops = [kept[name] for kind in KINDS if (name := f"tops_{kind}") in kept]
+    numbers = [*(kept[name] for name in rows), *tops]
+    if not all(each.dtype.kind == "f" and np.isfinite(each).all() for each in numbers):
+        return False
+    starts, regions = kept["starts"], len(kept["regions"])
+    return (
+        len(kept["photo_texts"]) == len(kept["region_texts"]) == texts
+        and [each.shape for each in tops] in ([], [asked(texts).shape] * len(KINDS))
+        and starts.dtype == np.int64
+        and starts.shape == (len(kept["photos"]),)
+        and len(starts) > 0
+        and int(starts[0]) == 0
+        and bool((np.diff(starts, append=regions) > 0).all())
+        and kept["population"].shape == ()
+        and kept["population"].dtype.kind in "iu"
+    )
 
 
 def _write(path: Path, **arrays: npt.NDArray[np.generic]) -> None:

@@ -77,6 +77,34 @@ def test_another_model_or_a_damaged_file_is_calibrated_anew(
     assert [entry.name for entry in tmp_path.iterdir()] == [FILE]
 
 
+WRONG = {
+    "photos": np.zeros((3, 5), np.float32),
+    "regions": np.full((2, 32), np.nan, np.float16),
+    "photo_texts": np.zeros((7, 32), np.float32),
+    "region_texts": np.array("x"),
+    "starts": np.array([0, 5, 3]),
+    "population": np.array([1.5, 2.5]),
+    "tops_images": np.zeros(3, np.float32),
+    "tops_regions": np.array(["a"]),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_arrays_that_fit_nothing_are_made_anew(
+    name: str, tmp_path: Path, catalog: Catalog, store: VectorStore
+) -> None:
+    calibrate(tmp_path, catalog, store, QueryEncoder(ColourEmbedder()))
+    with np.load(tmp_path / FILE) as file:
+        made = dict(file)
+    np.savez(tmp_path / FILE, **{**made, name: WRONG[name]})
+    again = ColourEmbedder()
+    calibrate(tmp_path, catalog, store, QueryEncoder(again))
+    assert again.texts_seen
+    with np.load(tmp_path / FILE) as file:
+        assert file.keys() == made.keys()
+        np.testing.assert_array_equal(file["photos"], made["photos"])
+
+
 def test_a_folder_that_cannot_be_written_is_searched_all_the_same(
     tmp_path: Path, catalog: Catalog, store: VectorStore
 ) -> None:

@@ -83,6 +83,17 @@ def test_two_models_of_a_collection_are_compared(switched: Path, tmp_path: Path)
     assert same["agreement"]["overlap"] == {"1": 1.0, "5": 1.0}
 
 
+def test_a_sheet_that_cannot_be_written_is_refused_before_anything_is_asked(
+    switched: Path, tmp_path: Path
+) -> None:
+    result = tips(
+        "compare", "now", "before", "x", "-c", switched, "--sheet", tmp_path / "no" / "a.png"
+    )
+    assert result.exit_code == 2
+    assert f"the folder {tmp_path / 'no'} is not there" in " ".join(result.stderr.split())
+    assert result.stdout == ""
+
+
 def test_names_that_mean_nothing_or_two_things_are_refused(switched: Path) -> None:
     for name, sentence in (("next", "no model"), ("nano", "more than one model")):
         result = tips("compare", name, "now", "disc", "-c", switched)

@@ -80,6 +80,8 @@ def compare(
     query = build_query(text, (), places=places)
     if sheet is not None and sheet.suffix.lower() not in (".jpg", ".jpeg", ".png", ".webp"):
         raise click.BadParameter(f"{sheet} is no .jpg, .png or .webp.", param_hint="--sheet")
+    if sheet is not None and not sheet.parent.is_dir():
+        raise click.BadParameter(f"the folder {sheet.parent} is not there.", param_hint="--sheet")
     found: list[Results] = []
     known: list[int] = []
     columns = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Sequence
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -157,6 +158,8 @@ def serve(
         )
     check_rate(rate)
     check_origins(origins)
+    check_hosts(hosts)
+    check_proxy(trust_proxy)
     if ctx.get_parameter_source("collections") is ParameterSource.COMMANDLINE:
         for folder in collections:
             Collection.open(folder)  # a mistyped folder would be waited for
@@ -248,3 +251,25 @@ def check_origins(origins: Sequence[str]) -> None:
                 f"--cors {origin!r} is no origin; write it as in https://photos.example.org, "
                 "without a path."
             )
+
+
+def check_hosts(hosts: Sequence[str]) -> None:
+    """Raises `click.UsageError` for what is more than a name, and so would never match."""
+    for host in hosts:
+        parts = urlsplit(f"//{host}")
+        if host != "*" and (parts.netloc != host or parts.hostname != host.strip("[]").lower()):
+            raise click.UsageError(
+                f"--allow-host {host!r} is no name of a host; write it as in photos.example.org, "
+                "without a port."
+            )
+
+
+def check_proxy(proxy: str | None) -> None:
+    """Raises `click.UsageError` for what is no address, and so would never be who asks."""
+    try:
+        if proxy not in (None, "*"):
+            ip_network(proxy, strict=False)
+    except ValueError as error:
+        raise click.UsageError(
+            f"--trust-proxy {proxy!r} is no address; write it as in 10.0.0.2 or 10.0.0.0/24."
+        ) from error

@@ -45,6 +45,9 @@ WRONG = {
     "a rate of nothing": (["--rate-limit", "0/second"], "lets nobody ask"),
     "no origin": (["--cors", "photos.example.org"], "is no origin; write it as in"),
     "a page for an origin": (["--cors", "https://photos.example.org/"], "without a path"),
+    "a name with a port": (["--allow-host", "photos.example.org:80"], "without a port"),
+    "an address for a name": (["--allow-host", "http://photos"], "is no name of a host"),
+    "a name for a proxy": (["--trust-proxy", "my-proxy"], "is no address; write it as in"),
     "no such name": (
         ["--host", "photos.invalid", "--token-file", "{tmp}/long"],
         "photos.invalid:8765 cannot be listened on (Name or service not known); choose",
