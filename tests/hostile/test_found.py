@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -16,7 +19,10 @@ from indexer.edge.manifest import Manifest
 from indexer.errors import CollectionError, DecodeError
 from indexer.folders.ignore import IgnoreRules
 from indexer.folders.snapshot import read_snapshot
+from indexer.photos import decode
 from indexer.photos.decode import decode_stream
+from indexer.photos.decoders import decode_file
+from indexer.photos.limits import Limits
 from indexer.vectors import VectorError
 from search.duplicates.likeness import signature
 from search.errors import FilterError, QueryError, QuerySyntaxError
@@ -169,3 +175,43 @@ def test_a_reason_obeys_no_file() -> None:
 def test_what_a_terminal_obeys_is_escaped() -> None:
     said = "a\x1b[31mred\x07\x9b\r\u202eabc\nnext line"
     assert visible(said) == "a\\x1b[31mred\\x07\\x9b\\r\\u202eabc\nnext line"
+
+
+@pytest.mark.parametrize("number", ["9" * 1900, "0." + "9" * 1900, "1e" + "9" * 1900])
+def test_long_numbers_are_words_or_marked(number: str) -> None:
+    assert parse(f"dog:{number}")
+    for text in (">={} apples", "exactly {} dogs left of a cat"):
+        with pytest.raises(QuerySyntaxError, match="cannot be read at character"):
+            parse(text.format("9" * 1900))
+    with pytest.raises(FilterError):
+        parse_filter("near:" + "9" * 1900 + ",2,3km")
+    with pytest.raises(ValueError, match="4300 digits"):
+        parse_json("9" * 5000)
+
+
+def test_a_link_to_a_named_pipe_is_one_photo_that_failed(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "link.jpg").symlink_to(tmp_path / "pipe")
+    with pytest.raises(DecodeError, match="not a file"):
+        decode_file(os.fsencode(tmp_path / "photos" / "link.jpg"), limits=Limits(seconds=5))
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_large_progressive_jpegs_are_decoded_one_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, progressive: bool
+) -> None:
+    monkeypatch.setattr(decode, "_LARGE", 9_999)
+    picture = BytesIO()
+    Image.new("RGB", (100, 100), "red").save(picture, "JPEG", progressive=progressive)
+    picture.seek(0)
+    held: list[bool] = []
+
+    @contextmanager
+    def one_large() -> Iterator[None]:
+        held.append(True)
+        yield
+
+    photo = decode_stream(picture, one_large=one_large())
+    assert photo.image.getpixel((50, 50)) == (254, 0, 0)
+    assert held == [True] * progressive
