@@ -99,3 +99,10 @@ def test_the_page_is_there_before_torch_is() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.split() == []
+
+
+@pytest.mark.parametrize("module", ["indexer.cluster.tasks", "indexer.photos.worker"])
+def test_processes_that_are_started_often_start_without_torch(module: str) -> None:
+    code = f"import sys, {module}; print('torch' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import torch
 
 from indexer.catalog.rows import FILE_TYPE, FileRef, PhotoRow, photo_schema, to_table
 from indexer.reading import Candidate, Reading
@@ -102,6 +101,8 @@ def is_problem(block: pa.Table) -> bool:
 
 def pixel_readings(block: pa.Table) -> list[Reading]:
     """One reading for each row of a block, with its pixels and an empty row for its features."""
+    import torch  # the tasks that need no pixels do without
+
     readings = light_readings(block)
     columns = (block[name].to_pylist() for name in _PIXELS)
     for reading, data, height, width in zip(readings, *columns, strict=True):

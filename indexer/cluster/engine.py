@@ -18,13 +18,15 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from indexer.cluster.blocks import candidate_tables, light_readings
 from indexer.cluster.session import first_line
 from indexer.cluster.stream import Staff, origin, stream
-from indexer.cluster.workers import Assignment, ledger_part, write_rows
+from indexer.cluster.tasks import ledger_part, write_rows
+from indexer.cluster.workers import Assignment
 from indexer.errors import RayError
 from indexer.folders.storage import is_url
 
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 _CPUS_PER_WORKER = 4
 _MOST_BLOCKS = 20_000
+_TASKS_PER_NODE = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,18 +152,27 @@ class RayWorkers:
             parts.setdefault(self._blocks[row.id], {})[row.id] = row.files
         here = self._options.driver_writes
         write = self._ray.remote(num_cpus=0)(write_rows)
-        tasks = [
+        tasks = (
             write.remote(block, files, revision, catalog.uri, None if here else token)
             for block, files in parts.items()
-        ]
+        )
         fragments: list[str] = []
-        for task in tasks:
-            result: list[str] | pa.Table = self._ray.get(task)
+        for result in self._results(tasks):
             if not isinstance(result, list):
                 self.written_here += len(result)
                 result = write_fragment(result, catalog.uri)
             fragments += result
         return fragments
+
+    def _results(self, tasks: Iterator[Any]) -> Iterator[list[str] | pa.Table]:
+        """What the tasks give, as they are done. Few at a time: each takes a process, which Ray
+        starts when there is none."""
+        at_once = _TASKS_PER_NODE * sum(bool(node["Alive"]) for node in self._ray.nodes())
+        waiting = list(islice(tasks, at_once))
+        while waiting:
+            done, waiting = self._ray.wait(waiting)
+            yield from self._ray.get(done)
+            waiting += islice(tasks, len(done))
 
     def _stream(
         self, candidates: pl.DataFrame, known: Sequence[str], options: IndexOptions

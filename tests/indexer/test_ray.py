@@ -37,7 +37,8 @@ from indexer.cluster.blocks import CANDIDATE, candidate_tables, light_readings, 
 from indexer.cluster.engine import RayOptions, RayWorkers, staff
 from indexer.cluster.session import check_reachable, ray_session
 from indexer.cluster.stream import Staff
-from indexer.cluster.workers import Assignment, PhotoEmbedder, PhotoReader, PhotoWorker, write_rows
+from indexer.cluster.tasks import write_rows
+from indexer.cluster.workers import Assignment, PhotoEmbedder, PhotoReader, PhotoWorker
 from indexer.folders.changes import compare
 from indexer.folders.scan import scan
 from indexer.reading import Candidate, Reading
