@@ -29,7 +29,7 @@ browser:  ## Install Debian's Chromium for the tests of the page, where that is 
 	  || echo "NOT CHECKED: Chromium cannot be installed here; the tests of the page in a browser are skipped."
 
 test: setup lint browser  ## Lint, check types and run all tests
-	$(BIN)/pytest -n auto --maxprocesses 2 --dist loadfile
+	$(BIN)/pytest -n auto --maxprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	$(BIN)/ruff check --no-cache .

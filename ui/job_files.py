@@ -45,9 +45,21 @@ class JobFiles:
         """The files for the collection in `folder`; nothing is made yet."""
         path = os.fsencode(os.path.abspath(folder))
         digest = hashlib.blake2b(path, digest_size=6).hexdigest()
-        base = data_folder() / "jobs" / f"{described(folder).name}-{digest}"
+        return cls._named(data_folder() / "jobs" / f"{described(folder).name}-{digest}")
+
+    @classmethod
+    def beside(cls, progress: Path) -> JobFiles:
+        """The files of the job whose process writes `progress`."""
+        return cls._named(progress.with_name(progress.name.removesuffix(".progress.json")))
+
+    @classmethod
+    def _named(cls, base: Path) -> JobFiles:
         kinds = ("job.json", "progress.json", "lock", "log")
         return cls(*(base.with_name(f"{base.name}.{kind}") for kind in kinds))
+
+    def asked_to_end(self) -> bool:
+        """Whether the job is wanted no more, or not now; raises `JobError`."""
+        return bool((self.read(self.asked) or {}).get("intent", "run") != "run")
 
     def make(self) -> None:
         """Make the folder and the lock; raises `JobError`."""

@@ -100,12 +100,16 @@ def reporting(file: Path | None) -> Iterator[ProgressFile]:
     although nobody sits at its terminal.
     """
     from indexer.errors import InterruptedIndexError
+    from ui.job_files import JobFiles
 
     progress = ProgressFile(file)
-    if file is not None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        os.nice(NICENESS)
     try:
+        if file is not None:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            os.nice(NICENESS)
+            # A signal that came before has been ignored where the server ignores it, as behind `&`.
+            if JobFiles.beside(file).asked_to_end():
+                raise KeyboardInterrupt
         yield progress
     except (KeyboardInterrupt, InterruptedIndexError):
         progress.interrupt()

@@ -298,7 +298,7 @@ def npz(data: bytes) -> None:
     except WeightsError as error:
         _check_sentence(str(error))
     # What search keeps beside a collection can be made again, so a damaged file is no file.
-    sample._read(file)
+    sample._read(file, 8)
     duplicates._read(file)
 
 

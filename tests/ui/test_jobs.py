@@ -169,6 +169,17 @@ def test_a_job_outlives_the_process_that_started_it(collection: Path, many: Path
     assert ended(collection).state == "paused"
 
 
+def test_a_job_that_is_stopped_before_it_listens_is_stopped(collection: Path, many: Path) -> None:
+    code = (
+        "import signal, sys; from pathlib import Path; from ui.jobs import pause, start_index\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)  # as for a server behind `&`\n"
+        "start_index(Path(sys.argv[1]), [sys.argv[2]], model='nano'); pause(Path(sys.argv[1]))"
+    )
+    subprocess.run([sys.executable, "-c", code, str(collection), str(many)], check=True)
+    assert ended(collection).state == "paused"
+    assert not Collection.exists(collection)
+
+
 def test_a_collection_that_a_terminal_writes_is_not_written_twice(
     tmp_path: Path, collection: Path
 ) -> None:

@@ -30,12 +30,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def documented() -> list[str]:
-    """The words of the guide's line for several nodes, from torchrun to -m."""
-    block = re.search(r"```\n(torchrun --nnodes [^`]*)```", GUIDE.read_text("utf-8"))
+def documented() -> tuple[dict[str, str], list[str]]:
+    """What the guide exports for several nodes, and the words of its line from torchrun to -m."""
+    block = re.search(
+        r"```\nexport (\w+)=(\w+)\n(torchrun --nnodes [^`]*)```", GUIDE.read_text("utf-8")
+    )
     assert block is not None, "the guide has a line for several nodes"
-    words = block[1].replace("\\\n", " ").split()
-    return words[1 : words.index("-m")]
+    words = block[3].replace("\\\n", " ").split()
+    return {block[1]: block[2]}, words[1 : words.index("-m")]
 
 
 def losses(log: Path) -> dict[int, float]:
@@ -51,7 +53,7 @@ def test_two_nodes_go_on_by_themselves_when_a_process_is_killed(tmp_path: Path) 
         "--nproc-per-node": "1",
         "--rdzv-endpoint": f"localhost:{free_port()}",
     }
-    flags = documented()
+    exported, flags = documented()
     for flag, value in small.items():
         flags[flags.index(flag) + 1] = value
     grave, out = tmp_path / "grave", tmp_path / "nodes"
@@ -60,12 +62,17 @@ def test_two_nodes_go_on_by_themselves_when_a_process_is_killed(tmp_path: Path) 
         "-m", "tests.tips_model.train.killed_node", str(grave), "6",
         "debug", "--data", "scenes", "--out", str(out), "--resume",
     ]  # fmt: skip
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    environment = {**os.environ, **exported, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
     nodes = [
         subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    told = [node.communicate(timeout=200)[1] for node in nodes]
+    try:
+        told = [node.communicate(timeout=200)[1] for node in nodes]
+    finally:
+        for node in nodes:
+            node.terminate()  # torchrun then ends its processes
+            node.wait()
     assert [node.returncode for node in nodes] == [0, 0], told[0][-2000:] + told[1][-2000:]
     assert grave.exists(), "a process was to be killed"
     assert saved_steps(out)[-1][0] == 8
