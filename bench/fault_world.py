@@ -236,13 +236,15 @@ class Harm:
 
 def spoil(folder: Path, rng: np.random.Generator) -> Harm:
     """Damage the vectors of a collection that nobody writes."""
+    from indexer.edge.files import lasting_files
     from indexer.edge.manifest import read_manifest
 
     vectors = folder / "vectors"
     manifest = read_manifest(vectors)
     assert manifest is not None
     shards = [vectors / shard.name for shard in manifest.shards]
-    files = [path for shard in shards for path in sorted(shard.rglob("*")) if path.is_file()]
+    # Readers open shards meanwhile, and the engine then makes files that come and go.
+    files = [path for shard in shards for path in sorted(lasting_files(shard))]
     files = [path for path in [*files, vectors / "manifest.json"] if path.stat().st_size]
     path = files[int(rng.integers(len(files)))]
     what = str(rng.choice(["flipped", "cut", "gone"], p=[0.6, 0.2, 0.2]))
