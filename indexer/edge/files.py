@@ -7,6 +7,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import qdrant_edge as edge
@@ -26,6 +27,21 @@ error but the end of the process (SIGBUS), so it must not become full while the 
 
 class ShardError(Exception):
     """A shard that is gone or not whole; the text says which."""
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """What an open shard cannot answer, since a file of it is damaged, as a `VectorError`."""
+    try:
+        yield
+    except BaseException as error:
+        # The engine has no narrower types: its errors are Exceptions, or panics, which are none.
+        if type(error) is not Exception and type(error).__name__ != "PanicException":
+            raise
+        raise VectorError(
+            f"the vector store cannot answer ({' '.join(str(error).split())}); "
+            "`tips verify --repair` makes what is damaged new from the catalog"
+        ) from error
 
 
 def open_shard(path: Path, points: int) -> edge.EdgeShard:

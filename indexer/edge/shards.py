@@ -170,8 +170,9 @@ def sweep(folder: Path, keep: set[str]) -> None:
     """Delete the shard folders that are not in `keep`, and what earlier sweeps left."""
     for path in folder.iterdir():
         if path.name.startswith(PREFIX) and path.name not in keep:
-            # First out of sight: a reader must not open what is half deleted.
-            path.rename(path.with_name(_DROPPED + path.name))
+            # First out of sight: a reader must not open what is half deleted. A name of its own:
+            # a reader may have made anew what an earlier sweep took away.
+            path.rename(path.with_name(f"{_DROPPED}{path.name}-{uuid4().hex[:8]}"))
     for path in folder.glob(_DROPPED + "*"):
         # A reader that is just closing may add a file meanwhile; the next sweep takes it.
         shutil.rmtree(path, ignore_errors=True)

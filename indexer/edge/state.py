@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import qdrant_edge as edge
 
-from indexer.edge.files import ShardError, open_shard, read_ahead
+from indexer.edge.files import ShardError, answering, open_shard, read_ahead
 from indexer.edge.filters import to_edge
 from indexer.edge.manifest import Manifest, read_manifest
 from indexer.edge.search import OpenShard, search_shards
@@ -64,6 +64,7 @@ class EdgeState:
                 read_ahead([folder / e.name for e in entries if e.name not in known])
                 return cls(manifest, [OpenShard.of(e, at_hand[e.name]) for e in entries])
 
+    @answering()
     def count(self, kind: Kind, filter: Filter | None) -> int:
         """The number of live points that match."""
         total = 0
@@ -77,6 +78,7 @@ class EdgeState:
                 total -= part.shard.count(edge.CountRequest(exact=True, filter=dead))
         return total
 
+    @answering()
     def facet(self, field: str, filter: Filter | None) -> dict[str | int, int]:
         """Value -> number of live images that have it, zero counts left out."""
         counts: defaultdict[str | int, int] = defaultdict(int)
@@ -94,12 +96,14 @@ class EdgeState:
                     counts[hit.value] += sign * hit.count
         return {value: count for value, count in counts.items() if count}
 
+    @answering()
     def search(
         self, kind: Kind, queries: FloatArray, *, using: str, filter: Filter | None, limit: int
     ) -> list[VectorHits]:
         """The best live points of all shards for each query (Q, D)."""
         return search_shards(list(self._of(kind)), queries, using, to_edge(filter), limit)
 
+    @answering()
     def scores(self, kind: Kind, points: PointArray, query: FloatArray, using: str) -> FloatArray:
         """The cosines (N,) of live points with a query (D,); raises `VectorError` if one is
         missing."""
@@ -112,6 +116,7 @@ class EdgeState:
         _check_found(kind, points, ~np.isnan(scores))
         return scores
 
+    @answering()
     def payloads(
         self, kind: Kind, points: PointArray, fields: Sequence[str] | None
     ) -> list[Payload]:
@@ -126,6 +131,7 @@ class EdgeState:
         _check_found(kind, points, np.array([i in found for i in ids], bool))
         return [found[i] for i in ids]
 
+    @answering()
     def vectors(self, kind: Kind, ids: Sequence[str], using: str, dim: int) -> FloatArray:
         """The live vectors (N, dim) of these points; raises `VectorError` if one is missing."""
         found: dict[str, FloatArray] = {}
@@ -142,7 +148,7 @@ class EdgeState:
         """The ids of all live points, page by page."""
         for part in self._of(kind):
             records = part.records(None, with_payload=False)
-            while page := [str(record.id) for record in islice(records, _PAGE)]:
+            while page := _page(records):
                 yield page
 
     def close(self) -> None:
@@ -153,6 +159,11 @@ class EdgeState:
 
     def _of(self, kind: Kind) -> Iterator[OpenShard]:
         return (part for part in self._shards if part.entry.kind == kind)
+
+
+@answering()
+def _page(records: Iterator[edge.Record]) -> list[str]:
+    return [str(record.id) for record in islice(records, _PAGE)]
 
 
 def _check_found(kind: Kind, points: PointArray, found: npt.NDArray[np.bool_]) -> None:

@@ -340,6 +340,26 @@ def test_what_killed_writers_left_goes_although_nothing_is_published(folder: Pat
     assert shard_folders(folder) == {shard.name for shard in before.shards}
 
 
+def test_what_a_reader_made_anew_is_swept_again(folder: Path) -> None:
+    before = shard_folders(folder)
+    for name in ("dropped-shard-images-0123456789ab", "shard-images-0123456789ab"):
+        (folder / name / "segments").mkdir(parents=True)
+        (folder / name / "segments" / "late").touch()
+    open_store(folder).tidy()
+    assert shard_folders(folder) == before
+    assert not list(folder.glob("dropped-*"))
+
+
+def test_an_open_shard_that_cannot_answer_is_told_as_damage(folder: Path) -> None:
+    publish(open_store(folder), 2, range(20, 40))
+    for path in folder.rglob("vector_storage-web/vectors/chunk_*.mmap"):
+        path.unlink()
+    store = open_store(folder)
+    assert store.count("images") == 40
+    with pytest.raises(VectorError, match=r"cannot answer \(.*tips verify --repair"):
+        store.search("images", unit(3, 2), using="web", limit=50)
+
+
 @pytest.mark.parametrize("harm", ["flip", "cut", "gone"])
 def test_every_harmed_file_of_a_shard_is_found(folder: Path, harm: str) -> None:
     store = open_store(folder)
