@@ -153,6 +153,6 @@ def _all_in(folder: Path, names: Iterable[str]) -> bool:
 
 def _ways_on(name: str) -> str:
     return (
-        "Or go on with the bundled model (`--model nano`), or with a folder that holds the files "
-        f"(`--model {name} --weights DIR`)."
+        "Or go on with the bundled model (`--model nano`, or `tips switch nano`), or with a folder "
+        f"that holds the files (`--model {name} --weights DIR`)."
     )

@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from indexer.catalog.rows import Link
+from indexer.collection import Collection
 from search.hits import Results
 from ui.render import nothing_found
 
@@ -326,6 +328,22 @@ def test_status_lists_failures_with_their_reason(collection: Path, photos: Path)
     assert [row["path"] for row in rows] == [str(photos / "broken.jpg")]
     assert rows[0]["reason"]
     assert f"broken.jpg: {rows[0]['reason']}" in tips("status", "--failed", "-c", collection).stdout
+
+
+def test_what_another_command_has_yet_to_publish_is_no_fault(
+    collection: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(collection, tmp_path / "c")
+    opened = Collection.open(tmp_path / "c")
+    with opened.lock():
+        catalog = opened.catalog()
+        key = min(key for key, sound in catalog.ids().items() if sound)
+        catalog.commit(None, [Link(key, "removed", ())])
+        beside = tips("verify", "-c", tmp_path / "c")
+    assert beside.exit_code == 0
+    assert "is at it: what it publishes last is no fault" in " ".join(beside.stderr.split())
+    alone = tips("verify", "-c", tmp_path / "c")
+    assert (alone.exit_code, "1 photos changed and not published yet" in alone.stdout) == (1, True)
 
 
 def test_rebuild_brings_lost_vectors_back_and_verify_sees_the_difference(

@@ -13,8 +13,10 @@ from PIL import Image
 
 from indexer.collection import Collection
 from indexer.errors import ModelMismatchError
+from indexer.keeping import generations
 from search.searcher import Searcher
 from tests.search.colours import ColourEmbedder
+from tips_model.embedder import open_embedder
 
 from .conftest import tips
 
@@ -77,7 +79,7 @@ def test_two_models_of_a_collection_are_compared(switched: Path, tmp_path: Path)
     with Image.open(sheet) as picture:
         assert picture.width > 480
     table = tips(*ask, "--places").output
-    assert "now (nano)" in table
+    assert "now (nano in 2 x 2 windows)" in table
     assert "Both have: " in table
     same = json.loads(tips("compare", switched, switched, "disc", "-n", 5, "--json").stdout)
     assert same["agreement"]["overlap"] == {"1": 1.0, "5": 1.0}
@@ -94,12 +96,25 @@ def test_a_sheet_that_cannot_be_written_is_refused_before_anything_is_asked(
     assert result.stdout == ""
 
 
+def test_a_model_with_nothing_to_show_yet_is_named(collection: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "c"
+    shutil.copytree(collection, folder)
+    opened = Collection.open(folder)
+    with generations.building(opened):
+        generations.begin(opened, open_embedder("nano").info, tiles=2)
+    result = tips("compare", "now", "next", "disc", "-c", folder)
+    assert result.exit_code == 2
+    said = " ".join(result.stderr.split())
+    assert "'next' (nano in 2 x 2 windows) is being built and has no vectors yet" in said
+    assert "tips switch nano" in said
+
+
 def test_names_that_mean_nothing_or_two_things_are_refused(switched: Path) -> None:
     for name, sentence in (("next", "no model"), ("nano", "more than one model")):
         result = tips("compare", name, "now", "disc", "-c", switched)
         assert result.exit_code == 2
         assert f"'{name}' is no collection, and {sentence} of" in result.stderr
-        assert "now (nano), before (nano)." in result.stderr
+        assert "now (nano in 2 x 2 windows), before (nano)." in result.stderr
 
 
 def test_going_back_and_dropping(switched: Path, tmp_path: Path) -> None:

@@ -96,6 +96,8 @@ def test_the_cluster_has_three_nodes_that_find_each_other(services: dict[str, An
         node = services[name]
         assert node["profiles"] == ["cluster"]
         assert node["environment"]["QDRANT__CLUSTER__ENABLED"] == "true"
+        # One name for all of them: with a node away, those that are left answer to it.
+        assert node["networks"] == {"default": {"aliases": ["qdrant-cluster"]}}
         own = node["command"][node["command"].index("--uri") + 1]
         assert own == f"http://{name}:6335"
         if name == "qdrant-1":

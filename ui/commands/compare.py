@@ -88,6 +88,7 @@ def compare(
     sides = [resolve(name, collection) for name in (a, b)]
     for name, opened in zip((a, b), sides, strict=True):
         with Searcher(opened, None, pick_device(device)) as searcher:
+            _check_begun(name, opened, searcher)
             ask = searcher.regions if places else searcher.images
             results = ask(query, limit=limit, filter=filter_text, all=True)
             found.append(results)
@@ -98,9 +99,7 @@ def compare(
     if as_json:
         print_json(_to_dict(a, b, found, known, agreed))
     else:
-        names = [
-            f"{name} ({opened.model.name})" for name, opened in zip((a, b), sides, strict=True)
-        ]
+        names = [f"{name} ({_model(opened)})" for name, opened in zip((a, b), sides, strict=True)]
         Console().print(_table(names, found[0].hits, found[1].hits))
         say(agreement_line(agreed))
         if known[0] != known[1]:
@@ -136,12 +135,30 @@ def resolve(name: str, folder: Path) -> Collection:
     named = [model for model in there.values() if model.model.name == name]
     if len(named) == 1:
         return named[0]
-    known = ", ".join(f"{role} ({model.model.name})" for role, model in there.items())
+    known = ", ".join(f"{role} ({_model(model)})" for role, model in there.items())
     raise CollectionError(
         f"'{shown(name)}' is no collection, and "
         + ("more than one model" if named else "no model")
         + f" of {folder}; there are {known}."
     )
+
+
+def _model(opened: Collection) -> str:
+    """A model by what tells it from another: name and windows."""
+    tiles = f" in {opened.tiles} x {opened.tiles} windows" if opened.tiles > 1 else ""
+    return f"{opened.model.name}{tiles}"
+
+
+def _check_begun(name: str, opened: Collection, searcher: Searcher) -> None:
+    """Raises `CollectionError` for a model that is being built and has nothing to show yet."""
+    from indexer.errors import CollectionError
+    from indexer.settings import MODELS
+
+    if opened.folder.parent.name == MODELS and not searcher.count("images"):
+        raise CollectionError(
+            f"'{shown(name)}' ({_model(opened)}) is being built and has no vectors yet; go on with "
+            f"`tips switch {opened.model.name}`."
+        )
 
 
 def agreement_line(agreed: Agreement) -> str:

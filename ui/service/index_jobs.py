@@ -15,7 +15,9 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi import Path as InPath
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from indexer.collection import Collection
 from indexer.folders.paths import is_under, to_bytes, to_text
+from indexer.folders.storage import is_url
 from ui import jobs
 from ui.service.answers import IndexJob
 from ui.service.engine import Engine
@@ -37,13 +39,16 @@ async def start_job(
 ) -> IndexJob:
     """Index folders into a collection, in the background.
 
-    Only if the service was started with `--allow-index`, and only folders below those.
+    Only if the service was started with `--allow-index`, and only folders below those; without
+    any, those that the collection knows, which must lie there too.
     """
     engine = given.engines.get(asked.collection)
     _check_allowed(given)
 
     def work() -> IndexJob:
         roots = _below(asked.folders, given.settings.index_roots)
+        if not roots:
+            _check_known(engine, given.settings.index_roots)
         job = jobs.start_index(engine.folder, roots, retry_failed=asked.retry_failed)
         return IndexJob.of(engine.name, job)
 
@@ -108,14 +113,14 @@ async def follow_job(
     engine: Annotated[Engine, Depends(followed)], request: Request
 ) -> AsyncIterator[ServerSentEvent]:
     """The job as it goes on, as server-sent events: `progress` whenever something changed, and
-    `end` with the job as it ended, or with nothing when it was cancelled.
+    `end` with the job as it ended, or with `null` when it was cancelled.
     """
     given = service_of(request)
     last = None
     while not given.ending():
         job = await given.readers.run(lambda: jobs.find(engine.folder))
         if job is None:
-            yield ServerSentEvent(event="end", data=None)
+            yield ServerSentEvent(event="end", raw_data="null")  # without data it is no event
             return
         now = IndexJob.of(engine.name, job)
         if not job.active:
@@ -145,6 +150,24 @@ def _check_allowed(given: Service) -> None:
             "index-not-allowed",
             "Index jobs are not allowed here; start the service with --allow-index DIR.",
         )
+
+
+def _check_known(engine: Engine, allowed: Sequence[Path]) -> None:
+    """Refuse to look at all that the collection knows where that is more than may be indexed."""
+    known = [
+        root
+        for root in Collection.open(engine.folder).roots
+        if is_url(root) or os.path.isdir(to_bytes(root))
+    ]
+    try:
+        _below(known, allowed)
+    except Problem as problem:
+        raise Problem(
+            403,
+            "folder",
+            "The collection knows folders that may not be indexed here; name those to be indexed.",
+            field="folders",
+        ) from problem
 
 
 def _below(folders: Sequence[str], allowed: Sequence[Path]) -> list[str]:

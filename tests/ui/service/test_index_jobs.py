@@ -95,13 +95,16 @@ def test_a_job_that_is_cancelled_ends_its_events(
     name = service.engines.all[0].name
     with Client(str(http.base_url)) as client:
         client.start_job([str(photos)])
-        states = []
-        for job in client.follow_job(name):
-            if not states:
-                assert client.cancel_job(name).state in ("running", "stopping")
-            states.append(job.state)
-        assert states[0] == "running"
-        assert "done" not in states
+        events = []
+        with http.stream("GET", f"/v1/jobs/{name}/events") as response:
+            for line in filter(None, response.iter_lines()):
+                if not events:
+                    assert client.cancel_job(name).state in ("running", "stopping")
+                events.append(line)
+    assert events[0] == "event: progress"
+    assert "running" in events[1]
+    assert not any('"state":"done"' in line for line in events)
+    assert events[-2:] == ["event: end", "data: null"]
     problem(http.get(f"/v1/jobs/{name}"), 404, "no-job", "collection")
 
 
@@ -134,6 +137,12 @@ def test_folders_elsewhere_are_refused(name: str, roots: Allowed) -> None:
     http, service, photos = roots
     folder = OUTSIDE[name].format(photos=photos)
     problem(http.post("/v1/jobs", json={"folders": [folder]}), 403, "folder", "folders.0")
+    assert jobs.find(service.engines.all[0].folder) is None
+
+
+def test_what_a_collection_knows_elsewhere_is_refused(roots: Allowed) -> None:
+    http, service, _ = roots
+    problem(http.post("/v1/jobs", json={}), 403, "folder", "folders")
     assert jobs.find(service.engines.all[0].folder) is None
 
 
