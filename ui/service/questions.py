@@ -36,12 +36,14 @@ def _inside(box: Box) -> Box:
     return box
 
 
+A_PHOTO = "00a1b2c3d4e5f60718293a4b5c6d7e8f"
+"""An id, in examples."""
 PhotoId = Annotated[
     str,
     Field(
         pattern="^[0-9a-f]{32}$",
         description="The id of a photo, as hits have it.",
-        examples=["00a1b2c3d4e5f60718293a4b5c6d7e8f"],
+        examples=[A_PHOTO],
     ),
 ]
 Words = Annotated[
@@ -155,6 +157,10 @@ class PlaceQuestion(RefinedPage, Composed):
 class SimilarQuestion(Page):
     """Photos like one of the collection, or places like a part of it."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"photo": A_PHOTO, "box": [0.1, 0.2, 0.5, 0.6]}]}
+    )
+
     photo: PhotoId
     box: PlaceBox | None = Field(
         default=None, description="A part of the photo: places like it are found."
@@ -214,6 +220,19 @@ class MarkedPlace(BaseModel):
 class AgainQuestion(RefinedPage):
     """The same thing in other photos."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "examples": [
+                        {"photo": A_PHOTO, "box": [0.1, 0.2, 0.5, 0.6]},
+                        {"photo": A_PHOTO, "point": [0.8, 0.3], "positive": False},
+                    ]
+                }
+            ]
+        }
+    )
+
     examples: list[MarkedPlace] = Field(
         min_length=1, max_length=MOST_PHOTOS, description="At least one of them is positive."
     )
@@ -225,6 +244,8 @@ class AgainQuestion(RefinedPage):
 class HeatQuestion(Asked):
     """Where a photo shows the words."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"q": "red umbrella"}]})
+
     q: str = Field(min_length=1, max_length=MOST_TEXT, examples=["red umbrella"])
     exact: bool = Field(
         default=False, description="From the photo's pixels, which is finer and takes longer."
@@ -233,6 +254,8 @@ class HeatQuestion(Asked):
 
 class JobQuestion(Asked):
     """Folders to index into a collection."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"folders": ["/photos/2024"]}]})
 
     folders: list[Annotated[str, Field(min_length=1, max_length=4096)]] = Field(
         default=[],

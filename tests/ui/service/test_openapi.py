@@ -14,6 +14,8 @@ from schemathesis import Case, GenerationMode
 from schemathesis.schemas import APIOperation
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from ui.service import questions
+
 from .conftest import problem, running
 
 EXAMPLES = 8  # requests of each operation, half of them wrong
@@ -72,6 +74,20 @@ def test_every_operation_has_words_an_answer_and_problems(document: dict[str, An
             assert ("401" in operation["responses"]) is guarded, where
             assert ("security" in operation) is guarded, where
     assert "HTTPValidationError" not in document["components"]["schemas"]
+
+
+def test_every_question_has_an_example_that_fits_it(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            content = operation.get("requestBody", {}).get("content", {})
+            if "application/json" not in content:
+                continue
+            name = content["application/json"]["schema"]["$ref"].rpartition("/")[2]
+            examples = schemas[name]["examples"]
+            assert examples, f"{method} {path}"
+            for example in examples:
+                getattr(questions, name).model_validate(example)
 
 
 def test_every_field_is_described_or_plain(document: dict[str, Any]) -> None:
