@@ -42,6 +42,12 @@ class Page(TypedDict):
     all: NotRequired[bool]
 
 
+class RefinedPage(Page):
+    """The same; `refine` computes the places again from the photos."""
+
+    refine: NotRequired[bool]
+
+
 class ServiceError(Exception):
     """The service refused or failed: its sentence, `status`, `code`, and the wrong `fields`."""
 
@@ -109,12 +115,10 @@ class Client:
         *,
         like: Sequence[str] = (),
         unlike: Sequence[str] = (),
-        refine: bool = False,
-        **page: Unpack[Page],
+        **page: Unpack[RefinedPage],
     ) -> Found:
-        """Places for a sentence, for photos (ids), or for both; `refine` computes them again."""
-        body = {"q": q, "like": [*like], "unlike": [*unlike], "refine": refine, **page}
-        return self._ask("regions", Found, **body)
+        """Places for a sentence, for photos (ids), or for both."""
+        return self._ask("regions", Found, q=q, like=[*like], unlike=[*unlike], **page)
 
     def search_picture(self, file: Path, q: str = "", **page: Unpack[Page]) -> Found:
         """Photos like a picture file, and like a sentence besides."""
@@ -128,7 +132,7 @@ class Client:
         """Photos like one of the collection, or places like a part of it."""
         return self._ask("similar", Found, photo=photo, box=box, **page)
 
-    def layout(self, things: Sequence[tuple[str, Box]], **page: Unpack[Page]) -> Found:
+    def layout(self, things: Sequence[tuple[str, Box]], **page: Unpack[RefinedPage]) -> Found:
         """Photos that show things where they are placed: pairs of a text and a box."""
         placed = [{"text": text, "box": box} for text, box in things]
         return self._ask("layout", Found, things=placed, **page)
@@ -139,11 +143,18 @@ class Client:
         *,
         boxes: Sequence[Box] = (),
         points: Sequence[Point] = (),
-        **page: Unpack[Page],
+        unlike: Sequence[tuple[str, Box | Point]] = (),
+        **page: Unpack[RefinedPage],
     ) -> Found:
-        """The things in boxes, or at points, of one photo in all the others."""
+        """The things in boxes, or at points, of one photo in all the others.
+
+        unlike: places, each with its photo, that show what shall not be found.
+        """
         examples: list[dict[str, Any]] = [{"photo": photo, "box": box} for box in boxes]
         examples += [{"photo": photo, "point": point} for point in points]
+        for other, place in unlike:
+            kind = "box" if len(place) == 4 else "point"
+            examples.append({"photo": other, kind: place, "positive": False})
         return self._ask("find-again", Found, examples=examples, **page)
 
     def photo(self, photo: str) -> PhotoFacts:
@@ -186,15 +197,16 @@ class Client:
         found = json.loads(self._send("GET", "jobs").content)
         return [IndexJob.model_validate(each) for each in found]
 
-    def cancel_job(self, collection: str) -> IndexJob:
+    def cancel_job(self, collection: str | None = None) -> IndexJob:
         """Ask the job of a collection to stop, or forget it when it has ended."""
-        return IndexJob.model_validate_json(self._send("DELETE", f"jobs/{collection}").content)
+        name = collection or self._name()
+        return IndexJob.model_validate_json(self._send("DELETE", f"jobs/{name}").content)
 
-    def follow_job(self, collection: str) -> Iterator[IndexJob]:
+    def follow_job(self, collection: str | None = None) -> Iterator[IndexJob]:
         """The job of a collection whenever it changed, until it has ended; the last one tells how,
-        unless it was cancelled.
+        unless it was cancelled. When the service has no time for it, that is an error at once.
         """
-        address = f"/v1/jobs/{collection}/events"
+        address = f"/v1/jobs/{collection or self._name()}/events"
         with self._http.stream("GET", address, timeout=httpx.Timeout(60, read=60)) as response:
             if response.is_error:
                 response.read()
@@ -216,6 +228,9 @@ class Client:
 
     def _get(self, route: str, **parameters: Any) -> bytes:
         return self._send("GET", route, params=self._with_collection(parameters)).content
+
+    def _name(self) -> str:
+        return self._collection or self.collections()[0].name
 
     def _with_collection(self, values: dict[str, Any]) -> dict[str, Any]:
         return values if self._collection is None else values | {"collection": self._collection}

@@ -66,7 +66,7 @@ def test_a_job_is_started_followed_and_its_photos_are_found(
             client.start_job()
         assert (refused.value.status, refused.value.code) == (409, "busy")
         assert [job.collection for job in client.jobs()] == [name]
-        seen = list(client.follow_job(name))
+        seen = list(client.follow_job())  # of the collection that is asked
         assert [job.state for job in seen[:-1]] == ["running"] * (len(seen) - 1)
         assert len(seen) > 1
         done = [job.done for job in seen if job.stage == "index"]
@@ -78,7 +78,7 @@ def test_a_job_is_started_followed_and_its_photos_are_found(
         assert client.status().images == before  # that is searched, until there is a look
         service.engines.refresh()
         assert client.status().images == before + 8
-        assert client.cancel_job(name).state == "done"  # it has ended: forgotten
+        assert client.cancel_job().state == "done"  # it has ended: forgotten
         with pytest.raises(ServiceError, match="has no job") as gone:
             next(client.follow_job(name))
         assert gone.value.status == 404

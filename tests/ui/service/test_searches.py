@@ -96,6 +96,16 @@ ALIKE: dict[str, Both] = {
         lambda client, photo: client.find_again(photo, points=[(0.5, 0.5)]),
         lambda searcher, photo: searcher.find_again([Example(photo, point=(0.5, 0.5))]),
     ),
+    "one thing and not another": (
+        lambda client, photo: client.find_again(
+            photo, boxes=[BOX], unlike=[(photo, (0.9, 0.9))], refine=True, limit=3
+        ),
+        lambda searcher, photo: searcher.find_again(
+            [Example(photo, box=BOX), Example(photo, point=(0.9, 0.9), positive=False)],
+            refine=True,
+            limit=3,
+        ),
+    ),
 }
 
 
