@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.fault_process import Child, Ended, Strike, run, tips
+from bench.fault_process import Child, Ended, Strike, StrikeKind, run, tips
 from bench.fault_world import COMMANDS, World, links, spoil
 
 LEAST_LIMIT = 4096  # bytes; what a command prints goes to a file as well
@@ -39,7 +39,7 @@ def random_kills(world: World, number: int) -> None:
         )
 
 
-def at_calls(kind: str, strike: str) -> Callable[[World, int], None]:
+def at_calls(kind: str, strike: StrikeKind) -> Callable[[World, int], None]:
     """The n-th call, n spread evenly over each command."""
 
     def faults(world: World, number: int) -> None:
@@ -51,7 +51,7 @@ def at_calls(kind: str, strike: str) -> Callable[[World, int], None]:
             nth = 1 + int(share * world.usual(name).calls)
 
             def do(command: Callable[[], Any], folder: Path, nth: int = nth) -> Ended:
-                return run(command, strike=Strike(strike, nth, folder))  # type: ignore[arg-type]
+                return run(command, strike=Strike(strike, nth, folder))
 
             def struck(ended: Ended, nth: int = nth) -> bool:
                 return ended.seen is None or ended.seen >= nth

@@ -30,6 +30,9 @@ LOOK = 0.002  # seconds between two looks at a child
 _PRELOADED = "TIPS_FAULT_SHIM"
 
 
+StrikeKind = Literal["count", "kill", "torn", "fail", "full", "stop"]
+
+
 @dataclass(frozen=True, slots=True)
 class Strike:
     """What the shim does at the `nth` call on paths below `folder`.
@@ -40,7 +43,7 @@ class Strike:
     with a count of its own, and not the struck one itself.
     """
 
-    kind: Literal["count", "kill", "torn", "fail", "full", "stop"]
+    kind: StrikeKind
     nth: int
     folder: Path
     calls: Literal["writes", "reads", "both"] = "writes"

@@ -109,6 +109,11 @@ def _says(error: BaseException, numbers: tuple[int, ...]) -> int | None:
     return None
 
 
+def is_disk_failing(error: BaseException) -> bool:
+    """Whether the error, or one that it came from, says that the disk does not work."""
+    return _says(error, _FAILING_DISK) is not None
+
+
 @contextmanager
 def explain_full_disk(folder: Path) -> Iterator[None]:
     """Turn a full disk into `DiskFullError`, and one that fails into `DiskError`; everything else

@@ -165,10 +165,11 @@ def _term(text: str) -> Filter:
     if not all(value.strip() for value in values):
         raise FilterError(f"{text!r} needs a value after the colon, as in {EXAMPLES[name]}.")
     parts = [FIELDS[name](value if name in NAMES else value.strip()) for value in values]
+    matches = [each for each in parts if isinstance(each, Match)]
     if len(parts) == 1:
         part = parts[0]
-    elif all(isinstance(each, Match) for each in parts):
-        part = Match(parts[0].field, tuple(v for each in parts for v in each.values))  # type: ignore[union-attr]
+    elif len(matches) == len(parts):
+        part = Match(matches[0].field, tuple(v for each in matches for v in each.values))
     else:
         part = AnyOf(tuple(parts))
     return Not(part) if text.startswith("-") else part

@@ -5,7 +5,8 @@ it was made for.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,24 +54,32 @@ def _has_something(root: str) -> bool:
     return os.path.isdir(to_bytes(root)) and bool(os.listdir(to_bytes(root)))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a command's options say of a collection; None, or no layout, where they say nothing.
+
+    model: None is the collection's own, or the default for a new one. weights: a folder of files.
+    qdrant: a server's address, and how vectors lie there (layout: fields of `ServerLayout`).
+    catalog: its address on object storage.
+    """
+
+    model: str | None = None
+    weights: Path | None = None
+    qdrant: str | None = None
+    layout: Mapping[str, Any] = field(default_factory=dict)
+    catalog: str | None = None
+    tiles: int | None = None
+    max_regions: int | None = None
+
+
 def open_or_create(
-    folder: Path,
-    model: str | None,
-    weights: Path | None,
-    qdrant: str | None,
-    device: str,
-    tiles: int | None = None,
-    max_regions: int | None = None,
-    layout: dict[str, Any] | None = None,
-    catalog: str | None = None,
-    patience: Patience | None = None,
+    folder: Path, wanted: Wanted, device: str, patience: Patience | None = None
 ) -> tuple[Collection, Callable[[], Embedder]]:
     """The collection in `folder`, made if there is none, and a function that loads its model.
 
-    `model` None is the collection's own, or the default for a new one. patience: with other
-    processes that write it; the collection keeps it. Says on stderr what is used. Raises
-    `TipsError` for another model than the collection's, and for another engine: `tips rebuild`
-    moves the vectors.
+    patience: with other processes that write it; the collection keeps it. Says on stderr what is
+    used. Raises `TipsError` for another model than the collection's, and for another engine:
+    `tips rebuild` moves the vectors.
     """
     from indexer.collection import EMBEDDED, Collection, new_id
     from indexer.holder import NO_PATIENCE
@@ -79,13 +88,13 @@ def open_or_create(
 
     known = Collection.open(folder) if Collection.exists(folder) else None
     if known is not None:
-        _check_same(known, model, qdrant)
-        _check_layout(known, layout)
-        _check_catalog(known, catalog)
-        _check_weights(known, weights)
-        _check_regions(known, tiles, max_regions)
-    place = str(weights.absolute()) if weights else None
-    name = known.model.name if known else model or DEFAULT_MODEL
+        _check_same(known, wanted.model, wanted.qdrant)
+        _check_layout(known, wanted.layout)
+        _check_catalog(known, wanted.catalog)
+        _check_weights(known, wanted.weights)
+        _check_regions(known, wanted.tiles, wanted.max_regions)
+    place = str(wanted.weights.absolute()) if wanted.weights else None
+    name = known.model.name if known else wanted.model or DEFAULT_MODEL
 
     @cache
     def load() -> Embedder:
@@ -98,36 +107,25 @@ def open_or_create(
 
     patience = patience or NO_PATIENCE
     if known is None:
-        own = new_id()
-        if not qdrant:
-            check_layout_has_server(layout or {})
-        wanted = ServerLayout.from_settings(layout or {})
-        engine = server_engine(folder, own, qdrant, wanted) if qdrant else EMBEDDED
-        if qdrant:
-            warn_of_clear_key(qdrant)
+        own, engine = new_id(), EMBEDDED
+        layout = ServerLayout.from_settings(wanted.layout)
+        if wanted.qdrant:
+            engine = server_engine(folder, own, wanted.qdrant, layout)
+            warn_of_clear_key(wanted.qdrant)
+        else:
+            check_layout_has_server(wanted.layout)
         info = load().info
         if Collection.exists(folder):  # another process has made it while the model was loaded
-            return open_or_create(
-                folder,
-                model,
-                weights,
-                qdrant,
-                device,
-                tiles,
-                max_regions,
-                layout,
-                catalog,
-                patience,
-            )
+            return open_or_create(folder, wanted, device, patience)
         known = Collection.create(
             folder,
             info,
             weights=place,
             engine=engine,
-            max_regions=max_regions,
-            tiles=tiles or 1,
+            max_regions=wanted.max_regions,
+            tiles=wanted.tiles or 1,
             collection_id=own,
-            catalog_url=catalog,
+            catalog_url=wanted.catalog,
             patience=patience,
         )
     known.patience = patience
@@ -179,7 +177,7 @@ def _check_same(known: Collection, model: str | None, qdrant: str | None) -> Non
         )
 
 
-def _check_layout(known: Collection, layout: dict[str, Any] | None) -> None:
+def _check_layout(known: Collection, layout: Mapping[str, Any]) -> None:
     """Refuse another layout than that of the collection's vectors."""
     from indexer.errors import CollectionError
     from indexer.server.layout import ServerLayout
@@ -248,7 +246,7 @@ def _check_weights(known: Collection, weights: Path | None) -> None:
         )
 
 
-def check_layout_has_server(layout: dict[str, Any]) -> None:
+def check_layout_has_server(layout: Mapping[str, Any]) -> None:
     """Refuse a layout where no server is named."""
     if layout:
         raise click.UsageError(

@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 import string
 from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from indexer.collection import Collection
 
 MARKDOWN = str.maketrans({char: f"\\{char}" for char in string.punctuation})
 FIRST_LONE, LAST_LONE = 0xDC80, 0xDCFF  # how Python keeps bytes that are no UTF-8
@@ -58,3 +62,9 @@ def _visible(char: str) -> str:
     if FIRST_LONE <= ord(char) <= LAST_LONE:
         return f"\\x{ord(char) - 0xDC00:02x}"
     return char if char.isprintable() else char.encode("unicode_escape").decode()
+
+
+def model_words(opened: Collection) -> str:
+    """A collection's model by what tells it from another: its name, and the windows it sees."""
+    tiles = f" in {opened.tiles} x {opened.tiles} windows" if opened.tiles > 1 else ""
+    return f"{opened.model.name}{tiles}"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import qdrant_edge as edge
 
-from indexer.errors import is_disk_full
+from indexer.errors import is_disk_failing, is_disk_full
 from indexer.vectors import VectorError
 
 _COPY_CHUNK = 1 << 22  # bytes
@@ -31,16 +31,20 @@ class ShardError(Exception):
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """What an open shard cannot answer, since a file of it is damaged, as a `VectorError`."""
+    """What an open shard cannot answer, since a file of it is damaged, as a `VectorError`. What
+    says that the disk is full or fails passes as it is.
+    """
     try:
         yield
     except BaseException as error:
         # The engine has no narrower types: its errors are Exceptions, or panics, which are none.
         if type(error) is not Exception and type(error).__name__ != "PanicException":
             raise
+        if is_disk_full(error) or is_disk_failing(error):
+            raise
         raise VectorError(
-            f"the vector store cannot answer ({' '.join(str(error).split())}); "
-            "`tips verify --repair` makes what is damaged new from the catalog"
+            f"the vector store is damaged ({' '.join(str(error).split())}); "
+            "`tips rebuild` makes it new from the catalog"
         ) from error
 
 

@@ -31,7 +31,7 @@ from indexer.folders.paths import to_bytes, to_text
 from indexer.folders.snapshot import LINK_SCHEMA, read_snapshot
 from indexer.keeping.archive import read_archive
 from indexer.photos.decode import decode_stream, quiet
-from indexer.photos.exif import read_facts, unharmed
+from indexer.photos.exif import Facts, read_facts, unharmed
 from indexer.vectors import VectorError
 from search.confidence import sample
 from search.duplicates import groups as duplicates
@@ -119,13 +119,13 @@ def exif(data: bytes) -> None:
         _check_facts(read_facts(unharmed(read, Image.Exif)))
 
 
-def _check_facts(facts: object) -> None:
+def _check_facts(facts: Facts) -> None:
     for name in ("camera", "lens"):
         text = getattr(facts, name)
         assert text is None or (text and text.isprintable() and len(text) <= 210), repr(text)
         if text:
             text.encode()
-    latitude, longitude = facts.latitude, facts.longitude  # type: ignore[attr-defined]
+    latitude, longitude = facts.latitude, facts.longitude
     assert (latitude is None) == (longitude is None)
     if latitude is not None:
         assert abs(latitude) <= 90

@@ -356,7 +356,7 @@ def test_an_open_shard_that_cannot_answer_is_told_as_damage(folder: Path) -> Non
         path.unlink()
     store = open_store(folder)
     assert store.count("images") == 40
-    with pytest.raises(VectorError, match=r"cannot answer \(.*tips verify --repair"):
+    with pytest.raises(VectorError, match=r"is damaged \(.*tips rebuild"):
         store.search("images", unit(3, 2), using="web", limit=50)
 
 

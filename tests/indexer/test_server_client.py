@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import subprocess
 import threading
@@ -70,6 +71,24 @@ def test_a_busy_server_is_asked_again_with_growing_pauses(
     assert server.counts["GET /aliases"] == 4
     for pause, least in zip(pauses, (0.5, 1.0, 2.0), strict=True):
         assert least <= pause <= least + 0.5
+
+
+def test_a_name_with_several_addresses_outlives_a_node(
+    server: FakeQdrant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolve = socket.getaddrinfo
+
+    def nodes(host: str | None, port: int, *arguments: Any, **named: Any) -> Any:
+        """Of two nodes, the first of which has gone away."""
+        if host != "qdrant-cluster":
+            return resolve(host, port, *arguments, **named)
+        there = resolve("127.0.0.1", port, *arguments, **named)
+        return resolve("127.0.0.2", port, *arguments, **named) + there
+
+    monkeypatch.setattr(socket, "getaddrinfo", nodes)
+    store = open_store(server.url.replace("127.0.0.1", "qdrant-cluster"))
+    publish(store, range(3))
+    assert store.count("images") == 3
 
 
 def test_many_who_wait_do_not_come_back_together(server: FakeQdrant, pauses: list[float]) -> None:

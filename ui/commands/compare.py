@@ -13,7 +13,7 @@ from rich.text import Text
 from ui.commands.search import NOTHING_FOUND, build_query
 from ui.options import collection_option, device_option, json_option, pick_device
 from ui.render import print_json, say
-from ui.words import counted, shown
+from ui.words import counted, model_words, shown
 
 if TYPE_CHECKING:
     from indexer.collection import Collection
@@ -99,7 +99,9 @@ def compare(
     if as_json:
         print_json(_to_dict(a, b, found, known, agreed))
     else:
-        names = [f"{name} ({_model(opened)})" for name, opened in zip((a, b), sides, strict=True)]
+        names = [
+            f"{name} ({model_words(opened)})" for name, opened in zip((a, b), sides, strict=True)
+        ]
         Console().print(_table(names, found[0].hits, found[1].hits))
         say(agreement_line(agreed))
         if known[0] != known[1]:
@@ -135,18 +137,12 @@ def resolve(name: str, folder: Path) -> Collection:
     named = [model for model in there.values() if model.model.name == name]
     if len(named) == 1:
         return named[0]
-    known = ", ".join(f"{role} ({_model(model)})" for role, model in there.items())
+    known = ", ".join(f"{role} ({model_words(model)})" for role, model in there.items())
     raise CollectionError(
         f"'{shown(name)}' is no collection, and "
         + ("more than one model" if named else "no model")
         + f" of {folder}; there are {known}."
     )
-
-
-def _model(opened: Collection) -> str:
-    """A model by what tells it from another: name and windows."""
-    tiles = f" in {opened.tiles} x {opened.tiles} windows" if opened.tiles > 1 else ""
-    return f"{opened.model.name}{tiles}"
 
 
 def _check_begun(name: str, opened: Collection, searcher: Searcher) -> None:
@@ -156,8 +152,8 @@ def _check_begun(name: str, opened: Collection, searcher: Searcher) -> None:
 
     if opened.folder.parent.name == MODELS and not searcher.count("images"):
         raise CollectionError(
-            f"'{shown(name)}' ({_model(opened)}) is being built and has no vectors yet; go on with "
-            f"`tips switch {opened.model.name}`."
+            f"'{shown(name)}' ({model_words(opened)}) is being built and has no vectors yet; go on "
+            f"with `tips switch {opened.model.name}`."
         )
 
 
@@ -174,7 +170,7 @@ def _column(
     name: str, opened: Collection, results: Results, searcher: Searcher
 ) -> tuple[str, tuple[Hit, ...], dict[str, bytes]]:
     thumbnails = searcher.thumbnails([hit.id for hit in results.hits])
-    return f"{Path(name).name}: {opened.model.name}", results.hits, thumbnails
+    return f"{Path(name).name}: {model_words(opened)}", results.hits, thumbnails
 
 
 def _to_dict(

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ui.index_progress import both, index_progress, print_report
-from ui.opening import DEFAULT_MODEL, check_first_call, fetch_weights, open_or_create, remember
+from ui.opening import (
+    DEFAULT_MODEL,
+    Wanted,
+    check_first_call,
+    fetch_weights,
+    open_or_create,
+    remember,
+)
 from ui.options import (
     STOPPED,
     RootType,
@@ -138,24 +145,22 @@ def index(
         retry_failed=retry_failed,
         commit_photos=batch_size,
     )
+    wanted = Wanted(
+        model=model,
+        weights=weights,
+        qdrant=qdrant,
+        layout=layout,
+        catalog=catalog,
+        tiles=tiles,
+        max_regions=max_regions,
+    )
     try:
         with reporting(progress_file) as told:
             check_first_call(collection, paths)
             if fetch and weights is None:
                 fetch_weights(collection, model, told.fetched)
             with ray_workers(collection, ray_address, ray_actors, ray_gpus, device) as employ:
-                opened, load = open_or_create(
-                    collection,
-                    model,
-                    weights,
-                    qdrant,
-                    device,
-                    tiles,
-                    max_regions,
-                    layout,
-                    catalog,
-                    patience_of(wait),
-                )
+                opened, load = open_or_create(collection, wanted, device, patience_of(wait))
                 remember(opened.folder)
                 with index_progress() as bar:
                     report = run(

@@ -73,7 +73,7 @@ def status(failed: bool, report: str | None, as_json: bool, collection: Path) ->
             "searchable",
             f"{counted(facts['images'], 'photo')}, {counted(facts['regions'], 'region')}",
         ),
-        ("model", f"{opened.model.name} ({opened.model.model_id}){windows(opened)}"),
+        ("model", f"{opened.model.name} ({opened.model.model_id}){_windows(opened)}"),
         ("engine", _engine(opened)),
         *(("folder", shown(root)) for root in opened.roots),
         *_activity(facts),
@@ -122,7 +122,7 @@ def verify(
         ctx.exit(PROBLEMS)
 
 
-def windows(opened: Collection) -> str:
+def _windows(opened: Collection) -> str:
     """Two models of one name differ in these (see `tips switch --tiles`)."""
     tiles = f", in {opened.tiles} x {opened.tiles} windows" if opened.tiles > 1 else ""
     return f"{tiles}, at most {opened.max_regions} regions of a photo"

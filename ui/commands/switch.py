@@ -22,7 +22,7 @@ from ui.options import (
     weights_option,
 )
 from ui.render import print_json, say
-from ui.words import shown
+from ui.words import model_words, shown
 
 if TYPE_CHECKING:
     from indexer.collection import Collection
@@ -104,7 +104,7 @@ def switch(
         before = opened.previous["model"]["name"] if opened.previous else None
         print_json({"model": opened.model.name, "kept": before})
     else:
-        say(f"{opened.folder} is searched with {opened.model.name} ({opened.model.model_id}).")
+        say(f"{opened.folder} is searched with {model_words(opened)} ({opened.model.model_id}).")
 
 
 def _switch(
@@ -135,15 +135,15 @@ def _switch(
             )
         else:
             say("Going on with what was built before.")
-        say(f"Building {model} beside {opened.model.name}; searches go on.")
+        say(f"Building {model_words(other)} beside {model_words(opened)}; searches go on.")
         with index_progress() as bar:
             report = generations.build(opened, other, load, progress=bar)
             if not as_json:
                 print_report(report, as_json=False)
             switched = _take_over(opened, other, load, without_missing, bar)
     say(
-        f"`tips switch --back` takes {opened.model.name} into use again; `tips switch --drop-old` "
-        "frees its space."
+        f"`tips switch --back` takes {model_words(opened)} into use again; "
+        "`tips switch --drop-old` frees its space."
     )
     return switched
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ui.index_progress import index_progress
-from ui.opening import check_first_call, open_or_create, remember
+from ui.opening import Wanted, check_first_call, open_or_create, remember
 from ui.options import (
     Number,
     RootType,
@@ -105,7 +105,7 @@ def watch(
     if paths:
         check_watchable(absolute_roots(paths))
     check_first_call(collection, paths)
-    opened, first = open_or_create(collection, model, weights, None, device)
+    opened, first = open_or_create(collection, Wanted(model=model, weights=weights), device)
     check_known(opened, absolute_roots(paths) if paths else ())
     remember(opened.folder)
     options = WatchOptions(

@@ -170,6 +170,8 @@ class Status(CollectionSummary):
     revision: int = Field(description="The catalog's revision that searches see.")
     model: str
     model_id: str
+    tiles: int = Field(description="Windows along a side in which each photo is seen; 1 is none.")
+    max_regions: int = Field(description="Places that are kept of a photo, at most.")
     engine: str = Field(examples=["embedded"])
     roots: list[str] = Field(description="Folders of photos that were indexed.")
 

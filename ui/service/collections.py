@@ -40,6 +40,8 @@ async def status(given: Given, collection: InCollection = None) -> Status:
             revision=searcher.revision,
             model=opened.model.name,
             model_id=opened.model.model_id,
+            tiles=opened.tiles,
+            max_regions=opened.max_regions,
             engine=opened.engine["kind"],
             roots=list(opened.roots),
         )
