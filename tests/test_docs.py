@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
+from tips_model.registry import list_models
 from ui.cli import cli
 
 ROOT = Path(__file__).parents[1]
@@ -47,3 +48,17 @@ def test_every_threat_names_a_test_that_is_there() -> None:
         )
     rows = [line for line in text.splitlines() if line.startswith("|")][2:]
     assert all("::" in row for row in rows)
+
+
+def test_the_sizes_of_models_are_those_of_their_towers() -> None:
+    million = {"M": 1.0, "B": 1000.0}
+    rows = re.findall(
+        r"^\| `([\w-]+)` \| ([\d.]+) ([MB]) \+ ([\d.]+) M \|",
+        (ROOT / "README.md").read_text("utf-8"),
+        re.MULTILINE,
+    )
+    assert len(rows) == 5
+    sizes = {model.name: model.parameters / 1e6 for model in list_models()}
+    for name, seeing, unit, reading in rows:
+        stated = float(seeing) * million[unit] + float(reading)
+        assert stated == pytest.approx(sizes[name], rel=0.04), name
