@@ -17,7 +17,7 @@ from PIL import Image
 
 from tips_model.errors import TipsError
 from tips_model.pictures import open_picture, upright_rgb
-from tips_model.train.dataset import SCHEMA, open_table
+from tips_model.train.dataset import open_table
 from tips_model.train.source import DataError
 
 MODEL = "google/paligemma-3b-mix-448"
@@ -117,7 +117,7 @@ def add_captions(
         ]
         if done:
             merge = table.merge_insert("key").when_matched_update_all()
-            merge.execute(pa.Table.from_pylist(done, schema=SCHEMA))
+            merge.execute(pa.Table.from_pylist(done, schema=table.schema))
         added += len(done)
         if progress is not None:
             progress(added + len(failed))
@@ -130,7 +130,7 @@ def _rows(table: Any, keys: Sequence[str], size: int) -> Iterator[list[dict[str,
         part = keys[start : start + size]
         quoted = ", ".join("'" + key.replace("'", "''") + "'" for key in part)
         found = table.search().where(f"key IN ({quoted})").limit(len(part)).to_arrow()
-        yield found.select(SCHEMA.names).to_pylist()
+        yield found.select(table.schema.names).to_pylist()
 
 
 def _picture(row: dict[str, Any]) -> Image.Image | None:

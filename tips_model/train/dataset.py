@@ -1,9 +1,10 @@
 """A training set on disk: a Lance table of pictures with captions, and its reading in training.
 
 One row is one picture: its bytes as they came, the web caption, any number of synthetic captions,
-and optionally the objects in it (name, box, mask). Rows are read in a shuffled order that is a pure
-function of (seed, stage, step), so that a resumed run goes on with the very next items; the order
-needs no memory however many rows there are.
+and optionally the objects in it (name, box, mask), names of the whole picture, and what a teacher
+made of it. Rows are read in a shuffled order that is a pure function of (seed, stage, step), so
+that a resumed run goes on with the very next items; the order needs no memory however many rows
+there are.
 """
 
 from __future__ import annotations
@@ -43,13 +44,23 @@ SCHEMA = pa.schema(
                         # x0, y0, x1, y1 as fractions of width and height
                         pa.field("box", pa.list_(pa.float32(), 4)),
                         pa.field("mask", pa.binary()),  # a one-bit PNG of the picture's size
+                        pa.field("score", pa.float32()),  # a probability; null means certain
                     ]
                 )
             ),
         ),
+        # names of the whole picture with their probabilities; null means certain
+        pa.field(
+            "labels",
+            pa.list_(pa.struct([pa.field("name", pa.string()), pa.field("score", pa.float32())])),
+        ),
+        pa.field("features", pa.list_(pa.float16())),  # a teacher's vector of the picture
     ]
 )
-"""Columns of the table. `web` may be null and `synthetic` empty, but not both in one row."""
+"""Columns of the table. `web` may be null and `synthetic` empty; a row without either has objects
+or labels, of which `tips data describe` makes captions. Older tables lack the last two columns and
+the objects' scores.
+"""
 
 _log = logging.getLogger(__name__)
 

@@ -7,20 +7,43 @@ dropped and why, and stops when more is corrupt than a limit allows.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from PIL import Image
 
 from tips_model.pictures import open_picture
 from tips_model.train.dataset import record_batches, write_table
+from tips_model.train.names import write_names
 from tips_model.train.source import DataError
 
 NO_CAPTION = "no caption"
 _TIME = "time of this image"  # a column that no list will have
+
+
+class Thing(NamedTuple):
+    """A named object of a picture. box: x0, y0, x1, y1 as fractions of its width and height.
+
+    mask: a one-bit PNG of the picture's size. score: a probability, None where certain.
+    """
+
+    name: str
+    box: tuple[float, float, float, float]
+    mask: bytes | None = None
+    score: float | None = None
+
+
+class Label(NamedTuple):
+    """A name of a whole picture. score: a probability, None where certain."""
+
+    name: str
+    score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +54,10 @@ class Pair:
     image: bytes
     web: str = ""
     synthetic: tuple[str, ...] = ()
+    objects: tuple[Thing, ...] = ()
+    labels: tuple[Label, ...] = ()
+    features: NDArray[np.float16] | None = field(default=None, compare=False)
+    """A teacher's vector (D,) of the picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +112,12 @@ def import_pairs(
 ) -> ImportReport:
     """Write pairs to the table in `folder`, and what was dropped to `dropped.csv` beside it.
 
-    Pairs without any caption and pictures that cannot be read are dropped. `progress` is told the
-    number of rows so far.
+    Pairs without any caption, object or label and pictures that cannot be read are dropped. The
+    names of objects and labels are written beside the table. `progress` is told the number of rows
+    so far.
     """
     report = ImportReport()
+    objects, labels = Counter[str](), Counter[str]()
 
     def rows() -> Iterator[dict[str, Any]]:
         for item in items:
@@ -97,6 +126,8 @@ def import_pairs(
                 report.add(checked, limit)
                 continue
             report.rows += 1
+            objects.update(thing.name for thing in checked.objects)
+            labels.update(label.name for label in checked.labels)
             if progress is not None:
                 progress(report.rows)
             yield {
@@ -104,12 +135,15 @@ def import_pairs(
                 "image": checked.image,
                 "web": checked.web or None,
                 "synthetic": list(checked.synthetic),
-                "objects": None,
+                "objects": [thing._asdict() for thing in checked.objects] or None,
+                "labels": [label._asdict() for label in checked.labels] or None,
+                "features": checked.features,
             }
 
     folder.mkdir(parents=True, exist_ok=True)
     write_table(folder, record_batches(rows()))
     report.dropped.write_csv(folder / "dropped.csv")
+    write_names(folder, objects, labels)
     return report
 
 
@@ -119,7 +153,7 @@ def check(item: Item) -> Item:
         return item
     web = " ".join(item.web.split())
     synthetic = tuple(filter(None, (" ".join(text.split()) for text in item.synthetic)))
-    if not web and not synthetic:
+    if not (web or synthetic or item.objects or item.labels):
         return Dropped(item.key, NO_CAPTION, corrupt=False)
     try:
         with open_picture(item.image) as image:
@@ -127,7 +161,7 @@ def check(item: Item) -> Item:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         kind = type(error).__name__
         return Dropped(item.key, f"picture cannot be read ({kind})")
-    return Pair(item.key, item.image, web, synthetic)
+    return replace(item, web=web, synthetic=synthetic)
 
 
 def texts_of(value: Any) -> tuple[str, ...]:

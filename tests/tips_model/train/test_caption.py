@@ -2,6 +2,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+import lancedb
 import pytest
 import torch
 from click.testing import CliRunner
@@ -53,6 +54,14 @@ def test_a_second_run_adds_nothing_and_more_captions_can_be_asked_for(tmp_path: 
     assert _captions(folder) == {
         "it's": ["red 0", "own"], "b": ["own", "red 80"], "c": ["red 160", "own"],
     }  # fmt: skip
+
+
+def test_a_table_of_before_there_were_labels_gets_captions(tmp_path: Path):
+    new = open_table(_table(tmp_path / "new")).to_arrow()
+    lancedb.connect(tmp_path).create_table("pairs", new.drop_columns(["labels", "features"]))
+    assert add_captions(tmp_path, _shade) == (2, [])
+    assert _captions(tmp_path) == {"it's": ["red 0"], "b": ["own"], "c": ["red 160"]}
+    assert "labels" not in open_table(tmp_path).schema.names
 
 
 def test_broken_pictures_and_empty_answers_are_named(tmp_path: Path):

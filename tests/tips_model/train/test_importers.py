@@ -3,6 +3,7 @@ import json
 import tarfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -10,7 +11,9 @@ from tips_model.train.dataset import open_table
 from tips_model.train.importers import (
     NO_CAPTION,
     Dropped,
+    Label,
     Pair,
+    Thing,
     check,
     import_pairs,
     read_coco,
@@ -226,3 +229,30 @@ def test_more_corrupt_items_than_allowed_stop_the_import_with_the_count(tmp_path
     with pytest.raises(DataError, match=r"^3 items are corrupt, more than the limit of 2"):
         import_pairs(items, tmp_path, limit=2)
     assert not (tmp_path / "pairs.lance").exists()
+
+
+def test_objects_labels_and_features_are_written_and_their_names_beside_the_table(tmp_path: Path):
+    box = (0.0, 0.25, 0.5, 1.0)
+    items = [
+        Pair("a", _picture(), "web", objects=(Thing("dog", box, score=0.5), Thing("cat", box))),
+        Pair("b", _picture(), labels=(Label("beach", 0.75), Label("dog"))),
+        Pair("c", _picture(), "w", objects=(Thing("dog", box), Thing("ant", box, b"mask"))),
+        Pair("d", _picture(), "w", features=np.array([1, -2.5], np.float16)),
+    ]
+    import_pairs(items, tmp_path)
+    rows = open_table(tmp_path).to_arrow().to_pylist()
+    assert rows[0]["objects"] == [
+        {"name": "dog", "box": list(box), "mask": None, "score": 0.5},
+        {"name": "cat", "box": list(box), "mask": None, "score": None},
+    ]
+    assert rows[1]["labels"] == [
+        {"name": "beach", "score": 0.75}, {"name": "dog", "score": None},
+    ]  # fmt: skip
+    assert [row["features"] for row in rows] == [None, None, None, [1, -2.5]]
+    assert rows[1]["web"] is None
+    assert rows[1]["synthetic"] == []
+    assert (tmp_path / "objects.txt").read_text() == "dog\nant\ncat\n"
+    assert (tmp_path / "labels.txt").read_text() == "beach\ndog\n"
+    import_pairs([Pair("a", _picture(), "web")], tmp_path)
+    assert not (tmp_path / "objects.txt").exists()
+    assert not (tmp_path / "labels.txt").exists()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tips_model.train.dataset import record_batches, write_table
+from tips_model.train.names import write_names
 from tips_model.train.scenes.attribution import attribution_text
 from tips_model.train.scenes.boxes import visible_boxes
 from tips_model.train.scenes.concepts import CONCEPTS, NAMES
@@ -30,12 +32,18 @@ _CHUNK = 128  # scenes drawn at once
 def write_training_table(
     folder: Path, source: SceneSource, spec: SceneSpec, count: int, size: tuple[int, int]
 ) -> int:
-    """A training table of `count` scenes of `size` (height, width); returns its rows."""
+    """A training table of `count` scenes of `size` (height, width); returns its rows.
+
+    The objects' names are written beside it.
+    """
+    names = Counter[str]()
 
     def rows() -> Iterator[dict[str, Any]]:
         for start, scenes in _chunks(source, spec, count, size):
             boxes = visible_boxes(scenes.owner, scenes.plan.concept.shape[1])
             for row in range(len(scenes.web)):
+                places = visible_places(scenes, row)
+                names.update(NAMES[scenes.plan.concept[row, place]] for place in places)
                 yield {
                     "key": f"scene-{start + row:06d}",
                     "image": png(scenes.images[row].transpose(1, 2, 0)),
@@ -47,11 +55,13 @@ def write_training_table(
                             "box": boxes[row, place].tolist(),
                             "mask": png(scenes.owner[row] == place),
                         }
-                        for place in visible_places(scenes, row)
+                        for place in places
                     ],
                 }
 
-    return write_table(folder, record_batches(rows()))
+    count = write_table(folder, record_batches(rows()))
+    write_names(folder, names, Counter())
+    return count
 
 
 def write_coco(

@@ -79,3 +79,5 @@ def test_a_training_table_holds_pictures_captions_and_masks(source: SceneSource,
         mask = np.asarray(Image.open(io.BytesIO(entry["mask"])))
         x0, y0, x1, y1 = (round(side * 32) for side in entry["box"])
         assert mask[y0:y1, x0:x1].sum() == mask.sum() > 0
+    names = {entry["name"] for row in rows for entry in row["objects"]}
+    assert set((tmp_path / "objects.txt").read_text().splitlines()) == names
