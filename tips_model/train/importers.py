@@ -78,6 +78,8 @@ class ImportReport:
 
     rows: int = 0
     corrupt: int = 0
+    features: int = 0
+    """How many of the rows have a teacher's vector."""
     _dropped: list[Dropped] = field(default_factory=list)
 
     @property
@@ -126,6 +128,7 @@ def import_pairs(
                 report.add(checked, limit)
                 continue
             report.rows += 1
+            report.features += checked.features is not None
             objects.update(thing.name for thing in checked.objects)
             labels.update(label.name for label in checked.labels)
             if progress is not None:

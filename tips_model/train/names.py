@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from tips_model.train.source import DataError
+
 OBJECTS = "objects.txt"
 LABELS = "labels.txt"
 
@@ -20,3 +22,20 @@ def write_names(folder: Path, objects: Counter[str], labels: Counter[str]) -> No
             (folder / file).write_text("".join(f"{name}\n" for name in ordered), "utf-8")
         else:
             (folder / file).unlink(missing_ok=True)
+
+
+def read_names(folder: Path, file: str) -> tuple[str, ...]:
+    """The names in `OBJECTS` or `LABELS` of a table's folder; empty where there is no such file."""
+    path = folder / file
+    return tuple(path.read_text("utf-8").splitlines()) if path.is_file() else ()
+
+
+def listed_names(file: Path) -> list[str]:
+    """The names in a user's file, one a line. Raises `DataError` for empty lines and no text."""
+    try:
+        names = [" ".join(line.split()) for line in file.read_text("utf-8").splitlines()]
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file} is no UTF-8 text with a name on each line.") from error
+    if "" in names:
+        raise DataError(f"Line {names.index('') + 1} of {file} is empty; each must hold a name.")
+    return names

@@ -13,6 +13,7 @@ from ui.render import say, talk
 from ui.words import counted
 
 if TYPE_CHECKING:
+    from tips_model.train.boxes import BoxForm, BoxUnit
     from tips_model.train.importers import ImportReport, Item
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -39,6 +40,7 @@ def data() -> None:
       tips data shards cc12m/*.tar -o cc12m-table
       tips data coco captions_train2017.json train2017 -o coco-table
       tips data list photos.csv -o photos-table
+      tips data parquet photos.parquet -o photos-table --map image=image --map web=caption
     """
 
 
@@ -93,6 +95,75 @@ def list_(listing: Path, images: Path | None, out: Path, limit: int) -> None:
     _run(read_list(listing, images), out, limit)
 
 
+@data.command()
+@click.argument("files", nargs=-1, required=True, type=_FILE)
+@_OUT
+@click.option(
+    "--map", "mapping", multiple=True, required=True, metavar="PART=COLUMN",
+    help="Which column (or COLUMN.FIELD) feeds which part of a row; once for each part.",
+)  # fmt: skip
+@click.option("--label-names", type=_FILE, help="The names that numbers in labels stand for.")
+@click.option("--box-names", type=_FILE, help="The names that numbers in box_names stand for.")
+@click.option(
+    "--box-form", type=click.Choice(["xyxy", "xywh"]), default="xyxy", show_default=True,
+    help="Two corners, or a corner with width and height.",
+)  # fmt: skip
+@click.option(
+    "--box-unit", type=click.Choice(["fraction", "pixel"]), default="fraction", show_default=True,
+    help="Of the picture as its file holds it.",
+)  # fmt: skip
+@click.option("--images", type=_FOLDER, help="Folder of pictures given as paths; else the file's.")
+@click.option("--where", metavar="SQL", help="Take only rows that meet this condition.")
+@_LIMIT
+def parquet(
+    files: tuple[Path, ...],
+    out: Path,
+    mapping: tuple[str, ...],
+    label_names: Path | None,
+    box_names: Path | None,
+    box_form: BoxForm,
+    box_unit: BoxUnit,
+    images: Path | None,
+    where: str | None,
+    limit: int,
+) -> None:
+    """Import Parquet FILES with columns of any names.
+
+    Parts: image (bytes, path, or a struct of both), key, web, synthetic, labels, label_scores,
+    boxes (flat or nested lists), box_names, box_scores, features (a teacher's vector; bytes are
+    int8 numbers). Of a list for web, the first text is the web caption and the others are synthetic
+    ones. Names are texts, or numbers from 0 into a file with a name on each line.
+
+    \b
+    Example:
+      tips data parquet 0.parquet 1.parquet -o table --map image=image.bytes --map web=caption
+      tips data parquet p.parquet -o table --map image=file --map labels=class --label-names n.txt
+      tips data parquet p.parquet -o table --map image=file --map boxes=box --map box_names=name
+    """
+    from tips_model.train.names import listed_names
+    from tips_model.train.parquet import ParquetSource
+
+    columns = dict[str, str]()
+    for entry in mapping:
+        part, _, column = entry.partition("=")
+        if not part or not column:
+            raise click.BadParameter(f"{entry} is not PART=COLUMN.", param_hint="--map")
+        if part in columns:
+            raise click.BadParameter(f"{part} is mapped twice.", param_hint="--map")
+        columns[part] = column
+    source = ParquetSource(
+        files,
+        columns,
+        label_names=None if label_names is None else listed_names(label_names),
+        box_names=None if box_names is None else listed_names(box_names),
+        form=box_form,
+        unit=box_unit,
+        images=images,
+        where=where,
+    )
+    _run(iter(source), out, limit)
+
+
 def _run(items: Iterator[Item], out: Path, limit: int) -> None:
     from tips_model.train.importers import import_pairs
 
@@ -108,3 +179,6 @@ def _tell(report: ImportReport, out: Path) -> None:
     say(f"{counted(report.rows, 'pair')} in {out}.")
     for reason, count in report.summary().iter_rows():
         say(f"Left out {count}: {reason}.")
+    if 0 < report.features < report.rows:
+        without = report.rows - report.features
+        say(f"{counted(without, 'row')} {'has' if without == 1 else 'have'} no features.")

@@ -1,0 +1,59 @@
+"""Boxes of public data to those of a training table: fractions of the upright picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image
+
+from tips_model.pictures import open_picture
+
+BoxForm = Literal["xyxy", "xywh"]
+"""Two corners, or a corner with width and height."""
+BoxUnit = Literal["fraction", "pixel"]
+
+
+def table_boxes(
+    boxes: NDArray[np.float64],
+    images: Sequence[bytes],
+    owner: NDArray[np.int64],
+    form: BoxForm = "xyxy",
+    unit: BoxUnit = "fraction",
+) -> NDArray[np.float64]:
+    """Boxes (N, 4) of pictures as they lie in their files, as x0, y0, x1, y1 of the upright ones.
+
+    owner (N,): the index in `images` of each box's picture. What lies outside the picture is cut
+    off, so a box may be left without area. Of a picture that cannot be read, boxes mean nothing.
+    """
+    facts = np.array([_facts(image) for image in images], np.int64).reshape(-1, 3)[owner]
+    result = boxes.astype(np.float64)
+    if form == "xywh":
+        result[:, 2:] += result[:, :2]
+    if unit == "pixel":
+        result /= np.concatenate([facts[:, :2], facts[:, :2]], axis=1)
+    clipped: NDArray[np.float64] = upright(result, facts[:, 2]).clip(0, 1)
+    return clipped
+
+
+def upright(boxes: NDArray[np.float64], orientation: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Boxes (N, 4) of stored pictures in the picture that an EXIF orientation (N,) shows."""
+    swapped = (orientation >= 5)[:, None]
+    result = np.where(swapped, boxes[:, [1, 0, 3, 2]], boxes)
+    across = np.isin(orientation, (2, 3, 6, 7))[:, None]
+    down = np.isin(orientation, (3, 4, 7, 8))[:, None]
+    result[:, [0, 2]] = np.where(across, 1 - result[:, [2, 0]], result[:, [0, 2]])
+    result[:, [1, 3]] = np.where(down, 1 - result[:, [3, 1]], result[:, [1, 3]])
+    return result
+
+
+def _facts(image: bytes) -> tuple[int, int, int]:
+    """Width, height and EXIF orientation of the picture in a file; ones for what is none."""
+    try:
+        with open_picture(image) as opened:
+            orientation = opened.getexif().get(ExifTags.Base.Orientation, 1)
+            return *opened.size, orientation if orientation in range(1, 9) else 1
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return 1, 1, 1  # the import drops and counts it
