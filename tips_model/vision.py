@@ -89,8 +89,10 @@ class VisionTower(nn.Module):
         )
         return table[0].flatten(1).T.to(self.positions.dtype)
 
-    def embed(self, pixels: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Pixels (B,3,H,W) -> tokens (B,2+N,D) that enter the first block."""
+    def embed(
+        self, pixels: Tensor, mask: Tensor | None = None, kept: Tensor | None = None
+    ) -> Tensor:
+        """Pixels (B,3,H,W) -> tokens (B,2+N,D) that enter the first block; (B,2+K,D) of `kept`."""
         patch = self.config.patch
         height, width = pixels.shape[-2:]
         if height % patch or width % patch:
@@ -101,6 +103,8 @@ class VisionTower(nn.Module):
             # Before the positions: a masked patch still knows where it is.
             patches = torch.where(mask.unsqueeze(-1), self.mask_token.to(patches.dtype), patches)
         patches = patches + self.resampled_positions(height // patch, width // patch)
+        if kept is not None:
+            patches = patches.gather(1, kept.unsqueeze(-1).expand(-1, -1, patches.shape[-1]))
         cls = self.cls.to(patches.dtype).expand(pixels.shape[0], -1, -1)
         return torch.cat((cls, patches), dim=1)
 
@@ -111,6 +115,7 @@ class VisionTower(nn.Module):
         values: bool = False,
         mask: Tensor | None = None,
         late: Tensor | None = None,
+        kept: Tensor | None = None,
     ) -> VisionOutput:
         """Encode pictures.
 
@@ -119,9 +124,13 @@ class VisionTower(nn.Module):
         values: patches are the dense feature that goes against text; the CLS outputs stay the
         ordinary ones.
         late (B,) bool, for training: the CLS tokens of these pictures enter at the last block only.
+        kept (B,K) int64, for training: only these patches enter, with the positions they have
+        (patch dropout, as in FLIP, arXiv 2212.00794); the patches given back are (B,1,K,D) then.
         """
         rows, columns = (side // self.config.patch for side in pixels.shape[-2:])
-        x = entered = self.embed(pixels, mask)
+        if kept is not None:
+            rows, columns = 1, kept.shape[1]
+        x = entered = self.embed(pixels, mask, kept)
         ordinary = self.blocks[:-1] if values else self.blocks
         for index, block in enumerate(ordinary):
             if late is not None and index == len(self.blocks) - 1:

@@ -18,6 +18,7 @@ TeacherKind = Literal["none", "ema", "head", "frozen"]
 PatchLoss = Literal["masked", "all"]
 Targets = Literal["prototypes", "features"]
 OptimizerKind = Literal["muon", "adamw", "adafactor"]
+Captions = Literal["tower", "sentences"]
 
 
 class ConfigError(TipsError):
@@ -26,12 +27,33 @@ class ConfigError(TipsError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Weights:
-    """Weights of the named losses. The papers: 0.5 and 0.5, 1 (alpha), 2 (beta)."""
+    """Weights of the named losses. The papers: 0.5 and 0.5, 1 (alpha), 2 (beta), and no others."""
 
     web: float = 0.5
     caption: float = 0.5
     distill: float = 0.0
     masked: float = 0.0
+    features: float = 0.0
+    """The picture's vector against a given one of a teacher (the table's column `features`)."""
+    labels: float = 0.0
+    """The picture among the names of the table: given probabilities, and the boxes' names."""
+    regions: float = 0.0
+    """The dense features of a box, pooled, among the names of all boxes."""
+    pointing: float = 0.0
+    """The share of a name's softmax over the patches that falls into its boxes."""
+    sentences: float = 0.0
+    """The text tower against given sentence vectors."""
+
+    @property
+    def pictures(self) -> bool:
+        """Whether any loss looks at pictures."""
+        return any(getattr(self, name) for name in PICTURE_LOSSES)
+
+
+LOSSES = tuple(field.name for field in dataclasses.fields(Weights))
+"""The names of all losses."""
+PAPERS_LOSSES = ("web", "caption", "distill", "masked")
+PICTURE_LOSSES = tuple(name for name in LOSSES if name != "sentences")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,7 +77,7 @@ class Stage:
     crop_resolution: int = 0
     crop_scale: tuple[float, float] = (0.05, 0.4)
     flip: float = 0.5
-    """Probability of a mirrored image; 0 where captions speak of left and right."""
+    """Probability of a mirrored image; one whose captions speak of left or right never is."""
     jitter: float = 0.0
     """Strength of brightness, contrast and saturation changes; the papers use none."""
     self_share: float = 1.0
@@ -63,6 +85,13 @@ class Stage:
     late_cls: float = 0.0
     """Part of the pictures whose CLS tokens enter the vision tower at its last block, in [0, 1];
     papers: none. It makes small models put what text names into the last block's values."""
+    patch_dropout: float = 0.0
+    """Part of the patches that the vision tower leaves out, drawn for each picture, in [0, 1)
+    (FLIP, arXiv 2212.00794); end with a stage that leaves out none."""
+    box_crops: float = 0.0
+    """Part of the pictures that are crops around one of their boxes, named by it, in [0, 1]."""
+    texts: int = 0
+    """Texts of one step over all processes that the loss `sentences` draws from the given ones."""
     weights: Weights = field(default_factory=Weights)
     ramp: int = 0
     """Steps over which the weights go linearly from those of the stage before (at the start: the
@@ -71,6 +100,11 @@ class Stage:
     """Factor on the learning rates of this stage."""
     restart: bool = False
     """Start a new warm-up and cosine here; else the schedule runs on from the stage before."""
+    warmup: int | None = None
+    """Steps of warm-up where the schedule starts with this stage; None: `Optimizer.warmup`."""
+    final: float | None = None
+    """Where the cosine ends that ends with this stage, as a fraction of the peak; None:
+    `Optimizer.final`; 1 is a constant rate, from which a run can be made longer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,6 +134,10 @@ class Objective:
     patch_loss: PatchLoss = "all"
     """`masked`: iBOT; `all`: iBOT++."""
     mask_ratio: float = 0.75
+    captions: Captions = "tower"
+    """How captions and names meet pictures: `tower`, through the text tower, or `sentences`, as
+    given vectors of a sentence model through one linear layer; the loss `sentences` then teaches
+    the text tower what that layer gives."""
     dual_cls: bool = True
     """False: both caption kinds are matched with the first CLS (for ablations)."""
     head: Head = field(default_factory=Head)
@@ -243,17 +281,28 @@ def _stage_problems(stage: Stage, config: TrainConfig) -> list[str]:
         low, high = getattr(stage, name)
         if not 0 < low <= high <= 1:
             found.append(f"has `{name}` ({low}, {high}), it must rise within (0, 1]")
-    for name in ("web", "caption", "distill", "masked"):
+    for name in LOSSES:
         if not getattr(weights, name) >= 0:
             found.append(f"has the weight {getattr(weights, name)} on `{name}`, below 0")
     if not 0 < stage.self_share <= 1:
         found.append(f"has `self_share` {stage.self_share}, it must be in (0, 1]")
-    if not 0 <= stage.late_cls <= 1:
-        found.append(f"has `late_cls` {stage.late_cls}, it must be in [0, 1]")
+    for name in ("late_cls", "box_crops"):
+        if not 0 <= getattr(stage, name) <= 1:
+            found.append(f"has `{name}` {getattr(stage, name)}, it must be in [0, 1]")
+    if not 0 <= stage.patch_dropout < 1:
+        found.append(f"has `patch_dropout` {stage.patch_dropout}, it must be in [0, 1)")
+    if stage.patch_dropout and (weights.distill or weights.masked):
+        found.append("has `patch_dropout` with self-supervised losses, which need all patches")
+    if bool(weights.sentences) != bool(stage.texts):
+        found.append("needs `texts` and a weight on `sentences`, both or none")
+    if stage.texts < 0 or (stage.warmup is not None and stage.warmup < 0):
+        found.append("has `texts` or `warmup` below 0")
+    if stage.final is not None and not 0 <= stage.final <= 1:
+        found.append(f"has `final` {stage.final}, it must be in [0, 1]")
     if weights.distill and not stage.crops:
         found.append("has a weight on self-distillation but no local crops")
     if (weights.distill or weights.masked) and config.objective.teacher == "none":
         found.append("has self-supervised losses but the objective has no teacher")
-    if not any((weights.web, weights.caption, weights.distill, weights.masked)):
+    if not (weights.pictures or weights.sentences):
         found.append("has no loss with a weight above 0")
     return found

@@ -51,7 +51,9 @@ def open_data(data: str, config: TrainConfig) -> tuple[Source, Tokenizer]:
     check_table(folder)
     tokenizer = Tokenizer(table_tokenizer(folder, config), length)
     check_tokenizer(config, tokenizer)
-    return TableSource(folder, seed=config.seed, bad_limit=config.bad_limit), tokenizer
+    source = TableSource(folder, seed=config.seed, bad_limit=config.bad_limit)
+    source.read_given(config)
+    return source, tokenizer
 
 
 def table_tokenizer(folder: Path, config: TrainConfig) -> Path:

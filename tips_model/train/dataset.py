@@ -25,8 +25,9 @@ from PIL import Image
 from torch import Tensor
 
 from tips_model.pictures import open_picture, upright_rgb
-from tips_model.train.config import Stage
-from tips_model.train.source import BadItems, DataError, RawBatch
+from tips_model.train.config import Stage, TrainConfig
+from tips_model.train.given import Given, read_given
+from tips_model.train.source import BadItems, DataError, Label, RawBatch, Thing
 
 TABLE = "pairs"
 SCHEMA = pa.schema(
@@ -34,6 +35,7 @@ SCHEMA = pa.schema(
         pa.field("key", pa.string(), nullable=False),
         pa.field("image", pa.large_binary(), nullable=False),
         pa.field("web", pa.string()),
+        pa.field("webs", pa.list_(pa.string())),  # more web captions; training draws one of all
         pa.field("synthetic", pa.list_(pa.string()), nullable=False),
         pa.field(
             "objects",
@@ -58,8 +60,8 @@ SCHEMA = pa.schema(
     ]
 )
 """Columns of the table. `web` may be null and `synthetic` empty; a row without either has objects
-or labels, of which `tips data describe` makes captions. Older tables lack the last two columns and
-the objects' scores.
+or labels, of which `tips data describe` makes captions. Older tables lack `webs`, the last two
+columns and the objects' scores.
 """
 
 _log = logging.getLogger(__name__)
@@ -164,7 +166,23 @@ class TableSource:
         self._count = int(self._table.count_rows())
         if not self._count:
             raise DataError(f"The training table in {folder} is empty; import pairs into it.")
+        self._columns = [
+            name
+            for name in (
+                "key",
+                "image",
+                "web",
+                "webs",
+                "synthetic",
+                "objects",
+                "labels",
+                "features",
+            )
+            if name in self._table.schema.names
+        ]
         self._seed = seed
+        self.given: Given | None = None
+        """Names and vectors beside the table, once they are read."""
         self.bad = BadItems(bad_limit, str(folder))
         self._lost: set[int] = set()  # rows that the table cannot give
         self._lock = threading.Lock()
@@ -172,18 +190,25 @@ class TableSource:
     def __len__(self) -> int:
         return self._count
 
+    def read_given(self, config: TrainConfig) -> None:
+        """Read the names and vectors that the losses of a run need; see `given.read_given`."""
+        self.given = read_given(self._folder, self._table, config)
+
     def batch(self, stage: Stage, step: int, rank: int, world: int, size: int) -> RawBatch:
         """The items of a process in a step; every row comes once before any comes again."""
         first = (step * world + rank) * size
         offsets = self._offsets(stage, np.arange(first, first + size))
         rows = self._rows(offsets.tolist())
-        images, web, synthetic = [], [], []
-        for offset in offsets.tolist():
-            item = self._readable(rows, offset, stage.resolution)
-            web.append(item.web)
-            synthetic.append(item.synthetic)
-            images.append(item.image)
-        return RawBatch(images, web, synthetic)
+        items = [self._readable(rows, offset, stage.resolution) for offset in offsets.tolist()]
+        return RawBatch(
+            images=[item.image for item in items],
+            web=[item.web for item in items],
+            synthetic=[item.synthetic for item in items],
+            webs=[item.webs for item in items],
+            things=[item.things for item in items],
+            labels=[item.labels for item in items],
+            features=[item.features for item in items],
+        )
 
     def _offsets(self, stage: Stage, items: NDArray[np.int64]) -> NDArray[np.int64]:
         """Row numbers of a stage's items: a new permutation in each pass over the data."""
@@ -201,7 +226,7 @@ class TableSource:
         if not wanted:
             return {}
         try:
-            query = self._table.take_offsets(wanted).select(["key", "image", "web", "synthetic"])
+            query = self._table.take_offsets(wanted).select(self._columns)
             return dict(zip(wanted, query.to_arrow().to_pylist(), strict=True))
         except Exception as error:  # the readers of Lance and Arrow raise whatever they trip over
             if len(wanted) > 1:
@@ -229,20 +254,36 @@ class TableSource:
 
 
 class _Item(NamedTuple):
-    """One picture with its captions, ready for a batch."""
+    """One picture with what is said of it, ready for a batch."""
 
     image: Tensor
     web: str
+    webs: list[str]
     synthetic: list[str]
+    things: list[Thing]
+    labels: list[Label]
+    features: NDArray[np.float32] | None
 
 
 def _item(row: dict[str, Any], resolution: int) -> _Item:
     """A row as an item; a caption of a missing kind is taken from the other kind."""
     synthetic = [caption for caption in row["synthetic"] or () if caption]
-    web = row["web"] or next(iter(synthetic), "")
-    if not web or not row["image"]:
+    web = [caption for caption in (row["web"], *(row.get("webs") or ())) if caption]
+    if not (web or synthetic) or not row["image"]:
         raise ValueError("it has no caption or no picture")
-    return _Item(decode(row["image"], resolution), web, synthetic or [web])
+    features = row.get("features")
+    return _Item(
+        image=decode(row["image"], resolution),
+        web=(web or synthetic)[0],
+        webs=web[1:],
+        synthetic=synthetic or web,
+        things=[
+            Thing(thing["name"], tuple(thing["box"]), score=thing.get("score"))
+            for thing in row.get("objects") or ()
+        ],
+        labels=[Label(label["name"], label["score"]) for label in row.get("labels") or ()],
+        features=None if features is None else np.asarray(features, np.float32),
+    )
 
 
 def _short(error: Exception) -> str:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tips_model.train.config import Head
+from tips_model.tokenizer import Tokenizer
+from tips_model.train.config import Captions, Head
+from tips_model.train.given import Given
+
+TEMPERED = ("features", "labels", "regions", "pointing")
+"""The losses on given vectors and names that have a temperature of their own."""
 
 
 class PrototypeHead(nn.Module):
@@ -58,3 +64,45 @@ class FeatureHeads(nn.Module):
         super().__init__()
         self.cls = nn.Linear(width, teacher_width)
         self.patch = nn.Linear(width, teacher_width)
+
+
+class GivenHeads(nn.Module):
+    """What meets the vectors and names that come with the data; thrown away after training.
+
+    `sentence`: the linear layer from sentence vectors to the shared space (`Objective.captions`);
+    `feature`: the linear head to a teacher's vectors; one temperature for each loss, as its
+    logarithm. Names are constants: sentence vectors, or tokens for the text tower.
+    """
+
+    def __init__(self, width: int, given: Given, tokenizer: Tokenizer, captions: Captions) -> None:
+        super().__init__()
+        self.given = given
+        sentences = given.sentences
+        self.sentence = nn.Linear(sentences.width, width) if sentences else nn.Identity()
+        self.feature = nn.Linear(width, given.features) if given.features else nn.Identity()
+        self.log_taus = nn.ParameterDict(
+            {name: nn.Parameter(torch.tensor([math.log(0.07)])) for name in TEMPERED}
+        )
+        for kind, names in (("objects", given.objects), ("labels", given.labels)):
+            if not names:
+                continue
+            if captions == "sentences":
+                assert sentences is not None
+                self.register_buffer(f"{kind}_vectors", sentences.of(names), persistent=False)
+                continue
+            tokens = tokenizer(names)
+            self.register_buffer(f"{kind}_ids", tokens.ids, persistent=False)
+            self.register_buffer(f"{kind}_paddings", tokens.paddings, persistent=False)
+        self.captions = captions
+
+    def tau(self, loss: str) -> Tensor:
+        """The temperature of a loss, (1,)."""
+        tau: Tensor = self.log_taus[loss].exp()
+        return tau
+
+    def names(self, kind: str, text: nn.Module) -> Tensor:
+        """The names of `objects` or `labels` in the shared space, (C, D)."""
+        if self.captions == "sentences":
+            vectors: Tensor = self.sentence(getattr(self, f"{kind}_vectors"))
+            return vectors
+        return text(getattr(self, f"{kind}_ids"), getattr(self, f"{kind}_paddings"))  # type: ignore[no-any-return]

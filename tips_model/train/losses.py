@@ -70,6 +70,78 @@ def feature_distillation(student: Tensor, teacher: Tensor) -> Tensor:
     return (1 - F.cosine_similarity(student.float(), teacher.float(), dim=-1)).mean()
 
 
+def given_features(
+    student: Tensor,
+    all_student: Tensor,
+    teacher: Tensor,
+    all_teacher: Tensor,
+    first: int,
+    tau: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Distillation from given vectors; (sum over the pictures that have one, their number).
+
+    `student` (B, F) comes from a linear head, `teacher` (B, F) are the given vectors, a row of
+    zeros where there is none; `all_*` (G, F) are those of all processes, of which the local ones
+    start at `first`. For each picture: softmax InfoNCE over all pictures that have a vector, both
+    ways, averaged, plus 1 - cosine.
+    """
+    with torch.autocast(student.device.type, enabled=False):
+        own = teacher.any(dim=1)
+        absent = ~all_teacher.any(dim=1)
+        student, all_student = (F.normalize(v.float(), dim=-1) for v in (student, all_student))
+        teacher, all_teacher = (F.normalize(v.float(), dim=-1) for v in (teacher, all_teacher))
+        place = torch.arange(first, first + len(student), device=student.device)[own]
+        there = (student[own] @ all_teacher.T / tau).masked_fill(absent, float("-inf"))
+        back = (teacher[own] @ all_student.T / tau).masked_fill(absent, float("-inf"))
+        contrast = F.cross_entropy(there, place, reduction="sum")
+        contrast = (contrast + F.cross_entropy(back, place, reduction="sum")) / 2
+        apart = (1 - (student[own] * teacher[own]).sum(dim=-1)).sum()
+        return contrast + apart, own.sum()
+
+
+def named(vectors: Tensor, names: Tensor, targets: Tensor, tau: Tensor) -> tuple[Tensor, Tensor]:
+    """Vectors (K, D) among names (C, D); (sum over the rows that have a target, their number).
+
+    Cross-entropy of softmax(cosine / tau) against `targets` (K, C), whose rows sum to 1, or to 0
+    where nothing is known.
+    """
+    with torch.autocast(vectors.device.type, enabled=False):
+        vectors, names = F.normalize(vectors.float(), dim=-1), F.normalize(names.float(), dim=-1)
+        log_p = F.log_softmax(vectors @ names.T / tau, dim=-1)
+        return -(targets * log_p).sum(), (targets.sum(dim=1) > 0).sum()
+
+
+def cover(boxes: Tensor, rows: int, columns: int) -> Tensor:
+    """How much of each patch a box covers: boxes (K, 4), x0, y0, x1, y1 as fractions of the
+    picture, on a grid of rows x columns -> (K, rows * columns) in [0, 1]."""
+
+    def along(low: Tensor, high: Tensor, count: int) -> Tensor:
+        edges = torch.arange(count + 1, device=boxes.device, dtype=boxes.dtype) / count
+        shared = torch.minimum(high[:, None], edges[1:]) - torch.maximum(low[:, None], edges[:-1])
+        return shared.clamp_min(0) * count
+
+    x, y = along(boxes[:, 0], boxes[:, 2], columns), along(boxes[:, 1], boxes[:, 3], rows)
+    return (y[:, :, None] * x[:, None, :]).flatten(1)
+
+
+def pooled(patches: Tensor, covers: Tensor) -> Tensor:
+    """Mean of the patches (K, N, D) by how much each is covered (K, N): (K, D), not normalised."""
+    weight = covers / covers.sum(dim=1, keepdim=True).clamp_min(1e-6)
+    return torch.einsum("kn,knd->kd", weight.to(patches.dtype), patches)
+
+
+def pointing(scores: Tensor, inside: Tensor) -> Tensor:
+    """-log of the share of softmax(scores) over the patches (M, N) that falls `inside`, (M, N) in
+    [0, 1]; a sum over the M questions."""
+    share = (F.softmax(scores.float(), dim=-1) * inside).sum(dim=-1)
+    return -share.clamp_min(1e-6).log().sum()
+
+
+def sentences(text: Tensor, wanted: Tensor) -> Tensor:
+    """1 - cosine of the text tower's vectors (T, D) and what they shall be (T, D); their mean."""
+    return feature_distillation(text, wanted)
+
+
 def total(losses: dict[str, Tensor], weights: dict[str, float]) -> Tensor:
     """The weighted sum of the named losses; a name without a weight is an error."""
     return torch.stack([weights[name] * value for name, value in losses.items()]).sum()

@@ -1,4 +1,4 @@
-"""Random masks of patches for masked image modelling."""
+"""Random choices of patches: masks for masked image modelling, and those that dropout keeps."""
 
 from __future__ import annotations
 
@@ -17,3 +17,10 @@ def random_mask(generator: np.random.Generator, patches: int, ratio: float) -> T
     mask = np.zeros(patches, dtype=np.bool_)
     mask[generator.permutation(patches)[: masked_count(patches, ratio)]] = True
     return torch.from_numpy(mask)
+
+
+def kept_patches(generator: np.random.Generator, patches: int, dropout: float) -> Tensor:
+    """int64 (K,), rising: a uniformly random choice of K = patches * (1 - dropout), at least 1."""
+    count = max(1, round(patches * (1 - dropout)))
+    chosen = np.sort(generator.permutation(patches)[:count])
+    return torch.from_numpy(chosen.astype(np.int64))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
-from tips_model.train.config import Objective, Optimizer, TrainConfig, Weights
+from tips_model.train.config import LOSSES, PAPERS_LOSSES, Objective, TrainConfig
 
 
 def cosine(start: float, end: float, fraction: float) -> float:
@@ -23,26 +24,35 @@ def lr_factor(config: TrainConfig, step: int) -> float:
     last = min([i for i in starts if i > current], default=len(config.stages))
     begin = sum(stage.steps for stage in config.stages[:first])
     length = sum(stage.steps for stage in config.stages[first:last])
-    return config.stages[current].lr * _warm_cosine(config.optimizer, step - begin, length)
+    warmup, final = config.stages[first].warmup, config.stages[last - 1].final
+    factor = _warm_cosine(
+        step - begin,
+        length,
+        config.optimizer.warmup if warmup is None else warmup,
+        config.optimizer.final if final is None else final,
+    )
+    return config.stages[current].lr * factor
 
 
-def _warm_cosine(optimizer: Optimizer, step: int, length: int) -> float:
-    warmup = min(optimizer.warmup, length)
+def _warm_cosine(step: int, length: int, warmup: int, final: float) -> float:
+    warmup = min(warmup, length)
     if step < warmup:
         return (step + 1) / warmup
-    return cosine(1.0, optimizer.final, (step - warmup) / max(1, length - warmup))
+    return cosine(1.0, final, (step - warmup) / max(1, length - warmup))
 
 
 def loss_weights(config: TrainConfig, step: int) -> dict[str, float]:
-    """Weights of the losses at `step`; in a stage's ramp they move from the stage before."""
+    """Weights of the papers' losses at `step`, and of others that have one; in a stage's ramp they
+    move from the stage before."""
     index, within = config.at(step)
     stage = config.stages[index]
     new = stage.weights
-    old = config.stages[index - 1].weights if index else Weights(web=new.web, caption=new.caption)
+    old = config.stages[index - 1].weights if index else replace(new, distill=0.0, masked=0.0)
     part = min(1.0, within / stage.ramp) if stage.ramp else 1.0
     return {
         name: getattr(old, name) * (1 - part) + getattr(new, name) * part
-        for name in ("web", "caption", "distill", "masked")
+        for name in LOSSES
+        if name in PAPERS_LOSSES or getattr(old, name) or getattr(new, name)
     }
 
 

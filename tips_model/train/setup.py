@@ -11,15 +11,22 @@ import torch
 from tips_model.checkpoints import load
 from tips_model.model import TIPS
 from tips_model.registry import OFFICIAL, cached_folder
+from tips_model.tokenizer import Tokenizer
 from tips_model.train.config import ConfigError, TrainConfig
 from tips_model.train.export import HEADS, load_heads
-from tips_model.train.heads import FeatureHeads, Heads
+from tips_model.train.given import Given
+from tips_model.train.heads import FeatureHeads, GivenHeads, Heads
 from tips_model.train.objective import Learner
 from tips_model.train.teacher import Teacher, make_teacher
 
 
-def build(config: TrainConfig) -> tuple[Learner, Teacher | None]:
-    """The learner and its teacher before the first step; random parts follow `config.seed`."""
+def build(
+    config: TrainConfig, given: Given | None = None, tokenizer: Tokenizer | None = None
+) -> tuple[Learner, Teacher | None]:
+    """The learner and its teacher before the first step; random parts follow `config.seed`.
+
+    `given`, with the tokenizer of the run: what the data give for the losses on names and vectors.
+    """
     random.seed(config.seed)
     np.random.seed(config.seed % 2**32)
     torch.manual_seed(config.seed)
@@ -34,12 +41,22 @@ def build(config: TrainConfig) -> tuple[Learner, Teacher | None]:
             if objective.targets == "prototypes"
             else FeatureHeads(width, teacher.vision.config.width)
         )
-        return Learner(model, objective, heads), teacher
+        return Learner(model, objective, heads, _given_heads(config, given, tokenizer)), teacher
     if objective.teacher == "none":
-        return Learner(model, objective, None), None
-    learner = Learner(model, objective, Heads(width, objective.head))
+        return Learner(model, objective, None, _given_heads(config, given, tokenizer)), None
+    heads = Heads(width, objective.head)
+    learner = Learner(model, objective, heads, _given_heads(config, given, tokenizer))
     assert learner.heads is not None
     return learner, make_teacher(objective, learner.vision, learner.heads)
+
+
+def _given_heads(
+    config: TrainConfig, given: Given | None, tokenizer: Tokenizer | None
+) -> GivenHeads | None:
+    if given is None:
+        return None
+    assert tokenizer is not None
+    return GivenHeads(config.model.vision.width, given, tokenizer, config.objective.captions)
 
 
 def initial_model(config: TrainConfig) -> TIPS:

@@ -11,12 +11,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from tips_model.errors import TipsError
 from tips_model.train.config import Stage
+
+if TYPE_CHECKING:
+    from tips_model.train.given import Given
 
 
 class DataError(TipsError):
@@ -66,9 +71,31 @@ class BadItems:
             )
 
 
+class Thing(NamedTuple):
+    """A named object of a picture. box: x0, y0, x1, y1 as fractions of its width and height.
+
+    mask: a one-bit PNG of the picture's size. score: a probability, None where certain.
+    """
+
+    name: str
+    box: tuple[float, float, float, float]
+    mask: bytes | None = None
+    score: float | None = None
+
+
+class Label(NamedTuple):
+    """A name of a whole picture. score: a probability, None where certain."""
+
+    name: str
+    score: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class RawBatch:
-    """Pictures and captions as they come from the data, B of each."""
+    """Pictures and captions as they come from the data, B of each.
+
+    What a source does not give is empty (`webs` and what follows).
+    """
 
     images: Tensor | Sequence[Tensor]
     """uint8 (B, 3, H, W), or B tensors uint8 (3, h, w) of any sizes."""
@@ -76,6 +103,12 @@ class RawBatch:
     """The noisy caption of each picture, never empty."""
     synthetic: Sequence[Sequence[str]]
     """The synthetic captions of each picture (one or more, never empty); training draws one."""
+    webs: Sequence[Sequence[str]] = ()
+    """More noisy captions of each picture; training draws one of all."""
+    things: Sequence[Sequence[Thing]] = ()
+    labels: Sequence[Sequence[Label]] = ()
+    features: Sequence[NDArray[np.float32] | None] = ()
+    """A teacher's vector of each picture, or None."""
 
     def __len__(self) -> int:
         return len(self.web)
@@ -91,6 +124,12 @@ class Source(Protocol):
         say what is wanted; larger pictures than the resolution are fine.
         """
         ...
+
+
+def given_of(source: Source) -> Given | None:
+    """The names and vectors that come with a source, if it has any (`given`)."""
+    found: Given | None = getattr(source, "given", None)
+    return found
 
 
 def bad_items(source: Source) -> BadItems | None:

@@ -23,6 +23,7 @@ from tips_model.errors import TipsError
 from tips_model.model import TIPS
 from tips_model.tokenizer import Tokenizer
 from tips_model.train import distributed, losses, schedules
+from tips_model.train.batch import Batch
 from tips_model.train.checkpoint import (
     load_state,
     newest_state,
@@ -33,12 +34,13 @@ from tips_model.train.checkpoint import (
 from tips_model.train.config import TrainConfig
 from tips_model.train.export import export
 from tips_model.train.folder import check_folder, check_tokenizer, check_world, claim_folder
-from tips_model.train.loader import Batch, load
+from tips_model.train.given import Given
+from tips_model.train.loader import load
 from tips_model.train.metrics import Metrics, draw_curves
 from tips_model.train.objective import Learner
 from tips_model.train.optim import make_optimizers, set_lr
 from tips_model.train.setup import build
-from tips_model.train.source import BadItems, Source, bad_items
+from tips_model.train.source import BadItems, Source, bad_items, given_of
 from tips_model.train.teacher import Teacher
 
 Evaluate = Callable[[TIPS, int], dict[str, float]]
@@ -82,9 +84,14 @@ class RunResult:
     evaluation: dict[str, float]
 
 
-def make_trainer(config: TrainConfig, device: torch.device) -> Trainer:
+def make_trainer(
+    config: TrainConfig,
+    device: torch.device,
+    given: Given | None = None,
+    tokenizer: Tokenizer | None = None,
+) -> Trainer:
     """Model, heads, teacher and optimisers of a run that has not begun, on `device`."""
-    learner, teacher = build(config)
+    learner, teacher = build(config, given, tokenizer)
     learner.to(device)
     called = distributed.parallelize(learner, config)
     if teacher is not None:
@@ -194,7 +201,7 @@ def run(
         check_world(config, world)
         check_folder(config, out, resume=resume)
         saved = newest_state(out, config)
-        trainer = make_trainer(config, device)
+        trainer = make_trainer(config, device, given_of(source), tokenizer)
         trainer.bad = bad_items(source) or trainer.bad
         if saved is not None:
             trainer.step = load_state(saved, trainer.parts, trainer.optimizers)
