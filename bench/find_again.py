@@ -26,7 +26,6 @@ from search.again import from_pixels, from_stored, terms
 from search.arrays import Array
 from search.confidence.calibration import Side
 from search.encode import QueryEncoder
-from search.eval.metrics import average_precision
 from search.hits import Box
 from search.places.distinct import Bools, Ints
 from search.places.refine import FinePhoto
@@ -36,6 +35,7 @@ from search.stored import Regions
 from search.terms import crop as part_of
 from search.words import word_list
 from tips_model.embedder import open_embedder
+from tips_model.eval.ranking import average_precision
 from tips_model.features import Embedder
 from tips_model.train.scenes.concepts import CONCEPTS
 from tips_model.train.scenes.drawings import DRAWING_SETS

@@ -28,8 +28,8 @@ from indexer.collection import Collection
 from indexer.pipeline import index
 from indexer.vectors import Match
 from search.arrays import Array
-from search.eval.metrics import average_precision, box_overlaps
-from search.eval.truth import SIZES, fractions
+from search.eval.metrics import box_overlaps
+from search.eval.truth import SIZES
 from search.hits import Box, Hit, Mask, Results
 from search.places.refine import FinePhoto, resized
 from search.places.windows import MOST_SCALES, window_grids
@@ -37,7 +37,8 @@ from search.query import Query
 from search.searcher import Searcher
 from tips_model import preprocess
 from tips_model.embedder import open_embedder
-from tips_model.eval.coco import CocoSet, mask_of, read_coco_set
+from tips_model.eval.coco import CocoSet, fractions, mask_of, read_coco_set
+from tips_model.eval.ranking import average_precision
 from tips_model.features import Embedder
 
 HITS = 20

@@ -18,17 +18,10 @@ from search.arrays import Array
 from search.eval.places import Places
 from search.eval.truth import Truth
 from search.places.distinct import Bools, Floats, Ints
+from tips_model.eval.ranking import average_precision
 
 IOUS = (0.3, 0.5)
 DEPTHS = (1, 10, 100)
-
-
-def average_precision(right: Bools, wanted: int) -> float:
-    """Mean over the `wanted` things of the precision at the rank at which each is found (0 where it
-    is not), for a ranking (K,) of right and wrong places, best first.
-    """
-    ranks = np.flatnonzero(right)
-    return float(((np.arange(len(ranks)) + 1) / (ranks + 1)).sum() / wanted)
 
 
 def box_overlaps(a: Floats, b: Floats) -> Floats:

@@ -26,6 +26,7 @@ from search.eval.metrics import match, mean, picture_precision, place_figures
 from search.eval.places import Grid, Places, Regions, best_of
 from search.eval.truth import SIZES, Truth, read_truth
 from tips_model.eval.coco import CocoSet, EvalDataError, load_pictures
+from tips_model.eval.ranking import fused
 from tips_model.features import Embedder
 
 Rows = Iterator[tuple[str, str, str, float]]
@@ -153,10 +154,3 @@ def measure(library: Library, name: str, index: Index) -> Rows:
     for size, rows in found.items():
         for metric, value in mean(rows).items():
             yield name, size, metric, value
-
-
-def fused(*evidence: Array) -> Array:
-    """The sum of standard scores over the pictures, (N,)."""
-    parts = [(values - values.mean()) / max(float(values.std()), 1e-9) for values in evidence]
-    summed: Array = np.sum(parts, axis=0, dtype=np.float32)
-    return summed

@@ -12,7 +12,7 @@ import numpy as np
 
 from search.arrays import Array
 from search.places.distinct import Floats, Ints
-from tips_model.eval.coco import CocoImage, CocoObject, CocoSet, mask_of
+from tips_model.eval.coco import CocoImage, CocoObject, CocoSet, fractions, mask_of
 
 SIZES: tuple[tuple[str, float, float], ...] = (
     ("small", 0.0, 0.01),
@@ -65,17 +65,6 @@ def read_truth(data: CocoSet, grids: Sequence[tuple[int, int]]) -> Truth:
         np.array(box, np.float64).reshape(-1, 4),
         np.array(area, np.float64),
         np.array(cover, np.float32).reshape(-1, cells),
-    )
-
-
-def fractions(entry: CocoImage, thing: CocoObject) -> tuple[float, float, float, float]:
-    """A thing's box as x0, y0, x1, y1 fractions of its picture."""
-    x, y, width, height = thing.box
-    return (
-        x / entry.width,
-        y / entry.height,
-        (x + width) / entry.width,
-        (y + height) / entry.height,
     )
 
 

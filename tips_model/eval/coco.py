@@ -105,6 +105,25 @@ def _object(note: dict[str, Any], category: int) -> CocoObject:
     return CocoObject(category, segmentation, (x, y, width, height), tuple(note.get("texts", ())))
 
 
+def fractions(entry: CocoImage, thing: CocoObject) -> tuple[float, float, float, float]:
+    """A thing's box as x0, y0, x1, y1 fractions of its picture."""
+    x, y, width, height = thing.box
+    return (
+        x / entry.width,
+        y / entry.height,
+        (x + width) / entry.width,
+        (y + height) / entry.height,
+    )
+
+
+def shown_names(data: CocoSet) -> NDArray[np.bool_]:
+    """Which names each picture shows: (categories, pictures)."""
+    shows = np.zeros((len(data.categories), len(data.images)), bool)
+    for number, image in enumerate(data.images):
+        shows[[thing.category for thing in image.objects], number] = True
+    return shows
+
+
 def mask_of(image: CocoImage, thing: CocoObject) -> NDArray[np.bool_]:
     """A mask (height, width) from polygons or uncompressed run lengths, or else of the box."""
     segmentation = thing.segmentation

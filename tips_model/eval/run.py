@@ -14,8 +14,16 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from tips_model.eval.coco import CocoSet, EvalDataError, fit_labels, label_map, load_pictures
+from tips_model.eval.coco import (
+    CocoSet,
+    EvalDataError,
+    fit_labels,
+    label_map,
+    load_pictures,
+    shown_names,
+)
 from tips_model.eval.encode import PatchKind, encode_images, encode_texts
+from tips_model.eval.ranking import FEWEST
 from tips_model.eval.tasks import TASKS, Options, Setting, Vectors, View
 from tips_model.features import group_by_size
 from tips_model.model import TIPS
@@ -81,15 +89,23 @@ def views(setting: Setting) -> Iterator[tuple[View, Tensor, Tensor]]:
 def _check(task: str, data: CocoSet) -> None:
     if task not in TASKS:
         raise EvalDataError(f"There is no task {task!r}; there are {', '.join(TASKS)}.")
+    lacking = _lacking(task, data)
+    if lacking:
+        raise EvalDataError(f"The task {task} needs {lacking}.")
+
+
+def _lacking(task: str, data: CocoSet) -> str:
+    """What a set lacks for a task; "" for nothing."""
     if task == "retrieval":
-        if not any(image.captions for image in data.images):
-            raise EvalDataError("The task retrieval needs captions.json with captions.")
-    elif sum(bool(image.objects) for image in data.images) < 2:
-        raise EvalDataError(f"The task {task} needs instances.json with objects in two pictures.")
+        captions = any(image.captions for image in data.images)
+        return "" if captions else "captions.json with captions"
+    if task == "search":
+        names = (shown_names(data).sum(axis=1) >= FEWEST).any()
+        return "" if names else f"instances.json with a name that {FEWEST} pictures show"
+    objects = sum(bool(image.objects) for image in data.images) >= 2
+    return "" if objects else "instances.json with objects in two pictures"
 
 
 def possible_tasks(data: CocoSet) -> tuple[str, ...]:
     """The tasks for which the set has data."""
-    captions = any(image.captions for image in data.images)
-    objects = sum(bool(image.objects) for image in data.images) >= 2
-    return tuple(task for task in TASKS if (captions if task == "retrieval" else objects))
+    return tuple(task for task in TASKS if not _lacking(task, data))

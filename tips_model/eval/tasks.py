@@ -1,9 +1,9 @@
 """The evaluators of a COCO-format set. Each sees one picture after the other and keeps little.
 
-`names` (is the nearest name one of the picture's), `retrieval` (captions and pictures, both CLS
-tokens), `pointing` and `segmentation` (patches against names), `knn` (largest object by its
-picture's vector) and `probe` (linear classifier on patches). The last two learn from the even
-pictures and are scored on the odd ones.
+`names` (is the nearest name one of the picture's), `search` (which pictures a name finds),
+`retrieval` (captions and pictures, both CLS tokens), `pointing` and `segmentation` (patches against
+names), `knn` (largest object by its picture's vector) and `probe` (linear classifier on patches).
+The last two learn from the even pictures and are scored on the odd ones.
 
 Letters: N pictures, H x W pixels, h x w patches, D width, C names.
 """
@@ -18,11 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tips_model.eval.coco import CocoImage, CocoSet, fit_labels, mask_of
+from tips_model.eval.coco import CocoImage, CocoSet, fit_labels, mask_of, shown_names
 from tips_model.eval.encode import PatchKind, encode_images, encode_texts
 from tips_model.eval.knn import knn_accuracy
 from tips_model.eval.linear_probe import linear_probe, patch_labels
 from tips_model.eval.pointing import Questions, centred, pointing
+from tips_model.eval.ranking import FEWEST, name_chance, name_figures
 from tips_model.eval.retrieval import caption_recall, recall
 from tips_model.eval.segmentation import Confusion, class_scores, window_scores
 from tips_model.model import TIPS
@@ -98,6 +99,22 @@ class NamesTask(Task):
             recalls = recall(own[with_objects], self.setting.names, positives, (1, 5))
             found |= {f"{head} {k.replace('R@', 'top')}": value for k, value in recalls.items()}
         return found
+
+
+class SearchTask(Task):
+    """Which pictures a name finds, for both heads: precision of the first one and mean average
+    precision over the names that at least `FEWEST` pictures show, and what chance gives."""
+
+    def result(self, vectors: Vectors) -> dict[str, float]:
+        """`web P@1`, `web mAP`, ..., `chance P@1`, `chance mAP`."""
+        shows = shown_names(self.setting.data)
+        asked = shows.sum(axis=1) >= FEWEST
+        found: dict[str, float] = {}
+        for head, own in vectors._asdict().items():
+            scores = (self.setting.names @ own.T).numpy()
+            figures = name_figures(scores[asked], shows[asked])
+            found |= {f"{head} {key}": value for key, value in figures.items()}
+        return found | {f"chance {key}": value for key, value in name_chance(shows[asked]).items()}
 
 
 class RetrievalTask(Task):
@@ -232,6 +249,7 @@ class ProbeTask(Task):
 
 TASKS: dict[str, Callable[[Setting], Task]] = {
     "names": NamesTask,
+    "search": SearchTask,
     "retrieval": RetrievalTask,
     "pointing": PointingTask,
     "segmentation": SegmentationTask,

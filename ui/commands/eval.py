@@ -37,7 +37,7 @@ def evaluate() -> None:
     """
 
 
-TASKS = ("names", "retrieval", "pointing", "segmentation", "knn", "probe")
+TASKS = ("names", "search", "retrieval", "pointing", "segmentation", "knn", "probe")
 
 
 @evaluate.command("model")
@@ -83,7 +83,10 @@ def model_figures(
     as_json: bool,
     device: str,
 ) -> None:
-    """Names, retrieval, pointing, segmentation, k-NN and linear probes of MODEL on DATA.
+    """Names, search, retrieval, pointing, segmentation, k-NN and linear probes of MODEL on DATA.
+
+    `names` asks for the nearest name of each picture, `search` for the pictures of each name: how
+    often the first one shows it (P@1), and mean average precision, beside what chance gives.
 
     \b
     Example:

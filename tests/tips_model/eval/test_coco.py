@@ -11,9 +11,11 @@ from tips_model.eval.coco import (
     CocoObject,
     EvalDataError,
     fit_labels,
+    fractions,
     load_pictures,
     mask_of,
     read_coco_set,
+    shown_names,
 )
 from tips_model.preprocess import prepare
 
@@ -93,3 +95,11 @@ def test_labels_are_taken_from_the_nearest_pixel():
     labels = np.array([[0, 1], [2, 3]])
     assert fit_labels(labels, 4, 2).tolist() == [[0, 1], [0, 1], [2, 3], [2, 3]]
     assert fit_labels(fit_labels(labels, 6, 8).numpy(), 2, 2).tolist() == labels.tolist()
+
+
+def test_boxes_are_told_as_fractions_and_names_by_picture(tmp_path: Path):
+    _write(tmp_path)
+    data = read_coco_set(tmp_path)
+    (image,) = data.images
+    assert fractions(image, image.objects[0]) == (0, 0, 0.5, 1)
+    assert shown_names(data).tolist() == [[False], [True]]  # the car is a crowd

@@ -15,9 +15,11 @@ from tips_model.eval.coco import (
     label_map,
     load_pictures,
     read_coco_set,
+    shown_names,
 )
 from tips_model.eval.encode import ImageFeatures, encode_images, encode_texts
 from tips_model.eval.linear_probe import linear_probe, patch_labels
+from tips_model.eval.ranking import name_figures
 from tips_model.eval.run import evaluate, possible_tasks
 from tips_model.eval.scenes import SceneEvaluator, questions_of
 from tips_model.eval.segmentation import Confusion, class_scores
@@ -107,6 +109,19 @@ def test_segmentation_is_the_argmax_over_names(model: TIPS, data: CocoSet):
     assert windows["value"].to_list() == pytest.approx(table["value"].to_list())
 
 
+def test_search_ranks_all_pictures_by_each_name_of_three(model: TIPS, data: CocoSet):
+    features, _, names = whole(model, data)
+    shows = shown_names(data)
+    asked = shows.sum(axis=1) >= 3
+    assert 0 < asked.sum() < len(asked)
+    table = evaluate(model, data, ["search"])
+    found = dict(zip(table["metric"], table["value"], strict=True))
+    for head, own in (("web", features.cls_web), ("caption", features.cls_caption)):
+        figures = name_figures((names @ own.T).numpy()[asked], shows[asked])
+        assert {key: found[f"{head} {key}"] for key in figures} == pytest.approx(figures)
+    assert found["chance P@1"] == pytest.approx(shows[asked].mean())
+
+
 def test_the_probe_learns_from_even_pictures_and_is_scored_on_odd_ones(model: TIPS, data: CocoSet):
     features, labels, names = whole(model, data)
     known = torch.stack([patch_labels(own, 4, 4, len(names)).flatten() for own in labels])
@@ -146,6 +161,10 @@ def test_tasks_without_data_are_refused_by_name(model: TIPS, data: CocoSet):
     empty = CocoSet(data.images[:1], data.categories)
     with pytest.raises(EvalDataError, match=r"pointing needs instances\.json"):
         evaluate(model, empty, ["pointing"])
+    few = CocoSet(data.images[:2], data.categories)
+    with pytest.raises(EvalDataError, match=r"search needs .* a name that 3 pictures show"):
+        evaluate(model, few, ["search"])
+    assert "search" not in possible_tasks(few)
 
 
 def test_questions_ask_for_every_object_that_is_large_enough(source: SceneSource):
