@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
+
+from tips_model.eval.coco import CocoSet
 
 
 def recall(
@@ -49,3 +54,30 @@ def caption_recall(
     back = recall(images[with_text], texts, [of_image[image] for image in with_text], ks)
     result = {f"text_to_image {key}": value for key, value in forth.items()}
     return result | {f"image_to_text {key}": value for key, value in back.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnCaptions:
+    """Q captions, the pictures (Q,) that they tell of, and the `gallery` (G,) that is searched:
+    those pictures and others, all by their numbers in the set.
+    """
+
+    texts: tuple[str, ...]
+    image: npt.NDArray[np.int64]
+    gallery: npt.NDArray[np.int64]
+
+
+def draw_captions(data: CocoSet, most: int, seed: int) -> DrawnCaptions:
+    """One caption each of at most `most` pictures; where fewer have any, others join the gallery
+    until it holds `most`, or the whole set.
+    """
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(data.images))
+    told = np.array([bool(data.images[number].captions) for number in order], bool)
+    image = order[told][:most]
+    texts = []
+    for number in image:
+        captions = data.images[number].captions
+        texts.append(captions[int(rng.integers(len(captions)))])
+    others = order[~told][: most - len(image)]
+    return DrawnCaptions(tuple(texts), image, np.concatenate([image, others]))
