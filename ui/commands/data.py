@@ -41,6 +41,7 @@ def data() -> None:
       tips data coco captions_train2017.json train2017 -o coco-table
       tips data list photos.csv -o photos-table
       tips data parquet photos.parquet -o photos-table --map image=image --map web=caption
+      tips data describe photos-table
     """
 
 
@@ -162,6 +163,52 @@ def parquet(
         where=where,
     )
     _run(iter(source), out, limit)
+
+
+@data.command()
+@click.argument("table", type=_FOLDER)
+@click.option(
+    "--captions", type=click.IntRange(1), default=4, show_default=True, metavar="N",
+    help="At most so many for a picture.",
+)  # fmt: skip
+@click.option("--replace", is_flag=True, help="Put them in the place of synthetic captions.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Another one, other captions.")
+@click.option(
+    "--min-score", type=click.FloatRange(0, 1), default=0.45, show_default=True, metavar="P",
+    help="Leave out objects with a lower score.",
+)  # fmt: skip
+@click.option(
+    "--min-label", type=click.FloatRange(0, 1), default=0.3, show_default=True, metavar="P",
+    help="Leave out labels of pictures with a lower score.",
+)  # fmt: skip
+def describe(
+    table: Path, captions: int, replace: bool, seed: int, min_score: float, min_label: float
+) -> None:
+    """Caption the pictures of TABLE from their objects and labels: what, how many, and where.
+
+    The captions become synthetic ones. The same call on the same table changes nothing.
+
+    \b
+    Example:
+      tips data describe coco-table
+      tips data describe photos-table --captions 6 --min-score 0.6
+    """
+    from tips_model.train.describe import describe_table
+
+    with Progress(console=talk(), transient=True) as progress:
+        task = progress.add_task("Describing", total=None)
+        report = describe_table(
+            table,
+            count=captions,
+            seed=seed,
+            replace=replace,
+            objects_from=min_score,
+            labels_from=min_label,
+            progress=lambda rows: progress.update(task, completed=rows),
+        )
+    say(f"{counted(report.captions, 'caption')} for {counted(report.rows, 'picture')} in {table}.")
+    if report.without:
+        say(f"{counted(report.without, 'picture')} without any caption.")
 
 
 def _run(items: Iterator[Item], out: Path, limit: int) -> None:

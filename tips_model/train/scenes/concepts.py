@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tips_model.train.grammar import with_article
+
 
 @dataclass(frozen=True, slots=True)
 class Concept:
@@ -211,9 +213,7 @@ NAMES: tuple[str, ...] = tuple(c.name for c in CONCEPTS)
 
 def article(noun: str) -> str:
     """The noun phrase with its indefinite article: "an apple", "a cat", but "grapes"."""
-    if noun in PLURAL:
-        return noun
-    return f"{'an' if noun[0] in 'aeiou' and not noun.startswith('uni') else 'a'} {noun}"
+    return noun if noun in PLURAL else with_article(noun)
 
 
 PLURAL = frozenset(
