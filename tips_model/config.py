@@ -156,12 +156,22 @@ def _official(name: str, size: str, *, grid: int, image_size: int = 448) -> TIPS
 
 NANO = TIPSConfig(
     name="nano",
+    vision=VisionConfig(width=192, depth=10, heads=3, mlp_hidden=768, patch=14, grid=12),
+    text=TextConfig(width=192, depth=4, heads=3, mlp_hidden=768, vocab=12_000, max_length=64),
+    image_size=168,
+    prompts="plain",
+)
+"""The model in the package, of photographs."""
+
+DRAWN = TIPSConfig(
+    name="drawn",
     vision=VisionConfig(width=128, depth=6, heads=4, mlp_hidden=512, patch=8, grid=12),
     text=TextConfig(width=128, depth=2, heads=4, mlp_hidden=512, vocab=1024),
     image_size=96,
     dense="values",
     prompts="plain",
 )
+"""A smaller one for drawn scenes alone, which learns in minutes what the objective does."""
 
 VARIANTS: dict[str, TIPSConfig] = {
     config.name: config
@@ -170,5 +180,6 @@ VARIANTS: dict[str, TIPSConfig] = {
         _official("tips-g14-lr", "g14", grid=16, image_size=224),
         *(_official(f"tipsv2-{size}", size, grid=32) for size in ("b14", "l14", "so14", "g14")),
         NANO,
+        DRAWN,
     )
 }

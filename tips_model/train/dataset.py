@@ -275,7 +275,7 @@ def _item(row: dict[str, Any], resolution: int) -> _Item:
     return _Item(
         image=decode(row["image"], resolution),
         web=(web or synthetic)[0],
-        webs=web[1:],
+        webs=(web or synthetic)[1:],
         synthetic=synthetic or web,
         things=[
             Thing(thing["name"], tuple(thing["box"]), score=thing.get("score"))

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -21,29 +21,10 @@ from PIL import Image
 from tips_model.pictures import open_picture
 from tips_model.train.dataset import record_batches, write_table
 from tips_model.train.names import write_names
-from tips_model.train.source import DataError
+from tips_model.train.source import DataError, Label, Thing
 
 NO_CAPTION = "no caption"
 _TIME = "time of this image"  # a column that no list will have
-
-
-class Thing(NamedTuple):
-    """A named object of a picture. box: x0, y0, x1, y1 as fractions of its width and height.
-
-    mask: a one-bit PNG of the picture's size. score: a probability, None where certain.
-    """
-
-    name: str
-    box: tuple[float, float, float, float]
-    mask: bytes | None = None
-    score: float | None = None
-
-
-class Label(NamedTuple):
-    """A name of a whole picture. score: a probability, None where certain."""
-
-    name: str
-    score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +39,8 @@ class Pair:
     labels: tuple[Label, ...] = ()
     features: NDArray[np.float16] | None = field(default=None, compare=False)
     """A teacher's vector (D,) of the picture."""
+    webs: tuple[str, ...] = ()
+    """More web captions; training draws one of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +120,7 @@ def import_pairs(
                 "key": checked.key,
                 "image": checked.image,
                 "web": checked.web or None,
+                "webs": list(checked.webs) or None,
                 "synthetic": list(checked.synthetic),
                 "objects": [thing._asdict() for thing in checked.objects] or None,
                 "labels": [label._asdict() for label in checked.labels] or None,
@@ -154,8 +138,8 @@ def check(item: Item) -> Item:
     """The item with empty captions removed, or why it cannot be used."""
     if isinstance(item, Dropped):
         return item
-    web = " ".join(item.web.split())
-    synthetic = tuple(filter(None, (" ".join(text.split()) for text in item.synthetic)))
+    web, *webs = _cleaned((item.web, *item.webs)) or ("",)
+    synthetic = _cleaned(item.synthetic)
     if not (web or synthetic or item.objects or item.labels):
         return Dropped(item.key, NO_CAPTION, corrupt=False)
     try:
@@ -164,7 +148,12 @@ def check(item: Item) -> Item:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         kind = type(error).__name__
         return Dropped(item.key, f"picture cannot be read ({kind})")
-    return replace(item, web=web, synthetic=synthetic)
+    return replace(item, web=web, webs=tuple(webs), synthetic=synthetic)
+
+
+def _cleaned(texts: Iterable[str]) -> tuple[str, ...]:
+    """Texts with single spaces, without empty ones."""
+    return tuple(filter(None, (" ".join(text.split()) for text in texts)))
 
 
 def texts_of(value: Any) -> tuple[str, ...]:

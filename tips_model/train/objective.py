@@ -28,6 +28,8 @@ from tips_model.train.heads import FeatureHeads, GivenHeads, Heads
 from tips_model.train.teacher import Targets, Teacher
 from tips_model.vision import VisionOutput
 
+LENGTHS = 4
+"""Groups of like length in which the texts of a step go through the text tower."""
 LARGEST_POINTED = 0.6
 """A name whose boxes cover more of the picture is not asked for: pointing at it tells little."""
 
@@ -110,9 +112,17 @@ class Learner(nn.Module):
     def _sentences(self, batch: Batch) -> Tensor:
         """The text tower against what the linear layer makes of the given sentence vectors."""
         assert self.given is not None
+        assert batch.text_ids is not None
+        assert batch.text_paddings is not None
         with torch.no_grad():
             wanted = self.given.sentence(batch.text_vectors)
-        return losses.sentences(self.text(batch.text_ids, batch.text_paddings), wanted)
+        lengths = (batch.text_paddings == 0).sum(dim=1)
+        own, order = [], lengths.argsort()
+        for part in order.chunk(LENGTHS):  # texts of like lengths, or most tokens would be padding
+            longest = int(lengths[part].max())
+            ids, paddings = batch.text_ids[part], batch.text_paddings[part]
+            own.append(self.text(ids[:, :longest], paddings[:, :longest]))
+        return losses.sentences(torch.cat(own), wanted[order])
 
     def _given(self, batch: Batch, wanted: Weights, whole: VisionOutput) -> dict[str, Tensor]:
         """The losses on a teacher's vectors and on names of pictures and places."""

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from tips_model.train import columns as read
 from tips_model.train.boxes import BoxForm, BoxUnit, table_boxes
-from tips_model.train.importers import Dropped, Item, Label, Pair, Thing
-from tips_model.train.source import DataError
+from tips_model.train.importers import Dropped, Item, Pair
+from tips_model.train.source import DataError, Label, Thing
 from tips_model.train.targets import check_columns, check_mapping, check_type, column_of
 
 NO_AREA = "box without area in its picture"
@@ -36,7 +36,7 @@ class ParquetSource:
     """Pairs from Parquet `files`, in their order.
 
     columns: a column, or `COLUMN.FIELD` of a struct, for some of `TARGETS`; image is needed. Of a
-    list for `web` the first text is the web caption, the others are synthetic ones. Without a key,
+    list for `web` training draws one text. Without a key,
     rows are named by file and number. images: the folder of pictures given as paths, else that of
     their Parquet file. where: a condition in SQL on the files' columns; rows that do not meet it
     are passed over.
@@ -184,9 +184,15 @@ class ParquetSource:
                 continue
             yield from [Dropped(key, NO_AREA, corrupt=False)] * lost[row]
             first, *others = web[row] or [""]
-            told = (*others, *synthetic[row])
             yield Pair(
-                key, picture, first, told, tuple(objects[row]), tuple(labels[row]), features[row]
+                key,
+                picture,
+                web=first,
+                webs=tuple(others),
+                synthetic=tuple(synthetic[row]),
+                objects=tuple(objects[row]),
+                labels=tuple(labels[row]),
+                features=features[row],
             )
 
     def _objects(
