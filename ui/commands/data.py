@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.progress import Progress
 
+from ui.commands.tables import sentences
 from ui.render import say, talk
 from ui.words import counted
 
@@ -42,7 +43,11 @@ def data() -> None:
       tips data list photos.csv -o photos-table
       tips data parquet photos.parquet -o photos-table --map image=image --map web=caption
       tips data describe photos-table
+      tips data sentences photos-table --model all-MiniLM-L6-v2
     """
+
+
+data.add_command(sentences)
 
 
 @data.command()
@@ -132,8 +137,8 @@ def parquet(
 
     Parts: image (bytes, path, or a struct of both), key, web, synthetic, labels, label_scores,
     boxes (flat or nested lists), box_names, box_scores, features (a teacher's vector; bytes are
-    int8 numbers). Of a list for web, the first text is the web caption and the others are synthetic
-    ones. Names are texts, or numbers from 0 into a file with a name on each line.
+    int8 numbers). Of a list for web, training draws one text. Names are texts, or numbers from 0
+    into a file with a name on each line.
 
     \b
     Example:
@@ -163,6 +168,21 @@ def parquet(
         where=where,
     )
     _run(iter(source), out, limit)
+
+
+@data.command()
+@click.argument("tables", nargs=-1, required=True, type=_FOLDER)
+@_OUT
+def join(tables: tuple[Path, ...], out: Path) -> None:
+    """Write the rows of several TABLES to one.
+
+    \b
+    Example:
+      tips data join photos-table drawn-table -o table
+    """
+    from tips_model.train.join import join_tables
+
+    say(f"{counted(join_tables(tables, out), 'pair')} in {out}.")
 
 
 @data.command()
