@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress, repeat
 from typing import Literal
 
 import numpy as np
@@ -10,7 +11,9 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from tips_model.pictures import open_picture
+from tips_model.train.source import Thing
 
+NO_AREA = "box without area in its picture"
 BoxForm = Literal["xyxy", "xywh"]
 """Two corners, or a corner with width and height."""
 BoxUnit = Literal["fraction", "pixel"]
@@ -36,6 +39,28 @@ def table_boxes(
         result /= np.concatenate([facts[:, :2], facts[:, :2]], axis=1)
     clipped: NDArray[np.float64] = upright(result, facts[:, 2]).clip(0, 1)
     return clipped
+
+
+def placed_things(
+    names: Sequence[str],
+    boxes: NDArray[np.float64],
+    scores: Sequence[float | None],
+    images: Sequence[bytes],
+    owner: NDArray[np.int64],
+    form: BoxForm = "xyxy",
+    unit: BoxUnit = "fraction",
+) -> tuple[list[list[Thing]], list[int]]:
+    """The things of each of B pictures, and how many of its boxes have no area in it (`NO_AREA`).
+
+    names, scores, boxes (N, 4) and owner (N,), which must not fall: as of `table_boxes`.
+    """
+    placed = table_boxes(boxes, images, owner, form, unit)
+    whole = np.all(placed[:, 2:] > placed[:, :2], axis=1)
+    every = map(Thing, names, map(tuple, placed.tolist()), repeat(None), scores)
+    things = list(compress(every, whole.tolist()))
+    ends = np.cumsum(np.bincount(owner[whole], minlength=len(images))).tolist()
+    lost = np.bincount(owner[~whole], minlength=len(images)).tolist()
+    return [things[start:end] for start, end in zip([0, *ends], ends, strict=False)], lost
 
 
 def upright(boxes: NDArray[np.float64], orientation: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Public data formats to training tables: COCO captions and lists of files; see also `shards.py`.
+"""Public data formats to training tables: COCO and lists of files; see also `shards.py`.
 
 Every importer yields `Pair`s and `Dropped`s; `import_pairs` writes the pairs, counts what was
 dropped and why, and stops when more is corrupt than a limit allows.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tips_model.pictures import open_picture
+from tips_model.train.boxes import NO_AREA, BoxForm, BoxUnit, placed_things
 from tips_model.train.dataset import record_batches, write_table
+from tips_model.train.instances import Given, coco_name, load_coco, read_instances
 from tips_model.train.names import write_names
 from tips_model.train.source import DataError, Label, Thing
 
@@ -166,27 +168,49 @@ def texts_of(value: Any) -> tuple[str, ...]:
     return tuple(text for text in texts if text is not None)
 
 
-def read_coco(captions: Path, images: Path) -> Iterator[Item]:
+def read_coco(captions: Path, images: Path, instances: Sequence[Path] = ()) -> Iterator[Item]:
     """COCO captions: a JSON of `images` and `annotations`, and the folder of the pictures.
 
-    People wrote these captions while looking, so they count as synthetic ones. Raises `DataError`
-    if the JSON is not of that form.
+    People wrote these captions while looking, so they count as synthetic ones. `instances` are JSON
+    files with the boxes of the same pictures, as of COCO or LVIS; `captions` may be one of these.
+    Raises `DataError` if a file is not of that form.
     """
     try:
         content = json.loads(captions.read_text("utf-8"))
-        files = {int(image["id"]): str(image["file_name"]) for image in content["images"]}
+        files = {int(image["id"]): coco_name(image) for image in content["images"]}
         texts: dict[int, list[Any]] = {}
         for note in content["annotations"]:
-            texts.setdefault(int(note["image_id"]), []).append(note["caption"])
+            if "bbox" not in note:
+                texts.setdefault(int(note["image_id"]), []).append(note["caption"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{captions} is no COCO caption file ({error}).") from error
+    boxes = read_instances(content, captions)
+    del content
+    for file in instances:
+        for number, more in read_instances(load_coco(file), file).items():
+            boxes.setdefault(number, []).extend(more)
     for number, name in files.items():
         try:
             synthetic = texts_of(texts.get(number))
         except ValueError as error:
             yield Dropped(name, f"captions cannot be read ({error})")
             continue
-        yield _from_file(images / name, name, "", synthetic)
+        item = _from_file(images / name, name, "", synthetic)
+        yield from with_things(item, boxes.get(number, []), "xywh", "pixel")
+
+
+def with_things(
+    item: Item, given: Sequence[Given], form: BoxForm = "xyxy", unit: BoxUnit = "fraction"
+) -> Iterator[Item]:
+    """A pair with the objects that are given for its picture, after boxes without area."""
+    if isinstance(item, Pair) and given:
+        owner = np.zeros(len(given), np.int64)
+        names, boxes, scores = zip(*given, strict=True)
+        array = np.array(boxes, np.float64).reshape(-1, 4)
+        (things,), (lost,) = placed_things(names, array, scores, [item.image], owner, form, unit)
+        yield from [Dropped(item.key, NO_AREA, corrupt=False)] * lost
+        item = replace(item, objects=tuple(things))
+    yield item
 
 
 def read_list(listing: Path, images: Path | None = None) -> Iterator[Item]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress, repeat
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from tips_model.train import columns as read
-from tips_model.train.boxes import BoxForm, BoxUnit, table_boxes
+from tips_model.train.boxes import NO_AREA, BoxForm, BoxUnit, placed_things
 from tips_model.train.importers import Dropped, Item, Pair
-from tips_model.train.source import DataError, Label, Thing
+from tips_model.train.source import DataError, Label
 from tips_model.train.targets import check_columns, check_mapping, check_type, column_of
 
-NO_AREA = "box without area in its picture"
 _ROWS = 256  # read at once
 _SCORES = {"labels": "label_scores", "box_names": "box_scores"}
 _Part = dict[str, pa.Array]  # columns of some rows by target
@@ -36,10 +34,9 @@ class ParquetSource:
     """Pairs from Parquet `files`, in their order.
 
     columns: a column, or `COLUMN.FIELD` of a struct, for some of `TARGETS`; image is needed. Of a
-    list for `web` training draws one text. Without a key,
-    rows are named by file and number. images: the folder of pictures given as paths, else that of
-    their Parquet file. where: a condition in SQL on the files' columns; rows that do not meet it
-    are passed over.
+    list for `web` training draws one text. Without a key, rows are named by file and number.
+    images: the folder of pictures given as paths, else that of their Parquet file. where: a
+    condition in SQL on the files' columns; rows that do not meet it are passed over.
     """
 
     files: Sequence[Path]
@@ -175,7 +172,9 @@ class ParquetSource:
         synthetic = read.texts(part["synthetic"]) if "synthetic" in part else none
         names, scores, counts = self._named(file, part, "labels")
         labels = read.split(list(map(Label, names, scores)), counts)
-        objects, lost = self._objects(file, part, pictures)
+        boxes, nouns, certain, owner = self._boxes(file, part)
+        contents = [b"" if isinstance(picture, str) else picture for picture in pictures]
+        objects, lost = placed_things(nouns, boxes, certain, contents, owner, self.form, self.unit)
         features = self._features(file, part, rows)
         for row, key in enumerate(self._keys(file, part, numbers)):
             picture = pictures[row]
@@ -194,20 +193,6 @@ class ParquetSource:
                 labels=tuple(labels[row]),
                 features=features[row],
             )
-
-    def _objects(
-        self, file: Path, part: _Part, pictures: Sequence[bytes | str]
-    ) -> tuple[list[Sequence[Thing]], list[int]]:
-        """The objects of each row, and how many of its boxes have no area."""
-        boxes, names, scores, owner = self._boxes(file, part)
-        contents = [b"" if isinstance(picture, str) else picture for picture in pictures]
-        boxes = table_boxes(boxes, contents, owner, self.form, self.unit)
-        whole = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
-        every = map(Thing, names, map(tuple, boxes.tolist()), repeat(None), scores)
-        things = list(compress(every, whole.tolist()))
-        counts = np.bincount(owner[whole], minlength=len(pictures))
-        lost = np.bincount(owner[~whole], minlength=len(pictures))
-        return read.split(things, counts), lost.tolist()
 
     def _features(self, file: Path, part: _Part, rows: int) -> list[NDArray[np.float16] | None]:
         """The vector of each row that has one."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.progress import Progress
 
-from ui.commands.tables import sentences
+from ui.commands.tables import describe, join, sentences
 from ui.render import say, talk
 from ui.words import counted
 
@@ -47,7 +47,8 @@ def data() -> None:
     """
 
 
-data.add_command(sentences)
+for command in (describe, sentences, join):
+    data.add_command(command)
 
 
 @data.command()
@@ -70,18 +71,26 @@ def shards(shards: tuple[Path, ...], out: Path, limit: int) -> None:
 @data.command()
 @click.argument("captions", type=_FILE)
 @click.argument("images", type=_FOLDER)
+@click.option(
+    "--instances", multiple=True, type=_FILE,
+    help="Boxes of the same pictures, of COCO or LVIS; repeatable.",
+)  # fmt: skip
 @_OUT
 @_LIMIT
-def coco(captions: Path, images: Path, out: Path, limit: int) -> None:
+def coco(captions: Path, images: Path, instances: tuple[Path, ...], out: Path, limit: int) -> None:
     """Import a CAPTIONS file of COCO with its folder of IMAGES.
+
+    A file of instances can take the place of CAPTIONS; `tips data describe` makes captions then.
 
     \b
     Example:
       tips data coco captions_train2017.json train2017 -o coco-table
+      tips data coco captions.json train2017 --instances instances.json -o coco-table
+      tips data coco lvis_v1_train.json train2017 -o lvis-table
     """
     from tips_model.train.importers import read_coco
 
-    _run(read_coco(captions, images), out, limit)
+    _run(read_coco(captions, images, instances), out, limit)
 
 
 @data.command("list")
@@ -170,65 +179,24 @@ def parquet(
     _run(iter(source), out, limit)
 
 
-@data.command()
-@click.argument("tables", nargs=-1, required=True, type=_FOLDER)
+@data.command("openimages")
+@click.argument("boxes", type=_FILE)
+@click.argument("classes", type=_FILE)
+@click.argument("images", type=_FOLDER)
 @_OUT
-def join(tables: tuple[Path, ...], out: Path) -> None:
-    """Write the rows of several TABLES to one.
+@_LIMIT
+def open_images(boxes: Path, classes: Path, images: Path, out: Path, limit: int) -> None:
+    """Import the folder IMAGES of Open Images with its CSV files of BOXES and CLASSES.
+
+    The pictures have no captions then; `tips data describe` makes some of the boxes.
 
     \b
     Example:
-      tips data join photos-table drawn-table -o table
+      tips data openimages train-annotations-bbox.csv class-descriptions-boxable.csv train -o table
     """
-    from tips_model.train.join import join_tables
+    from tips_model.train.openimages import read_open_images
 
-    say(f"{counted(join_tables(tables, out), 'pair')} in {out}.")
-
-
-@data.command()
-@click.argument("table", type=_FOLDER)
-@click.option(
-    "--captions", type=click.IntRange(1), default=4, show_default=True, metavar="N",
-    help="At most so many for a picture.",
-)  # fmt: skip
-@click.option("--replace", is_flag=True, help="Put them in the place of synthetic captions.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Another one, other captions.")
-@click.option(
-    "--min-score", type=click.FloatRange(0, 1), default=0.45, show_default=True, metavar="P",
-    help="Leave out objects with a lower score.",
-)  # fmt: skip
-@click.option(
-    "--min-label", type=click.FloatRange(0, 1), default=0.3, show_default=True, metavar="P",
-    help="Leave out labels of pictures with a lower score.",
-)  # fmt: skip
-def describe(
-    table: Path, captions: int, replace: bool, seed: int, min_score: float, min_label: float
-) -> None:
-    """Caption the pictures of TABLE from their objects and labels: what, how many, and where.
-
-    The captions become synthetic ones. The same call on the same table changes nothing.
-
-    \b
-    Example:
-      tips data describe coco-table
-      tips data describe photos-table --captions 6 --min-score 0.6
-    """
-    from tips_model.train.describe import describe_table
-
-    with Progress(console=talk(), transient=True) as progress:
-        task = progress.add_task("Describing", total=None)
-        report = describe_table(
-            table,
-            count=captions,
-            seed=seed,
-            replace=replace,
-            objects_from=min_score,
-            labels_from=min_label,
-            progress=lambda rows: progress.update(task, completed=rows),
-        )
-    say(f"{counted(report.captions, 'caption')} for {counted(report.rows, 'picture')} in {table}.")
-    if report.without:
-        say(f"{counted(report.without, 'picture')} without any caption.")
+    _run(read_open_images(boxes, classes, images), out, limit)
 
 
 def _run(items: Iterator[Item], out: Path, limit: int) -> None:

@@ -47,3 +47,67 @@ def sentences(table: Path, model: Path, words: tuple[Path, ...], device: str) ->
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     say(f"Vectors of {counted(texts, 'text')} in {table}, {computed:,} of them new.")
+
+
+@click.command()
+@click.argument("tables", nargs=-1, required=True, type=_FOLDER)
+@click.option(
+    "-o", "--out", required=True, type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the training table.",
+)  # fmt: skip
+def join(tables: tuple[Path, ...], out: Path) -> None:
+    """Write the rows of several TABLES to one.
+
+    \b
+    Example:
+      tips data join photos-table drawn-table -o table
+    """
+    from tips_model.train.join import join_tables
+
+    say(f"{counted(join_tables(tables, out), 'pair')} in {out}.")
+
+
+@click.command()
+@click.argument("table", type=_FOLDER)
+@click.option(
+    "--captions", type=click.IntRange(1), default=4, show_default=True, metavar="N",
+    help="At most so many for a picture.",
+)  # fmt: skip
+@click.option("--replace", is_flag=True, help="Put them in the place of synthetic captions.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Another one, other captions.")
+@click.option(
+    "--min-score", type=click.FloatRange(0, 1), default=0.45, show_default=True, metavar="P",
+    help="Leave out objects with a lower score.",
+)  # fmt: skip
+@click.option(
+    "--min-label", type=click.FloatRange(0, 1), default=0.3, show_default=True, metavar="P",
+    help="Leave out labels of pictures with a lower score.",
+)  # fmt: skip
+def describe(
+    table: Path, captions: int, replace: bool, seed: int, min_score: float, min_label: float
+) -> None:
+    """Caption the pictures of TABLE from their objects and labels: what, how many, and where.
+
+    The captions become synthetic ones. The same call on the same table changes nothing.
+
+    \b
+    Example:
+      tips data describe coco-table
+      tips data describe photos-table --captions 6 --min-score 0.6
+    """
+    from tips_model.train.describe import describe_table
+
+    with Progress(console=talk(), transient=True) as progress:
+        task = progress.add_task("Describing", total=None)
+        report = describe_table(
+            table,
+            count=captions,
+            seed=seed,
+            replace=replace,
+            objects_from=min_score,
+            labels_from=min_label,
+            progress=lambda rows: progress.update(task, completed=rows),
+        )
+    say(f"{counted(report.captions, 'caption')} for {counted(report.rows, 'picture')} in {table}.")
+    if report.without:
+        say(f"{counted(report.without, 'picture')} without any caption.")

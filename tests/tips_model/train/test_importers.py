@@ -1,12 +1,14 @@
 import io
 import json
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tips_model.train.boxes import NO_AREA
 from tips_model.train.dataset import open_table
 from tips_model.train.importers import (
     NO_CAPTION,
@@ -256,3 +258,53 @@ def test_objects_labels_and_features_are_written_and_their_names_beside_the_tabl
     import_pairs([Pair("a", _picture(), "web")], tmp_path)
     assert not (tmp_path / "objects.txt").exists()
     assert not (tmp_path / "labels.txt").exists()
+
+
+def _wide() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (8, 4)).save(out, "PNG")
+    return out.getvalue()
+
+
+def test_coco_instances_become_objects_of_the_pictures_with_captions(tmp_path: Path):
+    (tmp_path / "p.png").write_bytes(_wide())
+    images = [{"id": 7, "file_name": "p.png"}, {"id": 8, "file_name": "gone.png"}]
+    captions = tmp_path / "captions.json"
+    notes = [{"image_id": 7, "caption": "a cat"}]
+    captions.write_text(json.dumps({"images": images, "annotations": notes}))
+    instances = tmp_path / "instances.json"
+    boxes = [
+        {"image_id": 7, "category_id": 3, "bbox": [2, 1, 4, 2], "iscrowd": 0},
+        {"image_id": 7, "category_id": 3, "bbox": [0, 0, 8, 4], "iscrowd": 1},
+        {"image_id": 7, "category_id": 5, "bbox": [4, 0, 8, 4], "score": 0.5},
+        {"image_id": 7, "category_id": 5, "bbox": [9, 0, 1, 1]},
+        {"image_id": 8, "category_id": 5, "bbox": [0, 0, 1, 1]},
+    ]
+    categories = [{"id": 3, "name": "cat"}, {"id": 5, "name": "bat_(animal)"}]
+    content = {"images": images, "annotations": boxes, "categories": categories}
+    instances.write_text(json.dumps(content))
+    cat = Thing("cat", (0.25, 0.25, 0.75, 0.75))
+    bat = Thing("bat (animal)", (0.5, 0, 1, 1), score=0.5)
+    gone = Dropped("gone.png", "file cannot be read (FileNotFoundError)")
+    lost = Dropped("p.png", NO_AREA, corrupt=False)
+    pair = Pair("p.png", _wide(), "", ("a cat",), objects=(cat, bat))
+    assert list(read_coco(captions, tmp_path, [instances])) == [lost, pair, gone]
+    alone = replace(pair, synthetic=())
+    assert list(read_coco(instances, tmp_path)) == [lost, alone, gone]
+    content["images"] = [{"id": 7, "coco_url": "http://host/train2017/p.png"}]
+    instances.write_text(json.dumps(content))
+    assert list(read_coco(instances, tmp_path)) == [lost, alone]
+
+
+def test_instances_of_another_form_are_refused(tmp_path: Path):
+    captions, instances = tmp_path / "captions.json", tmp_path / "instances.json"
+    captions.write_text('{"images": [], "annotations": []}')
+    for content, said in (
+        ("[", "cannot be read as COCO's JSON"),
+        ("[]", "is no COCO instance file"),
+        ('{"annotations": [{"image_id": 1, "category_id": 2, "bbox": [0, 0, 1, 1]}]}', "is no"),
+        ('{"annotations": [{"image_id": 1, "bbox": [0, 0]}]}', "is no COCO instance file"),
+    ):
+        instances.write_text(content)
+        with pytest.raises(DataError, match=rf"instances.json {said}"):
+            list(read_coco(captions, tmp_path, [instances]))

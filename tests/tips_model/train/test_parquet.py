@@ -9,9 +9,10 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from tips_model.train.boxes import NO_AREA
 from tips_model.train.dataset import open_table
 from tips_model.train.importers import Dropped, Label, Pair, Thing
-from tips_model.train.parquet import NO_AREA, ParquetSource
+from tips_model.train.parquet import ParquetSource
 from tips_model.train.source import DataError
 from ui.cli import cli
 from ui.commands.data import data
@@ -59,7 +60,7 @@ def test_a_file_with_machine_labels_becomes_pairs(tmp_path: Path):
     )
     assert pairs == [
         Pair(
-            "a", IMAGE, "one", ("two", "three"),
+            "a", IMAGE, "one", webs=("two", "three"),
             objects=(
                 Thing("person", (0, 0.25, 0.5, 1), score=0.75),
                 Thing("bicycle", (0.5, 0.5, 1, 1), score=0.5),

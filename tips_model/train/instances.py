@@ -1,0 +1,52 @@
+"""Boxes of COCO's instance files, and of others of the same form such as LVIS."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tips_model.train.source import DataError
+
+
+class Given(NamedTuple):
+    """An object as a data set gives it; the box is of the data set's form and unit."""
+
+    name: str
+    box: tuple[float, ...]
+    score: float | None = None
+
+
+def load_coco(file: Path) -> Any:
+    """The content of a JSON file. Raises `DataError` if it cannot be read."""
+    try:
+        return json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file} cannot be read as COCO's JSON ({error}).") from error
+
+
+def coco_name(image: Mapping[str, Any]) -> str:
+    """The file of an entry of `images`; LVIS gives only the address that it had."""
+    return str(image.get("file_name") or str(image["coco_url"]).rpartition("/")[2])
+
+
+def read_instances(content: Any, file: Path) -> dict[int, list[Given]]:
+    """The single objects by picture's number, with boxes x, y, width, height in pixels.
+
+    Raises `DataError` if the content of `file` is not of that form.
+    """
+    found: dict[int, list[Given]] = {}
+    try:
+        names = {
+            category["id"]: " ".join(category["name"].replace("_", " ").split())
+            for category in content.get("categories", ())
+        }
+        for note in content["annotations"]:
+            if "bbox" in note and not note.get("iscrowd"):
+                x, y, width, height = (float(side) for side in note["bbox"])
+                thing = Given(names[note["category_id"]], (x, y, width, height), note.get("score"))
+                found.setdefault(int(note["image_id"]), []).append(thing)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{file} is no COCO instance file ({error!r}).") from error
+    return found
