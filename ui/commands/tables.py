@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -10,6 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ui.render import say, talk
 from ui.words import counted
 
+if TYPE_CHECKING:
+    from tips_model.train.coco_folder import CaptionKind
+
+SHOWN = 5  # keys of broken pictures
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
@@ -111,3 +116,39 @@ def describe(
     say(f"{counted(report.captions, 'caption')} for {counted(report.rows, 'picture')} in {table}.")
     if report.without:
         say(f"{counted(report.without, 'picture')} without any caption.")
+
+
+@click.command()
+@click.argument("table", type=_FOLDER)
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--min-score", type=click.FloatRange(0, 1), default=0.0, show_default=True, metavar="P",
+    help="Leave out objects with a lower score.",
+)  # fmt: skip
+@click.option(
+    "--captions", type=click.Choice(["all", "web", "synthetic"]), default="all", show_default=True,
+    help="Which ones to write.",
+)  # fmt: skip
+def folder(table: Path, folder: Path, min_score: float, captions: CaptionKind) -> None:
+    """Write TABLE as a COCO-format FOLDER, for `tips eval` and `tips eval regions`.
+
+    \b
+    Example:
+      tips data folder val-table val --min-score 0.5 --captions web
+    """
+    from tips_model.train.coco_folder import write_coco_folder
+
+    with Progress(console=talk(), transient=True) as progress:
+        task = progress.add_task("Writing", total=None)
+        report = write_coco_folder(
+            table,
+            folder,
+            min_score=min_score,
+            captions=captions,
+            progress=lambda rows: progress.update(task, completed=rows),
+        )
+    parts = f"{counted(report.objects, 'object')} and {counted(report.captions, 'caption')}"
+    say(f"{counted(report.images, 'photo')} with {parts} in {folder}.")
+    if report.broken:
+        names = ", ".join(report.broken[:SHOWN]) + (", ..." if len(report.broken) > SHOWN else "")
+        say(f"{counted(len(report.broken), 'picture')} cannot be read: {names}.")
