@@ -25,12 +25,10 @@ import matplotlib
 import numpy as np
 import torch
 from pooling import METHODS
-from torch import Tensor
 
-from indexer.regions import RegionBatch
 from search.arrays import Array
 from search.encode import QueryEncoder
-from search.eval.places import Places, Regions
+from search.eval.places import Grid, Places, Regions
 from search.eval.run import Index, Library, encode_library, measure
 from search.templates import expand
 from search.words import word_list
@@ -38,7 +36,7 @@ from tips_model.checkpoints import load
 from tips_model.embedder import open_embedder
 from tips_model.eval.coco import CocoSet, load_pictures, read_coco_set
 from tips_model.eval.encode import encode_images
-from tips_model.features import Embedder
+from tips_model.features import Embedder, group_by_size
 from tips_model.templates import TEMPLATES
 
 matplotlib.use("Agg")
@@ -98,18 +96,17 @@ def main() -> None:
         print(json.dumps(rows[-1]), flush=True)
 
     add("grid", "reference", library.grid, vectors=library.grid.vectors.shape[1])
-    grid = _patches(library)
     encoder_ms = encoder_time(embedder, data)
     for name in METHODS:
         for count in COUNTS:
-            regions, seconds = pooled(name, grid, count)
-            share = 1000 * seconds / len(grid) / encoder_ms
+            regions, seconds = pooled(name, library.grid, count)
+            share = 1000 * seconds / len(data.images) / encoder_ms
             add(name, "pooling", regions, vectors=count, share_of_encoder=round(share, 4))
     for tiles in options.tiles:
         fine = encode_library(embedder, data, 32, tiles)
         add(f"{tiles} x {tiles} tiles, grid", "tiles", fine.grid, fine, tiles=tiles)
         for count in COUNTS[1:]:
-            regions, _ = pooled("tree", _patches(fine), count)
+            regions, _ = pooled("tree", fine.grid, count)
             add(f"{tiles} x {tiles} tiles", "tiles", regions, fine, vectors=count, tiles=tiles)
         del fine
     chosen = library.regions
@@ -149,21 +146,18 @@ def kept(library: Library, index: Index) -> Row:
     return {name: round(found[key], 5) for key, name in KEPT.items() if key in found}
 
 
-def pooled(name: str, grid: Tensor, count: int) -> tuple[Regions, float]:
+def pooled(name: str, grid: Grid, count: int) -> tuple[Regions, float]:
     """The regions of all pictures by one method, and the processor seconds that they took."""
-    began = time.process_time()
-    parts = [METHODS[name](grid[i : i + 64], count) for i in range(0, len(grid), 64)]
-    seconds = time.process_time() - began
-    made = RegionBatch(*(torch.cat(part) for part in zip(*parts, strict=True)))
-    return (
-        Regions(
-            made.vectors.numpy(),
-            made.boxes.numpy().astype(np.float64),
-            made.masks.flatten(2).numpy(),
-            made.valid.numpy(),
-        ),
-        seconds,
-    )
+    pictures, cells, dim = grid.vectors.shape
+    made, seconds = Regions.empty(pictures, count, dim, cells), 0.0
+    for (height, width), numbers in grid.by_shape():
+        for rows in np.split(numbers, range(64, len(numbers), 64)):
+            patches = torch.from_numpy(grid.vectors[rows, : height * width])
+            began = time.process_time()
+            found = METHODS[name](patches.view(len(rows), height, width, dim), count)
+            seconds += time.process_time() - began
+            made.put(rows, found)
+    return made, seconds
 
 
 def encoder_time(embedder: Embedder, data: CocoSet, pictures: int = 128) -> float:
@@ -197,11 +191,14 @@ def variants(
     contrasts = encoder.texts(word_list("contrast"), "regions")
     for weight in (0.3, 0.6, 1.0):
         yield f"contrast texts x {weight}", Contrasted(regions, contrasts, weight), library
-    if all(pixel.shape == pixels[0].shape for pixel in pixels):
-        model = load(name)
-        for kind in ("values", "values_ffn", "final"):
-            patches = encode_images(model, torch.stack(pixels), patches=kind).patches
-            yield f"patches {kind}", pooled("tree", patches, regions.vectors.shape[1])[0], library
+    model = load(name)
+    for kind in ("values", "values_ffn", "final"):
+        grid = Grid(np.zeros_like(library.grid.vectors), library.grid.shapes)
+        for rows in group_by_size(pixels, embedder.info.patch):
+            batch = torch.stack([pixels[row] for row in rows])
+            patches = encode_images(model, batch, patches=kind).patches.flatten(1, 2)
+            grid.vectors[list(rows), : patches.shape[1]] = patches.numpy()
+        yield f"patches {kind}", pooled("tree", grid, regions.vectors.shape[1])[0], library
 
 
 def stored(vectors: Array) -> Iterator[tuple[str, float, Array]]:
@@ -248,16 +245,6 @@ def _unit(vectors: Array) -> Array:
     return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 
 
-def _patches(library: Library) -> Tensor:
-    """All patches as (N, h, w, D); pictures must be of one shape."""
-    shapes = set(library.grid.shapes)
-    if len(shapes) != 1:
-        raise SystemExit("The pictures differ in shape; give a set with pictures of one shape.")
-    height, width = shapes.pop()
-    count, _, dim = library.grid.vectors.shape
-    return torch.from_numpy(library.grid.vectors).view(count, height, width, dim)
-
-
 def plot(rows: list[Row], path: Path) -> None:
     """Accuracy by number of vectors, and by bytes of a photo."""
     figure, axes = plt.subplots(1, 2, figsize=(12, 4.4), constrained_layout=True)
@@ -301,7 +288,7 @@ def plot(rows: list[Row], path: Path) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Compare regions of photos.")
     parser.add_argument("model", help="a model, such as nano")
-    parser.add_argument("data", type=Path, help="a folder in COCO's format, one picture shape")
+    parser.add_argument("data", type=Path, help="a folder in COCO's format")
     parser.add_argument("--out", type=Path, required=True, help="folder for the results")
     parser.add_argument("--tiles", type=int, nargs="*", default=[2, 3])
     parser.add_argument("--pictures", type=int, help="only the first so many")

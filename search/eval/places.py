@@ -7,12 +7,14 @@ row), T texts, D width, K places that are shown, over all pictures.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from scipy import ndimage
 
+from indexer.regions import RegionBatch
 from search.arrays import Array
 from search.places.distinct import Bools, Floats, Ints, Overlaps, distinct, overlaps
 
@@ -42,6 +44,25 @@ class Regions:
     boxes: Floats
     masks: Bools
     valid: Bools
+
+    @classmethod
+    def empty(cls, pictures: int, regions: int, dim: int, cells: int) -> Regions:
+        """Room for so many regions of each picture, on grids of at most `cells` patches."""
+        return cls(
+            np.zeros((pictures, regions, dim), np.float32),
+            np.zeros((pictures, regions, 4)),
+            np.zeros((pictures, regions, cells), bool),
+            np.zeros((pictures, regions), bool),
+        )
+
+    def put(self, rows: Sequence[int] | Ints, made: RegionBatch) -> None:
+        """Write the regions that were found in these pictures."""
+        size = made.vectors.shape[1]
+        masks = made.masks.flatten(2).numpy()
+        self.vectors[rows, :size] = made.vectors.numpy()
+        self.boxes[rows, :size] = made.boxes.numpy()
+        self.masks[rows, :size, : masks.shape[2]] = masks
+        self.valid[rows, :size] = made.valid.numpy()
 
     def scores(self, direction: Array) -> Array:
         """Products with a direction (D,): (N, R), -inf where there is no region."""
@@ -84,7 +105,7 @@ class Grid:
         line = middle + WARM * (scores.max(axis=1) - middle)
         parts = [
             self._components(scores[numbers], line[numbers], shape, numbers)
-            for shape, numbers in self._same_shape()
+            for shape, numbers in self.by_shape()
         ]
         return Places(
             np.concatenate([part.image for part in parts]),
@@ -93,7 +114,8 @@ class Grid:
             np.concatenate([part.mask for part in parts]),
         )
 
-    def _same_shape(self) -> list[tuple[tuple[int, int], Ints]]:
+    def by_shape(self) -> list[tuple[tuple[int, int], Ints]]:
+        """Each shape h x w that occurs, and the numbers of the pictures that have it."""
         shapes = sorted(set(self.shapes))
         return [
             (shape, np.flatnonzero([other == shape for other in self.shapes])) for shape in shapes

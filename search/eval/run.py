@@ -9,7 +9,7 @@ patch a vector of its own. Columns: index ("regions", "grid" or "global"), size,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -68,48 +68,40 @@ def encode_library(
     """
     max_regions = max_regions or regions_for(embedder.info, tiles)
     embedder = tiled(embedder, tiles)
-    info = embedder.info
     if not any(image.objects for image in data.images):
         raise EvalDataError("The set names nothing to find: it needs instances.json with objects.")
-    pixels = load_pictures(data.images, embedder.prepare)
-    shapes = tuple((p.shape[1] // info.patch, p.shape[2] // info.patch) for p in pixels)
-    truth = read_truth(data, shapes)
-    cells = truth.cover.shape[1]
-    count = len(pixels)
-    heads = np.zeros((count, info.dim), np.float32)
-    patches = np.zeros((count, cells, info.dim), np.float32)
-    regions = Regions(
-        np.zeros((count, max_regions, info.dim), np.float32),
-        np.zeros((count, max_regions, 4)),
-        np.zeros((count, max_regions, cells), bool),
-        np.zeros((count, max_regions), bool),
+    heads, regions, grid = encode_pictures(
+        embedder, load_pictures(data.images, embedder.prepare), max_regions
     )
-    for batch in embedder.embed_images(pixels):
-        rows = list(batch.indices)
-        heads[rows] = batch.heads[info.retrieval_head]
-        flat = batch.patches.flatten(1, 2)
-        patches[rows, : flat.shape[1]] = flat.numpy()
-        put_regions(regions, rows, batch.patches, max_regions)
+    truth = read_truth(data, grid.shapes)
     encoder = QueryEncoder(embedder)
     return Library(
         truth,
         heads,
         regions,
-        Grid(patches, shapes),
+        grid,
         encoder.texts(truth.texts, "images"),
         encoder.texts(truth.texts, "regions"),
     )
 
 
-def put_regions(regions: Regions, rows: list[int], patches: torch.Tensor, most: int) -> None:
-    """Find the regions of patch grids (B, h, w, D) and write them to these rows."""
-    made = find_regions(patches, most)
-    size = made.vectors.shape[1]
-    masks = made.masks.flatten(2).numpy()
-    regions.vectors[rows, :size] = made.vectors.numpy()
-    regions.boxes[rows, :size] = made.boxes.numpy()
-    regions.masks[rows, :size, : masks.shape[2]] = masks
-    regions.valid[rows, :size] = made.valid.numpy()
+def encode_pictures(
+    embedder: Embedder, pixels: Sequence[torch.Tensor], max_regions: int
+) -> tuple[Array, Regions, Grid]:
+    """Unit global vectors (N, D), the regions and all patches of prepared pictures."""
+    info = embedder.info
+    shapes = tuple((p.shape[1] // info.patch, p.shape[2] // info.patch) for p in pixels)
+    cells = max((height * width for height, width in shapes), default=1)
+    heads = np.zeros((len(pixels), info.dim), np.float32)
+    patches = np.zeros((len(pixels), cells, info.dim), np.float32)
+    regions = Regions.empty(len(pixels), max_regions, info.dim, cells)
+    for batch in embedder.embed_images(pixels):
+        rows = list(batch.indices)
+        heads[rows] = batch.heads[info.retrieval_head]
+        flat = batch.patches.flatten(1, 2)
+        patches[rows, : flat.shape[1]] = flat.numpy()
+        regions.put(rows, find_regions(batch.patches, max_regions))
+    return heads, regions, Grid(patches, shapes)
 
 
 def evaluate_regions(

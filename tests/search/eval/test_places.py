@@ -1,5 +1,7 @@
 import numpy as np
+import torch
 
+from indexer.regions import find_regions
 from search.eval.places import Grid, Regions
 
 
@@ -36,3 +38,27 @@ def test_places_of_a_grid_are_its_connected_warm_patches():
         (1, 1, [0, 0, 0.5, 0.5], 1),  # corners do not connect
         (1, 1, [0.5, 0.5, 1, 1], 1),
     ]
+
+
+def test_regions_of_grids_of_two_shapes_stand_side_by_side() -> None:
+    known = Regions.empty(pictures=2, regions=6, dim=2, cells=6)
+    patches = torch.zeros(1, 2, 3, 2)
+    patches[..., 0] = 1
+    patches[:, :, 2] = torch.tensor([0.0, 1.0])
+    known.put([1], find_regions(patches, 6))
+    known.put([0], find_regions(patches[:, :, 2:], 6))
+    assert known.valid.sum(axis=1).tolist() == [2, 6]  # two patches, and a tree of six
+    for picture, used in ((0, 2), (1, 6)):
+        masks = known.masks[picture, known.valid[picture]]
+        assert masks[:, :used].any(axis=0).all()
+        assert not masks[:, used:].any()
+    column = np.isclose(known.boxes[1], [2 / 3, 0, 1, 1])
+    np.testing.assert_allclose(known.vectors[1, column.all(axis=1)], [[0, 1]])
+
+
+def test_pictures_are_grouped_by_the_shape_of_their_grid() -> None:
+    shapes = ((3, 4), (2, 2), (3, 4))
+    grid = Grid(np.zeros((3, 12, 1), np.float32), shapes)
+    assert [(shape, rows.tolist()) for shape, rows in grid.by_shape()] == [
+        ((2, 2), [1]), ((3, 4), [0, 2]),
+    ]  # fmt: skip
