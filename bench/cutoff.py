@@ -3,6 +3,7 @@ nothing shows finds something.
 
     tips scenes coco eval-set --kind library --size 288 -n 2000 --seed 11
     python bench/cutoff.py nano eval-set --out cutoff
+    python bench/cutoff.py nano PHOTOS --absent bench/absent_photographs.txt --out cutoff
 
 For each draw some names are taken out of the set with all pictures that show them; these names, and
 the texts of `absent.txt`, then have no match. Collections of several sizes are cut from what is
@@ -43,7 +44,7 @@ import matplotlib.pyplot as plt
 
 ABSENT = Path(__file__).with_name("absent.txt")
 TAKEN_OUT = 25
-"""Names that are taken out in each draw."""
+"""Names that are taken out in each draw; of few names a quarter."""
 NOISE = 0.05
 """Length of the noise of a copy of a photo, relative to its unit vectors."""
 TARGET = 0.05
@@ -78,14 +79,15 @@ def main() -> None:
     data = read_coco_set(options.data)
     library = encode_library(embedder, data, options.regions, options.tiles)
     encoder = QueryEncoder(embedder)
-    lines = ABSENT.read_text("utf-8").splitlines()
+    lines = options.absent.read_text("utf-8").splitlines()
     foreign = [line for line in lines if line and not line.startswith("#")]
     absent = Texts(encoder.texts(foreign, "images"), encoder.texts(foreign, "regions"))
     unrelated = Texts(*unrelated_texts(encoder))
+    away = min(TAKEN_OUT, len(library.truth.texts) // 4)
     found = []
     for draw in range(options.draws):
         for size in options.photos:
-            row = measure(library, absent, unrelated, size, draw)
+            row = measure(library, absent, unrelated, size, draw, away)
             found.append({"photos": size, "draw": draw, **row})
         print(f"draw {draw + 1} of {options.draws}", flush=True)
     report = summary(found) | {
@@ -93,7 +95,7 @@ def main() -> None:
         "tiles": options.tiles,
         "data": options.data.name,
         "draws": options.draws,
-        "absent texts": TAKEN_OUT * options.draws + len(foreign),
+        "absent texts": away * options.draws + len(foreign),
         "templates": len(TEMPLATES[embedder.info.prompts]),
     }
     options.out.mkdir(parents=True, exist_ok=True)
@@ -106,13 +108,13 @@ def main() -> None:
 
 
 def measure(
-    library: Library, absent: Texts, unrelated: Texts, size: int, seed: int
+    library: Library, absent: Texts, unrelated: Texts, size: int, seed: int, away: int
 ) -> dict[str, Any]:
-    """One collection of `size` photos: figures of every rule."""
+    """One collection of `size` photos, without those of `away` names: figures of every rule."""
     rng = np.random.default_rng(seed)
     truth = library.truth
     names = rng.permutation(len(truth.texts))
-    out, asked = names[:TAKEN_OUT], names[TAKEN_OUT:]
+    out, asked = names[:away], names[away:]
     shows = np.zeros((len(truth.texts), len(library.pictures)), bool)
     shows[truth.text, truth.image] = True
     left = rng.permutation(np.flatnonzero(~shows[out].any(axis=0)))
@@ -126,7 +128,7 @@ def measure(
         return score(calibration, photos, regions, starts, texts)
 
     present = of(Texts(library.photo_texts[asked], library.region_texts[asked]))
-    away = of(Texts(library.photo_texts[out], library.region_texts[out]))
+    gone = of(Texts(library.photo_texts[out], library.region_texts[out]))
     foreign = of(absent)
     fixed = float(np.quantile(foreign.cosine.max(1), 1 - TARGET))
     rules: dict[str, dict[str, float]] = {}
@@ -140,7 +142,7 @@ def measure(
         allowed = values >= np.quantile(nothing, 1 - TARGET)
         rules[rule] = figures(values, values >= line, wanted) | {
             "recall allowed": float(((allowed & wanted).sum(1) / wanted.sum(1)).mean()),
-            "false alarms, names": float((getattr(away, field).max(1) >= line).mean()),
+            "false alarms, names": float((getattr(gone, field).max(1) >= line).mean()),
             "false alarms": float((nothing >= line).mean()),
         }
     rules["top-p 0.9"] = figures(present.cosine, top_p(present.cosine), wanted) | {
@@ -294,6 +296,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("data", type=Path, help="a folder in COCO's format")
     parser.add_argument("--out", type=Path, required=True, help="folder for the results")
     parser.add_argument("--photos", type=int, nargs="+", default=[20, 200, 1000, 100_000])
+    parser.add_argument("--absent", type=Path, default=ABSENT, help="texts that nothing shows")
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--regions", type=int, help="most regions of a photo")
     parser.add_argument("--tiles", type=int, default=1, help="windows a side")

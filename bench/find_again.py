@@ -1,12 +1,14 @@
-"""How well a box or a click finds the same thing in other vendors' drawings.
+"""How well a box or a click finds the same thing in other vendors' drawings, or photographs.
 
     python bench/find_again.py --out docs
+    python bench/find_again.py --data PHOTOS --out docs
 
 Scenes of one family of drawings are clicked on; the library shows scenes of all other families,
-among them the one that no training saw. Rankings of its pictures by their best region: mean average
-precision, precision of the first ten, and how often one of the first ten is right. The negative is
-what a user would mark: the best wrong hit; its picture counts in no ranking beside it. JSON and a
-plot.
+among them the one that no training saw. With --data, a COCO-format folder, some of its photographs
+are clicked on, in the middle of their boxes, and the others are the library. Rankings of its
+pictures by their best region: mean average precision, precision of the first ten, and how often one
+of the first ten is right, beside those of a random order. The negative is what a user would mark:
+the best wrong hit; its picture counts in no ranking beside it. JSON and a plot.
 """
 
 from __future__ import annotations
@@ -14,18 +16,18 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import dataclass
+from math import comb
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 from PIL import Image
 
-from indexer.regions import RegionBatch, find_regions
 from search.again import from_pixels, from_stored, terms
 from search.arrays import Array
 from search.confidence.calibration import Side
 from search.encode import QueryEncoder
+from search.eval.run import encode_pictures
 from search.hits import Box
 from search.places.distinct import Bools, Ints
 from search.places.refine import FinePhoto
@@ -35,8 +37,10 @@ from search.stored import Regions
 from search.terms import crop as part_of
 from search.words import word_list
 from tips_model.embedder import open_embedder
-from tips_model.eval.ranking import average_precision
+from tips_model.eval.coco import fractions, read_coco_set, shown_names
+from tips_model.eval.ranking import average_precision, chance_precision
 from tips_model.features import Embedder
+from tips_model.pictures import open_picture
 from tips_model.train.scenes.concepts import CONCEPTS
 from tips_model.train.scenes.drawings import DRAWING_SETS
 from tips_model.train.scenes.render import load_bank
@@ -44,6 +48,7 @@ from tips_model.train.scenes.source import Scenes, SceneSource, spec_of
 
 LEAST = 0.01  # part of the picture; smaller things are not clicked on
 SIDE = 288  # pixels of a scene
+REGIONS = 32  # of a picture
 Figures = tuple[float, float, float]  # mAP, precision of the first ten, one of them right
 GROUPS = 3  # groups of three positives a name
 
@@ -56,6 +61,18 @@ class Click:
     concept: int
     box: Box
     point: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Material:
+    """The `photos` that are clicked on and the `clicks`; the library's pictures, and which names
+    each of them shows, (N, C).
+    """
+
+    photos: list[Image.Image]
+    clicks: list[Click]
+    library: list[Image.Image]
+    shows: Bools
 
 
 @dataclass(frozen=True)
@@ -90,17 +107,6 @@ def heads_of(embedder: Embedder, images: list[Image.Image]) -> Array:
     return heads
 
 
-def encode(embedder: Embedder, images: list[Image.Image]) -> tuple[Array, RegionBatch]:
-    """Global vectors (N, D) and the regions of pictures of one size."""
-    info = embedder.info
-    heads = np.zeros((len(images), info.dim), np.float32)
-    parts: list[RegionBatch] = []
-    for batch in embedder.embed_images([embedder.prepare(image) for image in images]):
-        heads[list(batch.indices)] = batch.heads[info.retrieval_head]
-        parts.append(find_regions(batch.patches))
-    return heads, RegionBatch(*(torch.cat(field) for field in zip(*parts, strict=True)))
-
-
 def clicks(scenes: Scenes) -> list[Click]:
     """Every thing that is large enough, clicked on near its middle."""
     found = []
@@ -129,6 +135,37 @@ def shown(scenes: Scenes) -> Bools:
     return visible
 
 
+def drawn(family: str, sources: int, library: int) -> Material:
+    """Scenes of one family of drawings, and a library of the others."""
+    chosen = np.array([each.family == family for each in DRAWING_SETS])
+    source, others = draw(chosen, 3, sources), draw(~chosen, 4, library)
+    return Material(pictures(source), clicks(source), pictures(others), shown(others))
+
+
+def photographed(folder: Path, sources: int, library: int) -> Material:
+    """Some photographs of a set with its boxes, and a library of others."""
+    data = read_coco_set(folder)
+    order = np.random.default_rng(3).permutation(len(data.images))
+    chosen, others = order[:sources], order[sources : sources + library]
+    found = []
+    for scene, number in enumerate(chosen):
+        image = data.images[number]
+        for thing in image.objects:
+            x0, y0, x1, y1 = box = fractions(image, thing)
+            if (x1 - x0) * (y1 - y0) >= LEAST:
+                point = (x0 + x1) / 2, (y0 + y1) / 2
+                found.append(Click(scene, thing.category, box, point))
+    photos = [opened(data.images[number].path) for number in chosen]
+    rest = [opened(data.images[number].path) for number in others]
+    return Material(photos, found, rest, shown_names(data)[:, others].T)
+
+
+def opened(path: Path) -> Image.Image:
+    """A photograph as it lies in the file, as its boxes see it."""
+    with open_picture(path) as picture:
+        return picture.convert("RGB")
+
+
 def figures(scores: Array, right: Bools) -> Figures:
     """Average precision, precision of the first ten, and whether one of them is right."""
     ranked = right[np.argsort(-scores, kind="stable")]
@@ -137,6 +174,13 @@ def figures(scores: Array, right: Bools) -> Figures:
         float(ranked[:10].mean()),
         float(ranked[:10].any()),
     )
+
+
+def chance(right: Bools) -> Figures:
+    """What `figures` gives on average for a random order."""
+    count, wanted = len(right), int(right.sum())
+    missed = comb(count - wanted, 10) / comb(count, 10)
+    return chance_precision(wanted, count), wanted / count, 1 - missed
 
 
 def means(rows: list[Figures]) -> Figures:
@@ -189,39 +233,47 @@ def plot(rows: dict[str, Figures], target: Path) -> None:
     axes.margins(x=0.12)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="upper right")
-    axes.set_title("Find this again, in other vendors' drawings")
+    axes.set_title("Find this again, in other pictures")
     figure.savefig(target, dpi=110)
 
 
 def main() -> None:
-    """Draw, encode, click and rank."""
+    """Draw or read, encode, click and rank."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--out", type=Path, default=Path("docs"), help="where results go")
+    parser.add_argument("--data", type=Path, help="photographs, a folder in COCO's format")
     parser.add_argument("--model", default="nano", help="name of the model")
     parser.add_argument("--family", default="noto", help="family of drawings that is clicked on")
     parser.add_argument("--sources", type=int, default=300, help="scenes that are clicked on")
     parser.add_argument("--library", type=int, default=800, help="scenes that are searched")
     options = parser.parse_args()
     embedder = open_embedder(options.model)
-    chosen = np.array([each.family == options.family for each in DRAWING_SETS])
-    source, others = draw(chosen, 3, options.sources), draw(~chosen, 4, options.library)
-    heads, regions = encode(embedder, pictures(others))
-    lib = Library(regions.vectors.numpy(), regions.valid.numpy(), heads, shown(others))
+    if options.data is None:
+        material = drawn(options.family, options.sources, options.library)
+    else:
+        material = photographed(options.data, options.sources, options.library)
+    pixels = [embedder.prepare(image) for image in material.library]
+    heads, regions, _ = encode_pictures(embedder, pixels, REGIONS)
+    lib = Library(regions.vectors, regions.valid, heads, material.shows)
     flat = lib.regions[lib.valid]
     starts = np.cumsum([0, *lib.valid.sum(axis=1)])[:-1]
     texts = QueryEncoder(embedder).texts(word_list("unrelated")[:64], "regions")
     side = Side(flat, starts, texts, flat[::50])
-    photos = pictures(source)
-    source_heads, stored = encode(embedder, photos)
-    taken = [click for click in clicks(source) if lib.shows[:, click.concept].any()]
+    photos = material.photos
+    source_heads, stored, grid = encode_pictures(
+        embedder, [embedder.prepare(image) for image in photos], REGIONS
+    )
+    taken = [click for click in material.clicks if lib.shows[:, click.concept].any()]
     lists: dict[str, list[Array]] = {}
     crops = [part_of(photos[click.scene], click.box) for click in taken]
     crop_heads = heads_of(embedder, crops)
     grids = [window_grids(embedder, photo, MOST_SCALES) for photo in photos]
     for click in taken:
-        own = Regions(stored.vectors[click.scene].numpy(), stored.masks[click.scene].numpy())
+        height, width = grid.shapes[click.scene]
+        masks = stored.masks[click.scene, :, : height * width].reshape(-1, height, width)
+        own = Regions(stored.vectors[click.scene], masks)
         fine = FinePhoto(photos[click.scene], grids[click.scene])
         for form, example in (
             ("box", Example("source", box=click.box)),
@@ -237,7 +289,7 @@ def main() -> None:
         same = [number for number, click in enumerate(taken) if click.concept == concept]
         if len(same) >= 3:
             threes += [rng.choice(same, 3, replace=False).tolist() for _ in range(GROUPS)]
-    rows: dict[str, Figures] = {}
+    rows = {"random order": means([chance(lib.shows[:, click.concept]) for click in taken])}
     for name, vectors, of in (
         ("whole photo, global vector", source_heads, "scene"),
         ("crop, global vector", crop_heads, "click"),
@@ -253,7 +305,7 @@ def main() -> None:
     for name, vectors in made.items():
         measured = measure(name, alone, taken, vectors, side, lib)
         rows |= measured if "stored" not in name else {name: measured[name]}
-    for name, several in (("box", "boxes"), ("point", "points")):
+    for name, several in (("box", "boxes"), ("point", "points")) if threes else ():
         vectors = made[name]
         firsts = [group[:1] for group in threes]
         rows[f"1 {name} of 3"] = measure("", firsts, taken, vectors, side, lib)[""]
@@ -261,8 +313,8 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     report = {
         "model": embedder.info.model_id,
-        "sources": options.sources,
-        "library": options.library,
+        "sources": len(photos),
+        "library": len(lib.shows),
         "clicks": len(taken),
         "groups of 3": len(threes),
         "columns": ["mAP", "P@10", "hit@10"],

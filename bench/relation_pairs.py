@@ -119,12 +119,11 @@ def _position(rng: np.random.Generator, a: int, b: int, _: int) -> Pair:
     here, there = rng.choice(9, 2, replace=False)
     side = rng.uniform(0.28, 0.33, 2)
     places = [(1 / 6 + (cell % 3) / 3, 1 / 6 + (cell // 3) / 3) for cell in (here, there)]
-    name = GRID[here // 3][here % 3]
-    word = {"left": "on", "right": "on", "top": "at", "bottom": "at"}.get(name, "in")
+    at = where(GRID[here // 3][here % 3])
     return Pair(
         "position",
-        f"{name_of(a)} {word} the {name}",
-        f"{article(NAMES[a])} {word} the {name}",
+        f"{name_of(a)} {at}",
+        f"{article(NAMES[a])} {at}",
         (Item(a, *places[0], side[0]), Item(b, *places[1], side[1])),
         (Item(a, *places[1], side[0]), Item(b, *places[0], side[1])),
     )
@@ -179,8 +178,19 @@ OTHERS = (_inside, _next_to, _position, _size, _count, _without)
 
 
 def name_of(concept: int) -> str:
-    """A concept's name as the language takes it: quoted where it has several words."""
-    return f'"{NAMES[concept]}"' if " " in NAMES[concept] else NAMES[concept]
+    """A concept's name as the language takes it."""
+    return quoted(NAMES[concept])
+
+
+def quoted(name: str) -> str:
+    """A name as the language takes it: in quotes where it has several words."""
+    return f'"{name}"' if " " in name else name
+
+
+def where(position: str) -> str:
+    """A position of `GRID` behind a thing: "on the left"."""
+    word = {"left": "on", "right": "on", "top": "at", "bottom": "at"}.get(position, "in")
+    return f"{word} the {position}"
 
 
 def draw(

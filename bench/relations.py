@@ -1,6 +1,7 @@
 """Do composed queries tell pictures apart that differ only in a relation, and find them?
 
     python bench/relations.py --out out/ [--model nano] [--pairs 200] [--library 600]
+    python bench/relations.py --data PHOTOS --out out/
 
 **Pairs.** Two pictures of the same drawings on the same background, of which one fulfils the query:
 A left of B or B left of A, A inside B or beside it, A near B or far from it, places swapped, A tiny
@@ -14,7 +15,9 @@ ways in many pictures. Average precision of composed queries, of the sentence by
 their relation.
 
 Both are reported on all drawings and on those whose place the model names rightly when they stand
-alone. Writes relations.json and relations.png to --out.
+alone. With --data, a COCO-format folder, its photographs are the library, and pairs are of a
+photograph and its mirror image (left of, right of, position). Writes relations.json and
+relations.png to --out.
 """
 
 from __future__ import annotations
@@ -31,13 +34,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
-from relation_pairs import GRID, SENTENCES, SIDE, Floats, draw, make_pairs, name_of
+from relation_pairs import SIDE, Floats, Pair, draw, make_pairs
+from relation_photos import mirrored_pairs, read_lie, with_mirrored
+from relation_questions import Lie, questions
 
 from indexer.collection import Collection
 from indexer.pipeline import index
 from indexer.regions import find_regions
 from indexer.vectors import point_ids
 from search.encode import QueryEncoder
+from search.eval.indexed import indexed_set
 from search.query import Query, Term
 from search.scenes.language import parse
 from search.scenes.relations import area, shared
@@ -45,13 +51,18 @@ from search.scenes.scene import Scene
 from search.scenes.search import SceneSearch
 from search.searcher import Searcher
 from tips_model.embedder import open_embedder
+from tips_model.eval.coco import read_coco_set
+from tips_model.eval.ranking import average_precision, ranked
 from tips_model.features import Embedder
 from tips_model.train.scenes import SceneSource
 from tips_model.train.scenes.boxes import visible_boxes
 from tips_model.train.scenes.compose import Composer
-from tips_model.train.scenes.concepts import NAMES, article
+from tips_model.train.scenes.concepts import NAMES
 from tips_model.train.scenes.plan import Catalogue, SceneSpec
 from tips_model.train.scenes.render import Bank, load_bank
+
+Figures = dict[str, dict[str, float]]  # relation -> method -> figure
+Subsets = dict[str, Figures]
 
 
 def recognised(embedder: Embedder, bank: Bank) -> npt.NDArray[np.bool_]:
@@ -103,15 +114,15 @@ def heads_of(searcher: Searcher, embedder: Embedder, ids: Sequence[str]) -> dict
     return {head: store.vectors("images", point_ids(ids), head) for head in embedder.info.heads}
 
 
-def measure_pairs(
+def measure_drawn_pairs(
     folder: Path,
     embedder: Embedder,
     bank: Bank,
     known: npt.NDArray[np.bool_],
     count: int,
     seed: int,
-) -> dict[str, dict[str, dict[str, float]]]:
-    """subset -> relation -> method -> accuracy, and the number of pairs."""
+) -> Subsets:
+    """Pairs of drawn pictures; "recognised" are those whose drawings are all `known`."""
     rng = np.random.default_rng(seed)
     catalogue, composer = Catalogue(bank), Composer(bank)
     pairs = make_pairs(rng, catalogue.present, count)
@@ -122,11 +133,26 @@ def measure_pairs(
     both = [side for pair in pairs for side in (pair.right, pair.wrong)]
     twice = [drawing for drawing in drawings for _ in range(2)]
     seeds = [seed * len(pairs) + number for number in range(len(pairs)) for _ in range(2)]
-    searcher, ids = index_pictures(folder, embedder, draw(rng, composer, both, twice, seeds))
+    recognised = [all(known[d] for d in drawing.values()) for drawing in drawings]
+    pictures = draw(rng, composer, both, twice, seeds)
+    return measure_pairs(folder, embedder, pairs, pictures, recognised)
+
+
+def measure_pairs(
+    folder: Path,
+    embedder: Embedder,
+    pairs: Sequence[Pair],
+    pictures: Iterator[npt.NDArray[np.uint8]],
+    recognised: Sequence[bool],
+) -> Subsets:
+    """subset -> relation -> method -> accuracy, and the number of pairs; `pictures` are the right
+    and the wrong one of each pair in turn.
+    """
+    searcher, ids = index_pictures(folder, embedder, pictures)
     heads = heads_of(searcher, embedder, ids)
     texts = QueryEncoder(embedder).texts([pair.sentence for pair in pairs], "images")
     rows: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for number, (pair, drawing) in enumerate(zip(pairs, drawings, strict=True)):
+    for number, pair in enumerate(pairs):
         right, wrong = ids[2 * number], ids[2 * number + 1]
         first, second = composed_scores(searcher, pair.query, (right, wrong))
         chosen = {"composed": float(first - second)}
@@ -134,12 +160,11 @@ def measure_pairs(
             chosen[f"global, {head} head"] = float(
                 (vectors[2 * number] - vectors[2 * number + 1]) @ texts[number]
             )
-        subsets = ["all"] + ["recognised"] * all(known[d] for d in drawing.values())
-        for subset in subsets:
+        for subset in ["all"] + ["recognised"] * recognised[number]:
             for method, difference in chosen.items():
                 value = 0.5 if difference == 0 else float(difference > 0)
                 rows[subset, pair.relation][method].append(value)
-    result: dict[str, dict[str, dict[str, float]]] = defaultdict(dict)
+    result: Subsets = defaultdict(dict)
     for (subset, relation), methods in rows.items():
         figures = {method: round(float(np.mean(v)), 4) for method, v in methods.items()}
         result[subset][relation] = figures | {"pairs": len(methods["composed"])}
@@ -155,27 +180,35 @@ def measure_pairs(
 
 LIBRARY = SceneSpec(objects=(2, 4), size=(0.25, 0.45), hue=0, grey=0, jitter=0.1, junk=0)
 LIBRARY_KINDS = 24
-QUERIES = 25
-"""Of each kind of query, over pairs of things that lie both ways in the library."""
 
 
-def measure_library(
+def measure_drawn_library(
     folder: Path, embedder: Embedder, bank: Bank, count: int, seed: int
-) -> dict[str, dict[str, float]]:
-    """relation -> method -> mean average precision over the queries."""
+) -> Figures:
+    """relation -> method -> mean average precision over queries in drawn pictures."""
     source = SceneSource(seed=seed, bank=bank)
     scenes = source.scenes(LIBRARY, count, (SIDE, SIDE))
     boxes = visible_boxes(scenes.owner, scenes.plan.concept.shape[1])
     searcher, ids = index_pictures(folder, embedder, (p.transpose(1, 2, 0) for p in scenes.images))
-    heads = heads_of(searcher, embedder, ids)
     place = np.full((count, len(NAMES), 4), np.nan)  # each concept occurs once in a scene
     rows, columns = np.nonzero(scenes.plan.concept >= 0)
     place[rows, scenes.plan.concept[rows, columns]] = boxes[rows, columns]
     place[(place == 0).all(axis=2)] = np.nan
+    lie = Lie(NAMES, place, ~np.isnan(place[..., 0]))
+    figures = measure_library(searcher, ids, embedder, lie, seed)
+    searcher.close()
+    return figures
+
+
+def measure_library(
+    searcher: Searcher, ids: Sequence[str], embedder: Embedder, lie: Lie, seed: int
+) -> Figures:
+    """relation -> method -> mean average precision over the queries."""
+    heads = heads_of(searcher, embedder, ids)
     encoder = QueryEncoder(embedder)
     rng = np.random.default_rng(seed)
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for relation, query, things, sentence, truth in _questions(rng, place):
+    for relation, query, things, sentence, truth in questions(rng, lie):
         wanted, ignored = truth == 1, np.isnan(truth)
         vector = encoder.texts([sentence], "images")[0]
         rankings = {
@@ -186,78 +219,15 @@ def measure_library(
             rankings["things alone"] = composed_scores(searcher, things, ids)
         rankings |= {f"global, {head} head": v @ vector for head, v in heads.items()}
         for method, scores in rankings.items():
-            ap = average_precision(scores[~ignored], wanted[~ignored])
-            found[relation][method].append(ap)
+            order = ranked(scores[~ignored], wanted[~ignored])
+            found[relation][method].append(average_precision(order, int(wanted.sum())))
         chance = wanted.sum() / (~ignored).sum()
         found[relation]["chance"].append(float(chance))
-    searcher.close()
     return {
         relation: {m: round(float(np.mean(v)), 4) for m, v in methods.items()}
         | {"queries": len(methods["composed"])}
         for relation, methods in found.items()
     }
-
-
-def _questions(
-    rng: np.random.Generator, place: Floats
-) -> Iterator[tuple[str, str, str, str, Floats]]:
-    """(relation, query, its things alone or "", sentence, truth (N,): 1, 0, or nan where it is not
-    clear how the things lie).
-
-    Clear: one box ends before the other begins; for a position, the centre in that third.
-    """
-    present = np.flatnonzero(~np.isnan(place[..., 0]).all(axis=0))
-    centre = (place[..., :2] + place[..., 2:]) / 2
-    there = ~np.isnan(place[..., 0])
-
-    def ahead(a: int, b: int, axis: int) -> Floats:
-        clear = place[:, a, axis + 2] <= place[:, b, axis]
-        unclear = there[:, a] & there[:, b] & ~clear & (centre[:, a, axis] < centre[:, b, axis])
-        return np.where(unclear, np.nan, clear)
-
-    for relation, spoken in SENTENCES.items():
-        axis = 0 if relation in ("left of", "right of") else 1
-        made = 0
-        for _ in range(20 * QUERIES):
-            a, b = (int(c) for c in rng.choice(present, 2, replace=False))
-            first, second = (a, b) if relation in ("left of", "above") else (b, a)
-            truth = ahead(first, second, axis)
-            if np.nansum(truth) < 2 or np.nansum(ahead(second, first, axis)) < 2:
-                continue
-            words = f"{article(NAMES[a])} {spoken} {article(NAMES[b])}"
-            pair = f"{name_of(a)} AND {name_of(b)}"
-            yield relation, f"{name_of(a)} {relation} {name_of(b)}", pair, words, truth
-            made += 1
-            if made == QUERIES:
-                break
-    for _ in range(QUERIES):
-        a, cell = int(rng.choice(present)), int(rng.integers(9))
-        column, row = np.floor(centre[:, a] * 3).T
-        truth = ((column == cell % 3) & (row == cell // 3)).astype(float)
-        if truth.sum() < 2:
-            continue
-        name = GRID[cell // 3][cell % 3]
-        word = {"left": "on", "right": "on", "top": "at", "bottom": "at"}.get(name, "in")
-        words = f"{article(NAMES[a])} {word} the {name}"
-        # "left" alone leaves the height free: the middle third is what the truth means.
-        column, row = centre[:, a].T
-        if name in ("left", "right"):
-            side = column < 1 / 3 if name == "left" else column > 2 / 3
-            truth = np.where(side & (truth == 0), np.nan, truth)
-        if name in ("top", "bottom"):
-            side = row < 1 / 3 if name == "top" else row > 2 / 3
-            truth = np.where(side & (truth == 0), np.nan, truth)
-        yield "position", f"{name_of(a)} {word} the {name}", "", words, truth
-    for _ in range(QUERIES):
-        a, b = (int(c) for c in rng.choice(present, 2, replace=False))
-        words = f"{article(NAMES[a])} and {article(NAMES[b])}"
-        truth = (there[:, a] & there[:, b]).astype(float)
-        if truth.sum() >= 2:
-            yield "and", f"{name_of(a)} AND {name_of(b)}", "", words, truth
-        words = f"{article(NAMES[a])} and not {article(NAMES[b])}"
-        truth = (there[:, a] & ~there[:, b]).astype(float)
-        if truth.sum() >= 2:
-            yield "and not", f"{name_of(a)} and not {name_of(b)}", "", words, truth
 
 
 def composed_scores(searcher: Searcher, query: str, ids: Sequence[str]) -> Floats:
@@ -281,13 +251,6 @@ def plain_scores(searcher: Searcher, sentence: str, ids: Sequence[str]) -> Float
     return np.array([found[identifier] for identifier in ids])
 
 
-def average_precision(scores: Floats, wanted: npt.NDArray[np.bool_]) -> float:
-    """Of a ranking by falling scores, equal ones in the worst order."""
-    order = np.lexsort((wanted, -scores))
-    hits = wanted[order]
-    return float((np.cumsum(hits) / np.arange(1, len(hits) + 1))[hits].mean())
-
-
 def plot(result: dict[str, Any], path: Path) -> None:
     """Bars of accuracy by relation (top) and of average precision in the library (bottom)."""
     import matplotlib
@@ -296,10 +259,10 @@ def plot(result: dict[str, Any], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     pairs, library = result["pairs"], result["library"]
+    shown = list(library)[-1]
     panels = [
-        ("pairs, all drawings: accuracy", pairs["all"], "pairs", 0.5),
-        ("pairs, recognised drawings: accuracy", pairs["recognised"], "pairs", 0.5),
-        ("library, recognised drawings: mAP", library["recognised"], "queries", None),
+        *((f"pairs, {name}: accuracy", table, "pairs", 0.5) for name, table in pairs.items()),
+        (f"library, {shown}: mAP", library[shown], "queries", None),
     ]
     figure, axes = plt.subplots(len(panels), 1, figsize=(10, 10), layout="constrained")
     for axis, (title, table, number, chance) in zip(axes, panels, strict=True):
@@ -320,10 +283,53 @@ def plot(result: dict[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
+def of_drawings(folder: Path, embedder: Embedder, arguments: argparse.Namespace) -> dict[str, Any]:
+    """The figures of pairs and library that are drawn."""
+    bank = load_bank().held_out()
+    known = recognised(embedder, bank)
+    rng = np.random.default_rng(arguments.seed)
+    pairs = measure_drawn_pairs(
+        folder / "pairs", embedder, bank, known, arguments.pairs, arguments.seed
+    )
+    library = {}
+    for subset, part in (("all", bank), ("recognised", bank.select(known))):
+        kinds = rng.permutation(np.unique(part.concept))[:LIBRARY_KINDS]
+        few = part.select(np.isin(part.concept, kinds))
+        library[subset] = measure_drawn_library(
+            folder / subset, embedder, few, arguments.library, arguments.seed
+        )
+    return {
+        "drawings": len(bank),
+        "recognised": int(known.sum()),
+        "pairs": pairs,
+        "library": library,
+    }
+
+
+def of_photographs(
+    folder: Path, embedder: Embedder, arguments: argparse.Namespace
+) -> dict[str, Any]:
+    """The figures of a set of photographs and their mirror images."""
+    data = read_coco_set(arguments.data)
+    rng = np.random.default_rng(arguments.seed)
+    pairs, numbers = mirrored_pairs(rng, read_lie(data), arguments.pairs)
+    pictures = with_mirrored(data, numbers)
+    accuracy = measure_pairs(folder / "pairs", embedder, pairs, pictures, [False] * len(pairs))
+    with indexed_set(arguments.data, embedder) as found:
+        lie = read_lie(found.data)
+        library = measure_library(found.searcher, found.ids, embedder, lie, arguments.seed)
+    return {
+        "data": arguments.data.resolve().name,
+        "pairs": accuracy,
+        "library": {"all": library},
+    }
+
+
 def main() -> None:
     """Parse the command line, measure, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument("--data", type=Path, help="photographs, a folder in COCO's format")
     parser.add_argument("--model", default="nano", help="name of the model (default: nano)")
     parser.add_argument("--weights", default=None, help="folder with its weights")
     parser.add_argument("--pairs", type=int, default=200, help="pairs of each relation (200)")
@@ -333,29 +339,12 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     embedder = open_embedder(arguments.model, weights=arguments.weights)
-    bank = load_bank().held_out()
-    known = recognised(embedder, bank)
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(arguments.seed)
     with tempfile.TemporaryDirectory() as scratch:
-        pairs = measure_pairs(
-            Path(scratch) / "pairs", embedder, bank, known, arguments.pairs, arguments.seed
+        measure = of_drawings if arguments.data is None else of_photographs
+        result = {"model": embedder.info.model_id, "seed": arguments.seed} | measure(
+            Path(scratch), embedder, arguments
         )
-        library = {}
-        for subset, part in (("all", bank), ("recognised", bank.select(known))):
-            kinds = rng.permutation(np.unique(part.concept))[:LIBRARY_KINDS]
-            few = part.select(np.isin(part.concept, kinds))
-            library[subset] = measure_library(
-                Path(scratch) / subset, embedder, few, arguments.library, arguments.seed
-            )
-    result = {
-        "model": embedder.info.model_id,
-        "seed": arguments.seed,
-        "drawings": len(bank),
-        "recognised": int(known.sum()),
-        "pairs": pairs,
-        "library": library,
-    }
+    arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "relations.json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
     plot(result, arguments.out / "relations.png")
     print(json.dumps(result, indent=1))
