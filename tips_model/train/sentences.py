@@ -10,6 +10,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -93,15 +94,27 @@ class SentenceModel:
         return torch.nn.functional.normalize(hidden.float().mean(1), dim=1).cpu()
 
     def batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], Tensor]]:
-        """Vectors (B, S) of all texts with their places, texts with few tokens first."""
+        """Vectors (B, S) of all texts with their places, texts with few tokens first.
+
+        Each of torch's threads computes a batch of its own: they would wait for each other in such
+        small operations, most of all when other programs take their turns.
+        """
         tokens = self.tokens(texts)
         lengths = np.array([len(ids) for ids in tokens], np.int64)
         order = np.argsort(lengths, kind="stable")
+        parts: list[list[int]] = []
         for same in np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1):
-            size = max(1, _TOKENS // max(1, int(lengths[same[0]]))) if len(same) else 1
-            for start in range(0, len(same), size):
-                places = same[start : start + size].tolist()
-                yield places, self.vectors([tokens[place] for place in places])
+            size = max(1, _TOKENS // int(lengths[same[0]])) if len(same) else 1
+            parts += [same[start : start + size].tolist() for start in range(0, len(same), size)]
+        threads = torch.get_num_threads()
+        workers = threads if self._device == "cpu" else 1
+        pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
+        try:
+            made = pool.map(lambda part: self.vectors([tokens[place] for place in part]), parts)
+            yield from zip(parts, made, strict=True)
+        finally:
+            pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(threads)
 
 
 def embed_sentences(
