@@ -21,7 +21,7 @@ from PIL import Image
 from tips_model.pictures import open_picture
 from tips_model.train.boxes import NO_AREA, BoxForm, BoxUnit, placed_things
 from tips_model.train.dataset import record_batches, write_table
-from tips_model.train.instances import Given, coco_name, load_coco, read_instances
+from tips_model.train.instances import Annotation, coco_name, load_coco, read_instances
 from tips_model.train.names import write_names
 from tips_model.train.source import DataError, Label, Thing
 
@@ -200,7 +200,7 @@ def read_coco(captions: Path, images: Path, instances: Sequence[Path] = ()) -> I
 
 
 def with_things(
-    item: Item, given: Sequence[Given], form: BoxForm = "xyxy", unit: BoxUnit = "fraction"
+    item: Item, given: Sequence[Annotation], form: BoxForm = "xyxy", unit: BoxUnit = "fraction"
 ) -> Iterator[Item]:
     """A pair with the objects that are given for its picture, after boxes without area."""
     if isinstance(item, Pair) and given:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from tips_model.train.source import DataError
 
 
-class Given(NamedTuple):
+class Annotation(NamedTuple):
     """An object as a data set gives it; the box is of the data set's form and unit."""
 
     name: str
@@ -31,12 +31,12 @@ def coco_name(image: Mapping[str, Any]) -> str:
     return str(image.get("file_name") or str(image["coco_url"]).rpartition("/")[2])
 
 
-def read_instances(content: Any, file: Path) -> dict[int, list[Given]]:
+def read_instances(content: Any, file: Path) -> dict[int, list[Annotation]]:
     """The single objects by picture's number, with boxes x, y, width, height in pixels.
 
     Raises `DataError` if the content of `file` is not of that form.
     """
-    found: dict[int, list[Given]] = {}
+    found: dict[int, list[Annotation]] = {}
     try:
         names = {
             category["id"]: " ".join(category["name"].replace("_", " ").split())
@@ -45,7 +45,9 @@ def read_instances(content: Any, file: Path) -> dict[int, list[Given]]:
         for note in content["annotations"]:
             if "bbox" in note and not note.get("iscrowd"):
                 x, y, width, height = (float(side) for side in note["bbox"])
-                thing = Given(names[note["category_id"]], (x, y, width, height), note.get("score"))
+                thing = Annotation(
+                    names[note["category_id"]], (x, y, width, height), note.get("score")
+                )
                 found.setdefault(int(note["image_id"]), []).append(thing)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{file} is no COCO instance file ({error!r}).") from error

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from tips_model.train.importers import Dropped, Item, Pair, with_things
-from tips_model.train.instances import Given
+from tips_model.train.instances import Annotation
 from tips_model.train.shards import IMAGE_SUFFIXES
 from tips_model.train.source import DataError
 
@@ -45,7 +45,9 @@ def read_open_images(boxes: Path, classes: Path, images: Path) -> Iterator[Item]
             yield Dropped(key, f"file cannot be read ({type(error).__name__})")
             continue
         rows = parts[key,].select("name", "box", "score").rows() if (key,) in parts else []
-        yield from with_things(pair, [Given(name, tuple(box), score) for name, box, score in rows])
+        yield from with_things(
+            pair, [Annotation(name, tuple(box), score) for name, box, score in rows]
+        )
 
 
 def _names(classes: Path) -> pl.DataFrame:
