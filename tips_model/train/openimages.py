@@ -53,12 +53,14 @@ def read_open_images(boxes: Path, classes: Path, images: Path) -> Iterator[Item]
 def _names(classes: Path) -> pl.DataFrame:
     """Columns LabelName and name."""
     try:
-        table = pl.read_csv(classes, has_header=False, new_columns=["LabelName", "name"])
+        table = pl.read_csv(classes, has_header=False, infer_schema=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise DataError(f"{classes} cannot be read as class descriptions ({error}).") from error
     if table.width != 2:
-        raise DataError(f"{classes} has {table.width} columns; class descriptions have two.")
-    return table.cast(pl.String)
+        raise DataError(
+            f"{classes} has {table.width} columns in place of the two of class descriptions."
+        )
+    return table.rename(dict(zip(table.columns, ("LabelName", "name"), strict=True)))
 
 
 def _objects(boxes: Path, keys: list[str]) -> pl.DataFrame:

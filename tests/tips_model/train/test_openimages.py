@@ -54,7 +54,7 @@ def test_pictures_get_their_boxes_by_name_without_groups(files: tuple[Path, Path
         (0, "ImageID,LabelName\n1,2\n", "boxes.csv lacks the columns Confidence, XMin, YMin"),
         (0, BOXES.replace("0.25", "x"), "boxes.csv cannot be read as boxes of Open Images"),
         (1, "/m/1,Cat\n", "classes.csv does not name the class /m/2 of"),
-        (1, "one\n", "classes.csv has 1 columns; class descriptions have two"),
+        (1, "one\n", "classes.csv has 1 columns in place of the two of class descr"),
         (1, "", "classes.csv cannot be read as class descriptions"),
     ],
 )
