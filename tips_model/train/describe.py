@@ -53,7 +53,7 @@ _NO_COMMAS = str.maketrans("", "", ",;:")
 _FRAMES = ("a photo of {}", "a picture of {}", "a photograph of {}", "an image of {}")
 _INSIDE = (
     "bakery barbershop bathroom bedroom bookshop cinema classroom corridor forest garden gym "
-    "kitchen library museum office palace park prison restaurant supermarket"
+    "kitchen library museum office park restaurant supermarket"
 )
 _PLACES = {noun: f"in a {noun}" for noun in _INSIDE.split()} | {
     "beach": "on a beach",
@@ -64,6 +64,8 @@ _PLACES = {noun: f"in a {noun}" for noun in _INSIDE.split()} | {
     "street": "in a street",
 }
 """Labels that are places, in which a picture's things are."""
+_PEOPLE = words("ballplayer boy bride child girl groom man person woman") | {"scuba diver"}
+"""What is beside a label of another kind; a dog beside a terrier may be the terrier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +323,8 @@ def _label_and_things(facts: _Facts, rng: Random) -> str:
         comma = ", " if probably else " "
         return f"{listing([g.words for g in groups])}{comma}{probably}{_PLACES[noun]}"
     things = listing([f"{g.words} {g.where}".rstrip() for g in groups])
+    if all(g.noun in _PEOPLE for g in groups) and noun not in _PEOPLE:
+        return listing([*(g.words for g in groups), f"{probably}{indefinite(noun)}"])
     if not probably:
         return f"{_framed(indefinite(noun), rng, 0.5)}: {things}"
     return rng.choice(("probably {0}: {1}", "{1}; probably {0}")).format(indefinite(noun), things)

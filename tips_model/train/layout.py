@@ -15,13 +15,14 @@ Box = tuple[float, float, float, float]
 WIDE = 0.6  # from this side on, a box takes up the whole width or height
 LARGE, SMALL = 0.3, 0.02  # areas of what is in the foreground, and of what may be far away
 _SUPPORTS = {
-    "in": "basket bathtub bowl box crate crib cup drawer oven pan refrigerator sink suitcase",
+    "in": "basket bathtub bowl box crate crib cup drawer pan sink suitcase",
     "on": "bed bench chair couch counter desk plate shelf sofa stool table tray",
 }
 _PREPOSITIONS = {noun: word for word, nouns in _SUPPORTS.items() for noun in nouns.split()}
 _SEATS = words("bed bench chair couch sofa stool")
 _STANDING = _SEATS | words(
-    "bathtub child counter crib desk man oven person refrigerator shelf sink table woman"
+    "bathtub child counter crib desk man microwave oven person refrigerator shelf "
+    "sink table toilet tv woman"
 )  # these are behind or before a table that they seem to be on
 _TALL = words(
     "airplane bear boat building bus car cow elephant giraffe horse house man person tower train "

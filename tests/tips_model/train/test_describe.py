@@ -180,3 +180,12 @@ def test_the_command_tells_how_many(table: Path):
     assert done.exit_code == 0, done.output
     assert f"3 captions for 2 pictures in {table}." in done.output
     assert "1 picture without any caption." in done.output
+
+
+def test_people_are_told_beside_a_label_and_other_things_apart_from_it():
+    person, dog = _thing("person", 0, 0, 1, 1), _thing("dog", 0, 0, 1, 1)
+    assert "a person and a racket" in _all([person], [_label("racket", 0.9)])
+    assert "a person and probably a racket" in _all([person], [_label("racket", 0.5)])
+    terriers = _all([dog], [_label("terrier", 0.9)])
+    assert "a terrier: a dog" in terriers
+    assert not any(" and " in text for text in terriers)
