@@ -23,8 +23,8 @@ from search.duplicates.pairs import SAME, SIMILAR, Pairs, best_of_groups
 from tests.search.colours import ColourEmbedder, save
 
 DEMO = Path(__file__).parents[2] / "ui" / "demo" / "photos"
-PHOTOS = sorted(path for path in DEMO.rglob("*") if path.suffix in (".jpg", ".png", ".webp"))
-BASES = PHOTOS[::12]
+PHOTOS = sorted(DEMO.rglob("*.jpg"))[::2]
+BASES = PHOTOS[::8]
 
 
 def saved(image: Image.Image, format: str, quality: int) -> Image.Image:
@@ -59,7 +59,7 @@ def moved(image: Image.Image) -> Image.Image:
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Collection:
-    """The demo's photos; some of them again as `NAME-VARIANT`."""
+    """Half of the demo's photos; some of them again as `NAME-VARIANT`."""
     base = tmp_path_factory.mktemp("duplicates")
     photos = base / "photos"
     photos.mkdir()
@@ -106,6 +106,18 @@ def test_the_next_shot_is_similar_and_not_the_same(library: Collection) -> None:
         assert f"{path.stem}-moved" not in again
         assert set(again) < set(near)
     assert max(len([name for name in group if "-" not in name]) for group in similar) == 1
+
+
+def test_smaller_copies_that_friends_sent_are_the_same(tmp_path: Path) -> None:
+    photos = [*sorted((DEMO / "2024").rglob("*.*"))[::4], *(DEMO / "2024" / "Shared").iterdir()]
+    photos += [DEMO / "2024" / "Central Europe" / "IMG_2151.jpg"]
+    for path in photos:
+        save(Image.open(path).convert("RGB"), tmp_path / "photos" / f"{path.stem}.jpg")
+    embedder = ColourEmbedder()
+    collection = Collection.create(tmp_path / "collection", embedder.info)
+    index(collection, [tmp_path / "photos"], embedder)
+    groups = named(collection, find(collection), "same")
+    assert [set(group) for group in groups] == [{"IMG_2151", "berlin"}]
 
 
 def test_the_best_file_comes_first_and_the_largest_group(library: Collection) -> None:
@@ -336,7 +348,7 @@ def test_the_overlap_of_a_crop_is_its_part_of_the_picture() -> None:
     for pair in ((image, part), (part, image)):
         found = compare(*map(pixels, pair))
         assert found.overlap[0] == pytest.approx(0.85 * 0.9, abs=0.03)
-        assert found.detail[0] > 0.9
+        assert found.detail[0] > 0.8  # the line of `same` in `search/duplicates/pairs.py`
 
 
 def test_descriptors_are_near_only_for_near_pictures() -> None:

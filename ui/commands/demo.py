@@ -1,8 +1,9 @@
-"""`tips demo`: the whole product on the bundled pictures, with the bundled model."""
+"""`tips demo`: the whole product on the bundled photographs, with the bundled model."""
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from search.searcher import Searcher
 
 DEMO = Path(__file__).parents[1] / "demo"
-PHOTOS = DEMO / "photos"
 MODEL = "nano"
 HITS = 4
 TILES = 2  # nano sees 96 pixels a side: windows show it small things
@@ -30,21 +30,34 @@ CAPTION = 34  # pixels
 GAP = 14  # pixels
 PAPER = (250, 249, 246)
 INK = (36, 33, 29)
+FAINT = (122, 116, 106)
+NOTHING = "nothing found"
+ABSENT = "no photo shows it"
+HARD = "one photo shows it; expected to be too much for so small a model"
 Row = tuple[str, list["Image"]]
 
 
 @dataclass(frozen=True, slots=True)
 class Queries:
-    """What the demo looks for: whole pictures, and places in them."""
+    """What the demo looks for, written down before any of it was searched for.
+
+    images: whole photos. regions: places in them. absent: what no photo shows. hard: what a photo
+    shows and so small a model is expected to miss.
+    """
 
     images: tuple[str, ...]
     regions: tuple[str, ...]
+    absent: tuple[str, ...] = ()
+    hard: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, file: Path) -> Queries:
-        """From a JSON file {"images": [...], "regions": [...]}."""
+        """From a JSON file {"images": [...], "regions": [...], "absent": [...], "hard": [...]};
+        the last two may be missing.
+        """
         lists = json.loads(file.read_text("utf-8"))
-        return cls(tuple(lists["images"]), tuple(lists["regions"]))
+        more = (tuple(lists.get(name, ())) for name in ("absent", "hard"))
+        return cls(tuple(lists["images"]), tuple(lists["regions"]), *more)
 
 
 @click.command()
@@ -57,7 +70,7 @@ class Queries:
     help="Where the collection and the annotated pictures go.",
 )
 def demo(out: Path) -> None:
-    """Index the bundled pictures with the bundled model, search them, and draw what is found.
+    """Index the bundled photos with the bundled model, search them, and draw what is found.
 
     \b
     Example:
@@ -71,78 +84,96 @@ def demo(out: Path) -> None:
 
     collection, load = open_or_create(out / "collection", Wanted(model=MODEL, tiles=TILES), "cpu")
     with index_progress() as progress:
-        report = index(collection, [PHOTOS], load, progress=progress)
+        report = index(collection, [DEMO / "photos"], load, progress=progress)
     print_report(report, as_json=False)
     queries = Queries.read(DEMO / "queries.json")
     with Searcher.open(collection.folder) as searcher:
         sheet = [
             *(find_images(searcher, words) for words in queries.images),
             *(find_places(searcher, words, out) for words in queries.regions),
+            *(find_images(searcher, words, ABSENT) for words in queries.absent),
+            *(find_images(searcher, words, HARD) for words in queries.hard),
         ]
-    found = [row for row in sheet if row[1]]
-    if found:
-        path = out / "contact-sheet.png"
-        contact_sheet(found).save(path)
-        say(f"\nThe pictures are in {out}, all on one sheet in {path}")
+    path = out / "contact-sheet.png"
+    contact_sheet(sheet).save(path)
+    say(f"\nThe pictures are in {out}, all on one sheet in {path}")
     say(f"Look around in the browser: tips ui -c {out / 'collection'}", "bold")
 
 
-def find_images(searcher: Searcher, words: str) -> Row:
-    """Search whole pictures and print the hits; the pictures found, for the sheet."""
+def find_images(searcher: Searcher, words: str, remark: str = "") -> Row:
+    """Search whole photos and print the hits; those found, for the sheet.
+
+    `remark` is what to expect of this query, and stands behind it.
+    """
     results = searcher.images(words, limit=HITS)
-    _print("search", results)
-    return f"search: {words}", [searcher.photo(hit.id) for hit in results.hits]
+    _print("search", results, remark)
+    caption = f"search: {words}" + (f" ({remark})" if remark else "")
+    return caption, [searcher.photo(hit.id) for hit in results.hits]
 
 
 def find_places(searcher: Searcher, words: str, out: Path) -> Row:
-    """Search places, print and draw the hits; the pictures with boxes, for the sheet."""
+    """Search places, print and draw the hits; for the sheet, the photos with boxes and, last, the
+    best one's heat map.
+    """
     results = searcher.regions(words, limit=HITS, refine=True)
     _print("regions", results)
-    return f"regions: {words}", draw_places(searcher, results, words, out)
+    caption = f"regions: {words}" + (" (last: the best as heat)" if results.hits else "")
+    return caption, draw_places(searcher, results, words, out)
 
 
 def draw_places(searcher: Searcher, results: Results, words: str, out: Path) -> list[Image]:
-    """Write each hit with its boxes and with its heat map to `out`; the pictures with boxes."""
+    """Write each hit with its boxes and with its heat map to `out`; the photos with boxes and,
+    last, the best one's heat map.
+    """
     from search.draw import draw_hit
 
     name = re.sub(r"\W+", "-", words.lower()).strip("-")
-    pictures = []
+    pictures, maps = [], []
     for rank, hit in enumerate(results.hits, 1):
         photo = searcher.photo(hit.id)
         boxes = draw_hit(photo, hit, label=words)
         boxes.save(out / f"{name}-{rank}.png")
         heat = searcher.heatmap(hit.id, words, exact=True)
-        draw_hit(photo, hit, boxes=False, heat=heat).save(out / f"{name}-{rank}-heat.png")
+        warm = draw_hit(photo, hit, boxes=False, heat=heat)
+        warm.save(out / f"{name}-{rank}-heat.png")
         pictures.append(boxes)
-    return pictures
+        maps.append(warm)
+    return [*pictures, *maps[:1]]
 
 
 def contact_sheet(rows: list[Row]) -> Image:
-    """One picture with a line of pictures per row, each under its caption."""
+    """One picture with a line of pictures per row, each under its caption; a row without pictures
+    says that nothing was found.
+    """
     from PIL import Image as images
     from PIL import ImageDraw, ImageFont
 
-    most = max((len(pictures) for _, pictures in rows), default=1)
-    width = GAP + most * (TILE + GAP)
-    height = GAP + len(rows) * (CAPTION + TILE + GAP)
-    sheet = images.new("RGB", (width, height), PAPER)
-    draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(size=20)
-    for line, (caption, pictures) in enumerate(rows):
-        top = GAP + line * (CAPTION + TILE + GAP)
+    most = max((len(pictures) for _, pictures in rows), default=0)
+    captions = max((font.getlength(caption) for caption, _ in rows), default=0)
+    width = max(GAP + most * (TILE + GAP), math.ceil(captions) + 2 * GAP)
+    heights = [CAPTION + (TILE if pictures else CAPTION) + GAP for _, pictures in rows]
+    sheet = images.new("RGB", (width, GAP + sum(heights)), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    top = GAP
+    for (caption, pictures), height in zip(rows, heights, strict=True):
         draw.text((GAP, top), caption, font=font, fill=INK)
+        if not pictures:
+            draw.text((GAP, top + CAPTION), NOTHING, font=font, fill=FAINT)
         for column, picture in enumerate(pictures):
             tile = picture.copy()
             tile.thumbnail((TILE, TILE))
             sheet.paste(tile, (GAP + column * (TILE + GAP), top + CAPTION))
+        top += height
     return sheet
 
 
-def _print(command: str, results: Results) -> None:
+def _print(command: str, results: Results, remark: str = "") -> None:
     console = Console()
-    console.print(Text.assemble("\n", (f'tips {command} "{results.query}"', "bold")))
+    told = (f"  {remark}", "dim") if remark else ""
+    console.print(Text.assemble("\n", (f'tips {command} "{results.query}"', "bold"), told))
     if results.hits:
         places = command == "regions"
-        console.print(results_table(results, with_regions=places, folder=PHOTOS))
+        console.print(results_table(results, with_regions=places, folder=DEMO / "photos"))
     else:
-        console.print("nothing found", style="dim")
+        console.print(NOTHING, style="dim")
