@@ -1,11 +1,12 @@
-"""How well the bundled pictures are found again, and how well the line of confidence is drawn.
+"""How well drawn scenes are found again, and how well the line of confidence is drawn.
 
-    python bench/search_quality.py COLLECTION
+    tips scenes demo DIR && tips index DIR --model nano --tiles 2 -c COLLECTION
+    python bench/search_quality.py COLLECTION --photos DIR
 
-COLLECTION holds the bundled pictures (`ui/demo/photos`), of which every thing and its box is known.
-Each name that occurs is asked once for photos and once for places. JSON on stdout: mean average
-precision, how often the best hit is right, and precision, recall and answered names at the line;
-for names that do not occur, how many find something.
+Of every picture in DIR, `scenes.json` there says what it shows and where. Each name that occurs is
+asked once for photos and once for places. JSON on stdout: mean average precision, how often the
+best hit is right, and precision, recall and answered names at the line; for names that do not
+occur, how many find something.
 """
 
 from __future__ import annotations
@@ -17,26 +18,23 @@ from pathlib import Path
 
 import numpy as np
 
-from search.hits import Box, Hit
+from search.hits import Box
 from search.searcher import Searcher
 from tips_model.train.scenes.concepts import NAMES, article
 
-PHOTOS = Path(__file__).parents[1] / "ui" / "demo" / "photos"
 Truth = dict[str, dict[str, Box]]
 
 
-def read_truth() -> Truth:
-    """name -> path -> box (one per photo)."""
+def read_truth(folder: Path) -> Truth:
+    """name -> path -> box (one per photo), from the `scenes.json` of a folder; the paths are whole,
+    as a collection has them.
+    """
     truth: Truth = defaultdict(dict)
-    for photo in json.loads((PHOTOS / "scenes.json").read_text("utf-8")):
+    for photo in json.loads((folder / "scenes.json").read_text("utf-8")):
+        path = str(folder.absolute() / photo["path"])
         for thing in photo["objects"]:
-            truth[thing["name"]][photo["path"]] = tuple(thing["box"])
+            truth[thing["name"]][path] = tuple(thing["box"])
     return truth
-
-
-def relative(hit: Hit) -> str:
-    """The path of a hit as the truth has it."""
-    return hit.path.rpartition("photos/")[2]
 
 
 def precision(right: list[bool], wanted: int) -> float:
@@ -63,10 +61,11 @@ def centre_inside(place: Box, box: Box) -> bool:
 def measure(searcher: Searcher, truth: Truth) -> dict[str, float]:
     """All figures over the names of the truth and the names that do not occur."""
     rows = defaultdict(list)
+    photos = len({path for where in truth.values() for path in where})
     for name, where in truth.items():
         for kind, ask in (("photos", searcher.images), ("places", searcher.regions)):
-            hits = ask(article(name) if kind == "photos" else name, limit=157, all=True).hits
-            right = [relative(hit) in where for hit in hits]
+            hits = ask(article(name) if kind == "photos" else name, limit=photos, all=True).hits
+            right = [hit.path in where for hit in hits]
             sure = [hit.confident for hit in hits]
             found = [r for r, s in zip(right, sure, strict=True) if s]
             rows[f"{kind} mean average precision"].append(precision(right, len(where)))
@@ -76,8 +75,8 @@ def measure(searcher: Searcher, truth: Truth) -> dict[str, float]:
             rows[f"{kind} precision at the line"] += found
             rows[f"{kind} best score"].append(hits[0].score)
             for hit in hits:
-                if relative(hit) in where and hit.regions:
-                    box = where[relative(hit)]
+                if hit.path in where and hit.regions:
+                    box = where[hit.path]
                     rows[f"{kind} box hit"].append(centre_inside(hit.regions[0].box, box))
                     rows[f"{kind} box overlap"].append(overlap(hit.regions[0].box, box))
     for name in set(NAMES) - truth.keys():
@@ -86,7 +85,9 @@ def measure(searcher: Searcher, truth: Truth) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Find the bundled pictures again.")
-    parser.add_argument("collection", type=Path, help="a collection of ui/demo/photos")
-    with Searcher.open(parser.parse_args().collection) as opened:
-        print(json.dumps(measure(opened, read_truth()), indent=1))
+    parser = argparse.ArgumentParser(description="Find drawn scenes again.")
+    parser.add_argument("collection", type=Path, help="a collection of the scenes")
+    parser.add_argument("--photos", type=Path, required=True, help="where their scenes.json is")
+    options = parser.parse_args()
+    with Searcher.open(options.collection) as opened:
+        print(json.dumps(measure(opened, read_truth(options.photos)), indent=1))

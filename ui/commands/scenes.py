@@ -1,4 +1,4 @@
-"""`tips scenes`: pictures composed of named drawings, for training, evaluation and the demo."""
+"""`tips scenes`: pictures composed of named drawings, for training and evaluation."""
 
 from __future__ import annotations
 
@@ -89,11 +89,11 @@ def coco(out: Path, count: int, size: int, seed: int, kind: str, held_out: bool)
 @scenes.command()
 @OUT
 def demo(out: Path) -> None:
-    """Write the demo photos to OUT, the same on every call.
+    """Write a small library of drawn photos to OUT, the same on every call.
 
     \b
     Example:
-      tips scenes demo ui/demo/photos
+      tips scenes demo drawn-photos
     """
     from tips_model.train.scenes.demo import write_demo
 

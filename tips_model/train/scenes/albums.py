@@ -1,4 +1,4 @@
-"""The albums of the demo photos: when, where and with which camera they were "taken", and of what.
+"""The albums of the drawn photos: when, where and with which camera they were "taken", and of what.
 
 Pure data. A backdrop is a list of layers from top to bottom: where each begins (fraction of the
 height) and its colour at the top and at the bottom of the layer.

@@ -1,4 +1,4 @@
-"""The demo photos: unseen scenes of known drawings that look like a small photo collection.
+"""Drawn photos: unseen scenes of known drawings that look like a small photo collection.
 
 Several sizes, shapes and formats; EXIF dates over three years, two cameras, GPS in most; folders by
 year and occasion. The same seed writes the same pictures. `scenes.json` beside the photos says
@@ -47,7 +47,7 @@ class _Shot:
 
 
 def write_demo(out: Path) -> int:
-    """Write all demo photos with `ATTRIBUTION.md` and `scenes.json`; returns their number."""
+    """Write all drawn photos with `ATTRIBUTION.md` and `scenes.json`; returns their number."""
     sets = [drawings for drawings in DRAWING_SETS if drawings.vendor in _VENDORS]
     facts = write_photos(out, load_bank(_LARGE, sets=sets), ALBUMS)
     (out / "scenes.json").write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
