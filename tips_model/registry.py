@@ -41,7 +41,8 @@ OFFICIAL = {
 class ModelFiles:
     """One model and its files. `here`: all files are present (always so for the bundled one).
 
-    `parameters` counts both towers; the official files hold four bytes for each.
+    `parameters` counts both towers; the official files hold four bytes for each. `note`: what to
+    know before one chooses it, "" for most.
     """
 
     name: str
@@ -49,6 +50,7 @@ class ModelFiles:
     files: tuple[RemoteFile, ...]
     folder: Path | None
     here: bool
+    note: str = ""
 
 
 def cache_folder() -> Path:
@@ -69,8 +71,9 @@ def remote_files(name: str) -> tuple[RemoteFile, ...]:
 
 
 def list_models() -> list[ModelFiles]:
-    """Every model by name, the bundled one first."""
-    models = [_describe("nano", (), None, here=True)]
+    """Every model by name, the bundled one first, with the note of its own config.json."""
+    note = str(parse_json((NANO_FOLDER / "config.json").read_bytes())["note"])
+    models = [_describe("nano", (), None, here=True, note=note)]
     for name in OFFICIAL:
         folder = cache_folder() / name
         models.append(
@@ -136,7 +139,12 @@ def tokenizer_path(folder: Path, name: str) -> Path:
 
 
 def _describe(
-    name: str, files: tuple[RemoteFile, ...], folder: Path | None, *, here: bool
+    name: str,
+    files: tuple[RemoteFile, ...],
+    folder: Path | None,
+    *,
+    here: bool,
+    note: str = "",
 ) -> ModelFiles:
     return ModelFiles(
         name=name,
@@ -144,6 +152,7 @@ def _describe(
         files=files,
         folder=folder,
         here=here,
+        note=note,
     )
 
 

@@ -19,6 +19,7 @@ from PIL import Image
 from indexer.catalog.rows import Link
 from indexer.collection import Collection
 from search.hits import Results
+from tips_model.registry import NANO_FOLDER
 from ui.render import nothing_found
 
 from .conftest import HOSTILE, paint, tips
@@ -368,6 +369,15 @@ def test_models_lists_names_sizes_and_what_is_here() -> None:
     assert rows["tipsv2-b14"]["parameters"] > 190e6
     assert all(file["url"].startswith("https://") for file in rows["tipsv2-b14"]["files"])
     assert "tipsv2-b14" in tips("models").stdout
+
+
+def test_what_nano_is_stands_in_its_own_config_and_is_said_everywhere(collection: Path) -> None:
+    note = str(json.loads((NANO_FOLDER / "config.json").read_text("utf-8"))["note"])
+    assert "small bundled model: common things; for your own library take tipsv2-b14" in note
+    notes = {row["name"]: row["note"] for row in json.loads(tips("models", "--json").stdout)}
+    assert [name for name in notes if notes[name]] == ["nano"]
+    for result in (tips("models"), tips("status", "-c", collection)):
+        assert note in " ".join(result.stdout.split())
 
 
 def test_hostile_names_are_shown_as_they_are(collection: Path, photos: Path) -> None:

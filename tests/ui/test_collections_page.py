@@ -94,7 +94,7 @@ def test_the_first_collection_is_made_from_a_folder(tmp_path: Path, page: AppTes
     page.text_input(key=FOLDER).set_value(str(photos)).run()
     assert "4 photos in this folder" in texts(page)
     page.selectbox(key=MODEL).set_value("nano").run()
-    assert "no real photographs" in texts(page)
+    assert "the small bundled model" in texts(page)
     press(page, "new-create")
     (entry,) = known.known()
     assert (entry.name, entry.title) == ("our-photos", "Our *photos*")

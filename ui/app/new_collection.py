@@ -96,11 +96,8 @@ def download_size(model: ModelFiles) -> str:
 
 def _about(model: ModelFiles) -> bool:
     """What has to be said about a model; whether it may be downloaded."""
-    if model.name == BUNDLED:
-        st.caption(
-            ":material/info: nano knows about 150 drawn things and no real photographs; it is for "
-            "trying things out."
-        )
+    if model.note:
+        st.caption(f":material/info: {plain(model.note)}")
     if model.here:
         return False
     return st.checkbox(

@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 from rich.progress import TaskID
 from rich.table import Table
+from rich.text import Text
 
 from ui.options import json_option
 from ui.render import bytes_progress, print_json, say
@@ -39,7 +40,11 @@ def models(ctx: click.Context, as_json: bool) -> None:
     if as_json:
         print_json([_facts(model) for model in known])
     else:
-        Console().print(_table(known))
+        console = Console()
+        console.print(_table(known))
+        for model in known:
+            if model.note:
+                console.print(Text(model.note, "dim"))
 
 
 @models.command()
@@ -72,6 +77,7 @@ def _facts(model: ModelFiles) -> dict[str, object]:
         "name": model.name,
         "parameters": model.parameters,
         "here": model.here,
+        "note": model.note,
         "folder": None if model.folder is None else str(model.folder),
         "files": [{"name": file.name, "url": file.url} for file in model.files],
     }
