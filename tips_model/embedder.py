@@ -19,6 +19,7 @@ from tips_model.errors import TipsError, WeightsError
 from tips_model.features import Embedder, FeatureBatch, ModelInfo, group_by_size, unit_rows
 from tips_model.model import TIPS
 from tips_model.packed import can_pack, packed
+from tips_model.processor import bfloat16_pays
 
 _TEXT_BATCH = 256
 # Narrower towers spend their time elsewhere than in matrix products.
@@ -123,12 +124,4 @@ def open_embedder(
 def _bf16_pays(model: TIPS, device: torch.device) -> bool:
     if model.config.vision.width < _BF16_MIN_WIDTH or model.vision.positions.dtype != torch.float32:
         return False
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    if device.type != "cpu":
-        return False
-    features = torch.cpu.get_capabilities()
-    # Measured (bench/encoder.py): AMD's avx512_bf16 multiplies twice as fast as float32; Intel's
-    # has one port for it where float32 has two, and is slower unless there are matrix tiles.
-    amd = "AMD" in str(features.get("cpu_name", ""))
-    return bool(features.get("amx_bf16") or (amd and features.get("avx512_bf16")))
+    return bfloat16_pays(device)

@@ -138,3 +138,22 @@ def test_late_cls_tokens_see_the_patches_in_the_last_block_only(tower):
     torch.testing.assert_close(mixed.cls_caption[0], x[0, 1])
     torch.testing.assert_close(mixed.cls_web[1], ordinary.cls_web[1])
     assert not torch.allclose(mixed.cls_web[0], ordinary.cls_web[0])
+
+
+def test_kept_patches_enter_alone_with_the_positions_they_have(tower):
+    """All of them in order change nothing; another picture elsewhere than at them neither."""
+    a = pixels(2, 3, 84, 140)
+    every = torch.arange(60).expand(2, -1)
+    whole, kept = tower(a, values=True), tower(a, values=True, kept=every)
+    assert kept.patches.shape == (2, 1, 60, 32)
+    assert torch.allclose(kept.patches.flatten(1, 2), whole.patches.flatten(1, 2), atol=1e-6)
+    some = torch.tensor([[3, 7, 59], [0, 10, 20]])
+    part = tower(a, kept=some)
+    assert part.patches.shape == (2, 1, 3, 32)
+    b = a.clone()
+    b[0, :, :14, 14:28] = 0  # patch 1, which is not kept
+    assert torch.equal(tower(b, kept=some).cls_web, part.cls_web)
+    b[0, :, :14, 98:112] = 0  # patch 7, which is
+    assert not torch.equal(tower(b, kept=some).cls_web, part.cls_web)
+    tokens = tower.embed(a, kept=some)[0, 2:]
+    assert torch.equal(tokens, tower.embed(a)[0, 2:][some[0]])

@@ -10,6 +10,7 @@ there are.
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import zlib
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple
 import lancedb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
 from PIL import Image
@@ -63,6 +65,9 @@ SCHEMA = pa.schema(
 or labels, of which `tips data describe` makes captions. Older tables lack `webs`, the last two
 columns and the objects' scores.
 """
+
+HELD = 1 << 30
+"""Bytes on the disk up to which a table is held in memory."""
 
 _log = logging.getLogger(__name__)
 
@@ -163,9 +168,16 @@ class TableSource:
     def __init__(self, folder: Path, *, seed: int = 0, bad_limit: int = 100) -> None:
         self._table = open_table(folder)
         self._folder = folder
-        self._count = int(self._table.count_rows())
-        if not self._count:
+        rows = int(self._table.count_rows())
+        if not rows:
             raise DataError(f"The training table in {folder} is empty; import pairs into it.")
+        self._silent = self._without_caption()
+        self._count = rows - len(self._silent)
+        if not self._count:
+            raise DataError(
+                f"No row of the training table in {folder} has a caption; `tips data describe "
+                f"{folder}` makes some of its labels and boxes."
+            )
         self._columns = [
             name
             for name in (
@@ -185,10 +197,44 @@ class TableSource:
         """Names and vectors beside the table, once they are read."""
         self.bad = BadItems(bad_limit, str(folder))
         self._lost: set[int] = set()  # rows that the table cannot give
+        self._held = self._hold()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return self._count
+
+    def _without_caption(self) -> NDArray[np.int64]:
+        """The rows that only have labels or boxes, which training leaves out; they are counted on
+        stderr. A table without labels has none: its importer dropped them."""
+        if "labels" not in self._table.schema.names:
+            return np.empty(0, np.int64)
+        try:
+            query = self._table.search().select(["web", "synthetic"]).limit(None)
+            told = query.to_arrow()
+        except Exception:  # damaged: what is wrong with each row is said when it is read
+            return np.empty(0, np.int64)
+        silent = pc.and_(
+            pc.equal(pc.fill_null(told["web"], ""), ""),
+            pc.equal(pc.fill_null(pc.list_value_length(told["synthetic"]), 0), 0),
+        )
+        found = np.flatnonzero(silent.to_numpy())
+        if len(found):
+            say = f"{len(found)} of {len(told)} rows in {self._folder} have no caption"
+            print(f"{say} and are left out.", file=sys.stderr, flush=True)
+        return found
+
+    def _hold(self) -> pa.Table | None:
+        """The whole of a small table in memory: asking the disk for rows costs a quarter of a
+        second whatever they are. None for a large one, and for a damaged one, whose good rows are
+        read one by one."""
+        files = (self._folder / f"{TABLE}.lance").rglob("*")
+        if sum(file.stat().st_size for file in files if file.is_file()) > HELD:
+            return None
+        try:
+            found = self._table.search().select(self._columns).limit(None).to_arrow()
+            return found.combine_chunks()
+        except Exception:  # whatever the readers trip over; each row that is lost is reported then
+            return None
 
     def read_given(self, config: TrainConfig) -> None:
         """Read the names and vectors that the losses of a run need; see `given.read_given`."""
@@ -218,7 +264,9 @@ class TableSource:
             inside = passes == number
             key = zlib.crc32(f"{self._seed}/{stage.name}/{number}".encode())
             result[inside] = shuffled(items[inside] % self._count, self._count, key)
-        return result
+        # The n-th row that is not silent is n plus the silent ones before it.
+        before = self._silent - np.arange(len(self._silent))
+        return result + np.searchsorted(before, result, side="right")
 
     def _rows(self, offsets: Iterable[int]) -> dict[int, dict[str, Any]]:
         """The rows that the table can give; the others are reported."""
@@ -226,8 +274,12 @@ class TableSource:
         if not wanted:
             return {}
         try:
-            query = self._table.take_offsets(wanted).select(self._columns)
-            return dict(zip(wanted, query.to_arrow().to_pylist(), strict=True))
+            found = (
+                self._table.take_offsets(wanted).select(self._columns).to_arrow()
+                if self._held is None
+                else self._held.take(pa.array(wanted))
+            )
+            return dict(zip(wanted, found.to_pylist(), strict=True))
         except Exception as error:  # the readers of Lance and Arrow raise whatever they trip over
             if len(wanted) > 1:
                 return {k: v for offset in wanted for k, v in self._rows([offset]).items()}
@@ -245,7 +297,7 @@ class TableSource:
                     return _item(row, resolution)
                 except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
                     self._report(row["key"] or f"row {offset}", error)
-            offset = (offset + 1) % self._count
+            offset = (offset + 1) % (self._count + len(self._silent))
         raise DataError(f"None of the {self._count} rows in {self._folder} can be read.")
 
     def _report(self, name: str, error: Exception) -> None:

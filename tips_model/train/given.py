@@ -23,7 +23,7 @@ from torch import Tensor
 
 from tips_model.train.config import TrainConfig
 from tips_model.train.names import LABELS, OBJECTS, read_names
-from tips_model.train.source import DataError
+from tips_model.train.source import DataError, Source
 
 SENTENCES = "sentences.parquet"
 
@@ -90,6 +90,12 @@ class Given:
     def names(self) -> list[str]:
         """All names, those of boxes first."""
         return [*self.objects, *self.labels]
+
+
+def given_of(source: Source) -> Given | None:
+    """The names and vectors that come with a source, if it has any (`given`)."""
+    found: Given | None = getattr(source, "given", None)
+    return found
 
 
 def read_given(folder: Path, table: Any, config: TrainConfig) -> Given | None:

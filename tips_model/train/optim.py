@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from tips_model.train.config import Optimizer
 
@@ -69,8 +69,56 @@ def groups(learner: nn.Module, config: Optimizer, *, muon: bool) -> list[dict[st
     ]
 
 
-def make_optimizers(learner: nn.Module, config: Optimizer) -> list[torch.optim.Optimizer]:
-    """The optimisers of a run: [AdamW], [Adafactor], or [Muon, AdamW]."""
+class Float32Muon(torch.optim.Muon):
+    """`torch.optim.Muon` for processors that are slow in bfloat16: that one orthogonalises in it,
+    whatever the weights are. State and rule are the same."""
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        """One step for all parameters that have a gradient."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                state = self.state[parameter]
+                if "momentum_buffer" not in state:
+                    state["momentum_buffer"] = torch.zeros_like(parameter.grad)
+                held = state["momentum_buffer"]
+                held.lerp_(parameter.grad, 1 - group["momentum"])
+                update = parameter.grad.lerp(held, group["momentum"]) if group["nesterov"] else held
+                update = orthogonal(
+                    update, group["ns_coefficients"], group["ns_steps"], group["eps"]
+                )
+                tall = max(1.0, parameter.shape[0] / parameter.shape[1]) ** 0.5
+                parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                parameter.add_(update, alpha=-group["lr"] * tall)
+        return loss
+
+
+def orthogonal(
+    matrix: Tensor, coefficients: tuple[float, float, float], steps: int, eps: float
+) -> Tensor:
+    """About the nearest orthogonal matrix, by `steps` of the quintic Newton-Schulz iteration
+    (K. Jordan, Muon, 2024) in the matrix's own precision."""
+    a, b, c = coefficients
+    x = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
+    x = x / x.norm().clamp_min(eps)
+    for _ in range(steps):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    found: Tensor = x.T if matrix.shape[0] > matrix.shape[1] else x
+    return found
+
+
+def make_optimizers(
+    learner: nn.Module, config: Optimizer, *, half: bool = True
+) -> list[torch.optim.Optimizer]:
+    """The optimisers of a run: [AdamW], [Adafactor], or [Muon, AdamW]; `half`: the processor
+    is quick in bfloat16."""
     rest = groups(learner, config, muon=False)
     if config.kind == "adafactor":
         return [torch.optim.Adafactor(rest, lr=config.lr)]
@@ -78,7 +126,8 @@ def make_optimizers(learner: nn.Module, config: Optimizer) -> list[torch.optim.O
     if config.kind == "adamw":
         return [adamw]
     matrices = groups(learner, config, muon=True)
-    return [torch.optim.Muon(matrices, lr=config.matrix_lr, momentum=config.momentum), adamw]
+    muon = torch.optim.Muon if half else Float32Muon
+    return [muon(matrices, lr=config.matrix_lr, momentum=config.momentum), adamw]
 
 
 def set_lr(optimizers: list[torch.optim.Optimizer], factor: float) -> None:

@@ -35,7 +35,7 @@ SMALL_HEAD = Head(layers=2, hidden=256, bottleneck=64, prototypes=1024)
 
 
 GIVEN = Weights(
-    web=1.0, caption=0.5, features=1.0, labels=0.5, regions=0.5, pointing=0.5, sentences=0.0
+    web=1.0, caption=0.5, features=1.0, labels=0.5, regions=0.5, pointing=0.5, sentences=0.5
 )
 """What photographs with machine labels teach: captions, a teacher, names, names on places."""
 
@@ -50,29 +50,30 @@ def nano() -> TrainConfig:
     """
     see = Stage(
         name="see",
-        steps=6000,
+        steps=2400,
         batch=256,
         resolution=112,
         global_scale=(0.35, 1.0),
         box_crops=0.25,
         jitter=0.2,
         patch_dropout=0.5,
+        texts=128,
         weights=GIVEN,
         final=1.0,
     )
-    fine = replace(see, name="fine", steps=600, resolution=168)
-    whole = replace(
-        fine, name="whole", steps=600, patch_dropout=0.0, restart=True, warmup=0, final=0.0
+    fine = replace(
+        see, name="fine", steps=250, resolution=168, restart=True, warmup=0, final=None
     )
+    whole = replace(fine, name="whole", steps=120, patch_dropout=0.0, restart=False)
     read = replace(
-        see,
+        whole,
         name="read",
-        steps=6000,
-        batch=256,
+        steps=1000,
         texts=512,
         weights=Weights(web=0.0, caption=0.0, sentences=1.0),
         restart=True,
-        final=0.0,
+        warmup=50,
+        lr=0.5,
     )
     return TrainConfig(
         name="nano",
@@ -80,7 +81,7 @@ def nano() -> TrainConfig:
         stages=(see, fine, whole, read),
         objective=Objective(teacher="none", captions="sentences"),
         optimizer=Optimizer(kind="muon", lr=1.5e-3, matrix_lr=0.02, betas=(0.9, 0.98), warmup=200),
-        save_every=200,
+        save_every=100,
         log_every=20,
         keep=4,
     )

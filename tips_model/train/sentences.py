@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tips_model.errors import TipsError
+from tips_model.processor import bfloat16_pays
 from tips_model.train.dataset import open_table
 from tips_model.train.given import SENTENCES
 from tips_model.train.names import LABELS, OBJECTS, listed_names, read_names
@@ -62,7 +63,7 @@ class SentenceModel:
 
         library: Any = transformers  # partly untyped
         library.utils.logging.disable_progress_bar()
-        quick = device != "cpu" or _bfloat16_is_quick()
+        quick = bfloat16_pays(device)
         try:
             model = library.AutoModel.from_pretrained(
                 folder, local_files_only=True, dtype=torch.bfloat16 if quick else torch.float32
@@ -181,12 +182,6 @@ def table_texts(folder: Path, words: Sequence[Path] = ()) -> pl.Series:
     found.append(pl.Series("text", names, pl.String))
     texts = pl.concat(found).drop_nulls().unique(maintain_order=True)
     return texts.filter(texts != "")
-
-
-def _bfloat16_is_quick() -> bool:
-    """Whether the processor multiplies bfloat16 itself; torch before 2.10 does not tell."""
-    tell: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
-    return bool(tell().get("avx512_bf16"))
 
 
 def _longest(folder: Path, limit: int) -> int:

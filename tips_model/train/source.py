@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,6 @@ from torch import Tensor
 
 from tips_model.errors import TipsError
 from tips_model.train.config import Stage
-
-if TYPE_CHECKING:
-    from tips_model.train.given import Given
 
 
 class DataError(TipsError):
@@ -124,12 +121,6 @@ class Source(Protocol):
         say what is wanted; larger pictures than the resolution are fine.
         """
         ...
-
-
-def given_of(source: Source) -> Given | None:
-    """The names and vectors that come with a source, if it has any (`given`)."""
-    found: Given | None = getattr(source, "given", None)
-    return found
 
 
 def bad_items(source: Source) -> BadItems | None:

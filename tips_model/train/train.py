@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from tips_model.errors import TipsError
 from tips_model.model import TIPS
+from tips_model.processor import bfloat16_pays
 from tips_model.tokenizer import Tokenizer
 from tips_model.train import distributed, losses, schedules
 from tips_model.train.batch import Batch
@@ -34,13 +35,13 @@ from tips_model.train.checkpoint import (
 from tips_model.train.config import TrainConfig
 from tips_model.train.export import export
 from tips_model.train.folder import check_folder, check_tokenizer, check_world, claim_folder
-from tips_model.train.given import Given
+from tips_model.train.given import Given, given_of
 from tips_model.train.loader import load
 from tips_model.train.metrics import Metrics, draw_curves
 from tips_model.train.objective import Learner
 from tips_model.train.optim import make_optimizers, set_lr
 from tips_model.train.setup import build
-from tips_model.train.source import BadItems, Source, bad_items, given_of
+from tips_model.train.source import BadItems, Source, bad_items
 from tips_model.train.teacher import Teacher
 
 Evaluate = Callable[[TIPS, int], dict[str, float]]
@@ -66,6 +67,9 @@ class Trainer:
     optimizers: list[torch.optim.Optimizer]
     device: torch.device
     bad: BadItems
+    half: bool
+    """Whether products are computed in bfloat16: where the configuration asks for it and the device
+    multiplies it itself."""
     step: int = 0
 
     @property
@@ -96,9 +100,17 @@ def make_trainer(
     called = distributed.parallelize(learner, config)
     if teacher is not None:
         distributed.parallelize(teacher.to(device), config)
-    optimizers = make_optimizers(learner, config.optimizer)
+    able = bfloat16_pays(device)
+    if config.precision == "bf16" and not able and distributed.rank() == 0:
+        print(
+            "This processor is not quick in bfloat16: training computes in float32.",
+            file=sys.stderr,
+            flush=True,
+        )
+    optimizers = make_optimizers(learner, config.optimizer, half=able)
+    half = config.precision == "bf16" and able
     bad = BadItems(config.bad_limit)
-    return Trainer(config, learner, called, teacher, optimizers, device, bad)
+    return Trainer(config, learner, called, teacher, optimizers, device, bad, half)
 
 
 def train_step(trainer: Trainer, batch: Batch, out: Path) -> dict[str, float]:
@@ -149,7 +161,7 @@ def backward(trainer: Trainer, batch: Batch) -> dict[str, float]:
         part = part.to(trainer.device)
         with (
             distributed.gradient_sync(trainer.called, i == passes - 1),
-            torch.autocast(trainer.device.type, torch.bfloat16, enabled=config.precision == "bf16"),
+            torch.autocast(trainer.device.type, torch.bfloat16, enabled=trainer.half),
         ):
             found = trainer.called(part, weights, trainer.teacher, tau)
             loss = losses.total(found, weights) / passes

@@ -2,11 +2,19 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from tests.tips_model.train.pairs import tiny_config
 from tips_model.train.config import Optimizer
 from tips_model.train.objective import Learner
-from tips_model.train.optim import depth_factor, groups, make_optimizers, set_lr
+from tips_model.train.optim import (
+    Float32Muon,
+    depth_factor,
+    groups,
+    make_optimizers,
+    orthogonal,
+    set_lr,
+)
 from tips_model.train.setup import build
 
 
@@ -82,3 +90,28 @@ def test_muon_moves_by_a_nearly_orthogonal_matrix_at_the_rate_given() -> None:
     singular = torch.linalg.svdvals((weight.detach() - before) / 0.02)
     assert singular.min() > 0.3
     assert singular.max() < 1.3
+
+
+def test_muon_in_float32_moves_as_torchs_own_does_in_bfloat16() -> None:
+    generator = torch.Generator().manual_seed(0)
+    start = torch.randn(24, 48, generator=generator)
+    grads = [torch.randn(24, 48, generator=generator) for _ in range(3)]
+    moved = []
+    for kind in (torch.optim.Muon, Float32Muon):
+        parameter = nn.Parameter(start.clone())
+        optimizer = kind([parameter], lr=0.1, momentum=0.9, weight_decay=0.1)
+        for grad in grads:
+            parameter.grad = grad.clone()
+            optimizer.step()
+        moved.append(parameter.detach() - start)
+    one, other = (m.flatten() for m in moved)
+    assert torch.nn.functional.cosine_similarity(one, other, dim=0) > 0.999
+    assert one.norm().item() == pytest.approx(other.norm().item(), rel=0.01)
+
+
+def test_orthogonal_brings_all_singular_values_near_one() -> None:
+    matrix = torch.randn(40, 16, generator=torch.Generator().manual_seed(1))
+    found = orthogonal(matrix, (3.4445, -4.775, 2.0315), 5, 1e-7)
+    values = torch.linalg.svdvals(found)
+    assert values.min() > 0.5
+    assert values.max() < 1.3
