@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
+from tips_model.atomic import replacing
+from tips_model.registry import TOKENIZER_FILE
+from tips_model.tokenizer import Tokenizer
+from tips_model.train.given import Sentences
 from tips_model.train.source import DataError
 
 LONGEST = 400
@@ -44,3 +49,12 @@ def train_pieces(texts: Iterable[str], pieces: int) -> bytes:
     except RuntimeError as error:
         raise DataError(f"No tokenizer of {pieces} pieces can be made of these texts.") from error
     return out.getvalue()
+
+
+def write_tokenizer(folder: Path, pieces: int) -> int:
+    """Write `tokenizer.model` of the texts that a table has sentence vectors for; returns its
+    number of pieces. Raises `DataError` when there are no such vectors."""
+    content = train_pieces(Sentences.read(folder).texts, pieces)
+    with replacing(folder / TOKENIZER_FILE) as file:
+        file.write(content)
+    return Tokenizer(content).vocab

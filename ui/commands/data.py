@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.progress import Progress
 
-from ui.commands.tables import describe, folder, join, sentences
+from ui.commands.tables import describe, folder, join, sentences, tokenizer
 from ui.render import say, talk
 from ui.words import counted
 
@@ -47,7 +47,7 @@ def data() -> None:
     """
 
 
-for command in (describe, sentences, join, folder):
+for command in (describe, sentences, tokenizer, join, folder):
     data.add_command(command)
 
 

@@ -55,6 +55,26 @@ def sentences(table: Path, model: Path, words: tuple[Path, ...], device: str) ->
 
 
 @click.command()
+@click.argument("table", type=_FOLDER)
+@click.option(
+    "--pieces", type=click.IntRange(100), default=12_000, show_default=True, help="At most so many."
+)
+def tokenizer(table: Path, pieces: int) -> None:
+    """Train a tokenizer on the captions, names and words of TABLE.
+
+    It takes the texts of sentences.parquet (see `tips data sentences`), and goes to tokenizer.model
+    in the table's folder, where training looks for it.
+
+    \b
+    Example:
+      tips data tokenizer photos-table --pieces 12000
+    """
+    from tips_model.train.pieces import write_tokenizer
+
+    say(f"{counted(write_tokenizer(table, pieces), 'piece')} in {table}.")
+
+
+@click.command()
 @click.argument("tables", nargs=-1, required=True, type=_FOLDER)
 @click.option(
     "-o", "--out", required=True, type=click.Path(file_okay=False, path_type=Path),
