@@ -136,10 +136,22 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(width, eps=eps)
         self.mlp = mlp
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """(B,T,D) -> (B,T,D); mask as in `Attention.forward`."""
-        x = x + self.attn(self.norm1(x), mask)
-        return self.feed_forward(x)
+    def forward(
+        self, x: Tensor, mask: Tensor | None = None, *, first: int = 0, ffn: bool = True
+    ) -> Tensor:
+        """(B,T,D) -> (B,T,D); mask as in `Attention.forward`.
+
+        With `first`, only so many tokens attend, and the others become their own values, with the
+        residual and the feed-forward half (`ffn`) or alone.
+        """
+        if not first:
+            x = x + self.attn(self.norm1(x), mask)
+            return self.feed_forward(x)
+        head, values = self.attn.first_and_values(self.norm1(x), first)
+        head = self.feed_forward(x[:, :first] + head)
+        if ffn:
+            values = self.feed_forward(x[:, first:] + values)
+        return torch.cat((head, values), dim=1)
 
     def feed_forward(self, x: Tensor) -> Tensor:
         """The second half alone, with its residual."""

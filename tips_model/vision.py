@@ -138,24 +138,11 @@ class VisionTower(nn.Module):
             x = run_block(block, x, None, recompute=self.checkpoint_blocks)
         if late is not None and values:
             x = late_cls(entered, x, late)
-        cls, patches = (
-            self._last_block_values(x)
-            if values
-            else x.split_with_sizes((CLS_TOKENS, rows * columns), dim=1)
-        )
-        cls = self.norm(cls)
-        patches = self.norm(patches).unflatten(1, (rows, columns))
-        return VisionOutput(cls[:, 0], cls[:, 1], patches)
-
-    def _last_block_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The last block both ways: attention for the CLS tokens, own values for the patches."""
-        block = self.blocks[-1]
-        assert isinstance(block, Block)
-        cls, patches = block.attn.first_and_values(block.norm1(x), CLS_TOKENS)
-        cls = block.feed_forward(x[:, :CLS_TOKENS] + cls)
-        if self.dense == "values_ffn":
-            patches = block.feed_forward(x[:, CLS_TOKENS:] + patches)
-        return cls, patches
+        if values:  # called as a module, which sharded weights need
+            ffn = self.dense == "values_ffn"
+            x = self.blocks[-1](x, first=CLS_TOKENS, ffn=ffn)
+        cls, patches = self.norm(x).split_with_sizes((CLS_TOKENS, rows * columns), dim=1)
+        return VisionOutput(cls[:, 0], cls[:, 1], patches.unflatten(1, (rows, columns)))
 
 
 def late_cls(entered: Tensor, x: Tensor, late: Tensor) -> Tensor:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from functools import cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-import tips_model
 from tips_model.config import TextConfig, TIPSConfig, VisionConfig
 from tips_model.tokenizer import Tokenizer
 from tips_model.train.config import Head, Objective, Optimizer, Stage, TrainConfig, Weights
-from tips_model.train.source import RawBatch
+from tips_model.train.given import Given, Sentences
+from tips_model.train.scenes.vocabulary import train_tokenizer
+from tips_model.train.source import Label, RawBatch, Thing
 
 COLOURS = {
     "red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 220),
@@ -43,9 +45,41 @@ class ColourSource:
         return RawBatch(torch.stack(images), chosen, synthetic)
 
 
+class LabelledSource(ColourSource):
+    """The same with a box, a label and features for most pictures, and a sentence model's vectors.
+
+    Every third picture has no box, every fourth no features.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__(seed)
+        names = tuple(COLOURS)
+        texts = [t for n in names for t in (n, f"a {n} wall", f"{n} and more {n}")]
+        vectors = np.random.default_rng(0).standard_normal((len(texts), 6))
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        sentences = Sentences(texts, vectors.astype(np.float16))
+        self.given = Given(objects=names, labels=names, sentences=sentences, features=5)
+
+    def batch(self, stage: Stage, step: int, rank: int, world: int, size: int) -> RawBatch:
+        raw = super().batch(stage, step, rank, world, size)
+        things: list[list[Thing]] = []
+        features: list[NDArray[np.float32] | None] = []
+        for name, n in zip(raw.web, range(rank * size, (rank + 1) * size), strict=True):
+            generator = np.random.default_rng([1, step, n])
+            x, y = generator.random(2) / 2
+            things.append([Thing(name, (x, y, x + 0.5, y + 0.5), score=0.7)] if n % 3 else [])
+            features.append(generator.random(5).astype(np.float32) if n % 4 else None)
+        labels = [[Label(name, 0.5)] for name in raw.web]
+        return replace(raw, things=things, labels=labels, features=features)
+
+
+GIVEN = Weights(features=1, labels=0.5, regions=0.5, pointing=0.5, sentences=0.5)
+
+
+@cache
 def tokenizer() -> Tokenizer:
-    """The tokenizer of the model in the package."""
-    return Tokenizer(Path(tips_model.__file__).parent / "nano" / "tokenizer.model")
+    """A tokenizer of 1,024 pieces, of the captions of drawn scenes."""
+    return Tokenizer(train_tokenizer())
 
 
 def tiny_model() -> TIPSConfig:

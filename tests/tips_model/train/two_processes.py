@@ -7,18 +7,27 @@ import json
 import os
 import signal
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 from PIL import Image
 
-from tests.tips_model.train.pairs import ColourSource, tiny_config, tokenizer, with_stage
+from tests.tips_model.train.pairs import (
+    GIVEN,
+    ColourSource,
+    LabelledSource,
+    tiny_config,
+    tokenizer,
+    with_stage,
+)
 from tips_model.train import distributed
 from tips_model.train.checkpoint import saved_steps
 from tips_model.train.config import Stage, TrainConfig, Weights
 from tips_model.train.dataset import TableSource, record_batches, write_table
-from tips_model.train.loader import assemble
+from tips_model.train.given import given_of
+from tips_model.train.loader import load
 from tips_model.train.presets import preset
 from tips_model.train.source import DataError, RawBatch
 from tips_model.train.train import backward, make_trainer, run
@@ -27,11 +36,12 @@ from tips_model.train.train import backward, make_trainer, run
 def step(config: TrainConfig, device: torch.device) -> dict[str, object]:
     """Losses and gradients of the first step, as this process has them."""
     torch.manual_seed(1)
-    trainer = make_trainer(config, device)
-    stage, rank, world = config.stages[0], distributed.rank(), distributed.world()
-    size = stage.batch // world
-    raw = ColourSource().batch(stage, 0, rank, world, size)
-    values = backward(trainer, assemble(raw, config, stage, 0, rank * size, tokenizer()))
+    source = LabelledSource() if config.stages[0].texts else ColourSource()
+    trainer = make_trainer(config, device, given_of(source), tokenizer())
+    with closing(
+        load(config, source, tokenizer(), distributed.rank(), distributed.world(), 0)
+    ) as batches:
+        values = backward(trainer, next(batches))
     grads = {
         name: distributed.full(p.grad).clone()
         for name, p in trainer.learner.named_parameters()
@@ -44,9 +54,14 @@ def configurations() -> dict[str, TrainConfig]:
     """The runs that one and two processes shall agree on."""
     config = tiny_config()
     v1 = replace(config.objective, teacher="ema", patch_loss="masked")
+    given = with_stage(config, weights=GIVEN, crops=0, texts=8, patch_dropout=0.25, box_crops=0.25)
+    plain = replace(config.objective, teacher="none", captions="sentences")
+    given = replace(given, objective=plain)
     accumulating = tiny_config(replace(config.stages[0].weights, web=0, caption=0))
     return {
         "ddp": config,
+        "ddp-given": given,
+        "fsdp-given": replace(given, parallel="fsdp"),
         "fsdp": replace(config, parallel="fsdp"),
         "fsdp-v1": replace(config, parallel="fsdp", objective=v1),
         "ddp-accumulated": with_stage(accumulating, accumulate=2),
