@@ -1,7 +1,7 @@
 """Train from the command line, alone or under torchrun.
 
-python -m tips_model.train nano --data scenes --out runs/nano
-torchrun --nproc-per-node 2 -m tips_model.train nano --data scenes --out runs/nano --resume
+python -m tips_model.train drawn --data scenes --out runs/drawn
+torchrun --nproc-per-node 2 -m tips_model.train drawn --data scenes --out runs/drawn --resume
 """
 
 from __future__ import annotations

@@ -98,17 +98,33 @@ def given_of(source: Source) -> Given | None:
     return found
 
 
+def check_given(config: TrainConfig, given: Given | None) -> None:
+    """Raises `DataError` when the losses of a run need names or vectors and the data have none."""
+    if given is None and _needs(config) != (False, False, False):
+        raise DataError(
+            f"Preset '{config.name}' learns from captions' vectors, names or boxes that come with "
+            "a training table: name such a table (`tips data`) as its data, or take preset 'drawn' "
+            "for scenes."
+        )
+
+
+def _needs(config: TrainConfig) -> tuple[bool, bool, bool]:
+    """Whether the losses of a run need sentence vectors, names, and a teacher's features."""
+    weights = [stage.weights for stage in config.stages]
+    vectors = config.objective.captions == "sentences" or any(w.sentences for w in weights)
+    named = any(w.labels or w.regions or w.pointing for w in weights)
+    return vectors, named, any(w.features for w in weights)
+
+
 def read_given(folder: Path, table: Any, config: TrainConfig) -> Given | None:
     """What the losses of a run need of the data in `folder`, whose Lance table is `table`.
 
     None where they need nothing. Raises `DataError` with one sentence for what is missing.
     """
-    weights = [stage.weights for stage in config.stages]
-    vectors = config.objective.captions == "sentences" or any(w.sentences for w in weights)
-    named = any(w.labels or w.regions or w.pointing for w in weights)
-    featured = any(w.features for w in weights)
+    vectors, named, featured = _needs(config)
     if not (vectors or named or featured):
         return None
+    weights = [stage.weights for stage in config.stages]
     objects, labels = (read_names(folder, file) if named else () for file in (OBJECTS, LABELS))
     if not objects and any(w.regions or w.pointing for w in weights):
         raise DataError(

@@ -61,9 +61,7 @@ def nano() -> TrainConfig:
         weights=GIVEN,
         final=1.0,
     )
-    fine = replace(
-        see, name="fine", steps=250, resolution=168, restart=True, warmup=0, final=None
-    )
+    fine = replace(see, name="fine", steps=250, resolution=168, restart=True, warmup=0, final=None)
     whole = replace(fine, name="whole", steps=120, patch_dropout=0.0, restart=False)
     read = replace(
         whole,

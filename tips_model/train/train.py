@@ -35,7 +35,7 @@ from tips_model.train.checkpoint import (
 from tips_model.train.config import TrainConfig
 from tips_model.train.export import export
 from tips_model.train.folder import check_folder, check_tokenizer, check_world, claim_folder
-from tips_model.train.given import Given, given_of
+from tips_model.train.given import Given, check_given, given_of
 from tips_model.train.loader import load
 from tips_model.train.metrics import Metrics, draw_curves
 from tips_model.train.objective import Learner
@@ -208,6 +208,7 @@ def run(
     job that may be killed. Raises ConfigError when `out` holds a run and `resume` is not set.
     """
     check_tokenizer(config, tokenizer)
+    check_given(config, given_of(source))
     with distributed.processes() as device, stop_signals() as asked:
         rank, world = distributed.rank(), distributed.world()
         check_world(config, world)

@@ -28,7 +28,7 @@ def train(ctx: click.Context, preset: str, data: str, out: Path, resume: bool) -
     \b
     Example:
       tips train debug --data scenes --out runs/debug
-      tips train nano --data scenes --out runs/nano --resume
+      tips train drawn --data scenes --out runs/drawn --resume
     """
     from tips_model.train.data import train_preset
 

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 import tips_model
-from tests.tips_model.train.pairs import COLOURS, tiny_config, tokenizer, with_stage
+from tests.tips_model.train.pairs import COLOURS, ColourSource, tiny_config, tokenizer, with_stage
 from tips_model.train.batch import Batch
 from tips_model.train.config import ConfigError, TrainConfig, Weights
 from tips_model.train.dataset import TableSource, record_batches, write_table
@@ -198,6 +198,11 @@ def test_what_is_missing_is_said_before_training(
     config = labelled_config(weights, captions="tower")
     with pytest.raises(DataError, match=message):
         source_of(tmp_path, config)
+
+
+def test_a_source_without_names_and_vectors_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="take preset 'drawn' for scenes"):
+        run(labelled_config(), ColourSource(), tokenizer(), tmp_path)
 
 
 def test_a_caption_without_a_vector_is_named(folder: Path) -> None:
