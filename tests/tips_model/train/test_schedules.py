@@ -73,3 +73,23 @@ def test_teacher_temperature_warms_up_linearly() -> None:
         [0.04, 0.06, 0.08, 0.08]
     )
     assert teacher_temperature(replace(objective, temperature_steps=0), 0) == 0.08
+
+
+def test_a_stage_may_keep_its_rate_and_the_next_one_end_at_nothing() -> None:
+    base = tiny_config(Weights()).stages[0]
+    steady = replace(base, name="steady", steps=20, final=1.0, warmup=4)
+    end = replace(base, name="end", steps=10, restart=True, warmup=0, final=None)
+    config = tiny_config(Weights(), stages=(steady, end))
+    assert [lr_factor(config, step) for step in range(4)] == [0.25, 0.5, 0.75, 1.0]
+    assert {lr_factor(config, step) for step in range(4, 20)} == {1.0}
+    assert lr_factor(config, 20) == 1.0
+    assert lr_factor(config, 25) == pytest.approx(0.5)
+    assert lr_factor(config, 29) < 0.03
+
+
+def test_losses_beyond_the_papers_are_named_where_they_have_a_weight() -> None:
+    stage = tiny_config(Weights()).stages[0]
+    config = tiny_config(Weights(), stages=(replace(stage, weights=Weights(regions=0.5)),))
+    assert loss_weights(config, 0) == {
+        "web": 0.5, "caption": 0.5, "distill": 0.0, "masked": 0.0, "regions": 0.5
+    }  # fmt: skip

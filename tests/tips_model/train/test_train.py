@@ -13,10 +13,12 @@ from tests.tips_model.train.pairs import ColourSource, tiny_config, tokenizer, w
 from tests.tips_model.train.states import assert_equal, final_state
 from tips_model import load as load_model
 from tips_model.model import TIPS
+from tips_model.train import train as training
 from tips_model.train.checkpoint import saved_steps
 from tips_model.train.config import ConfigError, TrainConfig, Weights
 from tips_model.train.loader import assemble
 from tips_model.train.metrics import read_log
+from tips_model.train.optim import Float32Muon
 from tips_model.train.train import (
     NotFiniteError,
     RunResult,
@@ -232,3 +234,14 @@ def test_the_log_is_json_with_every_step(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3, 4, 5]
     assert lines[0]["tau"] == pytest.approx(0.07, rel=0.01)
+
+
+def test_training_computes_in_float32_where_bfloat16_is_slow_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for able in (True, False):
+        monkeypatch.setattr(training, "bfloat16_pays", lambda device, able=able: able)
+        trainer = make_trainer(tiny_config(precision="bf16"), torch.device("cpu"))
+        assert trainer.half is able
+        assert isinstance(trainer.optimizers[0], Float32Muon) is not able
+        assert ("training computes in float32" in capsys.readouterr().err) is not able
