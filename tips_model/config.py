@@ -180,6 +180,5 @@ VARIANTS: dict[str, TIPSConfig] = {
         _official("tips-g14-lr", "g14", grid=16, image_size=224),
         *(_official(f"tipsv2-{size}", size, grid=32) for size in ("b14", "l14", "so14", "g14")),
         NANO,
-        DRAWN,
     )
 }

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from tips_model.config import VARIANTS, TextConfig, TIPSConfig, VisionConfig
+from tips_model.config import DRAWN, VARIANTS, TextConfig, TIPSConfig, VisionConfig
 from tips_model.train.config import (
     ConfigError,
     Head,
@@ -50,7 +50,7 @@ def nano() -> TrainConfig:
     """
     see = Stage(
         name="see",
-        steps=2400,
+        steps=1682,
         batch=256,
         resolution=112,
         global_scale=(0.35, 1.0),
@@ -61,12 +61,12 @@ def nano() -> TrainConfig:
         weights=GIVEN,
         final=1.0,
     )
-    fine = replace(see, name="fine", steps=250, resolution=168, restart=True, warmup=0, final=None)
-    whole = replace(fine, name="whole", steps=120, patch_dropout=0.0, restart=False)
+    fine = replace(see, name="fine", steps=220, resolution=168, restart=True, warmup=0, final=None)
+    whole = replace(fine, name="whole", steps=60, patch_dropout=0.0, restart=False)
     read = replace(
         whole,
         name="read",
-        steps=1000,
+        steps=500,
         texts=512,
         weights=Weights(web=0.0, caption=0.0, sentences=1.0),
         restart=True,
@@ -118,7 +118,7 @@ def drawn() -> TrainConfig:
     )
     return TrainConfig(
         name="drawn",
-        model=VARIANTS["drawn"],
+        model=DRAWN,
         stages=(names, scenes, places, again, full),
         objective=replace(
             V2, head=SMALL_HEAD, teacher_temperature=(0.04, 0.04), temperature_steps=0
@@ -245,8 +245,8 @@ def distill_nano(teacher: str = "runs/drawn") -> TrainConfig:
 
 PRESETS: dict[str, Callable[[], TrainConfig]] = {
     "nano": nano,
-    "drawn": drawn,
     "debug": debug,
+    "drawn": drawn,
     **{f"tips_{size}": partial(tips, size) for size in SIZES},
     **{f"tipsv2_{size}": partial(tipsv2, size) for size in SIZES if size != "s14"},
     **{f"distill_{size}": partial(distill, size) for size in ("b14", "l14", "so14")},
