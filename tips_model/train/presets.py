@@ -138,7 +138,9 @@ def debug() -> TrainConfig:
     model = TIPSConfig(
         name="debug",
         vision=VisionConfig(width=32, depth=2, heads=2, mlp_hidden=64, patch=8, grid=4),
-        text=TextConfig(width=32, depth=1, heads=2, mlp_hidden=64, vocab=1024),
+        text=TextConfig(
+            width=32, depth=1, heads=2, mlp_hidden=64, vocab=VARIANTS["nano"].text.vocab
+        ),
         image_size=32,
     )
     names, *_, full = base.stages
@@ -246,11 +248,11 @@ def distill_nano(teacher: str = "runs/drawn") -> TrainConfig:
 PRESETS: dict[str, Callable[[], TrainConfig]] = {
     "nano": nano,
     "debug": debug,
-    "drawn": drawn,
     **{f"tips_{size}": partial(tips, size) for size in SIZES},
     **{f"tipsv2_{size}": partial(tipsv2, size) for size in SIZES if size != "s14"},
     **{f"distill_{size}": partial(distill, size) for size in ("b14", "l14", "so14")},
     "distill_nano": distill_nano,
+    "drawn": drawn,
 }
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 DEMO = Path(__file__).parents[1] / "demo"
 MODEL = "nano"
 HITS = 4
-TILES = 2  # nano sees 96 pixels a side: windows show it small things
+TILES = 2  # nano sees 168 pixels a side: windows show it small things
 TILE = 300  # pixels, longer side of a picture on the contact sheet
 CAPTION = 34  # pixels
 GAP = 14  # pixels
