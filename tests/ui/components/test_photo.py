@@ -333,7 +333,7 @@ def test_a_double_click_shows_the_photo_at_its_actual_size(browser: Browser, add
     expect(stage).to_have_css("width", "1500px")
     assert page.locator(".frame").evaluate("frame => frame.scrollLeft") > 400
     page.get_by_role("button", name="Fit the photo").click()
-    expect(stage).to_have_css("width", "864px")
+    expect(stage).to_have_css("width", "600px")
     page.close()
 
 
