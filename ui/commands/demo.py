@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 DEMO = Path(__file__).parents[1] / "demo"
 MODEL = "nano"
 HITS = 4
+POSSIBLE = "nothing stands out, these are the likeliest"
 TILES = 2  # nano sees 168 pixels a side: windows show it small things
 TILE = 300  # pixels, longer side of a picture on the contact sheet
 CAPTION = 34  # pixels
@@ -106,6 +107,8 @@ def find_images(searcher: Searcher, words: str, remark: str = "") -> Row:
     `remark` is what to expect of this query, and stands behind it.
     """
     results = searcher.images(words, limit=HITS)
+    if not results.hits and remark != ABSENT:
+        results, remark = searcher.images(words, limit=HITS, all=True), remark or POSSIBLE
     _print("search", results, remark)
     caption = f"search: {words}" + (f" ({remark})" if remark else "")
     return caption, [searcher.photo(hit.id) for hit in results.hits]
@@ -115,10 +118,12 @@ def find_places(searcher: Searcher, words: str, out: Path) -> Row:
     """Search places, print and draw the hits; for the sheet, the photos with boxes and, last, the
     best one's heat map.
     """
-    results = searcher.regions(words, limit=HITS, refine=True)
-    _print("regions", results)
-    caption = f"regions: {words}" + (" (last: the best as heat)" if results.hits else "")
-    return caption, draw_places(searcher, results, words, out)
+    results, remark = searcher.regions(words, limit=HITS), "last: the best as heat"
+    if not results.hits:
+        results = searcher.regions(words, limit=HITS, all=True)
+        remark = f"{POSSIBLE}; {remark}"
+    _print("regions", results, remark if POSSIBLE in remark else "")
+    return f"regions: {words} ({remark})", draw_places(searcher, results, words, out)
 
 
 def draw_places(searcher: Searcher, results: Results, words: str, out: Path) -> list[Image]:
