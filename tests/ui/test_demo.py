@@ -101,15 +101,22 @@ def test_queries_need_not_say_what_is_absent_or_hard(tmp_path: Path) -> None:
 def test_the_sheet_has_a_line_for_each_query() -> None:
     picture = Image.new("RGB", (600, 400), "navy")
     sheet = contact_sheet([("one", [picture]), ("two", [picture, picture])])
-    assert sheet.size == (GAP + 2 * (TILE + GAP), GAP + 2 * (CAPTION + TILE + GAP))
-    second = (GAP + TILE + GAP + 5, GAP + CAPTION + TILE + GAP + CAPTION + 5)
+    low = TILE * 400 // 600
+    assert sheet.size == (GAP + 2 * (TILE + GAP), GAP + 2 * (CAPTION + low + GAP))
+    second = (GAP + TILE + GAP + 5, GAP + CAPTION + low + GAP + CAPTION + 5)
     assert sheet.getpixel(second) == (0, 0, 128)
 
 
+def test_a_line_of_the_sheet_is_as_high_as_its_highest_picture() -> None:
+    wide, tall = Image.new("RGB", (600, 200)), Image.new("RGB", (200, 600))
+    sheet = contact_sheet([("one", [wide]), ("two", [wide, tall])])
+    assert sheet.height == GAP + CAPTION + TILE // 3 + GAP + CAPTION + TILE + GAP
+
+
 def test_the_sheet_says_that_nothing_was_found() -> None:
-    picture = Image.new("RGB", (600, 400), "navy")
+    picture = Image.new("RGB", (600, 400), "navy")  # 200 high on the sheet
     sheet = contact_sheet([("one", []), ("two", [picture])])
-    assert sheet.size == (GAP + TILE + GAP, GAP + 2 * CAPTION + GAP + CAPTION + TILE + GAP)
+    assert sheet.size == (GAP + TILE + GAP, GAP + 2 * CAPTION + GAP + CAPTION + 200 + GAP)
     line = sheet.crop((0, GAP + CAPTION, sheet.width, GAP + 2 * CAPTION + GAP))
     colours = {colour for _, colour in line.getcolors(10_000) or []}
     assert {PAPER, FAINT} <= colours

@@ -147,8 +147,8 @@ def draw_places(searcher: Searcher, results: Results, words: str, out: Path) -> 
 
 
 def contact_sheet(rows: list[Row]) -> Image:
-    """One picture with a line of pictures per row, each under its caption; a row without pictures
-    says that nothing was found.
+    """One picture with a line of pictures per row, as high as its highest, each under its caption;
+    a row without pictures says that nothing was found.
     """
     from PIL import Image as images
     from PIL import ImageDraw, ImageFont
@@ -157,20 +157,27 @@ def contact_sheet(rows: list[Row]) -> Image:
     most = max((len(pictures) for _, pictures in rows), default=0)
     captions = max((font.getlength(caption) for caption, _ in rows), default=0)
     width = max(GAP + most * (TILE + GAP), math.ceil(captions) + 2 * GAP)
-    heights = [CAPTION + (TILE if pictures else CAPTION) + GAP for _, pictures in rows]
+    tiles = [[_tile(picture) for picture in pictures] for _, pictures in rows]
+    heights = [
+        CAPTION + max((tile.height for tile in line), default=CAPTION) + GAP for line in tiles
+    ]
     sheet = images.new("RGB", (width, GAP + sum(heights)), PAPER)
     draw = ImageDraw.Draw(sheet)
     top = GAP
-    for (caption, pictures), height in zip(rows, heights, strict=True):
+    for (caption, _), line, height in zip(rows, tiles, heights, strict=True):
         draw.text((GAP, top), caption, font=font, fill=INK)
-        if not pictures:
+        if not line:
             draw.text((GAP, top + CAPTION), NOTHING, font=font, fill=FAINT)
-        for column, picture in enumerate(pictures):
-            tile = picture.copy()
-            tile.thumbnail((TILE, TILE))
+        for column, tile in enumerate(line):
             sheet.paste(tile, (GAP + column * (TILE + GAP), top + CAPTION))
         top += height
     return sheet
+
+
+def _tile(picture: Image) -> Image:
+    tile = picture.copy()
+    tile.thumbnail((TILE, TILE))
+    return tile
 
 
 def _print(command: str, results: Results, remark: str = "") -> None:
