@@ -50,10 +50,9 @@ from search.arrays import Array
 
 Evidence = Literal["global", "region", "both"]
 
-ALPHA = 0.10
-"""The share of unrelated texts that pass the line by the fitted law. Of texts without a match fewer
-do (docs/regions.md): the law's upper tail is a little heavier than theirs. Chosen on photographs: at
-0.06 a small model showed a tenth of a name's photos as confident, at 0.12 twice as many.
+ALPHA = 0.06
+"""The share of unrelated texts that pass the line by the fitted law. Of texts without a match 3 to
+5 in 100 do (docs/regions.md): the law's upper tail is a little heavier than theirs.
 """
 OWN = 0.5
 """How much of a text's scale is its own in a large sample; the rest is that of unrelated texts."""

@@ -69,7 +69,7 @@ def test_a_report_says_what_is_the_matter(odd: Path, tmp_path: Path) -> None:
     file = tmp_path / "report.txt"
     assert tips("status", "--report", file, "-c", odd).exit_code == 0
     text = file.read_text("utf-8")
-    assert "model: nano, 2 heads, width 128" in text
+    assert "model: nano, 2 heads, width 192" in text
     assert "7 ok, 1 failed, 0 removed" in text
     assert "root1: there, " in text
     assert re.search(r"index done after [\d.]+ s new=7 failed=1 embedded=7 scan: ", text)
