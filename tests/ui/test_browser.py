@@ -80,7 +80,7 @@ def test_a_search_is_a_link_and_the_back_button_works(server: str, word: str) ->
         cards.first.click()
         expect(page.get_by_role("button", name="Back", exact=True)).to_be_visible()
         assert "photo=" in page.url
-        expect(page.get_by_text("Camera", exact=True)).to_be_visible()
+        expect(settled(page).get_by_text("Camera", exact=True)).to_be_visible()
         page.go_back()
         expect(page.get_by_role("button", name="Back", exact=True)).to_have_count(0)
         expect(cards).to_have_count(count)
