@@ -24,11 +24,12 @@ Markdown: mean and standard deviation over seeds, then every step's differences 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 import subprocess
 import sys
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -131,15 +132,13 @@ def claim(data: Path, pictures: Path, out: Path) -> None:
 
 def everything(data: Path, pictures: Path, out: Path, seeds: int, jobs: int) -> None:
     """All runs that have no result yet, `jobs` at once, each on one core; one seed after the
-    other. Raises TipsError for the first that failed, when all others are done.
+    other. After one that failed no other begins; raises TipsError that names it.
     """
     check(data, pictures)
     claim(data, pictures, out)
     started: dict[tuple[str, int], Future[None]] = {}
 
     def start(name: str, seed: int) -> None:
-        if (out / f"{name}-{seed}" / "result.json").is_file():
-            return
         for other in needs(name):
             started[other, seed].result()
         log = out / f"{name}-{seed}.log"
@@ -147,9 +146,14 @@ def everything(data: Path, pictures: Path, out: Path, seeds: int, jobs: int) -> 
         command += ["--out", str(out), "--one", name, "--seed", str(seed)]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         with log.open("a") as file:
+            # The run holds the lock too: one that outlived a killed command is waited for.
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if (out / f"{name}-{seed}" / "result.json").is_file():
+                return
             done = subprocess.run(command, stdout=file, stderr=file, env=environment, check=False)
         print(name, seed, "failed" if done.returncode else "done", file=sys.stderr, flush=True)
-        if done.returncode:
+        if done.returncode:  # also after Ctrl-C, which all runs get
+            pool.shutdown(wait=False, cancel_futures=True)
             raise TipsError(
                 f"The run {name} of seed {seed} ended early, see {log}: rerun to resume."
             )
@@ -159,13 +163,9 @@ def everything(data: Path, pictures: Path, out: Path, seeds: int, jobs: int) -> 
         for seed in range(seeds):
             for name in ("names", *NAMES.values(), *ORDER):
                 started[name, seed] = pool.submit(start, name, seed)
-        try:
-            wait(started.values())
-        except KeyboardInterrupt:  # which the runs get too: they save and end
-            pool.shutdown(cancel_futures=True)
-            raise
     for run_ in started.values():
-        run_.result()
+        if not run_.cancelled():
+            run_.result()
 
 
 def main() -> None:

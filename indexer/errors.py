@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -109,6 +110,19 @@ def _says(error: BaseException, numbers: tuple[int, ...]) -> int | None:
     return None
 
 
+def _is_full(folder: Path) -> bool:
+    """Whether a little file cannot be written in the folder since the disk is full.
+
+    The engine drops the reason of some errors ("Failed to create mmap payload storage directory").
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(1 << 16))
+    except OSError as error:
+        return error.errno in _FULL_DISK
+    return False
+
+
 def is_disk_failing(error: BaseException) -> bool:
     """Whether the error, or one that it came from, says that the disk does not work."""
     return _says(error, _FAILING_DISK) is not None
@@ -125,13 +139,13 @@ def explain_full_disk(folder: Path) -> Iterator[None]:
         # A panic of an engine is no Exception.
         if isinstance(error, TipsError | KeyboardInterrupt | SystemExit | GeneratorExit):
             raise
-        if is_disk_full(error):
+        number = _says(error, (*_FULL_DISK, *_FAILING_DISK))
+        if number in _FULL_DISK or (number is None and _is_full(folder)):
             raise DiskFullError(
                 f"The disk that holds {folder} is full, or nearly; everything committed so far "
                 "stands: free some space and run the same command again to go on."
             ) from error
-        number = _says(error, _FAILING_DISK)
-        if number is None:
+        if number not in _FAILING_DISK:
             raise
         raise DiskError(
             f"The disk that holds {folder} fails ({os.strerror(number)}); everything committed so "

@@ -150,7 +150,9 @@ def test_all_runs_train_and_are_reported_and_not_repeated(
     assert all(0 <= value <= 1 for own in found.values() for value in own[0].values())
     assert len(told.means(found).splitlines()) == 2 + len(runs.RUNS)
     ablation.everything(data, pictures, out, 1, 1)
-    assert not list(out.glob("*.log")), "a finished run was started again"
+    logs = list(out.glob("*.log"))
+    assert len(logs) == len(everyone(runs))
+    assert not any(log.stat().st_size for log in logs), "a finished run was started again"
     with pytest.raises(DataError, match="holds runs on other data"):
         ablation.everything(data, photographs(tmp_path / "others"), out, 1, 1)
 
