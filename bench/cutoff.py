@@ -182,9 +182,8 @@ def score(
         best = best_region((regions @ region.vector)[None], starts)[0]
         region_z = region.standard(best)
         together = both(photo_z, region_z)
-        z = {"global": photo_z, "region": region_z, "both": together}
         cosines.append(cosine)
-        by_photo.append(calibration.score(z, picture=False))
+        by_photo.append(calibration.score({"both": together}, picture=False))
         z = {"region": region_z, "both": together}
         by_place.append(calibration.score(z, picture=False))
     return Scores(np.stack(cosines), np.stack(by_photo), np.stack(by_place))

@@ -26,7 +26,6 @@ from indexer.vectors import (
     point_keys,
 )
 from search.confidence.calibration import Calibration, Direction, both
-from search.confidence.cutoff import Evidence
 
 Array = npt.NDArray[np.float32]
 CHUNK = 1 << 16  # vectors
@@ -130,12 +129,7 @@ def scan(truth: Truth, kind: Kind, queries: Array) -> tuple[dict[str, Best], Arr
 def exact_ranking(law: Calibration, photo: Direction, region: Direction, g: Array, r: Array) -> Any:
     """The scores (P,) of all photos from all products."""
     photo_z, region_z = photo.standard(g), region.standard(r)
-    z: dict[Evidence, Array] = {
-        "global": photo_z,
-        "region": region_z,
-        "both": both(photo_z, region_z),
-    }
-    return law.score(z, picture=False)
+    return law.score({"both": both(photo_z, region_z)}, picture=False)
 
 
 def reference(folder: Path, found: dict[str, Any], *, timed: bool) -> dict[str, Any]:

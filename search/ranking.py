@@ -242,11 +242,14 @@ class _Look:
         A photo none of whose regions came back is taken as middling there: it is below all that
         did.
         """
-        z: dict[Evidence, Array] = {} if self._by == "place" else {"global": photo_z}
-        if self._region is not None:
-            z["region"] = best
-            if self._photo is not None:
-                z["both"] = both(photo_z, np.where(best == UNKNOWN, 0, best))
+        z: dict[Evidence, Array]
+        if self._region is None:
+            z = {"global": photo_z}
+        elif self._photo is None:
+            z = {"region": best}
+        else:
+            z = {"region": best} if self._by == "place" else {}
+            z["both"] = both(photo_z, np.where(best == UNKNOWN, 0, best))
         return self._calibration.score(z, picture=self._picture())
 
     def _places(self, order: Indices | None = None) -> Places:

@@ -39,7 +39,8 @@ ASKED = 48
 NULL_PICTURES = 256
 """Sampled photos, and sampled regions, that stand for unrelated pictures."""
 SEED = 0
-TEXT_SETS: tuple[tuple[Evidence, ...], ...] = (("global", "region", "both"), ("region", "both"))
+TEXT_SETS: tuple[tuple[Evidence, ...], ...] = (("both",), ("region", "both"))
+"""Photos are held against both together, places against theirs alone too."""
 PICTURE_SETS: tuple[tuple[Evidence, ...], ...] = (("global",), ("region",))
 
 

@@ -21,8 +21,11 @@ few hundred unrelated texts (`search/words/unrelated.txt`) finds in a sample of 
     from *phantom texts*, random mixtures of all unrelated texts, which vary as texts do and mean
     nothing; tops that this law all but excludes are put aside, the law is fitted to the rest, and
     what the new law admits is taken back until nothing changes.
-3.  **Evidence.** e_k = (z_k - m_k) / b_k puts the three on one scale, the evidence of a photo is
-    the greatest of those allowed, and its null law is a Gumbel law again, fitted the same way.
+3.  **Evidence.** A photo's evidence for a text is z_s; a place may count by itself too, and a
+    picture's is the one side that it has. e_k = (z_k - m_k) / b_k puts several on one scale; the
+    evidence is the greatest, and its null law is a Gumbel law again, fitted the same way. (The
+    greatest of all three for a photo found a quarter fewer of a name's photos at the same false
+    alarms, on photographs: each further kind is a further chance for an unrelated text.)
 4.  **The line** is that law's 1 - `ALPHA` quantile, moved by what the whole collection gives beyond
     the sample: a few dozen of the unrelated texts are asked of all N photos, and the middle growth
     of their evidence is added. (For independent photos it would be b ln(N / n); but photos resemble
@@ -50,8 +53,8 @@ from search.arrays import Array
 
 Evidence = Literal["global", "region", "both"]
 
-ALPHA = 0.06
-"""The share of unrelated texts that pass the line by the fitted law. Of texts without a match 3 to
+ALPHA = 0.08
+"""The share of unrelated texts that pass the line by the fitted law. Of texts without a match 2 to
 5 in 100 do (docs/regions.md): the law's upper tail is a little heavier than theirs.
 """
 OWN = 0.5
@@ -179,7 +182,10 @@ class NullLaw:
         for kinds in self.joint:
             least, most = (
                 np.max(
-                    [(z[k] - self.parts[k].mode) / self.parts[k].spread for k in kinds if k in z],
+                    [
+                        (z[k] - self.parts[k].mode) / self.parts[k].spread
+                        for k in ([k for k in kinds if k in z] or z)
+                    ],
                     axis=0,
                 )
                 for z in (sample, whole)

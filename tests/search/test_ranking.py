@@ -71,7 +71,7 @@ def slowly(
             score(region=z_place, both=(z_photo + z_place) / math.sqrt(2)) for z_place in z_places
         ]
         best = max(z_places)
-        whole = score(**{"global": z_photo, "region": best, "both": (z_photo + best) / 2**0.5})
+        whole = score(both=(z_photo + best) / math.sqrt(2))
         order = sorted(range(REGIONS), key=lambda k: -of_places[k])
         answer[image_id(n)] = (max(of_places) if by == "place" else whole, order)
     return answer
@@ -155,7 +155,7 @@ def test_no_confident_photo_is_missed_when_its_places_are_not_among_the_first(
         ranked = ranker.rank("photo", photo, region, None, 0)
         assert set(ranked.image_ids(slice(0, ranked.confident()))) == confident
         found += len(confident)
-    assert found >= 60
+    assert found >= 50
 
 
 def test_ids_are_those_of_the_ranks_asked(
