@@ -25,11 +25,11 @@ STAGES = {"write": "Writing", "check": "Reading it again"}
 @json_option
 @collection_option
 def backup(target: Path, as_json: bool, collection: Path) -> None:
-    """Write the collection to a new file FILE_OR_DIR (.tar.zst), or to a dated one in a folder.
+    """Back up the collection to a new file FILE_OR_DIR (.tar.zst), or to a dated file in a folder.
 
-    Photos are not in it: catalog, thumbnails and vectors are. Indexing and searching go on
-    meanwhile. The file gets its name once it was read again and found to be what was written. Of
-    vectors on a Qdrant server the catalog has a copy, from which a restore makes them.
+    The backup holds the catalog, thumbnails and vectors, not the photos. Indexing and searching
+    continue meanwhile. The file gets its name only after it is read back and verified. Vectors on a
+    Qdrant server are not in it: a restore makes them from the catalog.
 
     \b
     Example:
@@ -53,19 +53,19 @@ def backup(target: Path, as_json: bool, collection: Path) -> None:
 @click.argument(
     "source", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="BACKUP"
 )
-@click.option("--check", is_flag=True, help="Only read the backup and compare it with its hashes.")
+@click.option("--check", is_flag=True, help="Only read the backup and check it against its hashes.")
 @click.option(
     "--no-vectors",
     is_flag=True,
-    help="Leave the vectors out; `tips rebuild` makes them, also on a server (--qdrant).",
+    help="Skip the vectors; `tips rebuild` makes them, also on a server (--qdrant).",
 )
 @json_option
 @collection_option
 def restore(source: Path, check: bool, no_vectors: bool, as_json: bool, collection: Path) -> None:
-    """Make a collection from BACKUP, in a folder that is not there yet or empty.
+    """Restore a collection from BACKUP to a new or empty folder.
 
-    Every file is compared with its hash, and the folder appears when all are there. Vectors that
-    are not in the backup are made from the catalog.
+    Every file is checked against its hash; the folder appears once all files are there. Vectors
+    that the backup lacks are made from the catalog.
 
     \b
     Example:

@@ -15,19 +15,20 @@ SHOWN = 5  # keys of pictures without caption
 
 @click.command()
 @click.argument("table", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--model", help="Name or folder of the captioning model; else PaliGemma.")
-@click.option("--prompt", help='What to ask; else "caption en".')
+@click.option("--model", help="Captioning model, by name or folder; PaliGemma if not given.")
+@click.option("--prompt", help='Prompt for the model; "caption en" if not given.')
 @click.option(
     "--captions", type=click.IntRange(1), default=1, show_default=True, metavar="N",
-    help="Add to pictures with fewer than N synthetic captions.",
+    help="Caption only pictures with fewer than N synthetic captions.",
 )  # fmt: skip
 @click.option("--batch", type=click.IntRange(1), default=8, show_default=True, metavar="N",
-              help="Pictures at once.")  # fmt: skip
-@click.option("--device", default="cpu", show_default=True, help="Where the model runs.")
+              help="Pictures per batch.")  # fmt: skip
+@click.option("--device", default="cpu", show_default=True, help="Device for the model.")
 def caption(
     table: Path, model: str | None, prompt: str | None, captions: int, batch: int, device: str
 ) -> None:
-    """Describe the pictures of TABLE with a vision-language model; can be stopped and repeated.
+    """Caption the pictures of TABLE with a vision-language model; stop it at any time, rerun to
+    resume.
 
     \b
     Example:

@@ -26,7 +26,7 @@ _OUT = click.option(
 )  # fmt: skip
 _LIMIT = click.option(
     "--limit", type=click.IntRange(0), default=100, show_default=True, metavar="N",
-    help="Stop when more than N items are corrupt.",
+    help="Stop after more than N corrupt items.",
 )  # fmt: skip
 
 
@@ -34,7 +34,7 @@ _LIMIT = click.option(
 def data() -> None:
     """Make training tables: pictures with web and synthetic captions.
 
-    What is left out, and why, goes to dropped.csv beside the table.
+    Skipped items and the reasons are listed in dropped.csv next to the table.
 
     \b
     Example:
@@ -73,14 +73,14 @@ def shards(shards: tuple[Path, ...], out: Path, limit: int) -> None:
 @click.argument("images", type=_FOLDER)
 @click.option(
     "--instances", multiple=True, type=_FILE,
-    help="Boxes of the same pictures, of COCO or LVIS; repeatable.",
+    help="Boxes of the same pictures, from COCO or LVIS; repeatable.",
 )  # fmt: skip
 @_OUT
 @_LIMIT
 def coco(captions: Path, images: Path, instances: tuple[Path, ...], out: Path, limit: int) -> None:
-    """Import a CAPTIONS file of COCO with its folder of IMAGES.
+    """Import a COCO CAPTIONS file with its folder of IMAGES.
 
-    A file of instances can take the place of CAPTIONS; `tips data describe` makes captions then.
+    CAPTIONS may also be an instances file; `tips data describe` then makes the captions.
 
     \b
     Example:
@@ -95,11 +95,14 @@ def coco(captions: Path, images: Path, instances: tuple[Path, ...], out: Path, l
 
 @data.command("list")
 @click.argument("listing", type=_FILE)
-@click.option("--images", type=_FOLDER, help="Folder of the pictures; else the list's own.")
+@click.option(
+    "--images", type=_FOLDER, help="Folder of the pictures; the listing's own if not given."
+)
 @_OUT
 @_LIMIT
 def list_(listing: Path, images: Path | None, out: Path, limit: int) -> None:
-    """Import a CSV or JSON-lines LISTING with the columns image, caption and maybe synthetic.
+    """Import a CSV or JSON-lines LISTING with the columns image, caption and, if you have it,
+    synthetic.
 
     \b
     Example:
@@ -115,20 +118,24 @@ def list_(listing: Path, images: Path | None, out: Path, limit: int) -> None:
 @_OUT
 @click.option(
     "--map", "mapping", multiple=True, required=True, metavar="PART=COLUMN",
-    help="Which column (or COLUMN.FIELD) feeds which part of a row; once for each part.",
+    help="The column (or COLUMN.FIELD) for a part of the row; repeat for each part.",
 )  # fmt: skip
-@click.option("--label-names", type=_FILE, help="The names that numbers in labels stand for.")
-@click.option("--box-names", type=_FILE, help="The names that numbers in box_names stand for.")
+@click.option("--label-names", type=_FILE, help="Names for the numbers in labels, one a line.")
+@click.option("--box-names", type=_FILE, help="Names for the numbers in box_names, one a line.")
 @click.option(
     "--box-form", type=click.Choice(["xyxy", "xywh"]), default="xyxy", show_default=True,
-    help="Two corners, or a corner with width and height.",
+    help="Box form: two corners, or a corner with width and height.",
 )  # fmt: skip
 @click.option(
     "--box-unit", type=click.Choice(["fraction", "pixel"]), default="fraction", show_default=True,
-    help="Of the picture as its file holds it.",
+    help="Size of the picture as stored in its file.",
 )  # fmt: skip
-@click.option("--images", type=_FOLDER, help="Folder of pictures given as paths; else the file's.")
-@click.option("--where", metavar="SQL", help="Take only rows that meet this condition.")
+@click.option(
+    "--images",
+    type=_FOLDER,
+    help="Folder of pictures given as paths; the Parquet file's own if not given.",
+)
+@click.option("--where", metavar="SQL", help="Import only rows that meet this condition.")
 @_LIMIT
 def parquet(
     files: tuple[Path, ...],
@@ -188,7 +195,7 @@ def parquet(
 def open_images(boxes: Path, classes: Path, images: Path, out: Path, limit: int) -> None:
     """Import the folder IMAGES of Open Images with its CSV files of BOXES and CLASSES.
 
-    The pictures have no captions then; `tips data describe` makes some of the boxes.
+    Open Images has no captions; `tips data describe` makes them from the boxes.
 
     \b
     Example:

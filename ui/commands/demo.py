@@ -68,10 +68,10 @@ class Queries:
     default=Path("demo-out"),
     show_default=True,
     metavar="DIR",
-    help="Where the collection and the annotated pictures go.",
+    help="Folder for the collection and the annotated pictures.",
 )
 def demo(out: Path) -> None:
-    """Index the bundled photos with the bundled model, search them, and draw what is found.
+    """Index the bundled photos with the bundled model, search them, and draw the hits.
 
     \b
     Example:

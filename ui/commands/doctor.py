@@ -20,9 +20,9 @@ SIGNS = {"ok": "green", "warning": "yellow", "problem": "red"}
 @collection_option
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool, device: str, collection: Path) -> None:
-    """Check the installation and the collection: one line each, with the way on.
+    """Check the installation and the collection: one line for each check, with the fix.
 
-    Looks only, changes nothing. Exit code 0 when there is no problem (a warning is none), else 2.
+    Changes nothing. Exit code 0 if there is no problem (a warning is none), else 2.
 
     \b
     Example:

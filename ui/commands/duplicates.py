@@ -31,13 +31,13 @@ EVERY = 10_000_000
 @click.option(
     "--similar",
     is_flag=True,
-    help="Also the next shots of a scene: taken within ten minutes, or without a date.",
+    help="Include further shots of a scene: taken within ten minutes, or without a date.",
 )
 @click.option(
     "--filter",
     "filter_text",
     metavar="EXPR",
-    help="Only among photos that fit, as in 'camera:canon date:2021 -in:Trash'.",
+    help="Only photos that match, such as 'camera:canon date:2021 -in:Trash'.",
 )
 @json_option
 @device_option
@@ -51,12 +51,12 @@ def duplicates(
     device: str,
     collection: Path,
 ) -> None:
-    """List photos that show the same picture, in groups: the largest group first, the best file of
-    each group first. Exit code 1 when there are none.
+    """List photos that show the same picture, in groups: the largest group first, the best file
+    first in each. Exit code 1 if there are none.
 
-    The same picture may be copied, saved again, at another size, a little cropped or brightened;
-    turned and mirrored ones are not found. Into a pipe go the paths, groups parted by an empty
-    line. Nothing is ever deleted. The first run looks at all photos, later ones at what is new.
+    Finds copies, also resaved, resized, slightly cropped or brightened; not rotated or mirrored
+    ones. A pipe gets the paths, with an empty line between groups. Nothing is ever deleted. The
+    first run checks all photos, later runs only new ones.
 
     \b
     Example:

@@ -25,7 +25,8 @@ class _ModelFirst(click.Group):
 
 @click.group("eval", cls=_ModelFirst)
 def evaluate() -> None:
-    """Evaluate a model on DATA, a folder with images/ and instances.json or captions.json (COCO).
+    """Evaluate a model on DATA, a COCO-format folder with images/ and instances.json or
+    captions.json.
 
     `tips eval MODEL DATA` is `tips eval model MODEL DATA`.
 
@@ -43,31 +44,35 @@ TASKS = ("names", "search", "retrieval", "pointing", "segmentation", "knn", "pro
 @evaluate.command("model")
 @click.argument("model")
 @click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--weights", type=click.Path(path_type=Path), help="Folder with the weights.")
+@click.option("--weights", type=click.Path(path_type=Path), help="Folder of the weights.")
 @click.option(
-    "-t", "--task", "tasks", multiple=True, type=click.Choice(TASKS), help="Only these tasks."
+    "-t", "--task", "tasks", multiple=True, type=click.Choice(TASKS), help="Run only these tasks."
 )
 @click.option(
     "--patches",
     type=click.Choice(["values", "values_ffn", "final"]),
-    help="Patch feature; else the model's own.",
+    help="Patch features; the model's own if not given.",
 )
 @click.option(
     "--prompts",
     type=click.Choice(["plain", "tcl"]),
     default="plain",
     show_default=True,
-    help="Names as they are, or in the nine templates of TIPS' authors.",
+    help="Plain names, or the nine templates of the TIPS authors.",
 )
 @click.option(
-    "--template", "templates", multiple=True, metavar="TEXT", help='Such as "a photo of a {}".'
+    "--template",
+    "templates",
+    multiple=True,
+    metavar="TEXT",
+    help='A template such as "a photo of a {}".',
 )
 @click.option(
     "--window",
     type=click.IntRange(0),
     default=0,
     metavar="PIXELS",
-    help="Segment with sliding windows of this side, a multiple of the patch.",
+    help="Segment in sliding windows of this side in pixels, a multiple of the patch size.",
 )
 @json_option
 @device_option
@@ -85,8 +90,8 @@ def model_figures(
 ) -> None:
     """Names, search, retrieval, pointing, segmentation, k-NN and linear probes of MODEL on DATA.
 
-    `names` asks for the nearest name of each picture, `search` for the pictures of each name: how
-    often the first one shows it (P@1), and mean average precision, beside what chance gives.
+    `names` finds the nearest name for each picture, `search` the pictures for each name: how often
+    the first one is right (P@1), and mean average precision, next to chance.
 
     \b
     Example:
@@ -118,12 +123,16 @@ def model_figures(
 @evaluate.command()
 @click.argument("data", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option(
-    "--model", default="tipsv2-b14", show_default=True, metavar="NAME", help="From `tips models`."
+    "--model",
+    default="tipsv2-b14",
+    show_default=True,
+    metavar="NAME",
+    help="A model from `tips models`.",
 )
-@click.option("--weights", type=click.Path(path_type=Path), help="Folder with the weights.")
+@click.option("--weights", type=click.Path(path_type=Path), help="Folder of the weights.")
 @regions_option
 @tiles_option
-@click.option("--no-grid", is_flag=True, help="Leave out the reference, the whole patch grid.")
+@click.option("--no-grid", is_flag=True, help="Skip the reference, the whole patch grid.")
 @json_option
 @device_option
 def regions(
@@ -136,10 +145,10 @@ def regions(
     as_json: bool,
     device: str,
 ) -> None:
-    """How well texts find things and their places in all pictures of DATA.
+    """Measure how well texts find things and their places in the pictures of DATA.
 
-    Each name, or each text of `instances.json`, is asked of all pictures: average precision and
-    recall of places (boxes and masks), pointing, and how well pictures are ranked by their global
+    Asks for each name, or each text of `instances.json`, in all pictures: average precision and
+    recall of places (boxes and masks), pointing, and the ranking of pictures by their global
     vector, by their best region and by both; for things of all sizes, and for small (below 1 % of
     the picture), medium and large ones (above 5 %).
 

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 @click.option(
     "--catalog",
     metavar="URL",
-    help="Keep the catalog of a new collection on object storage, such as s3://bucket/photos.",
+    help="Store the catalog of a new collection on object storage, such as s3://bucket/photos.",
 )
 @tiles_option
 @regions_option
@@ -68,10 +68,10 @@ if TYPE_CHECKING:
     default=256,
     show_default=True,
     metavar="N",
-    help="Photos that are committed together; what is committed survives a stop.",
+    help="Photos per commit; committed photos survive a stop.",
 )
 @limit_options
-@click.option("--retry-failed", is_flag=True, help="Read photos that failed once more.")
+@click.option("--retry-failed", is_flag=True, help="Retry photos that failed before.")
 @click.option(
     "--ray",
     "ray_address",
@@ -82,14 +82,16 @@ if TYPE_CHECKING:
     "--ray-actors",
     type=click.IntRange(1),
     metavar="N",
-    help="Processes of the cluster that hold the model.  [default: one per GPU, else per 4 CPUs]",
+    help="Cluster processes that hold the model.  [default: one per GPU, else per 4 CPUs]",
 )
 @click.option(
     "--ray-gpus/--no-ray-gpus",
     default=None,
-    help="Embed on the cluster's GPUs.  [default: if it has any]",
+    help="Use the cluster's GPUs.  [default: if it has any]",
 )
-@click.option("--fetch", is_flag=True, help="Download the model's weights first, if need be.")
+@click.option(
+    "--fetch", is_flag=True, help="Download the model's weights first if they are missing."
+)
 @wait_option
 @progress_file_option
 @json_option
@@ -121,10 +123,10 @@ def index(
     device: str,
     collection: Path,
 ) -> None:
-    """Index the photos in PATH..., or take up what changed there since the last time.
+    """Index the photos in PATH..., or update the index with what changed.
 
-    Without a PATH, all folders that the collection knows. Photos are only read. What is done is
-    kept: stop at any time, the same command goes on from there.
+    Without PATH, updates all folders of the collection. Your photos are only read. Stop at any
+    time; rerun to resume.
 
     \b
     Example:

@@ -23,9 +23,9 @@ BYTES_PER_PARAMETER = 4  # the official files hold float32
 @json_option
 @click.pass_context
 def models(ctx: click.Context, as_json: bool) -> None:
-    """List the models and say which are on this machine.
+    """List the models, and which are installed.
 
-    Besides these, every command takes openclip:ARCH/TAG and folders written by `tips train`.
+    Every command also takes openclip:ARCH/TAG, and folders written by `tips train`.
 
     \b
     Example:
@@ -50,8 +50,7 @@ def models(ctx: click.Context, as_json: bool) -> None:
 @models.command()
 @click.argument("name")
 def fetch(name: str) -> None:
-    """Download the official weights of model NAME; an interrupted download goes on where it
-    stopped.
+    """Download the official weights of model NAME; rerun to resume an interrupted download.
 
     \b
     Example:

@@ -35,14 +35,18 @@ MOST = 0.1
     type=click.Path(path_type=Path),
     multiple=True,
     metavar="DIR",
-    help="Forget this folder and its photos; may be given several times.",
+    help="Forget this folder and its photos; repeatable.",
 )
-@click.option("--missing-roots", is_flag=True, help="Forget all folders that are not there now.")
+@click.option("--missing-roots", is_flag=True, help="Forget all folders that are missing now.")
 @click.option(
-    "--failed", is_flag=True, help="Drop photos that cannot be read; the next run reads them again."
+    "--failed",
+    is_flag=True,
+    help="Remove entries of unreadable photos; the next run tries them again.",
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would go.")
-@click.option("--yes", is_flag=True, help=f"Do not ask, also when more than {MOST:.0%} would go.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
+@click.option(
+    "--yes", is_flag=True, help=f"Do not ask for confirmation, even to remove more than {MOST:.0%}."
+)
 @wait_option
 @json_option
 @collection_option
@@ -56,11 +60,11 @@ def prune(
     as_json: bool,
     collection: Path,
 ) -> None:
-    """Drop photos whose files are gone, and what the collection keeps for nothing: old versions,
-    leftovers of killed processes, data of models that were dropped.
+    """Remove entries of deleted photos, and data that is no longer needed: old versions, leftovers
+    of killed processes, data of dropped models.
 
-    Your photos are never touched. Of a folder that is not there, such as an unplugged disk, nothing
-    is dropped unless you say so.
+    Your photos are never touched. Entries of a missing folder, such as an unplugged disk, stay
+    unless you say otherwise.
 
     \b
     Example:
@@ -128,8 +132,8 @@ def _ask(found: PrunePlan) -> None:
 @click.command(cls=WaitingCommand)
 @click.argument("old", type=RootType())
 @click.argument("new", type=RootType())
-@click.option("--dry-run", is_flag=True, help="Only say what NEW holds.")
-@click.option("--yes", is_flag=True, help="Also when files are missing in NEW, or are others.")
+@click.option("--dry-run", is_flag=True, help="Only show what is in NEW.")
+@click.option("--yes", is_flag=True, help="Continue even if files are missing in NEW or differ.")
 @wait_option
 @json_option
 @collection_option
@@ -142,10 +146,11 @@ def relocate(
     as_json: bool,
     collection: Path,
 ) -> None:
-    """Say that the photos of folder OLD are in folder NEW now, on another disk for instance.
+    """Tell the collection that the photos of folder OLD are now in folder NEW, for example on
+    another disk.
 
-    Paths are rewritten, nothing is embedded again. Before that all names are looked for in NEW, and
-    the content of a sample is compared. May be killed: the same command goes on.
+    Rewrites paths and embeds nothing again. First it looks for all names in NEW and compares the
+    contents of a sample. Safe to kill; rerun to resume.
 
     \b
     Example:

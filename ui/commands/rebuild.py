@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 @click.option(
     "--drop-old",
     is_flag=True,
-    help="After a move, delete the vectors in the old place. Programs that have the collection "
-    "open have to be started again.",
+    help="After a move, delete the vectors in the old place. Restart programs that have the "
+    "collection open.",
 )
 @wait_option
 @progress_file_option
@@ -50,9 +50,9 @@ def rebuild(
     as_json: bool,
     collection: Path,
 ) -> None:
-    """Make the vectors again from the catalog, without the model; searches go on meanwhile.
+    """Rebuild the vectors from the catalog, without the model; searches continue meanwhile.
 
-    An upload to a server that was cut off goes on where it stood.
+    Rerun to resume an interrupted upload to a server.
 
     \b
     Example:

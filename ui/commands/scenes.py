@@ -15,12 +15,17 @@ if TYPE_CHECKING:
 
 OUT = click.argument("out", type=click.Path(file_okay=False, path_type=Path))
 _COUNT = click.option(
-    "-n", "--count", type=click.IntRange(1), default=1000, show_default=True, help="Scenes to draw."
+    "-n",
+    "--count",
+    type=click.IntRange(1),
+    default=1000,
+    show_default=True,
+    help="Number of scenes.",
 )
 _SIZE = click.option(
     "--size", type=click.IntRange(16, 2048), default=96, show_default=True, help="Side in pixels."
 )
-_SEED = click.option("--seed", type=int, default=0, show_default=True, help="Of all randomness.")
+_SEED = click.option("--seed", type=int, default=0, show_default=True, help="Random seed.")
 _KIND = click.option(
     "--kind", default="scenes", show_default=True, help="objects, scenes, scenes-clean, ..."
 )
@@ -30,7 +35,7 @@ _KIND = click.option(
 def scenes() -> None:
     """Draw scenes of named things with known masks, boxes and captions.
 
-    The drawings are fetched with npm on first use (25 MB) and kept.
+    Downloads the drawings with npm on first use (25 MB).
 
     \b
     Example:
@@ -89,7 +94,7 @@ def coco(out: Path, count: int, size: int, seed: int, kind: str, held_out: bool)
 @scenes.command()
 @OUT
 def demo(out: Path) -> None:
-    """Write a small library of drawn photos to OUT, the same on every call.
+    """Write a small library of drawn photos to OUT, always the same one.
 
     \b
     Example:

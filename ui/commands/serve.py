@@ -33,42 +33,43 @@ def usual_collection() -> tuple[Path, ...]:
     multiple=True,
     default=usual_collection,
     metavar="DIR",
-    help="Folder of a collection; several may be given, the first answers requests that name none. "
-    "Else $TIPS_COLLECTION, else the user's data folder.",
+    help="Folder of a collection; repeatable, and the first is the default of requests. If not "
+    "given: $TIPS_COLLECTION, or the user's data folder.",
 )
 @click.option(
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Address to listen on; another than this machine's own needs a token.",
+    help="Address to listen on; any but localhost requires a token.",
 )
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=8765,
     show_default=True,
-    help="Port to use; 0 takes one that is free.",
+    help="Port; 0 picks a free one.",
 )
 @click.option(
     "--token-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help=f"Who asks must show a token: one of the lines of this file, or ${TOKEN}.",
+    help=f"Require a bearer token: a line of this file, or ${TOKEN}.",
 )
 @click.option(
     "--allow-host",
     "hosts",
     multiple=True,
     metavar="NAME",
-    help="A name by which the service may be called, besides this machine's own.  [default: any "
-    "name, if it listens on another address]",
+    help="Accept requests to this host name, besides localhost.  [default: any name, unless it "
+    "listens on localhost]",
 )
 @click.option(
     "--cors",
     "origins",
     multiple=True,
     metavar="ORIGIN",
-    help="Web pages that may ask, as in https://photos.example.org.  [default: none]",
+    help="Allow requests from web pages of this origin, such as https://photos.example.org.  "
+    "[default: none]",
 )
 @click.option(
     "--rate-limit",
@@ -76,7 +77,7 @@ def usual_collection() -> tuple[Path, ...]:
     default="50/second;1200/minute",
     show_default=True,
     metavar="RATE",
-    help="Requests of one address; 'off' for any number.",
+    help="Requests allowed per address; 'off' for no limit.",
 )
 @click.option(
     "--allow-index",
@@ -84,7 +85,7 @@ def usual_collection() -> tuple[Path, ...]:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     multiple=True,
     metavar="DIR",
-    help="Let requests start index jobs for folders below this one.  [default: none]",
+    help="Allow index jobs for folders below this one.  [default: none]",
 )
 @click.option(
     "--workers",
@@ -92,7 +93,7 @@ def usual_collection() -> tuple[Path, ...]:
     default=4,
     show_default=True,
     metavar="N",
-    help="Searches at a time.",
+    help="Searches that run at the same time.",
 )
 @click.option(
     "--queue",
@@ -100,7 +101,7 @@ def usual_collection() -> tuple[Path, ...]:
     default=64,
     show_default=True,
     metavar="N",
-    help="Searches that may wait; more are answered with 503.",
+    help="Searches that may wait; further ones get a 503.",
 )
 @click.option(
     "--max-upload",
@@ -108,14 +109,14 @@ def usual_collection() -> tuple[Path, ...]:
     default=32,
     show_default=True,
     metavar="MIB",
-    help="Bytes of a picture that is sent along.",
+    help="Largest picture in a request.",
 )
 @click.option(
     "--trust-proxy",
     metavar="ADDRESS",
-    help="Believe this proxy when it says who asks (X-Forwarded-For).",
+    help="Trust this proxy's X-Forwarded-For header.",
 )
-@click.option("--log-queries", is_flag=True, help="Write what was asked into the log.")
+@click.option("--log-queries", is_flag=True, help="Include queries in the log.")
 @device_option
 @click.pass_context
 def serve(
@@ -135,10 +136,10 @@ def serve(
     log_queries: bool,
     device: str,
 ) -> None:
-    """Answer searches over HTTP, for programs. Ctrl-C ends it.
+    """Serve searches over HTTP, for other programs. Stop with Ctrl-C.
 
-    /docs describes what can be asked, /healthz and /readyz say how it goes, /metrics has figures.
-    The log goes to stderr, a line of JSON for each request.
+    /docs describes the API, /healthz and /readyz report health, /metrics has metrics. The log goes
+    to stderr, one line of JSON per request.
 
     \b
     Example:

@@ -28,21 +28,21 @@ PROBLEMS = 1
 
 
 @click.command()
-@click.option("--failed", is_flag=True, help="List the files that cannot be read, with the reason.")
+@click.option("--failed", is_flag=True, help="List unreadable files, with the reason.")
 @click.option(
     "--report",
     is_flag=False,
     flag_value="-",
     type=click.Path(dir_okay=False, allow_dash=True),
     metavar="[FILE]",
-    help="Write what you can send with a question: versions, counts, times and errors, without "
-    "paths, names, places, hosts or queries. To stdout without a FILE.",
+    help="Write a report to send with a question: versions, counts, times and errors, without "
+    "paths, names, places, hosts or queries. Without FILE, to stdout.",
 )
 @json_option
 @collection_option
 def status(failed: bool, report: str | None, as_json: bool, collection: Path) -> None:
-    """Say what the collection holds: photos, model, folders, what could not be read, and who writes
-    it now.
+    """Show what the collection holds: photos, model, folders, unreadable files, and who writes it
+    now.
 
     \b
     Example:
@@ -84,7 +84,7 @@ def status(failed: bool, report: str | None, as_json: bool, collection: Path) ->
 
 
 @click.command(cls=WaitingCommand)
-@click.option("--repair", is_flag=True, help="Make the vectors agree with the catalog again.")
+@click.option("--repair", is_flag=True, help="Repair the vectors from the catalog.")
 @wait_option
 @json_option
 @collection_option
@@ -92,8 +92,8 @@ def status(failed: bool, report: str | None, as_json: bool, collection: Path) ->
 def verify(
     ctx: click.Context, repair: bool, wait: float | None, as_json: bool, collection: Path
 ) -> None:
-    """Check that catalog, vectors and files agree; exit code 1 when they do not. What a command
-    that runs meanwhile has yet to publish is no disagreement.
+    """Check that catalog, vectors and files agree; exit code 1 if they do not. Changes that a
+    running command has yet to publish do not count.
 
     \b
     Example:

@@ -37,13 +37,13 @@ WAIT = 2.0  # seconds until a collection that is being written is tried again
 @weights_option
 @tiles_option
 @regions_option
-@click.option("--back", is_flag=True, help="Use the model from before the last switch again.")
-@click.option("--drop-old", is_flag=True, help="Delete what is kept of the model from before.")
-@click.option("--cancel", is_flag=True, help="Give up the model that is being built; delete it.")
+@click.option("--back", is_flag=True, help="Return to the model from before the last switch.")
+@click.option("--drop-old", is_flag=True, help="Delete the data of the previous model.")
+@click.option("--cancel", is_flag=True, help="Cancel the model being built, and delete it.")
 @click.option(
     "--without-missing",
     is_flag=True,
-    help="Switch although some photos cannot be read now; the new model does not know them then.",
+    help="Switch even if some photos cannot be read now; the new model will lack them.",
 )
 @json_option
 @device_option
@@ -63,11 +63,11 @@ def switch(
     device: str,
     collection: Path,
 ) -> None:
-    """Build the collection with another MODEL, while searches and `tips index` go on with the one
-    in use, and switch to it when all photos are in.
+    """Rebuild the collection with another MODEL and switch to it when all photos are in; searches
+    and `tips index` keep using the present model until then.
 
-    May be stopped or killed at any time: the same command goes on, `tips status` says how far it
-    is. The old vectors are kept until --drop-old, and --back takes them into use again.
+    Safe to stop or kill; rerun to resume. `tips status` shows the progress. The old vectors stay
+    until --drop-old; --back returns to them.
 
     \b
     Example:

@@ -22,17 +22,19 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.command()
 @click.argument("table", type=_FOLDER)
 @click.option(
-    "--model", required=True, type=_FOLDER, help="Folder of a model of sentence-transformers."
+    "--model", required=True, type=_FOLDER, help="Folder of a sentence-transformers model."
 )
 @click.option(
-    "--words", multiple=True, type=_FILE, help="Further words and phrases, one a line; repeatable."
+    "--words",
+    multiple=True,
+    type=_FILE,
+    help="File of more words and phrases, one a line; repeatable.",
 )
-@click.option("--device", default="cpu", show_default=True, help="Where the model runs.")
+@click.option("--device", default="cpu", show_default=True, help="Device for the model.")
 def sentences(table: Path, model: Path, words: tuple[Path, ...], device: str) -> None:
     """Compute a sentence model's vector for each caption and name of TABLE; rerun to resume.
 
-    The vectors go to sentences.parquet in the table's folder. A rerun computes only those that are
-    missing.
+    Writes sentences.parquet in the table's folder. A rerun computes only missing vectors.
 
     \b
     Example:
@@ -57,13 +59,17 @@ def sentences(table: Path, model: Path, words: tuple[Path, ...], device: str) ->
 @click.command()
 @click.argument("table", type=_FOLDER)
 @click.option(
-    "--pieces", type=click.IntRange(100), default=12_000, show_default=True, help="At most so many."
+    "--pieces",
+    type=click.IntRange(100),
+    default=12_000,
+    show_default=True,
+    help="Largest number of pieces.",
 )
 def tokenizer(table: Path, pieces: int) -> None:
     """Train a tokenizer on the captions, names and words of TABLE.
 
-    It takes the texts of sentences.parquet (see `tips data sentences`), and goes to tokenizer.model
-    in the table's folder, where training looks for it.
+    Reads the texts of sentences.parquet (see `tips data sentences`) and writes tokenizer.model to
+    the table's folder, where training looks for it.
 
     \b
     Example:
@@ -81,7 +87,7 @@ def tokenizer(table: Path, pieces: int) -> None:
     help="Folder of the training table.",
 )  # fmt: skip
 def join(tables: tuple[Path, ...], out: Path) -> None:
-    """Write the rows of several TABLES to one.
+    """Join several TABLES into one.
 
     \b
     Example:
@@ -96,24 +102,24 @@ def join(tables: tuple[Path, ...], out: Path) -> None:
 @click.argument("table", type=_FOLDER)
 @click.option(
     "--captions", type=click.IntRange(1), default=4, show_default=True, metavar="N",
-    help="At most so many for a picture.",
+    help="Most captions per picture.",
 )  # fmt: skip
-@click.option("--replace", is_flag=True, help="Put them in the place of synthetic captions.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Another one, other captions.")
+@click.option("--replace", is_flag=True, help="Replace existing synthetic captions.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Random seed of the wording.")
 @click.option(
     "--min-score", type=click.FloatRange(0, 1), default=0.45, show_default=True, metavar="P",
-    help="Leave out objects with a lower score.",
+    help="Skip objects with a lower score.",
 )  # fmt: skip
 @click.option(
     "--min-label", type=click.FloatRange(0, 1), default=0.3, show_default=True, metavar="P",
-    help="Leave out labels of pictures with a lower score.",
+    help="Skip picture labels with a lower score.",
 )  # fmt: skip
 def describe(
     table: Path, captions: int, replace: bool, seed: int, min_score: float, min_label: float
 ) -> None:
     """Caption the pictures of TABLE from their objects and labels: what, how many, and where.
 
-    The captions become synthetic ones. The same call on the same table changes nothing.
+    Adds them as synthetic captions. Running it again changes nothing.
 
     \b
     Example:
@@ -143,11 +149,11 @@ def describe(
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option(
     "--min-score", type=click.FloatRange(0, 1), default=0.0, show_default=True, metavar="P",
-    help="Leave out objects with a lower score.",
+    help="Skip objects with a lower score.",
 )  # fmt: skip
 @click.option(
     "--captions", type=click.Choice(["all", "web", "synthetic"]), default="all", show_default=True,
-    help="Which ones to write.",
+    help="Which annotations to write.",
 )  # fmt: skip
 def folder(table: Path, folder: Path, min_score: float, captions: CaptionKind) -> None:
     """Write TABLE as a COCO-format FOLDER, for `tips eval` and `tips eval regions`.

@@ -14,13 +14,13 @@ from ui.render import say
 @click.argument("preset")
 @click.option(
     "--data", required=True, metavar="D",
-    help="Folder of a training table, or `scenes` for drawn ones.",
+    help="Folder of a training table, or `scenes` for drawn scenes.",
 )  # fmt: skip
 @click.option(
     "--out", required=True, metavar="DIR", type=click.Path(file_okay=False, path_type=Path),
     help="Folder for checkpoints, logs, curves and the model.",
 )  # fmt: skip
-@click.option("--resume", is_flag=True, help="Go on from the last checkpoint, if there is one.")
+@click.option("--resume", is_flag=True, help="Resume from the last checkpoint, if there is one.")
 @click.pass_context
 def train(ctx: click.Context, preset: str, data: str, out: Path, resume: bool) -> None:
     """Train PRESET, such as nano, tipsv2_b14 or distill_nano; Ctrl-C saves.

@@ -42,23 +42,23 @@ def streamlit_command(
     "--host",
     default="localhost",
     show_default=True,
-    help="Address to listen on; the default is reachable from this machine only.",
+    help="Address to listen on; the default is reachable only from this machine.",
 )
 @click.option(
-    "--port", type=click.IntRange(1, 65535), default=8501, show_default=True, help="Port to use."
+    "--port", type=click.IntRange(1, 65535), default=8501, show_default=True, help="Port."
 )
-@click.option("--browser/--no-browser", default=True, help="Open a browser window, or do not.")
+@click.option("--browser/--no-browser", default=True, help="Open a browser window.")
 @click.option(
     "--manage/--no-manage",
     default=None,
-    help="Let the app make, change and switch collections.  [default: if only this machine can "
-    "reach it]",
+    help="Allow the app to create, change and switch collections.  [default: if only this "
+    "machine can reach it]",
 )
 @click.option(
     "--secrets",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Ask for the password, or the login, that this TOML file describes.",
+    help="Require the password or login described in this TOML file.",
 )
 @collection_option
 @click.pass_context
@@ -71,10 +71,10 @@ def ui(
     secrets: Path | None,
     collection: Path,
 ) -> None:
-    """Open the app in the browser: search, look at the places found, browse. Ctrl-C ends it.
+    """Open the app in the browser to search and browse. Stop with Ctrl-C.
 
-    Whoever reaches it may look at all photos of the collection: give it a password (a file with
-    the line `password = "..."`) before you let others in.
+    Anyone who can reach it can see all photos of the collection: set a password (a file with the
+    line `password = "..."`) before you let others in.
 
     \b
     Example:

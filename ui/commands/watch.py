@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("paths", nargs=-1, type=RootType(), metavar="[PATH]...")
-@click.option("--model", metavar="NAME", help="Model of a new collection, as for `tips index`.")
+@click.option("--model", metavar="NAME", help="Model for a new collection, as for `tips index`.")
 @weights_option
 @exclude_option
 @hidden_option
@@ -48,8 +48,8 @@ if TYPE_CHECKING:
 @click.option(
     "--poll",
     is_flag=True,
-    help="Look at all files every 10 seconds instead of waiting for the system's events: for "
-    "network file systems, which send none.",
+    help="Check all files every 10 seconds instead of waiting for system events: for network "
+    "file systems, which send none.",
 )
 @click.option(
     "--rescan",
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     default=60.0,
     show_default=True,
     metavar="MINUTES",
-    help="Look at everything this often as well, since events can be lost.",
+    help="Also check everything this often, since events can get lost.",
 )
 @click.option(
     "--settle",
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     default=2.0,
     show_default=True,
     metavar="SECONDS",
-    help="Read a file once it has been left alone for so long.",
+    help="Wait until a file has not changed for this long.",
 )
 @json_option
 @device_option
@@ -84,12 +84,11 @@ def watch(
     device: str,
     collection: Path,
 ) -> None:
-    """Index the photos in PATH..., and go on with what is added, changed, moved or removed there.
+    """Index the photos in PATH..., then follow changes as they happen.
 
-    Without a PATH, all folders that the collection knows. Runs until Ctrl-C or SIGTERM, which end
-    it cleanly with exit code 0. It goes on when a folder is not there for a while, when another
-    process writes the collection, and when a disk is full; it says so. With --json, one line for
-    each run on stdout.
+    Without PATH, follows all folders of the collection. Runs until Ctrl-C or SIGTERM (exit code 0).
+    It keeps running, and says so, while a folder is missing, another process writes the collection,
+    or a disk is full. --json prints one line per run.
 
     \b
     Example:
