@@ -169,14 +169,17 @@ class PlacedThing:
         check_box(self.box)
 
 
-def check_box(box: Box) -> None:
-    """Raise `QueryError` unless x0, y0, x1, y1 are fractions that make a box inside the picture."""
+def check_box(box: Box) -> Box:
+    """The box; raises `QueryError` unless x0, y0, x1, y1 are fractions that make one inside the
+    picture.
+    """
     x0, y0, x1, y1 = box
     if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
         raise QueryError(
             f"The box {box} is not inside the picture: x0 < x1 and y0 < y1 must be fractions from "
             "0 to 1."
         )
+    return box
 
 
 def _is_unicode(text: str) -> bool:

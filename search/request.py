@@ -30,6 +30,14 @@ else:
     Filter = Any  # its module loads numpy; nothing but Python can give one
 
 
+SUBJECT = frozenset(
+    {"words", "like", "unlike", "pictures", "box", "exact", "layout", "examples", "by", "refine"}
+)
+"""Fields of a `Request` that say what is looked for, and how: a command or a route takes some of
+them, in its own form. All take the others, as they are here.
+"""
+
+
 class Page(TypedDict, total=False):
     """Which hits, for the short methods of `Searcher`: fields of `Request`."""
 
@@ -73,7 +81,7 @@ class Request(BaseModel):
         default=(), description="Pictures to find photos like."
     )
     box: Box | None = Field(
-        default=None, description="A part of the one photo in `like`: places like it are found."
+        default=None, description="A part of the photo: places like it are found."
     )
     exact: bool = Field(
         default=False,
@@ -89,11 +97,11 @@ class Request(BaseModel):
         default="photos",
         description="Rank by the whole photo and its best place, or by the place alone.",
     )
+    limit: int = Field(default=20, description="At most N photos.")
+    offset: int = Field(default=0, description="Leave out the first N photos.")
     filter: str | SkipJsonSchema[Filter | None] = Field(
         default="", description="Only photos that fit, as in 'camera:canon date:2021 -in:Trash'."
     )
-    limit: int = Field(default=20, description="At most N photos.")
-    offset: int = Field(default=0, description="Leave out the first N photos.")
     all: bool = Field(
         default=False,
         description="Also photos that do not stand out from what unrelated words find.",

@@ -18,6 +18,7 @@ from indexer.photos.limits import (
     MAX_SECONDS,
     Limits,
 )
+from search.request import SUBJECT, Request
 from ui.render import say
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 MOST_TILES = 4
 QUANTIZATIONS = ("int8", "turbo8", "turbo4", "binary", "none")  # those of `ServerLayout`
+RANGES = {"limit": click.IntRange(1, 10_000)}  # of fields of `Request` that are numbers
 STOPPED = 130  # what a shell reports for a program that Ctrl-C ended
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -284,43 +286,29 @@ def layout_options(command: Command) -> Command:
     return result
 
 
-def result_options(command: Command, *, cut: bool = True) -> Command:
+def _field_option(name: str) -> Callable[[Command], Command]:
+    """The option for a field of `Request` that is a number, a text or a choice of yes and no."""
+    field = Request.model_fields[name]
+    form: dict[str, Any] = {"metavar": "EXPR"}
+    if field.annotation is bool:
+        form = {"is_flag": True}
+    elif field.annotation is int:
+        form = {"type": RANGES.get(name, click.IntRange(0)), "show_default": True, "metavar": "N"}
+    short = ("-n",) if name == "limit" else ()
+    return click.option(
+        *short, f"--{name}", name, default=field.default, help=field.description, **form
+    )
+
+
+def result_options(command: Command, *, without: Sequence[str] = ()) -> Command:
     """The options of the commands that print hits: how many, which, and in what form.
 
-    `cut` False is for commands that show the nearest always: they have no `--all`. Two forms at
-    once raise `click.UsageError` before the command runs.
+    The first ones are fields of `Request` in its own words, but for `without`. Two forms at once
+    raise `click.UsageError` before the command runs.
     """
-    show_all = click.option(
-        "--all",
-        "show_all",
-        is_flag=True,
-        help="Also photos that do not stand out from what unrelated words find.",
-    )
+    fields = [name for name in Request.model_fields if name not in {*SUBJECT, *without}]
     options = [
-        click.option(
-            "-n",
-            "--limit",
-            type=click.IntRange(1, 10_000),
-            default=20,
-            show_default=True,
-            metavar="N",
-            help="At most N photos.",
-        ),
-        click.option(
-            "--offset",
-            type=click.IntRange(0),
-            default=0,
-            show_default=True,
-            metavar="N",
-            help="Leave out the first N photos.",
-        ),
-        click.option(
-            "--filter",
-            "filter_text",
-            metavar="EXPR",
-            help="Only photos that fit, as in 'camera:canon date:2021 -in:Trash'.",
-        ),
-        *([show_all] if cut else []),
+        *map(_field_option, fields),
         click.option("-f", "--paths-only", is_flag=True, help="Print paths alone, one a line."),
         click.option(
             "-0", "--print0", is_flag=True, help="Print paths alone, each ended by a NUL byte."

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
+from search.request import Page
 from ui.commands.search import (
     check_draw,
     draw_option,
@@ -37,7 +38,7 @@ def _place(name: str, form: str, what: str) -> Callable[[Command], Command]:
 @_place("--not-point", "X,Y", "What not to find.")
 @draw_option
 @refine_option
-@partial(result_options, cut=False)
+@partial(result_options, without=("all",))
 @click.pass_context
 def again(
     ctx: click.Context,
@@ -48,14 +49,12 @@ def again(
     not_point: tuple[str, ...],
     draw_folder: Path | None,
     refine: bool | None,
-    limit: int,
-    offset: int,
-    filter_text: str | None,
     paths_only: bool,
     print0: bool,
     as_json: bool,
     device: str,
     collection: Path,
+    **page: Unpack[Page],
 ) -> None:
     """Find what a box or a click in PHOTO shows, in all other photos; the nearest come first.
 
@@ -75,13 +74,7 @@ def again(
         for texts, size, positive in given
         for text in texts
     ]
-    results = searcher.find_again(
-        examples,
-        limit=limit,
-        offset=offset,
-        filter=filter_text,
-        refine=refines(searcher, refine, draw_folder),
-    )
+    results = searcher.find_again(examples, refine=refines(searcher, refine, draw_folder), **page)
     print_results(results, as_json=as_json, paths_only=paths_only, print0=print0, with_regions=True)
     finish(ctx, draw_folder, searcher, results)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from itertools import chain
@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from ui.commands.search import NOTHING_FOUND, build_query, open_searcher
+from search.query import ImageTerm
+from search.request import Request
+from ui.commands.search import NOTHING_FOUND, open_searcher
 from ui.options import collection_option, device_option
 from ui.render import nothing_found, say
 from ui.words import counted, shown
@@ -142,13 +144,19 @@ def export(
 
     targets = Targets(csv, json, coco, zip, copy, root)
     check_targets(targets, collection, force=force)
-    query = build_query(text, images, places=places)
     searcher = open_searcher(collection, device)
 
+    asked = Request(
+        words=" ".join(text),
+        pictures=tuple(map(ImageTerm, images)),
+        by="places" if places else "photos",
+        filter=filter_text,
+        all=show_all,
+        refine=refine,
+    )
+
     def page(size: int, offset: int) -> Results:
-        ask: Callable[..., Results] = searcher.regions if places else searcher.images
-        results = ask(query, limit=size, offset=offset, filter=filter_text, all=show_all)
-        return searcher.refine(results, query) if refine else results
+        return searcher.search(asked.model_copy(update={"limit": size, "offset": offset}))
 
     pages = pages_of(page, limit=limit, all=show_all)
     first = next(pages)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
+from search.query import ImageTerm
+from search.request import Page, Request
 from ui.options import pick_device, result_options
 from ui.render import print_results, say
 from ui.words import counted
 
 if TYPE_CHECKING:
     from search.hits import Box, Results
-    from search.query import Query
-    from search.scenes.scene import Scene
     from search.searcher import Searcher
 
 NOTHING_FOUND = 1  # as grep
@@ -39,15 +39,12 @@ def search(
     ctx: click.Context,
     text: tuple[str, ...],
     images: tuple[Path, ...],
-    limit: int,
-    offset: int,
-    filter_text: str | None,
-    show_all: bool,
     paths_only: bool,
     print0: bool,
     as_json: bool,
     device: str,
     collection: Path,
+    **page: Unpack[Page],
 ) -> None:
     """Find photos that show TEXT. Prints the paths, best first; exit code 1 when nothing is found.
 
@@ -73,10 +70,8 @@ def search(
       tips search "dog left of a tree and not cat"
       tips search "at night" --image ./street.jpg -n 5 --json
     """
-    query = build_query(text, images, places=False)
-    results = open_searcher(collection, device).images(
-        query, limit=limit, offset=offset, filter=filter_text, all=show_all
-    )
+    asked = Request(words=" ".join(text), pictures=tuple(map(ImageTerm, images)), **page)
+    results = open_searcher(collection, device).search(asked)
     print_results(
         results, as_json=as_json, paths_only=paths_only, print0=print0, with_regions=False
     )
@@ -110,15 +105,12 @@ def regions(
     text: tuple[str, ...],
     draw_folder: Path | None,
     refine: bool | None,
-    limit: int,
-    offset: int,
-    filter_text: str | None,
-    show_all: bool,
     paths_only: bool,
     print0: bool,
     as_json: bool,
     device: str,
     collection: Path,
+    **page: Unpack[Page],
 ) -> None:
     """Find the places in photos that show TEXT; grouped by photo, boxes as fractions of the
     picture.
@@ -135,14 +127,8 @@ def regions(
     """
     check_draw(draw_folder)
     searcher = open_searcher(collection, device)
-    results = searcher.regions(
-        build_query(text, (), places=True),
-        limit=limit,
-        offset=offset,
-        filter=filter_text,
-        all=show_all,
-        refine=refines(searcher, refine, draw_folder),
-    )
+    refine = refines(searcher, refine, draw_folder)
+    results = searcher.regions(" ".join(text), refine=refine, **page)
     print_results(results, as_json=as_json, paths_only=paths_only, print0=print0, with_regions=True)
     finish(ctx, draw_folder, searcher, results)
 
@@ -158,15 +144,12 @@ def layout(
     placed: tuple[str, ...],
     draw_folder: Path | None,
     refine: bool | None,
-    limit: int,
-    offset: int,
-    filter_text: str | None,
-    show_all: bool,
     paths_only: bool,
     print0: bool,
     as_json: bool,
     device: str,
     collection: Path,
+    **page: Unpack[Page],
 ) -> None:
     """Find photos that show things where you place them: each TEXT in its BOX.
 
@@ -180,14 +163,7 @@ def layout(
     things = read_layout(placed)
     check_draw(draw_folder)
     searcher = open_searcher(collection, device)
-    results = searcher.layout(
-        things,
-        limit=limit,
-        offset=offset,
-        filter=filter_text,
-        all=show_all,
-        refine=refines(searcher, refine, draw_folder),
-    )
+    results = searcher.layout(things, refine=refines(searcher, refine, draw_folder), **page)
     print_results(results, as_json=as_json, paths_only=paths_only, print0=print0, with_regions=True)
     finish(ctx, draw_folder, searcher, results)
 
@@ -241,18 +217,6 @@ def refines(searcher: Searcher, wanted: bool | None, draw_folder: Path | None) -
     if wanted is not None:
         return wanted
     return draw_folder is not None or searcher.refines_quickly
-
-
-def build_query(text: tuple[str, ...], images: tuple[Path, ...], *, places: bool) -> Query | Scene:
-    """The words of the command line and the picture files as one query. Raises `QueryError`."""
-    from search.query import ImageTerm, Query
-    from search.scenes.language import parse, with_pictures
-
-    line = " ".join(text).strip()
-    pictures = tuple(ImageTerm(path) for path in images)
-    if pictures and not line:
-        return Query(images=pictures)
-    return with_pictures(parse(line, places=places), pictures)
 
 
 def open_searcher(collection: Path, device: str) -> Searcher:
