@@ -60,7 +60,9 @@ class Request(BaseModel):
     are read when the question is asked. JSON calls three fields by shorter names (their aliases).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, defer_build=True
+    )  # built when first asked with: `tips --help` reads the names of its fields alone
 
     words: Annotated[
         str | SkipJsonSchema[Annotated[Query, Made] | Annotated[Scene, Made]],

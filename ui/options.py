@@ -286,7 +286,17 @@ def layout_options(command: Command) -> Command:
     return result
 
 
-def _field_option(name: str) -> Callable[[Command], Command]:
+image_option = click.option(
+    "--image",
+    "images",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="Look for photos like this picture; together with TEXT, for both.",
+)
+
+
+def field_option(name: str) -> Callable[[Command], Command]:
     """The option for a field of `Request` that is a number, a text or a choice of yes and no."""
     field = Request.model_fields[name]
     form: dict[str, Any] = {"metavar": "EXPR"}
@@ -308,7 +318,7 @@ def result_options(command: Command, *, without: Sequence[str] = ()) -> Command:
     """
     fields = [name for name in Request.model_fields if name not in {*SUBJECT, *without}]
     options = [
-        *map(_field_option, fields),
+        *map(field_option, fields),
         click.option("-f", "--paths-only", is_flag=True, help="Print paths alone, one a line."),
         click.option(
             "-0", "--print0", is_flag=True, help="Print paths alone, each ended by a NUL byte."

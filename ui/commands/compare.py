@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -78,8 +78,13 @@ def compare(
     from search.agreement import agreement
     from search.searcher import Searcher
 
-    by: Literal["photos", "places"] = "places" if places else "photos"
-    asked = Request(words=" ".join(text), by=by, filter=filter_text, limit=limit, all=True)
+    asked = Request(
+        words=" ".join(text),
+        by="places" if places else "photos",
+        filter=filter_text,
+        limit=limit,
+        all=True,
+    )
     if sheet is not None and sheet.suffix.lower() not in (".jpg", ".jpeg", ".png", ".webp"):
         raise click.BadParameter(f"{sheet} is no .jpg, .png or .webp.", param_hint="--sheet")
     if sheet is not None and not sheet.parent.is_dir():

@@ -16,7 +16,7 @@ import click
 from search.query import ImageTerm
 from search.request import Request
 from ui.commands.search import NOTHING_FOUND, open_searcher
-from ui.options import collection_option, device_option
+from ui.options import collection_option, device_option, field_option, image_option
 from ui.render import nothing_found, say
 from ui.words import counted, shown
 
@@ -48,14 +48,7 @@ class Targets:
 
 @click.command()
 @click.argument("text", nargs=-1)
-@click.option(
-    "--image",
-    "images",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    multiple=True,
-    metavar="FILE",
-    help="Look for photos like this picture; together with TEXT, for both.",
-)
+@image_option
 @click.option("--csv", type=FILE, metavar="FILE", help="Write a table of the hits.")
 @click.option("--json", type=FILE, metavar="FILE", help="Write what `tips search --json` prints.")
 @click.option(
@@ -93,18 +86,8 @@ class Targets:
     metavar="N",
     help="At most N photos.  [default: all that are confident]",
 )
-@click.option(
-    "--filter",
-    "filter_text",
-    metavar="EXPR",
-    help="Only photos that fit, as in 'camera:canon date:2021 -in:Trash'.",
-)
-@click.option(
-    "--all",
-    "show_all",
-    is_flag=True,
-    help="Also photos that do not stand out from what unrelated words find.",
-)
+@field_option("filter")
+@field_option("all")
 @click.option("--force", is_flag=True, help="Replace files that are there, but never photos.")
 @device_option
 @collection_option
@@ -122,8 +105,8 @@ def export(
     places: bool,
     refine: bool,
     limit: int | None,
-    filter_text: str | None,
-    show_all: bool,
+    filter: str,
+    all: bool,
     force: bool,
     device: str,
     collection: Path,
@@ -150,15 +133,15 @@ def export(
         words=" ".join(text),
         pictures=tuple(map(ImageTerm, images)),
         by="places" if places else "photos",
-        filter=filter_text,
-        all=show_all,
         refine=refine,
+        filter=filter,
+        all=all,
     )
 
     def page(size: int, offset: int) -> Results:
         return searcher.search(asked.model_copy(update={"limit": size, "offset": offset}))
 
-    pages = pages_of(page, limit=limit, all=show_all)
+    pages = pages_of(page, limit=limit, all=all)
     first = next(pages)
     for note in first.notes:
         say(note)

@@ -11,7 +11,7 @@ import click
 
 from search.query import ImageTerm
 from search.request import Page, Request
-from ui.options import pick_device, result_options
+from ui.options import image_option, pick_device, result_options
 from ui.render import print_results, say
 from ui.words import counted
 
@@ -25,14 +25,7 @@ DRAWN = re.compile(r"\d{3,}-[0-9a-f]{8}\.jpg")  # what `draw_hits` names its pic
 
 @click.command()
 @click.argument("text", nargs=-1)
-@click.option(
-    "--image",
-    "images",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    multiple=True,
-    metavar="FILE",
-    help="Look for photos like this picture; together with TEXT, for both.",
-)
+@image_option
 @result_options
 @click.pass_context
 def search(
