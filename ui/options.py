@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -19,7 +19,7 @@ from indexer.photos.limits import (
     Limits,
 )
 from search.request import SUBJECT, Request
-from ui.render import say
+from ui.render import print_results, say
 
 if TYPE_CHECKING:
     from indexer.holder import Patience
@@ -29,6 +29,7 @@ MOST_TILES = 4
 QUANTIZATIONS = ("int8", "turbo8", "turbo4", "binary", "none")  # those of `ServerLayout`
 RANGES = {"limit": click.IntRange(1, 10_000)}  # of fields of `Request` that are numbers
 STOPPED = 130  # what a shell reports for a program that Ctrl-C ended
+Show = Callable[..., None]  # `print_results` in the form that the user asked for
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -333,7 +334,8 @@ def result_options(command: Command, *, without: Sequence[str] = ()) -> Command:
         if as_json and (paths_only or print0):
             other = "--print0" if print0 else "--paths-only"
             raise click.UsageError(f"--json and {other} exclude each other; leave one out.")
-        return command(*args, as_json=as_json, paths_only=paths_only, print0=print0, **others)
+        show = partial(print_results, as_json=as_json, paths_only=paths_only, print0=print0)
+        return command(*args, show=show, **others)
 
     result = cast(Command, checked)
     for option in reversed(options):

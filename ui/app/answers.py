@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -84,15 +84,8 @@ def found(library: Library, view: View, picture: Image.Image | None, answer: Ans
         return None
     if not view.filter and not view.group:
         return answer.rows
-    bare = View(
-        q=view.q,
-        show=view.show,
-        like=view.like,
-        unlike=view.unlike,
-        find=view.find,
-        layout=view.layout,
-        picture=view.picture,
-    )
+    anyhow = replace(view, overlay="Box", order="Best", mode="Grid", group=False)
+    bare = replace(anyhow, filter="", page=1, same=None, photo=None)
 
     def compute() -> Rows:
         if bare.nearest:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Unpack
 
 import click
 
-from search.query import ImageTerm
+from search.query import ImageTerm, PlacedThing
 from search.request import Page, Request
-from ui.options import image_option, pick_device, result_options
-from ui.render import print_results, say
+from ui.options import Show, image_option, pick_device, result_options
+from ui.render import say
 from ui.words import counted
 
 if TYPE_CHECKING:
-    from search.hits import Box, Results
+    from search.hits import Results
     from search.searcher import Searcher
 
 NOTHING_FOUND = 1  # as grep
@@ -32,9 +32,7 @@ def search(
     ctx: click.Context,
     text: tuple[str, ...],
     images: tuple[Path, ...],
-    paths_only: bool,
-    print0: bool,
-    as_json: bool,
+    show: Show,
     device: str,
     collection: Path,
     **page: Unpack[Page],
@@ -65,9 +63,7 @@ def search(
     """
     asked = Request(words=" ".join(text), pictures=tuple(map(ImageTerm, images)), **page)
     results = open_searcher(collection, device).search(asked)
-    print_results(
-        results, as_json=as_json, paths_only=paths_only, print0=print0, with_regions=False
-    )
+    show(results, with_regions=False)
     if not results.hits:
         ctx.exit(NOTHING_FOUND)
 
@@ -98,9 +94,7 @@ def regions(
     text: tuple[str, ...],
     draw_folder: Path | None,
     refine: bool | None,
-    paths_only: bool,
-    print0: bool,
-    as_json: bool,
+    show: Show,
     device: str,
     collection: Path,
     **page: Unpack[Page],
@@ -120,10 +114,8 @@ def regions(
     """
     check_draw(draw_folder)
     searcher = open_searcher(collection, device)
-    refine = refines(searcher, refine, draw_folder)
-    results = searcher.regions(" ".join(text), refine=refine, **page)
-    print_results(results, as_json=as_json, paths_only=paths_only, print0=print0, with_regions=True)
-    finish(ctx, draw_folder, searcher, results)
+    asked = Request(words=" ".join(text), by="places", **page)
+    show_places(ctx, searcher, asked, refine, show, draw_folder)
 
 
 @click.command()
@@ -137,9 +129,7 @@ def layout(
     placed: tuple[str, ...],
     draw_folder: Path | None,
     refine: bool | None,
-    paths_only: bool,
-    print0: bool,
-    as_json: bool,
+    show: Show,
     device: str,
     collection: Path,
     **page: Unpack[Page],
@@ -156,18 +146,16 @@ def layout(
     things = read_layout(placed)
     check_draw(draw_folder)
     searcher = open_searcher(collection, device)
-    results = searcher.layout(things, refine=refines(searcher, refine, draw_folder), **page)
-    print_results(results, as_json=as_json, paths_only=paths_only, print0=print0, with_regions=True)
-    finish(ctx, draw_folder, searcher, results)
+    show_places(ctx, searcher, Request(layout=things, **page), refine, show, draw_folder)
 
 
-def read_layout(placed: tuple[str, ...]) -> list[tuple[str, Box]]:
+def read_layout(placed: tuple[str, ...]) -> tuple[PlacedThing, ...]:
     """Texts and boxes in turn, as the command line gives them. Raises `QueryError`."""
     from search.errors import QueryError
 
     if len(placed) % 2:
         raise QueryError(f"'{placed[-1]}' has no box: write each text and its box in turn.")
-    things: list[tuple[str, Box]] = []
+    things = []
     for text, box in zip(placed[::2], placed[1::2], strict=True):
         try:
             x0, y0, x1, y1 = (float(edge) for edge in box.split(","))
@@ -175,14 +163,26 @@ def read_layout(placed: tuple[str, ...]) -> list[tuple[str, Box]]:
             raise QueryError(
                 f"'{box}' is not a box: write left,top,right,bottom as fractions, as in 0,0,0.4,1."
             ) from None
-        things.append((text, (x0, y0, x1, y1)))
-    return things
+        things.append(PlacedThing(text, (x0, y0, x1, y1)))
+    return tuple(things)
 
 
-def finish(ctx: click.Context, folder: Path | None, searcher: Searcher, results: Results) -> None:
-    """The end of a search of places: draw the hits if a folder is asked for, and say so; without
-    hits, leave with `NOTHING_FOUND`.
+def show_places(
+    ctx: click.Context,
+    searcher: Searcher,
+    asked: Request,
+    refine: bool | None,
+    show: Show,
+    folder: Path | None,
+) -> None:
+    """Print the places that are asked for, and draw them to a folder if there is one; without hits,
+    leave with `NOTHING_FOUND`. They are computed again from the photos as the user says, else when
+    they are drawn or when it costs little.
     """
+    if refine is None:
+        refine = folder is not None or searcher.refines_quickly
+    results = searcher.search(asked.model_copy(update={"refine": refine}))
+    show(results, with_regions=True)
     if not results.hits:
         ctx.exit(NOTHING_FOUND)
     if folder is not None:
@@ -201,15 +201,6 @@ def check_draw(folder: Path | None) -> None:
     there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise click.BadParameter(f"{there} cannot be written.", param_hint="--draw")
-
-
-def refines(searcher: Searcher, wanted: bool | None, draw_folder: Path | None) -> bool:
-    """Whether places are computed again from the photos: as the user says, else when they are drawn
-    or when it costs little.
-    """
-    if wanted is not None:
-        return wanted
-    return draw_folder is not None or searcher.refines_quickly
 
 
 def open_searcher(collection: Path, device: str) -> Searcher:
