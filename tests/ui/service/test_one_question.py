@@ -6,6 +6,7 @@ that is added to the class and forgotten by a way in fails these tests.
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,20 @@ IN_ADDRESS = {
     "refine": "the page refines what it shows, in the background",
     "box": "`find` marks places",
     "exact": "as `box`",
+}
+
+OF_THE_PAGE = {
+    "q": "words",
+    "show": "by",
+    "find": "examples",
+    "picture": "the name of one of `pictures`, which the session keeps",
+    "overlay": "how it is drawn",
+    "mode": "how it is drawn",
+    "order": "how what was found is arranged; also what nobody asked for",
+    "group": "as `order`",
+    "page": "as `offset`",
+    "same": "a group of near-duplicates, which are looked up",
+    "photo": "what is open",
 }
 
 
@@ -168,6 +183,8 @@ def test_the_client_sends_a_picture_along(tmp_path: Path) -> None:
 
 def test_the_address_says_every_field() -> None:
     place = Place(A, BOX)
+    names = {field.name for field in dataclasses.fields(View)}
+    assert names - FIELDS == OF_THE_PAGE.keys()
     views = [
         View(q="dog", show="Places", like=(A,), unlike=(B,), filter="date:2021", picture="mine"),
         View(find=(place, Place(B, (0.5, 0.5, 0.5, 0.5), positive=False))),
