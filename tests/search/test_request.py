@@ -92,9 +92,9 @@ def test_a_request_is_answered_as_the_short_methods_do(searcher: Searcher) -> No
     found = searcher.search(asked)
     assert like not in {hit.id for hit in found.hits}
     assert found.searched == searcher.count("images") - 1
-    fine = searcher.search(Request(words="red", refine=True))
-    assert fine == searcher.refine(searcher.images("red"), "red")
-    assert fine.hits[0].regions != searcher.images("red").hits[0].regions
+    stored, fine = (searcher.search(Request(words="red", refine=each)) for each in (False, True))
+    assert fine == searcher.refine(stored, "red")
+    assert fine.hits[0].regions[0].mask.size > stored.hits[0].regions[0].mask.size
     assert isinstance(found, Results)
 
 
