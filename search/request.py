@@ -57,7 +57,7 @@ class Request(BaseModel):
     """What to look for: words, photos and pictures together, or things in a layout, or examples.
 
     A wrong page, a box that is none, or two of these at once raise `QueryError`; words and filter
-    are read when the question is asked. JSON calls three fields by shorter names (their aliases).
+    are read when the question is asked. In JSON `words` is `q`, and `layout` is `things`.
     """
 
     model_config = ConfigDict(

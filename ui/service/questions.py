@@ -134,7 +134,7 @@ class Asked(Request, InCollection):
     those that it `takes`; the others are `fixed`, or as the class has them.
     """
 
-    model_config = ConfigDict(populate_by_name=False)
+    model_config = ConfigDict(populate_by_name=False, defer_build=False)
 
     words: str = _limited(
         "words",
