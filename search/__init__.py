@@ -1,1 +1,24 @@
-"""From a question to hits with boxes, masks, heatmaps and a cut-off."""
+"""From a question to hits with boxes, masks, heatmaps and a cut-off.
+
+    from search import Request, Searcher
+
+The names are imported when they are first used: a question needs no torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from search.hits import Results
+    from search.request import Request
+    from search.searcher import Searcher
+
+__all__ = ["Request", "Results", "Searcher"]
+
+_HOMES = {"Request": "request", "Results": "hits", "Searcher": "searcher"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

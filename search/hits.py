@@ -16,8 +16,8 @@ import numpy.typing as npt
 import polars as pl
 
 from indexer.vectors import KeyArray, point_array, point_keys
+from search.query import Box as Box
 
-Box = tuple[float, float, float, float]
 Mask = npt.NDArray[np.bool_]
 
 

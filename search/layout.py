@@ -8,31 +8,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from search.errors import QueryError
-from search.hits import Box
-from search.query import Query, check_box
+from search.query import Box, PlacedThing, Query
 from search.scenes.language import parse
 from search.scenes.scene import And, Chain, Scene, Thing
 
 Placed = tuple[Query | str, Box]
 
 
-def layout_scene(placed: Sequence[Placed]) -> Scene:
+def layout_scene(placed: Sequence[Placed | PlacedThing]) -> Scene:
     """The scene of all things, each in its box (fractions of the upright picture).
 
     A text is read as a plain query: weights, signs and picture files mean what they always mean.
     Raises `QueryError` for no things, an empty text or a box outside the picture.
     """
-    if not placed:
-        raise QueryError("The layout is empty: give at least one thing and its box.")
-    things = [_thing(*_pair(entry)) for entry in placed]
+    things = [_thing(entry) for entry in placed_things(placed)]
     written = ", ".join(
         f"{thing.name} at {','.join(f'{edge:g}' for edge in thing.box or ())}" for thing in things
     )
     return Scene(And(tuple(Chain((thing,)) for thing in things)), written)
 
 
+def placed_things(placed: Sequence[Placed | PlacedThing]) -> tuple[PlacedThing, ...]:
+    """The things of pairs of a text and four numbers. Raises `QueryError` for another form."""
+    if not placed:
+        raise QueryError("The layout is empty: give at least one thing and its box.")
+    return tuple(
+        entry if isinstance(entry, PlacedThing) else PlacedThing(*_pair(entry)) for entry in placed
+    )
+
+
 def _pair(entry: Placed) -> Placed:
-    """The entry as a text and four numbers. Raises `QueryError` for another form."""
     try:
         query, box = entry
         x0, y0, x1, y1 = (float(edge) for edge in box)
@@ -43,10 +48,8 @@ def _pair(entry: Placed) -> Placed:
     return query, (x0, y0, x1, y1)
 
 
-def _thing(query: Query | str, box: Box) -> Thing:
-    x0, y0, x1, y1 = box
-    check_box((x0, y0, x1, y1))
-    read = parse(query) if isinstance(query, str) else query
+def _thing(placed: PlacedThing) -> Thing:
+    read = parse(placed.text) if isinstance(placed.text, str) else placed.text
     if isinstance(read, Scene):
         raise QueryError(f"'{read}' is more than one thing; give each thing a box of its own.")
-    return Thing(read, str(read), box=(x0, y0, x1, y1))
+    return Thing(read, str(read), box=placed.box)

@@ -16,11 +16,16 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from PIL import Image
+from pydantic import Field, GetPydanticSchema
+from pydantic.json_schema import SkipJsonSchema
+from pydantic_core.core_schema import is_instance_schema
 
 from search.errors import QueryError
-from search.hits import Box
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 TERM = re.compile(
     r"""
@@ -31,9 +36,12 @@ TERM = re.compile(
     """,
     re.VERBOSE,
 )
+Box = tuple[float, float, float, float]
 Point = tuple[float, float]
 LONGEST = 2000
 """Characters of a query: many times what any model reads."""
+Made = GetPydanticSchema(lambda kind, handler: is_instance_schema(kind))
+"""Says that a field's value is made in Python: an object of the class, taken as it is."""
 FILE_STARTS = ("./", "../", "~/", "/")
 
 
@@ -63,7 +71,7 @@ class ImageTerm:
             check_box(self.box)
 
     def __str__(self) -> str:
-        return "picture" if isinstance(self.source, Image.Image) else str(self.source)
+        return str(self.source) if isinstance(self.source, Path | str) else "picture"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +82,7 @@ class Example:
     Raises `QueryError` unless there is exactly one of the two and it lies in the picture.
     """
 
-    image: str
+    image: Annotated[str, Field(alias="photo")]  # as JSON calls it
     box: Box | None = None
     point: Point | None = None
     positive: bool = True
@@ -148,14 +156,30 @@ class Query:
         return line
 
 
-def check_box(box: Box) -> None:
-    """Raise `QueryError` unless x0, y0, x1, y1 are fractions that make a box inside the picture."""
+@dataclass(frozen=True, slots=True)
+class PlacedThing:
+    """A thing in a layout: its text, or its query, and the `box` where it should be, fractions of
+    the upright picture. Raises `QueryError` for a box outside the picture.
+    """
+
+    text: str | SkipJsonSchema[Annotated[Query, Made]]
+    box: Box
+
+    def __post_init__(self) -> None:
+        check_box(self.box)
+
+
+def check_box(box: Box) -> Box:
+    """The box; raises `QueryError` unless x0, y0, x1, y1 are fractions that make one inside the
+    picture.
+    """
     x0, y0, x1, y1 = box
     if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
         raise QueryError(
             f"The box {box} is not inside the picture: x0 < x1 and y0 < y1 must be fractions from "
             "0 to 1."
         )
+    return box
 
 
 def _is_unicode(text: str) -> bool:

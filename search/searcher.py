@@ -1,5 +1,5 @@
-"""Ask a collection: `Searcher.open(folder)`, then `images`, `regions`, `similar`, `similar_region`,
-`layout`, `find_again`, `heatmap`.
+"""Ask a collection: `Searcher.open(folder)`, then `search` with a `Request`, or in short `images`,
+`regions`, `similar`, `similar_region`, `layout`, `find_again`; and `heatmap` for one photo.
 
     with Searcher.open("photos.tips") as searcher:
         for hit in searcher.regions("red bicycle").hits:
@@ -12,30 +12,32 @@ are first needed.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
+from typing import Unpack
 
 from PIL import Image
 
 from indexer.collection import Collection
 from indexer.tiles import tiled
-from indexer.vectors import All, Filter, Kind, Match, Not, point_array, point_keys
+from indexer.vectors import Filter, KeyArray, Kind, point_array, point_keys
+from search.again import check
 from search.arrays import Array
 from search.confidence.calibration import Calibration, TermVector
 from search.confidence.sample import EmptySampleError, calibrate
 from search.encode import QueryEncoder
 from search.errors import QueryError, SearchError
 from search.filters import parse_filter, resolve
-from search.hits import Box, Results
-from search.layout import Placed, layout_scene
+from search.hits import Box, Hit, Results
+from search.layout import Placed, placed_things
 from search.page import build_page
 from search.places.pca import feature_colours
 from search.places.refiner import Refiner
 from search.query import Example, ImageTerm, Query
-from search.ranking import By, Ranker
+from search.ranking import Ranker
+from search.request import Page, RefinedPage, Request
 from search.scenes.language import parse
 from search.scenes.page import build_scene_page
 from search.scenes.scene import Scene, wanted_queries, wanted_things
@@ -103,57 +105,56 @@ class Searcher:
         self._values.clear()
         return True
 
-    def images(
-        self,
-        query: Query | Scene | str,
-        *,
-        limit: int = 20,
-        offset: int = 0,
-        filter: Filter | str | None = None,
-        all: bool = False,
-    ) -> Results:
+    def search(self, request: Request) -> Results:
+        """The page of hits that is asked for. Raises `TipsError` for what cannot be asked."""
+        terms: list[TermVector] | None = None
+        told: tuple[str, ...] = ()
+        if request.examples:
+            terms, told = self._refiner.examples(request.examples)
+            names = zip(map(str, request.examples), terms, strict=True)
+            asked: Query | Scene = Query(images=tuple(ImageTerm(n, t.weight) for n, t in names))
+        else:
+            asked = request.query
+        within, unmatched = self._filter(request.within)
+        if isinstance(asked, Scene):
+            notes = self._terms.scene_notes(asked)
+            hits, keys = self._composed(asked, request, within)
+        else:
+            notes = self._terms.notes(asked)
+            hits, keys = self._plain(asked, terms, request, within)
+        results = Results(
+            query=str(asked),
+            model=self._encoder.embedder.info.model_id,
+            hits=hits,
+            confident=len(keys),
+            searched=self._store.count("images", within),
+            notes=(*told, *notes, *unmatched),
+            keys=keys,
+        )
+        if not request.refine:
+            return results
+        if terms is None:
+            return self.refine(results, asked)
+        centre = self._calibrated().sides["regions"].picture_centre
+        return self._refiner.refine(results, {"": self._refiner.target(terms, centre)}, bound=False)
+
+    def images(self, query: Query | Scene | str, **page: Unpack[Page]) -> Results:
         """Photos for a query, ranked by the whole photo and its best region together.
 
         A text is read as `search/scenes/language.py` says; one that is composed of things with
-        places (`dog left of car`) ranks photos by their weakest link. `offset` and `limit` cut a
-        page out of the answer. `filter` is a filter or its text. `all` gives weak hits too. Raises
-        `TipsError` for what cannot be asked.
+        places (`dog left of car`) ranks photos by their weakest link. `offset` (0) and `limit` (20)
+        cut a page out of the answer. `filter` is a filter or its text. `all` gives weak hits too.
+        Raises `TipsError` for what cannot be asked.
         """
-        asked = parse(query) if isinstance(query, str) else query
-        if isinstance(asked, Scene):
-            return self._compose("photo", asked, limit, offset, filter, all)
-        return self._search("photo", asked, (), limit, offset, filter, all)
+        return self.search(Request(words=query, **page))
 
-    def regions(
-        self,
-        query: Query | Scene | str,
-        *,
-        limit: int = 20,
-        offset: int = 0,
-        filter: Filter | str | None = None,
-        all: bool = False,
-        refine: bool = False,
-    ) -> Results:
+    def regions(self, query: Query | Scene | str, **page: Unpack[RefinedPage]) -> Results:
         """Places for a query, grouped by photo and ranked by each photo's best place; arguments as
         for `images`. `refine`: see the method of that name.
         """
-        asked = parse(query, places=True) if isinstance(query, str) else query
-        if isinstance(asked, Scene):
-            results = self._compose("place", asked, limit, offset, filter, all)
-        else:
-            results = self._search("place", asked, (), limit, offset, filter, all)
-        return self.refine(results, asked) if refine else results
+        return self.search(Request(words=query, by="places", **page))
 
-    def layout(
-        self,
-        things: Sequence[Placed],
-        *,
-        limit: int = 20,
-        offset: int = 0,
-        filter: Filter | str | None = None,
-        all: bool = False,
-        refine: bool = False,
-    ) -> Results:
+    def layout(self, things: Sequence[Placed], **page: Unpack[RefinedPage]) -> Results:
         """Photos that show things where they were placed: pairs of a text and a box (x0, y0, x1,
         y1) as fractions of the upright picture, `[("tree", (0, 0, 0.4, 1)), ("dog", ...)]`.
 
@@ -162,9 +163,7 @@ class Searcher:
         arguments as for `regions`. Raises `QueryError` for no things, an empty text or a box
         outside the picture.
         """
-        scene = layout_scene(things)
-        results = self._compose("place", scene, limit, offset, filter, all)
-        return self.refine(results, scene) if refine else results
+        return self.search(Request(layout=placed_things(things), **page))
 
     def load(self) -> None:
         """Load the model and the calibration now, not with the first question. Nothing for a
@@ -204,72 +203,35 @@ class Searcher:
         bound = len(things) > 1 or any(thing.bound for thing in things)
         return self._refiner.refine(results, targets, bound=bound)
 
-    def similar(
-        self,
-        image_id: str,
-        *,
-        limit: int = 20,
-        offset: int = 0,
-        filter: Filter | str | None = None,
-        all: bool = True,
-    ) -> Results:
-        """Photos like an indexed one, which is not among them. Raises `TipsError` for an unknown
-        id.
+    def similar(self, image_id: str, **page: Unpack[Page]) -> Results:
+        """Photos like an indexed one, which is not among them; `all` unless it is False. Raises
+        `TipsError` for an unknown id.
         """
-        query = Query(images=(ImageTerm(image_id),))
-        return self._search("photo", query, (image_id,), limit, offset, filter, all)
+        return self.search(Request(like=(image_id,), **(Page(all=True) | page)))
 
     def similar_region(
-        self,
-        image_id: str,
-        box: Box,
-        *,
-        exact: bool = False,
-        limit: int = 20,
-        offset: int = 0,
-        filter: Filter | str | None = None,
-        all: bool = True,
+        self, image_id: str, box: Box, *, exact: bool = False, **page: Unpack[Page]
     ) -> Results:
-        """Places in other photos like what lies in a box of an indexed one.
+        """Places in other photos like what lies in a box of an indexed one; `all` unless it is
+        False.
 
         The stored regions that the box overlaps are pooled; `exact` computes the patches of the
         photo again and pools those in the box. Raises `TipsError` for an unknown id or a box
         outside the picture.
         """
-        query = Query(images=(ImageTerm(image_id, box=box),))
-        return self._search("place", query, (image_id,), limit, offset, filter, all, exact=exact)
+        return self.search(
+            Request(like=(image_id,), box=box, exact=exact, **(Page(all=True) | page))
+        )
 
-    def find_again(
-        self,
-        examples: Sequence[Example],
-        *,
-        limit: int = 20,
-        offset: int = 0,
-        filter: Filter | str | None = None,
-        all: bool = True,
-        refine: bool = False,
-    ) -> Results:
+    def find_again(self, examples: Sequence[Example], **page: Unpack[RefinedPage]) -> Results:
         """Places in other photos like those of the examples: boxes and points in indexed photos,
-        what to find and what not (`search/again.py`).
+        what to find and what not (`search/again.py`); `all` unless it is False.
 
         The examples' own photos are not among the hits. Raises `QueryError` for an unknown photo
         and without a positive example.
         """
-        terms, notes = self._refiner.examples(examples)
-        query = Query(
-            images=tuple(
-                ImageTerm(str(example), term.weight)
-                for example, term in zip(examples, terms, strict=True)
-            )
-        )
-        sources = tuple(dict.fromkeys(example.image for example in examples))
-        results = self._search("place", query, sources, limit, offset, filter, all, given=terms)
-        results = dataclasses.replace(results, notes=(*notes, *results.notes))
-        if not refine:
-            return results
-        centre = self._calibrated().sides["regions"].picture_centre
-        targets = {"": self._refiner.target(terms, centre)}
-        return self._refiner.refine(results, targets, bound=False)
+        check(examples)
+        return self.search(Request(examples=tuple(examples), **(RefinedPage(all=True) | page)))
 
     def heatmap(self, image_id: str, text: Query | Scene | str, *, exact: bool = False) -> Array:
         """Where an indexed photo shows the texts: (h, w) float32 in [0, 1].
@@ -344,7 +306,7 @@ class Searcher:
     def _target(self, query: Query) -> Array:
         """The direction that points out in a photo what a query looks for."""
         side = self._calibrated().sides["regions"]
-        return self._refiner.target(self._read(query, "regions", False), side.picture_centre)
+        return self._refiner.target(self._terms.read(query, "regions"), side.picture_centre)
 
     def _calibrated(self) -> Calibration:
         if self._calibration is None:
@@ -380,90 +342,54 @@ class Searcher:
         resolved, unmatched = resolve(parsed, values)
         return resolved, tuple(str(miss) for miss in unmatched)
 
-    def _search(
-        self,
-        by: By,
-        query: Query,
-        excluded: tuple[str, ...],
-        limit: int,
-        offset: int,
-        filter: Filter | str | None,
-        all: bool,
-        *,
-        exact: bool = False,
-        given: list[TermVector] | None = None,
-    ) -> Results:
-        """One page; `given` are the terms of a query that was read already."""
-        _check_page(limit, offset)
-        chosen, notes = self._filter(filter)
-        calibration = self._calibrated()
-        head = self._encoder.embedder.info.retrieval_head
-        photo = region = None
-        if by == "photo" or not query.images:
-            photo = calibration.sides["images"].direction(self._read(query, "images", exact))
-        if by == "place" or not query.images:
-            region = calibration.sides["regions"].direction(
-                given or self._read(query, "regions", exact)
+    def _plain(
+        self, query: Query, terms: list[TermVector] | None, request: Request, within: Filter | None
+    ) -> tuple[tuple[Hit, ...], KeyArray]:
+        """The page for a query, and the keys of all confident photos; `terms` where they are read
+        already.
+        """
+        calibration, photo, region = self._calibrated(), None, None
+        places = request.finds_places
+        if not places or not query.images:
+            photo = calibration.sides["images"].direction(
+                self._terms.read(query, "images", exact=request.exact)
             )
-        within = chosen
-        if excluded:
-            others = Not(Match("image", excluded))
-            within = others if chosen is None else All((chosen, others))
-        ranked = Ranker(self._store, calibration, head).rank(
-            by, photo, region, within, offset + limit if all else 0
+        if places or not query.images:
+            region = calibration.sides["regions"].direction(
+                terms or self._terms.read(query, "regions", exact=request.exact)
+            )
+        ranked = Ranker(self._store, calibration, self._encoder.embedder.info.retrieval_head).rank(
+            "place" if places else "photo", photo, region, within, _depth(request)
         )
-        confident = ranked.confident()
-        last = min(offset + limit, len(ranked.photo_scores) if all else confident)
-        hits = build_page(
-            self._catalog, ranked, slice(min(offset, last), last), weak_places=by == "place"
-        )
-        return Results(
-            query=str(query),
-            model=self._encoder.embedder.info.model_id,
-            hits=hits,
-            confident=confident,
-            searched=self._store.count("images", within),
-            notes=(*self._terms.notes(query), *notes),
-            keys=ranked.photo_keys[:confident],
-        )
+        keys = ranked.photo_keys[: ranked.confident()]
+        ranks = _ranks(request, len(ranked.photo_keys), len(keys))
+        return build_page(self._catalog, ranked, ranks, weak_places=places), keys
 
-    def _compose(
-        self,
-        by: By,
-        scene: Scene,
-        limit: int,
-        offset: int,
-        filter: Filter | str | None,
-        all: bool,
-    ) -> Results:
-        _check_page(limit, offset)
-        within, notes = self._filter(filter)
-        calibration = self._calibrated()
-        info = self._encoder.embedder.info
-        search = SceneSearch(
-            self._catalog, self._store, calibration, self._terms, info.retrieval_head
-        )
-        ranked = search.rank(scene, within, offset + limit if all else 0)
-        confident = ranked.confident()
-        last = min(offset + limit, len(ranked.ids) if all else confident)
-        ranks = slice(min(offset, last), last)
+    def _composed(
+        self, scene: Scene, request: Request, within: Filter | None
+    ) -> tuple[tuple[Hit, ...], KeyArray]:
+        """The same for a scene."""
+        head = self._encoder.embedder.info.retrieval_head
+        search = SceneSearch(self._catalog, self._store, self._calibrated(), self._terms, head)
+        ranked = search.rank(scene, within, _depth(request))
+        keys = point_keys(point_array(ranked.ids[: ranked.confident()]))
         hits = build_scene_page(
-            self._catalog, search, scene, ranked, ranks, weak_places=by == "place"
+            self._catalog,
+            search,
+            scene,
+            ranked,
+            _ranks(request, len(ranked.ids), len(keys)),
+            weak_places=request.finds_places,
         )
-        return Results(
-            query=str(scene),
-            model=info.model_id,
-            hits=hits,
-            confident=confident,
-            searched=self._store.count("images", within),
-            notes=(*self._terms.scene_notes(scene), *notes),
-            keys=point_keys(point_array(ranked.ids[:confident])),
-        )
-
-    def _read(self, query: Query, kind: Kind, exact: bool) -> list[TermVector]:
-        return self._terms.read(query, kind, exact=exact)
+        return hits, keys
 
 
-def _check_page(limit: int, offset: int) -> None:
-    if limit < 1 or offset < 0:
-        raise QueryError("A page has at least one hit and does not begin before the first.")
+def _depth(request: Request) -> int:
+    """So many photos have to be ranked at least, besides all confident ones."""
+    return request.offset + request.limit if request.all else 0
+
+
+def _ranks(request: Request, count: int, confident: int) -> slice:
+    """The ranks on the page, of `count` photos that were ranked."""
+    last = min(request.offset + request.limit, count if request.all else confident)
+    return slice(min(request.offset, last), last)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -18,7 +18,8 @@ from indexer.photos.limits import (
     MAX_SECONDS,
     Limits,
 )
-from ui.render import say
+from search.request import SUBJECT, Request
+from ui.render import print_results, say
 
 if TYPE_CHECKING:
     from indexer.holder import Patience
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 MOST_TILES = 4
 QUANTIZATIONS = ("int8", "turbo8", "turbo4", "binary", "none")  # those of `ServerLayout`
+RANGES = {"limit": click.IntRange(1, 10_000)}  # of fields of `Request` that are numbers
 STOPPED = 130  # what a shell reports for a program that Ctrl-C ended
+Show = Callable[..., None]  # `print_results` in the form that the user asked for
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -284,43 +287,39 @@ def layout_options(command: Command) -> Command:
     return result
 
 
-def result_options(command: Command, *, cut: bool = True) -> Command:
+image_option = click.option(
+    "--image",
+    "images",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="Look for photos like this picture; together with TEXT, for both.",
+)
+
+
+def field_option(name: str) -> Callable[[Command], Command]:
+    """The option for a field of `Request` that is a number, a text or a choice of yes and no."""
+    field = Request.model_fields[name]
+    form: dict[str, Any] = {"metavar": "EXPR"}
+    if field.annotation is bool:
+        form = {"is_flag": True}
+    elif field.annotation is int:
+        form = {"type": RANGES.get(name, click.IntRange(0)), "show_default": True, "metavar": "N"}
+    short = ("-n",) if name == "limit" else ()
+    return click.option(
+        *short, f"--{name}", name, default=field.default, help=field.description, **form
+    )
+
+
+def result_options(command: Command, *, without: Sequence[str] = ()) -> Command:
     """The options of the commands that print hits: how many, which, and in what form.
 
-    `cut` False is for commands that show the nearest always: they have no `--all`. Two forms at
-    once raise `click.UsageError` before the command runs.
+    The first ones are fields of `Request` in its own words, but for `without`. Two forms at once
+    raise `click.UsageError` before the command runs.
     """
-    show_all = click.option(
-        "--all",
-        "show_all",
-        is_flag=True,
-        help="Also photos that do not stand out from what unrelated words find.",
-    )
+    fields = [name for name in Request.model_fields if name not in {*SUBJECT, *without}]
     options = [
-        click.option(
-            "-n",
-            "--limit",
-            type=click.IntRange(1, 10_000),
-            default=20,
-            show_default=True,
-            metavar="N",
-            help="At most N photos.",
-        ),
-        click.option(
-            "--offset",
-            type=click.IntRange(0),
-            default=0,
-            show_default=True,
-            metavar="N",
-            help="Leave out the first N photos.",
-        ),
-        click.option(
-            "--filter",
-            "filter_text",
-            metavar="EXPR",
-            help="Only photos that fit, as in 'camera:canon date:2021 -in:Trash'.",
-        ),
-        *([show_all] if cut else []),
+        *map(field_option, fields),
         click.option("-f", "--paths-only", is_flag=True, help="Print paths alone, one a line."),
         click.option(
             "-0", "--print0", is_flag=True, help="Print paths alone, each ended by a NUL byte."
@@ -335,7 +334,8 @@ def result_options(command: Command, *, cut: bool = True) -> Command:
         if as_json and (paths_only or print0):
             other = "--print0" if print0 else "--paths-only"
             raise click.UsageError(f"--json and {other} exclude each other; leave one out.")
-        return command(*args, as_json=as_json, paths_only=paths_only, print0=print0, **others)
+        show = partial(print_results, as_json=as_json, paths_only=paths_only, print0=print0)
+        return command(*args, show=show, **others)
 
     result = cast(Command, checked)
     for option in reversed(options):

@@ -58,6 +58,7 @@ RELATIONS: dict[str, Relation] = {
 TYPOGRAPHIC = str.maketrans(dict.fromkeys("“”„‟«»", '"'))
 """Quotes as telephones write them."""
 QUOTED = re.compile(r'"[^"]*"')
+NAMED_FILE = re.compile(r"(?:^|[\s(:])(?:\.{0,2}/|~/)")
 MOST_THINGS = 24
 DEEPEST = 40
 """Levels of the tree; a `not` in parentheses takes three."""
@@ -92,6 +93,14 @@ def parse(text: str, *, places: bool = False) -> Query | Scene:
     if _is_strong(tree, line) or (places and _is_weak(tree, line)):
         return Scene(_clause(tree.children[0], line), line)
     return Query.parse(text)
+
+
+def refuse_files(words: str) -> None:
+    """Raise `QueryError` for words that name a picture file outside quotes: whoever asks from
+    outside need not be the owner of the disk.
+    """
+    if NAMED_FILE.search(QUOTED.sub("", words.translate(TYPOGRAPHIC))):
+        raise QueryError('A picture file cannot be named here; put the words in quotes ("...").')
 
 
 def with_pictures(query: Query | Scene, pictures: Sequence[ImageTerm]) -> Query | Scene:

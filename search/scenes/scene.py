@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from search.errors import QueryError
-from search.hits import Box
-from search.query import Query
+from search.query import Box, Query
 
 Relation = Literal["left of", "right of", "above", "below", "inside", "next to"]
 Size = Literal["tiny", "small", "large", "huge"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +11,7 @@ from PIL import Image
 
 from indexer.vectors import point_array, point_keys
 from search.hits import Hit
-from ui.app.question import narrowed
+from ui.app.question import request
 from ui.app.state import View
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ class Around:
 def answer(library: Library, view: View, picture: Image.Image | None = None) -> Answer:
     """The photos that the view asks for. Raises `TipsError` for what cannot be asked."""
     if view.same or not view.asks:
-        rows = _same(library, view.same) if view.same else library.index.matching(narrowed(view))
+        within = None if view.same else request(view, None).within
+        rows = _same(library, view.same) if view.same else library.index.matching(within)
         return _plain(library, view, rows)
     if view.nearest:
         return _nearest(library, view, picture)
@@ -83,15 +84,8 @@ def found(library: Library, view: View, picture: Image.Image | None, answer: Ans
         return None
     if not view.filter and not view.group:
         return answer.rows
-    bare = View(
-        q=view.q,
-        show=view.show,
-        like=view.like,
-        unlike=view.unlike,
-        find=view.find,
-        layout=view.layout,
-        picture=view.picture,
-    )
+    anyhow = replace(view, overlay="Box", order="Best", mode="Grid", group=False)
+    bare = replace(anyhow, filter="", page=1, same=None, photo=None)
 
     def compute() -> Rows:
         if bare.nearest:

@@ -23,6 +23,7 @@ from PIL import Image
 from indexer.collection import Collection
 from indexer.vectors import point_array, point_keys
 from search.hits import Hit, RegionHit, Results
+from search.scenes.language import refuse_files
 from tips_model.errors import TipsError
 from ui.app.facts import facts_of
 from ui.app.question import ask, question
@@ -32,7 +33,6 @@ from ui.app.state import View
 from ui.background import Background
 from ui.options import pick_device
 from ui.pictures import Pictures
-from ui.question import refuse_files
 
 if TYPE_CHECKING:
     from indexer.catalog.table import Catalog

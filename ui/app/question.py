@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from PIL import Image
 
-from indexer.vectors import Filter
+from indexer.vectors import All, Match
 from search.errors import QueryError
+from search.filters import parse_filter
 from search.hits import Results
-from search.query import Example, Query
+from search.query import Example, ImageTerm, Query
+from search.request import Page, Request
+from search.scenes.language import refuse_files
 from search.scenes.scene import Scene
-from ui import question as asked_of
 from ui.app.state import Place, View
-from ui.question import refuse_files
 
 if TYPE_CHECKING:
     from search.searcher import Searcher
@@ -32,32 +33,40 @@ def ask(
 
     Raises `TipsError` for what cannot be asked.
     """
-    within = narrowed(view, only)
+    asked = request(view, picture, limit=limit, offset=offset, all=True)
+    if only:
+        parts = (parse_filter(view.filter), Match("image", only))
+        within = All(tuple(part for part in parts if part is not None))
+        asked = asked.model_copy(update={"filter": within})
+    return searcher.search(asked)
+
+
+def request(view: View, picture: Image.Image | None, **page: Unpack[Page]) -> Request:
+    """What the view asks: the address as a `Request`. `picture` is the uploaded one that the
+    address names. Raises `QueryError` where that is gone, and for words that name a file.
+    """
+    page["filter"] = view.filter
+    for words in [word.text for word in view.layout] or [view.q]:
+        refuse_files(words)
     if view.layout:
-        for word in view.layout:
-            refuse_files(word.text)
-        things = [(word.text, word.box) for word in view.layout]
-        return searcher.layout(things, limit=limit, offset=offset, filter=within, all=True)
+        return Request(layout=view.layout, **page)
     if view.find:
-        examples = [example(place) for place in view.find]
-        return searcher.find_again(examples, limit=limit, offset=offset, filter=within, all=True)
-    method = searcher.regions if view.finds_places else searcher.images
-    asked = question(view, picture)
-    return method(asked, limit=limit, offset=offset, filter=within, all=True)
-
-
-def question(view: View, picture: Image.Image | None) -> Query | Scene:
-    """Words and pictures of a view, see `ui.question.question`."""
+        return Request(examples=tuple(example(place) for place in view.find), **page)
     if view.picture and picture is None:
         raise QueryError("The uploaded picture is not here any more; choose it again.")
-    return asked_of.question(
-        view.q, like=view.like, unlike=view.unlike, picture=picture, places=view.finds_places
+    return Request(
+        words=view.q,
+        like=view.like,
+        unlike=view.unlike,
+        pictures=() if picture is None else (ImageTerm(picture),),
+        by="places" if view.finds_places else "photos",
+        **page,
     )
 
 
-def narrowed(view: View, only: tuple[str, ...] = ()) -> Filter | None:
-    """The view's filter, without the photos that are part of the question."""
-    return asked_of.narrowed(view.filter, without=(*view.like, *view.unlike), only=only)
+def question(view: View, picture: Image.Image | None) -> Query | Scene:
+    """Words and pictures of a view, as they are read."""
+    return request(view, picture).query
 
 
 def example(place: Place) -> Example:

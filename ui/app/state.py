@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 
 import streamlit as st
 
-from search.hits import Box
+from search.query import Box, PlacedThing
 
 Show = Literal["Photos", "Places"]
 Overlay = Literal["None", "Box", "Mask", "Heat"]
@@ -51,11 +51,10 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class PlacedWord:
+class PlacedWord(PlacedThing):
     """A word and where on the picture the user put it."""
 
     text: str
-    box: Box
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
+from search.query import Example
+from search.request import Page, Request
 from ui.commands.search import (
     check_draw,
     draw_option,
-    finish,
     open_searcher,
     refine_option,
-    refines,
+    show_places,
 )
-from ui.options import Command, result_options
-from ui.render import print_results
+from ui.options import Command, Show, result_options
 
 if TYPE_CHECKING:
-    from search.query import Example
     from search.searcher import Searcher
 
 
@@ -37,7 +36,7 @@ def _place(name: str, form: str, what: str) -> Callable[[Command], Command]:
 @_place("--not-point", "X,Y", "What not to find.")
 @draw_option
 @refine_option
-@partial(result_options, cut=False)
+@partial(result_options, without=("all",))
 @click.pass_context
 def again(
     ctx: click.Context,
@@ -48,14 +47,10 @@ def again(
     not_point: tuple[str, ...],
     draw_folder: Path | None,
     refine: bool | None,
-    limit: int,
-    offset: int,
-    filter_text: str | None,
-    paths_only: bool,
-    print0: bool,
-    as_json: bool,
+    show: Show,
     device: str,
     collection: Path,
+    **page: Unpack[Page],
 ) -> None:
     """Find what a box or a click in PHOTO shows, in all other photos; the nearest come first.
 
@@ -67,6 +62,8 @@ def again(
       tips again beach.jpg --point 0.4,0.6 --draw hits/
       tips again a.jpg --box 0.1,0.2,0.4,0.5 --box b.jpg@0,0,0.5,0.5 --not-point 0.8,0.1
     """
+    from search.again import check
+
     check_draw(draw_folder)
     searcher = open_searcher(collection, device)
     given = ((box, 4, True), (point, 2, True), (not_box, 4, False), (not_point, 2, False))
@@ -75,15 +72,9 @@ def again(
         for texts, size, positive in given
         for text in texts
     ]
-    results = searcher.find_again(
-        examples,
-        limit=limit,
-        offset=offset,
-        filter=filter_text,
-        refine=refines(searcher, refine, draw_folder),
-    )
-    print_results(results, as_json=as_json, paths_only=paths_only, print0=print0, with_regions=True)
-    finish(ctx, draw_folder, searcher, results)
+    check(examples)
+    asked = Request(examples=tuple(examples), **(page | Page(all=True)))
+    show_places(ctx, searcher, asked, refine, show, draw_folder)
 
 
 def read_example(searcher: Searcher, photo: str, text: str, size: int, positive: bool) -> Example:
@@ -91,7 +82,6 @@ def read_example(searcher: Searcher, photo: str, text: str, size: int, positive:
     `QueryError` for anything else.
     """
     from search.errors import QueryError
-    from search.query import Example
 
     other, _, numbers = text.rpartition("@")
     try:

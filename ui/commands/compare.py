@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ui.commands.search import NOTHING_FOUND, build_query
+from search.request import Request
+from ui.commands.search import NOTHING_FOUND
 from ui.options import collection_option, device_option, json_option, pick_device
 from ui.render import print_json, say
 from ui.words import counted, model_words, shown
@@ -77,7 +78,13 @@ def compare(
     from search.agreement import agreement
     from search.searcher import Searcher
 
-    query = build_query(text, (), places=places)
+    asked = Request(
+        words=" ".join(text),
+        by="places" if places else "photos",
+        filter=filter_text,
+        limit=limit,
+        all=True,
+    )
     if sheet is not None and sheet.suffix.lower() not in (".jpg", ".jpeg", ".png", ".webp"):
         raise click.BadParameter(f"{sheet} is no .jpg, .png or .webp.", param_hint="--sheet")
     if sheet is not None and not sheet.parent.is_dir():
@@ -89,8 +96,7 @@ def compare(
     for name, opened in zip((a, b), sides, strict=True):
         with Searcher(opened, None, pick_device(device)) as searcher:
             _check_begun(name, opened, searcher)
-            ask = searcher.regions if places else searcher.images
-            results = ask(query, limit=limit, filter=filter_text, all=True)
+            results = searcher.search(asked)
             found.append(results)
             known.append(searcher.count("images"))
             if sheet is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from itertools import chain
@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from ui.commands.search import NOTHING_FOUND, build_query, open_searcher
-from ui.options import collection_option, device_option
+from search.query import ImageTerm
+from search.request import Request
+from ui.commands.search import NOTHING_FOUND, open_searcher
+from ui.options import collection_option, device_option, field_option, image_option
 from ui.render import nothing_found, say
 from ui.words import counted, shown
 
@@ -46,14 +48,7 @@ class Targets:
 
 @click.command()
 @click.argument("text", nargs=-1)
-@click.option(
-    "--image",
-    "images",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    multiple=True,
-    metavar="FILE",
-    help="Look for photos like this picture; together with TEXT, for both.",
-)
+@image_option
 @click.option("--csv", type=FILE, metavar="FILE", help="Write a table of the hits.")
 @click.option("--json", type=FILE, metavar="FILE", help="Write what `tips search --json` prints.")
 @click.option(
@@ -91,18 +86,8 @@ class Targets:
     metavar="N",
     help="At most N photos.  [default: all that are confident]",
 )
-@click.option(
-    "--filter",
-    "filter_text",
-    metavar="EXPR",
-    help="Only photos that fit, as in 'camera:canon date:2021 -in:Trash'.",
-)
-@click.option(
-    "--all",
-    "show_all",
-    is_flag=True,
-    help="Also photos that do not stand out from what unrelated words find.",
-)
+@field_option("filter")
+@field_option("all")
 @click.option("--force", is_flag=True, help="Replace files that are there, but never photos.")
 @device_option
 @collection_option
@@ -120,8 +105,8 @@ def export(
     places: bool,
     refine: bool,
     limit: int | None,
-    filter_text: str | None,
-    show_all: bool,
+    filter: str,
+    all: bool,
     force: bool,
     device: str,
     collection: Path,
@@ -142,15 +127,21 @@ def export(
 
     targets = Targets(csv, json, coco, zip, copy, root)
     check_targets(targets, collection, force=force)
-    query = build_query(text, images, places=places)
     searcher = open_searcher(collection, device)
 
-    def page(size: int, offset: int) -> Results:
-        ask: Callable[..., Results] = searcher.regions if places else searcher.images
-        results = ask(query, limit=size, offset=offset, filter=filter_text, all=show_all)
-        return searcher.refine(results, query) if refine else results
+    asked = Request(
+        words=" ".join(text),
+        pictures=tuple(map(ImageTerm, images)),
+        by="places" if places else "photos",
+        refine=refine,
+        filter=filter,
+        all=all,
+    )
 
-    pages = pages_of(page, limit=limit, all=show_all)
+    def page(size: int, offset: int) -> Results:
+        return searcher.search(asked.model_copy(update={"limit": size, "offset": offset}))
+
+    pages = pages_of(page, limit=limit, all=all)
     first = next(pages)
     for note in first.notes:
         say(note)

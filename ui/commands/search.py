@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import click
 
-from ui.options import pick_device, result_options
-from ui.render import print_results, say
+from search.query import ImageTerm, PlacedThing
+from search.request import Page, Request
+from ui.options import Show, image_option, pick_device, result_options
+from ui.render import say
 from ui.words import counted
 
 if TYPE_CHECKING:
-    from search.hits import Box, Results
-    from search.query import Query
-    from search.scenes.scene import Scene
+    from search.hits import Results
     from search.searcher import Searcher
 
 NOTHING_FOUND = 1  # as grep
@@ -25,29 +25,17 @@ DRAWN = re.compile(r"\d{3,}-[0-9a-f]{8}\.jpg")  # what `draw_hits` names its pic
 
 @click.command()
 @click.argument("text", nargs=-1)
-@click.option(
-    "--image",
-    "images",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    multiple=True,
-    metavar="FILE",
-    help="Look for photos like this picture; together with TEXT, for both.",
-)
+@image_option
 @result_options
 @click.pass_context
 def search(
     ctx: click.Context,
     text: tuple[str, ...],
     images: tuple[Path, ...],
-    limit: int,
-    offset: int,
-    filter_text: str | None,
-    show_all: bool,
-    paths_only: bool,
-    print0: bool,
-    as_json: bool,
+    show: Show,
     device: str,
     collection: Path,
+    **page: Unpack[Page],
 ) -> None:
     """Find photos that show TEXT. Prints the paths, best first; exit code 1 when nothing is found.
 
@@ -73,13 +61,9 @@ def search(
       tips search "dog left of a tree and not cat"
       tips search "at night" --image ./street.jpg -n 5 --json
     """
-    query = build_query(text, images, places=False)
-    results = open_searcher(collection, device).images(
-        query, limit=limit, offset=offset, filter=filter_text, all=show_all
-    )
-    print_results(
-        results, as_json=as_json, paths_only=paths_only, print0=print0, with_regions=False
-    )
+    asked = Request(words=" ".join(text), pictures=tuple(map(ImageTerm, images)), **page)
+    results = open_searcher(collection, device).search(asked)
+    show(results, with_regions=False)
     if not results.hits:
         ctx.exit(NOTHING_FOUND)
 
@@ -110,15 +94,10 @@ def regions(
     text: tuple[str, ...],
     draw_folder: Path | None,
     refine: bool | None,
-    limit: int,
-    offset: int,
-    filter_text: str | None,
-    show_all: bool,
-    paths_only: bool,
-    print0: bool,
-    as_json: bool,
+    show: Show,
     device: str,
     collection: Path,
+    **page: Unpack[Page],
 ) -> None:
     """Find the places in photos that show TEXT; grouped by photo, boxes as fractions of the
     picture.
@@ -135,16 +114,8 @@ def regions(
     """
     check_draw(draw_folder)
     searcher = open_searcher(collection, device)
-    results = searcher.regions(
-        build_query(text, (), places=True),
-        limit=limit,
-        offset=offset,
-        filter=filter_text,
-        all=show_all,
-        refine=refines(searcher, refine, draw_folder),
-    )
-    print_results(results, as_json=as_json, paths_only=paths_only, print0=print0, with_regions=True)
-    finish(ctx, draw_folder, searcher, results)
+    asked = Request(words=" ".join(text), by="places", **page)
+    show_places(ctx, searcher, asked, refine, show, draw_folder)
 
 
 @click.command()
@@ -158,15 +129,10 @@ def layout(
     placed: tuple[str, ...],
     draw_folder: Path | None,
     refine: bool | None,
-    limit: int,
-    offset: int,
-    filter_text: str | None,
-    show_all: bool,
-    paths_only: bool,
-    print0: bool,
-    as_json: bool,
+    show: Show,
     device: str,
     collection: Path,
+    **page: Unpack[Page],
 ) -> None:
     """Find photos that show things where you place them: each TEXT in its BOX.
 
@@ -180,25 +146,16 @@ def layout(
     things = read_layout(placed)
     check_draw(draw_folder)
     searcher = open_searcher(collection, device)
-    results = searcher.layout(
-        things,
-        limit=limit,
-        offset=offset,
-        filter=filter_text,
-        all=show_all,
-        refine=refines(searcher, refine, draw_folder),
-    )
-    print_results(results, as_json=as_json, paths_only=paths_only, print0=print0, with_regions=True)
-    finish(ctx, draw_folder, searcher, results)
+    show_places(ctx, searcher, Request(layout=things, **page), refine, show, draw_folder)
 
 
-def read_layout(placed: tuple[str, ...]) -> list[tuple[str, Box]]:
+def read_layout(placed: tuple[str, ...]) -> tuple[PlacedThing, ...]:
     """Texts and boxes in turn, as the command line gives them. Raises `QueryError`."""
     from search.errors import QueryError
 
     if len(placed) % 2:
         raise QueryError(f"'{placed[-1]}' has no box: write each text and its box in turn.")
-    things: list[tuple[str, Box]] = []
+    things = []
     for text, box in zip(placed[::2], placed[1::2], strict=True):
         try:
             x0, y0, x1, y1 = (float(edge) for edge in box.split(","))
@@ -206,14 +163,26 @@ def read_layout(placed: tuple[str, ...]) -> list[tuple[str, Box]]:
             raise QueryError(
                 f"'{box}' is not a box: write left,top,right,bottom as fractions, as in 0,0,0.4,1."
             ) from None
-        things.append((text, (x0, y0, x1, y1)))
-    return things
+        things.append(PlacedThing(text, (x0, y0, x1, y1)))
+    return tuple(things)
 
 
-def finish(ctx: click.Context, folder: Path | None, searcher: Searcher, results: Results) -> None:
-    """The end of a search of places: draw the hits if a folder is asked for, and say so; without
-    hits, leave with `NOTHING_FOUND`.
+def show_places(
+    ctx: click.Context,
+    searcher: Searcher,
+    asked: Request,
+    refine: bool | None,
+    show: Show,
+    folder: Path | None,
+) -> None:
+    """Print the places that are asked for, and draw them to a folder if there is one; without hits,
+    leave with `NOTHING_FOUND`. They are computed again from the photos as the user says, else when
+    they are drawn or when it costs little.
     """
+    if refine is None:
+        refine = folder is not None or searcher.refines_quickly
+    results = searcher.search(asked.model_copy(update={"refine": refine}))
+    show(results, with_regions=True)
     if not results.hits:
         ctx.exit(NOTHING_FOUND)
     if folder is not None:
@@ -232,27 +201,6 @@ def check_draw(folder: Path | None) -> None:
     there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise click.BadParameter(f"{there} cannot be written.", param_hint="--draw")
-
-
-def refines(searcher: Searcher, wanted: bool | None, draw_folder: Path | None) -> bool:
-    """Whether places are computed again from the photos: as the user says, else when they are drawn
-    or when it costs little.
-    """
-    if wanted is not None:
-        return wanted
-    return draw_folder is not None or searcher.refines_quickly
-
-
-def build_query(text: tuple[str, ...], images: tuple[Path, ...], *, places: bool) -> Query | Scene:
-    """The words of the command line and the picture files as one query. Raises `QueryError`."""
-    from search.query import ImageTerm, Query
-    from search.scenes.language import parse, with_pictures
-
-    line = " ".join(text).strip()
-    pictures = tuple(ImageTerm(path) for path in images)
-    if pictures and not line:
-        return Query(images=pictures)
-    return with_pictures(parse(line, places=places), pictures)
 
 
 def open_searcher(collection: Path, device: str) -> Searcher:

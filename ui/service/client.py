@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from time import sleep
 from types import TracebackType
-from typing import Any, NotRequired, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 import httpx
 from pydantic import BaseModel
@@ -26,26 +26,13 @@ from ui.service.answers import (
     Status,
 )
 
-Box = tuple[float, float, float, float]
-Point = tuple[float, float]
+if TYPE_CHECKING:  # the client needs nothing of the search when it runs
+    from search.query import Box, Point
+    from search.request import Page, RefinedPage, Request
+
 Model = TypeVar("Model", bound=BaseModel)
 RETRIED = (429, 503)
 LONGEST_WAIT = 60.0  # seconds
-
-
-class Page(TypedDict):
-    """Which hits; what is left out is as the service has it."""
-
-    limit: NotRequired[int]
-    offset: NotRequired[int]
-    filter: NotRequired[str]
-    all: NotRequired[bool]
-
-
-class RefinedPage(Page):
-    """The same; `refine` computes the places again from the photos."""
-
-    refine: NotRequired[bool]
 
 
 class ServiceError(Exception):
@@ -97,6 +84,24 @@ class Client:
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
+
+    def ask(self, request: Request) -> Found:
+        """The page that a request asks for; what it leaves out is as the service has it. Of
+        `pictures`, the service takes one file, and words as a text.
+        """
+        body = request.model_dump(
+            mode="json", by_alias=True, exclude_unset=True, exclude={"by", "pictures"}
+        )
+        route = "regions" if request.finds_places else "search"
+        if request.box:
+            route = "similar"
+            (body["photo"],) = body.pop("like")
+        elif request.layout or request.examples:
+            route = "layout" if request.layout else "find-again"
+        if not request.pictures:
+            return self._ask(route, Found, **body)
+        (picture,) = request.pictures
+        return self._upload(f"{route}/upload", Path(str(picture.source)), **body)
 
     def search(
         self,
@@ -247,7 +252,9 @@ class Client:
         return response
 
 
-def _form(value: object) -> str:
+def _form(value: object) -> str | list[str]:
+    if isinstance(value, list):
+        return value
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request, Response
 
+from search.scenes.language import refuse_files
 from ui.pictures import FOREVER
-from ui.question import refuse_files
 from ui.service.answers import PhotoFacts, PhotoFile
 from ui.service.engine import State
 from ui.service.given import V1, Given, InCollection, Responses, json_only

@@ -1,22 +1,28 @@
-"""What can be asked: the bodies of requests, with their limits."""
+"""What can be asked: the bodies of requests, with their limits. Those that search are readings of
+`search.request.Request`: each route takes some of its fields, by its words.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
+    GetPydanticSchema,
     ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     field_validator,
-    model_validator,
 )
 
+from search import query
 from search.errors import QueryError
-from search.hits import Box
 from search.query import check_box
+from search.request import SUBJECT, Request
 from ui.service.settings import (
     MOST_FILTER,
     MOST_FOLDERS,
@@ -28,14 +34,28 @@ from ui.service.settings import (
 )
 
 
-def _inside(box: Box) -> Box:
+def _limited(name: str, more: str = "", **changes: Any) -> Any:
+    """The field of a `Request` with its alias, default and description, and what is changed."""
+    field = Request.model_fields[name]
+    said = {"default": field.default, "alias": field.alias}
+    return Field(**said | {"description": f"{field.description}{more}"} | changes)
+
+
+def _told(value: Any, make: ValidatorFunctionWrapHandler) -> Any:
     try:
-        check_box(box)
+        return make(value)
     except QueryError as error:
         raise ValueError(str(error)) from error
-    return box
 
 
+def _tuple_of(kind: Any, least: int | None = None) -> GetPydanticSchema:
+    """A list in JSON, a tuple in Python."""
+    some = Annotated[list[kind], Field(min_length=least, max_length=MOST_PHOTOS)]
+    return GetPydanticSchema(lambda _, make: make(Annotated[some, AfterValidator(tuple)]))
+
+
+TOLD = WrapValidator(_told)
+"""What the search refuses is wrong with this part of the body."""
 A_PHOTO = "00a1b2c3d4e5f60718293a4b5c6d7e8f"
 """An id, in examples."""
 PhotoId = Annotated[
@@ -46,15 +66,11 @@ PhotoId = Annotated[
         examples=[A_PHOTO],
     ),
 ]
-Words = Annotated[
-    str,
-    Field(
-        max_length=MOST_TEXT,
-        description="What the photo shows, in English: a sentence, weighted terms "
-        "(`2:red mug - coffee`), or things with places (`dog left of car`). Files cannot be named.",
-        examples=["a red umbrella in the rain"],
-    ),
+OnePhoto = Annotated[
+    tuple[str, ...],
+    GetPydanticSchema(lambda _, make: make(Annotated[PhotoId, AfterValidator(lambda it: (it,))])),
 ]
+"""A photo's id in JSON, the tuple of it in Python."""
 FilterText = Annotated[
     str,
     Field(
@@ -75,7 +91,8 @@ CollectionName = Annotated[
 Fraction = Annotated[float, Field(ge=0, le=1)]
 PlaceBox = Annotated[
     tuple[Fraction, Fraction, Fraction, Fraction],
-    AfterValidator(_inside),
+    AfterValidator(check_box),
+    TOLD,
     Field(
         description="x0, y0, x1, y1 as fractions of the upright photo, x0 < x1 and y0 < y1.",
         examples=[[0.1, 0.2, 0.5, 0.6]],
@@ -83,7 +100,28 @@ PlaceBox = Annotated[
 ]
 
 
-class Asked(BaseModel):
+@dataclass(frozen=True, slots=True)
+class PlacedThing(query.PlacedThing):
+    """A thing and where it shall be."""
+
+    text: Annotated[str, Field(min_length=1, max_length=MOST_TEXT, examples=["tree"])]
+    box: PlaceBox
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedPlace(query.Example):
+    """A place in a photo of the collection: a box or a point, one of the two."""
+
+    image: Annotated[PhotoId, Field(alias="photo")]
+    box: PlaceBox | None = None
+    point: Annotated[
+        tuple[Fraction, Fraction] | None,
+        Field(description="x, y as fractions of the upright photo.", examples=[[0.4, 0.6]]),
+    ] = None
+    positive: Annotated[bool, Field(description="False for what shall not be found.")] = True
+
+
+class InCollection(BaseModel):
     """A body whose fields are known: another one is a mistake, and is said to be."""
 
     model_config = ConfigDict(extra="forbid")
@@ -91,31 +129,40 @@ class Asked(BaseModel):
     collection: CollectionName = None
 
 
-class Page(Asked):
-    """Which hits, and how many."""
+class Asked(Request, InCollection):
+    """A `Request` with the limits of the service. Of the fields in `SUBJECT`, a route's body has
+    those that it `takes`; the others are `fixed`, or as the class has them.
+    """
 
+    model_config = ConfigDict(populate_by_name=False, defer_build=False)
+
+    words: str = _limited(
+        "words",
+        " Files cannot be named.",
+        max_length=MOST_TEXT,
+        examples=["a red umbrella in the rain"],
+    )
+    like: Annotated[tuple[PhotoId, ...], _tuple_of(PhotoId)] = _limited("like")
+    unlike: Annotated[tuple[PhotoId, ...], _tuple_of(PhotoId)] = _limited("unlike")
+    box: PlaceBox | None = _limited("box")
+    layout: Annotated[tuple[PlacedThing, ...], _tuple_of(Annotated[PlacedThing, TOLD], least=1)] = (
+        _limited("layout", default=...)
+    )
+    examples: Annotated[
+        tuple[MarkedPlace, ...], _tuple_of(Annotated[MarkedPlace, TOLD], least=1)
+    ] = _limited("examples", " At least one of them is positive.", default=...)
     filter: FilterText = ""
-    limit: int = Field(default=20, ge=1, le=MOST_HITS, description="At most so many hits.")
-    offset: int = Field(
-        default=0, ge=0, le=MOST_OFFSET, description="Leave out so many hits before."
-    )
-    all: bool = Field(
-        default=False,
-        description="Also possible hits: those that do not stand out from what unrelated words "
-        "find in this collection.",
-    )
+    limit: int = _limited("limit", ge=1, le=MOST_HITS)
+    offset: int = _limited("offset", ge=0, le=MOST_OFFSET)
+    refine: bool = _limited("refine", f" At most {MOST_REFINED} hits.")
 
+    def __init_subclass__(cls, takes: str = "", **fixed: Any) -> None:
+        super().__init_subclass__()
+        for name in SUBJECT.difference(takes.split()) if takes else ():
+            cls.__annotations__[name] = ClassVar[Any]  # which takes the field away
+            setattr(cls, name, fixed.get(name, Request.model_fields[name].default))
 
-class RefinedPage(Page):
-    """A page of places, which may be computed again from the photos."""
-
-    refine: bool = Field(
-        default=False,
-        description="Compute the places of the hits again from the photos: tighter boxes, at some "
-        f"passes of the model a photo; at most {MOST_REFINED} hits.",
-    )
-
-    @field_validator("refine")
+    @field_validator("refine", check_fields=False)
     @classmethod
     def _affordable(cls, refine: bool, others: ValidationInfo) -> bool:
         if refine and others.data.get("limit", 0) > MOST_REFINED:
@@ -123,19 +170,7 @@ class RefinedPage(Page):
         return refine
 
 
-class Composed(BaseModel):
-    """Words, photos of the collection, or both."""
-
-    q: Words = ""
-    like: list[PhotoId] = Field(
-        default=[], max_length=MOST_PHOTOS, description="Photos to find more of."
-    )
-    unlike: list[PhotoId] = Field(
-        default=[], max_length=MOST_PHOTOS, description="Photos to find less of."
-    )
-
-
-class Question(Page, Composed):
+class Question(Asked, takes="words like unlike"):
     """Photos for words and photos. What `like` and `unlike` name is not among the hits."""
 
     model_config = ConfigDict(
@@ -148,38 +183,24 @@ class Question(Page, Composed):
     )
 
 
-class PlaceQuestion(RefinedPage, Composed):
+class PlaceQuestion(Asked, takes="words like unlike refine", by="places"):
     """Places for words and photos, grouped by photo."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"q": "red umbrella", "limit": 10}]})
 
 
-class SimilarQuestion(Page):
+class SimilarQuestion(Asked, takes="like box"):
     """Photos like one of the collection, or places like a part of it."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"photo": A_PHOTO, "box": [0.1, 0.2, 0.5, 0.6]}]}
     )
 
-    photo: PhotoId
-    box: PlaceBox | None = Field(
-        default=None, description="A part of the photo: places like it are found."
-    )
-    all: bool = Field(
-        default=True, description="Also possible hits, as nothing but likeness is asked for."
-    )
+    like: OnePhoto = Field(alias="photo")
+    all: bool = _limited("all", default=True)
 
 
-class PlacedThing(BaseModel):
-    """A thing and where it shall be."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    text: str = Field(min_length=1, max_length=MOST_TEXT, examples=["tree"])
-    box: PlaceBox
-
-
-class LayoutQuestion(RefinedPage):
+class LayoutQuestion(Asked, takes="layout refine"):
     """Photos that show things where they are placed."""
 
     model_config = ConfigDict(
@@ -195,29 +216,8 @@ class LayoutQuestion(RefinedPage):
         }
     )
 
-    things: list[PlacedThing] = Field(min_length=1, max_length=MOST_PHOTOS)
 
-
-class MarkedPlace(BaseModel):
-    """A place in a photo of the collection: a box or a point, one of the two."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    photo: PhotoId
-    box: PlaceBox | None = None
-    point: tuple[Fraction, Fraction] | None = Field(
-        default=None, description="x, y as fractions of the upright photo.", examples=[[0.4, 0.6]]
-    )
-    positive: bool = Field(default=True, description="False for what shall not be found.")
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> Self:
-        if (self.box is None) == (self.point is None):
-            raise ValueError("give a box or a point, one of the two")
-        return self
-
-
-class AgainQuestion(RefinedPage):
+class AgainQuestion(Asked, takes="examples refine"):
     """The same thing in other photos."""
 
     model_config = ConfigDict(
@@ -233,15 +233,10 @@ class AgainQuestion(RefinedPage):
         }
     )
 
-    examples: list[MarkedPlace] = Field(
-        min_length=1, max_length=MOST_PHOTOS, description="At least one of them is positive."
-    )
-    all: bool = Field(
-        default=True, description="Also possible hits, as nothing but likeness is asked for."
-    )
+    all: bool = _limited("all", default=True)
 
 
-class HeatQuestion(Asked):
+class HeatQuestion(InCollection):
     """Where a photo shows the words."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"q": "red umbrella"}]})
@@ -252,7 +247,7 @@ class HeatQuestion(Asked):
     )
 
 
-class JobQuestion(Asked):
+class JobQuestion(InCollection):
     """Folders to index into a collection."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"folders": ["/photos/2024"]}]})

@@ -8,13 +8,12 @@ from fastapi import APIRouter, Depends, Form, Request, UploadFile
 from pydantic import ConfigDict, Field
 
 from indexer.photos.limits import Limits
-from search.hits import Results
 from ui.service.answers import Found
 from ui.service.engine import State
 from ui.service.given import FORM_TYPE, V1, Given, Service, form_only
 from ui.service.problems import Problem
 from ui.service.questions import PlaceQuestion, Question
-from ui.service.searches import composed, find
+from ui.service.searches import find
 from ui.service.settings import MOST_MEMORY, MOST_PIXELS, MOST_SECONDS
 
 if TYPE_CHECKING:
@@ -77,12 +76,11 @@ async def _with_picture(
 
     limits = Limits(MOST_PIXELS, given.settings.upload_bytes, MOST_SECONDS, MOST_MEMORY)
 
-    def work(state: State) -> Results:
+    def picture(state: State) -> Image.Image:
         with given.metrics.stage("read"):
-            picture = _opened(upload.file, state.collection.model.image_size, limits)
-        return composed(state, asked, picture)
+            return _opened(upload.file, state.collection.model.image_size, limits)
 
-    return await find(given, request, asked, asked.q, work)
+    return await find(given, request, asked, picture)
 
 
 def _opened(file: BinaryIO, side: int, limits: Limits) -> Image.Image:

@@ -1,0 +1,171 @@
+"""A question to a collection: what to look for, and which of the hits to show.
+
+    Request(words="red bicycle", by="places", filter="date:2021", limit=5)
+
+`Searcher.search` answers it. The command line, the page's address, the service and its client read
+this one class: its descriptions are theirs, and a field that is added here appears in all of them.
+Importing it loads no model, no engine and no numpy.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypedDict
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    model_validator,
+)
+from pydantic.json_schema import SkipJsonSchema
+
+from search.errors import QueryError
+from search.query import Box, Example, ImageTerm, Made, PlacedThing, Query, check_box
+from search.scenes.scene import Scene
+
+if TYPE_CHECKING:
+    from indexer.vectors import Filter
+else:
+    Filter = Any  # its module loads numpy; nothing but Python can give one
+
+
+SUBJECT = frozenset(
+    {"words", "like", "unlike", "pictures", "box", "exact", "layout", "examples", "by", "refine"}
+)
+"""Fields of a `Request` that say what is looked for, and how: a command or a route takes some of
+them, in its own form. All take the others, as they are here.
+"""
+
+
+class Page(TypedDict, total=False):
+    """Which hits, for the short methods of `Searcher`: fields of `Request`."""
+
+    filter: Filter | str | None
+    limit: int
+    offset: int
+    all: bool
+
+
+class RefinedPage(Page, total=False):
+    """The same for places."""
+
+    refine: bool
+
+
+class Request(BaseModel):
+    """What to look for: words, photos and pictures together, or things in a layout, or examples.
+
+    A wrong page, a box that is none, or two of these at once raise `QueryError`; words and filter
+    are read when the question is asked. In JSON `words` is `q`, and `layout` is `things`.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, defer_build=True
+    )  # built when first asked with: `tips --help` reads the names of its fields alone
+
+    words: Annotated[
+        str | SkipJsonSchema[Annotated[Query, Made] | Annotated[Scene, Made]],
+        PlainSerializer(str),
+        Field(
+            alias="q",
+            description="What the photo shows, in English: a sentence, weighted terms "
+            "(`2:red mug - coffee`), or things with places (`dog left of car`).",
+        ),
+    ] = ""
+    like: tuple[str, ...] = Field(
+        default=(), description="Photos of the collection to find more of."
+    )
+    unlike: tuple[str, ...] = Field(
+        default=(), description="Photos of the collection to find less of."
+    )
+    pictures: SkipJsonSchema[tuple[Annotated[ImageTerm, Made], ...]] = Field(
+        default=(), description="Pictures to find photos like."
+    )
+    box: Box | None = Field(
+        default=None, description="A part of the photo: places like it are found."
+    )
+    exact: bool = Field(
+        default=False,
+        description="Compute `box` and `like` from the photo's pixels, not as stored.",
+    )
+    layout: Annotated[tuple[PlacedThing, ...], Field(alias="things")] = Field(
+        default=(), description="Things, each with the box where it should be."
+    )
+    examples: tuple[Example, ...] = Field(
+        default=(), description="Boxes and points in photos: what to find, and what not."
+    )
+    by: Literal["photos", "places"] = Field(
+        default="photos",
+        description="Rank by the whole photo and its best place, or by the place alone.",
+    )
+    limit: int = Field(default=20, description="At most N photos.")
+    offset: int = Field(default=0, description="Leave out the first N photos.")
+    filter: str | SkipJsonSchema[Filter | None] = Field(
+        default="", description="Only photos that fit, as in 'camera:canon date:2021 -in:Trash'."
+    )
+    all: bool = Field(
+        default=False,
+        description="Also photos that do not stand out from what unrelated words find.",
+    )
+    refine: bool = Field(
+        default=False,
+        description="Compute the places again from the photos: tighter boxes, for one or more "
+        "passes of the model a photo.",
+    )
+
+    @model_validator(mode="after")
+    def _can_be_asked(self) -> Self:
+        if self.limit < 1 or self.offset < 0:
+            raise QueryError("A page has at least one hit and does not begin before the first.")
+        composed = self.words or self.like or self.unlike or self.pictures
+        if bool(composed) + bool(self.layout) + bool(self.examples) > 1:
+            raise QueryError(
+                "A question is words and pictures, or a layout, or examples; ask one of the three."
+            )
+        if self.box is not None:
+            check_box(self.box)
+            if len(self.like) != 1 or self.words or self.unlike or self.pictures:
+                raise QueryError("A box is a part of one photo: ask for it with that photo alone.")
+        return self
+
+    @property
+    def finds_places(self) -> bool:
+        """Whether the hits are ranked by their best place: a part of a photo, a layout and examples
+        leave no choice.
+        """
+        return self.by == "places" or bool(self.box or self.layout or self.examples)
+
+    @property
+    def query(self) -> Query | Scene:
+        """Words, pictures and layout as they are read. Raises `QueryError`; where the language is
+        to blame, a `QuerySyntaxError` with the spot.
+        """
+        from search.layout import layout_scene
+        from search.scenes.language import parse, with_pictures
+
+        if self.layout:
+            return layout_scene(self.layout)
+        photos = [ImageTerm(photo, box=self.box) for photo in self.like]
+        photos += [ImageTerm(photo, -1.0) for photo in self.unlike]
+        terms = (*photos, *self.pictures)
+        if isinstance(self.words, str):
+            if not self.words.strip() and terms:
+                return Query(images=terms)
+            return with_pictures(parse(self.words, places=self.finds_places), terms)
+        return with_pictures(self.words, terms)
+
+    @property
+    def within(self) -> Filter | None:
+        """The filter, without the photos that the question names; None when it keeps everything.
+        Raises `FilterError`.
+        """
+        from indexer.vectors import All, Match, Not
+        from search.filters import parse_filter
+
+        written = parse_filter(self.filter) if isinstance(self.filter, str) else self.filter
+        named = (*self.like, *self.unlike, *(example.image for example in self.examples))
+        if not named:
+            return written
+        others = Not(Match("image", tuple(dict.fromkeys(named))))
+        return others if written is None else All((written, others))
