@@ -23,7 +23,6 @@ from typing import Any
 from bench.pipeline import write_photos
 from indexer.cluster.engine import RayOptions, RayWorkers
 from indexer.cluster.session import ray_session
-from indexer.cluster.workers import ModelSource
 from indexer.collection import Collection
 from indexer.options import IndexOptions
 from indexer.pipeline import index
@@ -62,7 +61,7 @@ def run(folder: Path, photos: Path, embedder: Embedder, ray: Any, actors: int) -
     workers = None
     if actors:
         workers = RayWorkers(
-            lambda: ray, collection, ModelSource("nano"), RayOptions(actors=actors)
+            lambda: ray, collection, collection.model.open, RayOptions(actors=actors)
         )
     watch = Watch()
     options = IndexOptions(window=32, commit_seconds=1e9)

@@ -37,7 +37,7 @@ from indexer.vectors import VectorStore
 
 if TYPE_CHECKING:
     from indexer.catalog.table import Catalog
-    from tips_model.features import ModelInfo
+    from tips_model.features import Embedder, ModelInfo
 
 SCHEMA_VERSION = 1
 SWITCHED_VERSION = 2
@@ -68,6 +68,15 @@ class ModelRecord:
     patch: int
     image_size: int
     note: str = ""
+
+    def open(self, device: str) -> Embedder:
+        """Load the model on a device ("cpu", "cuda"), with its saved weights: a path that must be
+        the same on every machine, or None for where each keeps downloaded ones. Raises `TipsError`
+        as `open_embedder`.
+        """
+        from tips_model.embedder import open_embedder  # torch: not for what needs no model
+
+        return open_embedder(self.name, weights=self.weights, device=device)
 
 
 class Collection:

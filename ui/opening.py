@@ -96,15 +96,7 @@ def open_or_create(
     place = str(wanted.weights.absolute()) if wanted.weights else None
     name = known.model.name if known else wanted.model or DEFAULT_MODEL
 
-    @cache
-    def load() -> Embedder:
-        from tips_model.embedder import open_embedder  # torch: not for a run without work
-
-        chosen = pick_device(device)
-        say(f"Model {name} on {chosen}")
-        saved = known.model.weights if known else None
-        return open_embedder(name, weights=place or saved, device=chosen)
-
+    load = model_loader(name, place or (known.model.weights if known else None), device)
     patience = patience or NO_PATIENCE
     if known is None:
         own, engine = new_id(), EMBEDDED
@@ -133,6 +125,20 @@ def open_or_create(
     if known.model.note:
         say(known.model.note, style="yellow")
     return known, load
+
+
+def model_loader(name: str, weights: str | Path | None, device: str) -> Callable[[], Embedder]:
+    """A function that loads a model once, and says so on stderr; see `open_embedder`."""
+
+    @cache
+    def load() -> Embedder:
+        from tips_model.embedder import open_embedder  # torch: not for a run without work
+
+        chosen = pick_device(device)
+        say(f"Model {name} on {chosen}")
+        return open_embedder(name, weights=weights, device=chosen)
+
+    return load
 
 
 def _check_regions(known: Collection, tiles: int | None, max_regions: int | None) -> None:

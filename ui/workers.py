@@ -49,10 +49,9 @@ def ray_workers(
 
         def employ(collection: Collection) -> Workers:
             from indexer.cluster.engine import RayOptions, RayWorkers
-            from indexer.cluster.workers import ModelSource
 
-            source = ModelSource(collection.model.name, collection.model.weights)
             options = RayOptions(actors=actors, gpus=gpus)
-            return RayWorkers(lambda: ray or connect(), collection, source, options)
+            opened = collection.model.open
+            return RayWorkers(lambda: ray or connect(), collection, opened, options)
 
         yield employ

@@ -1,7 +1,7 @@
 """Index on many machines: Ray Data reads and embeds, workers write, this process commits.
 
     with ray_session("auto") as ray:
-        workers = RayWorkers(lambda: ray, collection, ModelSource("tipsv2-b14"))
+        workers = RayWorkers(lambda: ray, collection, collection.model.open)
         index(collection, roots, embedder, workers=workers)
 
 The driver holds the collection's lock and the ledger. It sees of each photo what the ledger must
@@ -79,7 +79,7 @@ def staff(resources: Mapping[str, float], options: RayOptions) -> Staff:
 class RayWorkers:
     """The `pipeline.Workers` of a Ray cluster.
 
-    open_embedder: opens the collection's model on a device, on any machine (`ModelSource`).
+    open_embedder: opens the collection's model on a device, on any machine (`ModelRecord.open`).
     """
 
     def __init__(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -135,21 +134,3 @@ def _not_counted(photos: int) -> None:
 
 def _never_stopped() -> bool:
     return False
-
-
-@dataclass(frozen=True)
-class ModelSource:
-    """Opens a model by name on any machine: what `open_embedder` takes, in a form that travels.
-
-    weights: a path that must be the same on every machine; None looks where this machine keeps
-    downloaded weights.
-    """
-
-    name: str
-    weights: str | Path | None = None
-
-    def __call__(self, device: str) -> Embedder:
-        """The embedder on this device; raises `TipsError` as `open_embedder`."""
-        from tips_model.embedder import open_embedder
-
-        return open_embedder(self.name, weights=self.weights, device=device)

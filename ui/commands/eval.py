@@ -7,6 +7,7 @@ from typing import Literal
 
 import click
 
+from ui.opening import model_loader
 from ui.options import device_option, json_option, pick_device, regions_option, tiles_option
 from ui.render import print_json
 
@@ -158,13 +159,12 @@ def regions(
       tips eval regions library --model nano
     """
     from search.eval.run import evaluate_regions
-    from tips_model.embedder import open_embedder
     from tips_model.eval.coco import read_coco_set
 
     content = read_coco_set(data)
-    embedder = open_embedder(model, weights=weights, device=pick_device(device))
+    load = model_loader(model, weights, device)
     table = evaluate_regions(
-        embedder, content, max_regions=max_regions, tiles=tiles or 1, grid=not no_grid
+        load(), content, max_regions=max_regions, tiles=tiles or 1, grid=not no_grid
     )
     if as_json:
         print_json(table.to_dicts())

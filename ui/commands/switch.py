@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ui.index_progress import index_progress, print_report
+from ui.opening import model_loader
 from ui.options import (
     STOPPED,
     collection_option,
     device_option,
     json_option,
-    pick_device,
     regions_option,
     tiles_option,
     weights_option,
@@ -128,7 +127,7 @@ def _switch(
                 f"`tips switch {other.model.name}`, or give it up with `tips switch --cancel`."
             )
         place = str(weights.absolute()) if weights else other.model.weights if other else None
-        load = _loader(model, place, device)
+        load = model_loader(model, place, device)
         if other is None:
             other = generations.begin(
                 opened, load().info, weights=place, max_regions=max_regions, tiles=tiles or 1
@@ -170,15 +169,3 @@ def _take_over(
                 say(f"All is built. Waiting to switch: {shown(str(busy))}", "yellow")
             told = True
             time.sleep(WAIT)
-
-
-def _loader(model: str, weights: str | None, device: str) -> Callable[[], Embedder]:
-    @cache
-    def load() -> Embedder:
-        from tips_model.embedder import open_embedder  # torch: not for a run without work
-
-        chosen = pick_device(device)
-        say(f"Model {model} on {chosen}")
-        return open_embedder(model, weights=weights, device=chosen)
-
-    return load

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ui.index_progress import index_progress
-from ui.opening import Wanted, check_first_call, open_or_create, remember
+from ui.opening import Wanted, check_first_call, model_loader, open_or_create, remember
 from ui.options import (
     Number,
     RootType,
@@ -25,7 +25,6 @@ from ui.options import (
     hidden_option,
     json_option,
     limit_options,
-    pick_device,
     weights_option,
 )
 from ui.render import say
@@ -167,18 +166,11 @@ def kept_model(
     held: dict[str, Embedder] = {}
 
     def load(collection: Collection) -> Embedder:
-        from tips_model.embedder import open_embedder
-
         model = collection.model
         if model.model_id not in held:
             held.clear()  # one at a time is in memory
-            if model.model_id == known:
-                held[known] = first()
-            else:
-                say(f"Model {model.name}")
-                place = model.weights or weights
-                chosen = pick_device(device)
-                held[model.model_id] = open_embedder(model.name, weights=place, device=chosen)
+            other = model_loader(model.name, model.weights or weights, device)
+            held[model.model_id] = first() if model.model_id == known else other()
         return held[model.model_id]
 
     return load
