@@ -141,7 +141,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="a JSON file")
     arguments = parser.parse_args()
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    library = Library.open(arguments.collection)
+    library = Library(arguments.collection)
     found: dict[str, Any] = {"machine": machine(), "photos": library.counts()["ok"]}
     # Words that find something, so that there are thumbnails to wait for.
     words = [w for w in word_list("concepts") if answer(library, View(q=w)).total][

@@ -8,18 +8,19 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.fault_checks import State, catalog_state, store_problems
 from bench.fault_process import Child
+
+if TYPE_CHECKING:
+    from search.searcher import Searcher
 
 TEXTS = ("a red house", "blue", "green tree - dog")
 
 
 class Readers:
-    """Two processes: one keeps its searcher and refreshes it, the other opens a fresh one each
-    time.
-    """
+    """Two processes: one keeps the collection open and follows it, the other opens it each time."""
 
     def __init__(self, collection: Path, folder: Path, embedder: Any, pause: float) -> None:
         """folder: where they write what they saw. pause: seconds between two rounds, since the
@@ -85,12 +86,16 @@ def read(collection: Path, file: Path, stop: Path, embedder: Any, pause: float) 
 
 class _Reader:
     def __init__(self, collection: Path, embedder: Any, keeps: bool) -> None:
+        from ui.background import Background
+        from ui.live_collection import LiveCollection
+        from ui.warm_models import WarmModels
+
         self.collection, self.embedder, self.keeps = collection, embedder, keeps
         self.problems: list[str] = []
         self.answers = self.refused = 0
         self.states: dict[int, State] = {}
         self.last = 0
-        self._searcher: Any = None
+        self._live = LiveCollection(collection, WarmModels("cpu"), Background("unused"))
         self._store: Any = None
 
     def round(self) -> None:
@@ -99,11 +104,11 @@ class _Reader:
         from search.searcher import Searcher
 
         opened = Collection.open(self.collection)
-        if self._searcher is None:
-            self._searcher = Searcher.open(self.collection, embedder=self.embedder)
+        if not opened.catalog_folder.exists():
+            return  # its first run has only begun
+        if self._store is None:
             self._store = opened.vectors()
         elif self.keeps:
-            self._searcher.refresh()
             self._store.refresh()
         revision = self._store.revision
         if revision < self.last:
@@ -113,23 +118,28 @@ class _Reader:
             self.problems += store_problems(self._store, self.collection)
             self.states[revision] = catalog_state(self.collection, revision)
         if self._store.count("images"):
-            self._ask()
+            if self.keeps:
+                self._live.refresh()
+                with self._live.state() as state:
+                    self._ask(state.searcher)
+            else:
+                with Searcher.open(self.collection, embedder=self.embedder) as searcher:
+                    self._ask(searcher)
         if not self.keeps:
-            self._searcher.close()
             self._store.close()
-            self._searcher = self._store = None
+            self._store = None
 
-    def _ask(self) -> None:
+    def _ask(self, searcher: Searcher) -> None:
         from indexer.vectors import image_key
 
-        catalog = self._searcher._catalog
+        catalog = searcher._catalog
         before = catalog.files()["id"].to_list()
         # What it shows: its own state, which may be older or newer than that of `_store`.
-        shown = self._searcher._store.revision
+        shown = searcher.revision
         for text in TEXTS:
             for answer in (
-                self._searcher.images(text, limit=1000, all=True),
-                self._searcher.regions(text, limit=1000, all=True),
+                searcher.images(text, limit=1000, all=True),
+                searcher.regions(text, limit=1000, all=True),
             ):
                 self._check([hit.id for hit in answer.hits], shown, before, catalog, text)
                 for hit in answer.hits:
@@ -137,7 +147,7 @@ class _Reader:
                         self.problems.append(f"a hit without a file: {hit.id}")
         some = answer.hits[0].id if answer.hits else None
         if some is not None:
-            like = self._searcher.similar(some, limit=1000)
+            like = searcher.similar(some, limit=1000)
             self.answers += 1
             ids = [image_key(hit.id) for hit in like.hits]
             if len(ids) != len(set(ids)) or image_key(some) in ids:

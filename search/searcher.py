@@ -44,7 +44,6 @@ from search.scenes.scene import Scene, wanted_queries, wanted_things
 from search.scenes.search import SceneSearch
 from search.stored import open_photo, photo_id
 from search.terms import TermReader
-from tips_model.embedder import open_embedder
 from tips_model.features import Embedder
 
 FACET_LIMIT = 1_000_000
@@ -88,22 +87,6 @@ class Searcher:
     def close(self) -> None:
         """Let go of the vectors."""
         self._store.close()
-
-    def refresh(self) -> bool:
-        """Take up what was indexed since; True when there was something new.
-
-        A collection that was switched to another model is opened anew, with that model; with an
-        embedder that was given to `open` this raises `ModelMismatchError`. Not while another thread
-        asks.
-        """
-        now = Collection.open(self._collection.folder)
-        if (now.data, now.model) != (self._collection.data, self._collection.model):
-            self._follow(now)
-        elif not self._store.refresh():
-            return False
-        self._calibration = None
-        self._values.clear()
-        return True
 
     def search(self, request: Request) -> Results:
         """The page of hits that is asked for. Raises `TipsError` for what cannot be asked."""
@@ -276,22 +259,11 @@ class Searcher:
         """
         return self._store.facet(field, self._filter(filter)[0], limit)
 
-    def _follow(self, now: Collection) -> None:
-        """Leave everything of the old model behind."""
-        if self._given is not None:
-            now.check_model(self._given.info)
-        catalog, store = now.catalog(), now.vectors(read_only=True)
-        self._store.close()
-        self._collection, self._catalog, self._store = now, catalog, store
-        for name in ("_encoder", "_terms", "_refiner"):
-            self.__dict__.pop(name, None)
-
     @cached_property
     def _encoder(self) -> QueryEncoder:
         embedder = self._given
         if embedder is None:
-            model = self._collection.model
-            embedder = open_embedder(model.name, weights=model.weights, device=self._device)
+            embedder = self._collection.model.open(self._device)
             self._collection.check_model(embedder.info)
         return QueryEncoder(tiled(embedder, self._collection.tiles))
 

@@ -30,9 +30,9 @@ class Background:
         """Do this when its turn has come. What it raises is logged."""
         self._work.put(work)
 
-    def pause(self, seconds: float) -> None:
-        """For work that has time: wait, unless the process ends."""
-        self._ended.wait(seconds)
+    def pause(self, seconds: float) -> bool:
+        """For work that has time: wait, unless the process ends, and say whether it does."""
+        return self._ended.wait(seconds)
 
     def end(self) -> None:
         """Finish the piece that runs, and no more."""
@@ -42,8 +42,7 @@ class Background:
 
     def _run(self) -> None:
         while not self._ended.is_set():
-            work = self._work.get()
             try:
-                work()
+                self._work.get()()  # no name for it: what is done holds nothing in memory
             except Exception:
                 _log.exception("work in the background failed")

@@ -273,7 +273,7 @@ def test_a_model_that_knows_nothing_finds_nothing(tmp_path: Path) -> None:
         assert [text for text in texts if searcher.images(text).confident] == []
 
 
-def test_new_photos_are_found_after_a_refresh(tmp_path: Path) -> None:
+def test_new_photos_are_found_by_who_opens_it_anew(tmp_path: Path) -> None:
     model = ColourEmbedder()
     photos = tmp_path / "photos"
     for number in range(9):
@@ -284,10 +284,10 @@ def test_new_photos_are_found_after_a_refresh(tmp_path: Path) -> None:
     index(collection, [photos], model)
     with Searcher.open(tmp_path / "c", embedder=model) as searcher:
         assert searcher.images("red").hits == ()
-        assert not searcher.refresh()
         save(paint("white", [("red", PLACES[0])]), photos / "red.jpg")
         index(collection, [photos], model)
-        assert searcher.refresh()
+        assert searcher.regions("red").searched == 9
+    with Searcher.open(tmp_path / "c", embedder=model) as searcher:
         assert names(searcher.images("red")) == ["red"]
         assert searcher.regions("red").searched == 10
         Path(photos / "red.jpg").unlink()

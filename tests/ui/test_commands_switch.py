@@ -17,6 +17,9 @@ from indexer.keeping import generations
 from search.searcher import Searcher
 from tests.search.colours import ColourEmbedder
 from tips_model.embedder import open_embedder
+from ui.background import Background
+from ui.live_collection import LiveCollection
+from ui.warm_models import WarmModels
 
 from .conftest import tips
 
@@ -32,16 +35,22 @@ def switched(collection: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     """A collection, switched from nano as a whole to nano with windows."""
     folder = tmp_path_factory.mktemp("switch") / "c"
     shutil.copytree(collection, folder)
+    live = LiveCollection(folder, WarmModels("cpu"), Background("pictures"))
     with Searcher.open(folder) as searcher:
         before = answer(searcher)
+        assert live.refresh()
         result = tips("switch", "nano", "--tiles", "2", "-c", folder)
         assert result.exit_code == 0, result.output
-        # Until it is told, the old model answers as it did; then the new one, and never a mixture.
+        # Who has it open is answered by the old model, who opens it now by the new one.
         assert answer(searcher) == before
-        assert searcher.refresh()
-        with Searcher.open(folder) as fresh:
-            assert answer(searcher) == answer(fresh) != before
-            assert not fresh.refresh()
+        with Searcher.open(folder) as fresh, live.state() as old:
+            assert answer(fresh) != before
+            assert live.refresh()
+            with live.state() as new:
+                assert answer(new.searcher) == answer(fresh)
+            assert answer(old.searcher) == before
+        assert not live.refresh()
+        live.close()
     return folder
 
 
@@ -140,8 +149,7 @@ def test_a_searcher_with_a_model_of_its_own_is_told(
     stranger = ColourEmbedder()
     folder = tmp_path / "c"
     old = Collection.create(folder, stranger.info)
-    with Searcher.open(folder, embedder=stranger) as searcher:
-        with old.lock():
-            old.use_part(Collection.open(collection).part() | {"data": "models/x"}, old.part())
-        with pytest.raises(ModelMismatchError, match=r"made with nano .* not with colours"):
-            searcher.refresh()
+    with old.lock():
+        old.use_part(Collection.open(collection).part() | {"data": "models/x"}, old.part())
+    with pytest.raises(ModelMismatchError, match=r"made with nano .* not with colours"):
+        Searcher.open(folder, embedder=stranger)

@@ -19,13 +19,13 @@ from ui.app.library import Library
 from ui.app.question import ask, question
 from ui.app.state import Place, PlacedWord, View
 
-from .conftest import HOSTILE
+from .conftest import HOSTILE, paint, tips
 
 
 @pytest.fixture(scope="module")
 def library(collection: Path) -> Library:
     """The shared collection, open."""
-    return Library.open(collection)
+    return Library(collection)
 
 
 def test_pages_split_the_answer(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,9 +110,10 @@ def test_a_place_is_found_again_and_a_layout_is_searched(library: Library) -> No
 
 def test_only_these_photos_can_be_asked_for(library: Library) -> None:
     ids = tuple(hit.id for hit in answer(library, View()).hits[:3])
-    found = ask(library.searcher, View(q="disc"), None, limit=9, only=ids)
+    with library.searching() as searcher:
+        found = ask(searcher, View(q="disc"), None, limit=9, only=ids)
+        same = searcher.images("disc", limit=9, all=True, filter=Match("image", ids))
     assert {hit.id for hit in found.hits} == set(ids)
-    same = library.searcher.images("disc", limit=9, all=True, filter=Match("image", ids))
     assert [hit.score for hit in found.hits] == [hit.score for hit in same.hits]
 
 
@@ -158,3 +159,25 @@ def test_files_cannot_be_named_in_the_app(library: Library, words: str) -> None:
     for asked in asks:
         with pytest.raises(QueryError, match="cannot be named here"):
             asked()
+
+
+def test_what_is_indexed_meanwhile_is_browsed_and_searched_after_a_refresh(tmp_path: Path) -> None:
+    paint(tmp_path / "photos" / "0.jpg", 0)
+    make = ("index", tmp_path / "photos", "--model", "nano", "-c", tmp_path / "c")
+    assert tips(*make).exit_code == 0
+    library = Library(tmp_path / "c")
+    first = library.refresh()
+    assert answer(library, View(q="disc")).searched == 1
+    assert library.refresh() == first  # the model came, and nothing is new
+    with library.searching() as searcher:
+        paint(tmp_path / "photos" / "1.jpg", 1)
+        assert tips("index", "-c", tmp_path / "c").exit_code == 0
+        assert library.refresh() != first
+        assert library.counts()["ok"] == len(library.index) == 2
+        assert answer(library, View(q="disc")).searched == 2
+        assert searcher.images("disc").searched == 1  # it goes on with what it began with
+    assert tips("switch", "nano", "--tiles", "2", "-c", tmp_path / "c").exit_code == 0
+    before = library.refresh()
+    assert library.collection.tiles == 2
+    assert answer(library, View(q="disc")).searched == 2
+    assert library.refresh() == before

@@ -31,7 +31,7 @@ def client() -> TestClient:
 @pytest.fixture
 def library(collection: Path) -> Library:
     """The shared collection, served."""
-    opened = Library.open(collection)
+    opened = Library(collection)
     media.serve(opened)
     return opened
 
@@ -70,7 +70,7 @@ def test_a_photo_is_served_to_those_who_have_the_page(client: TestClient, librar
 
 
 def test_a_closed_collection_is_not_served(client: TestClient, collection: Path) -> None:
-    opened = Library.open(collection)
+    opened = Library(collection)
     media.serve(opened)
     hit = answer(opened, View()).hits[0]
     address = media.thumbnail_address(opened, hit.id)

@@ -1,7 +1,7 @@
 """An open collection, for the page: what it asks for, answered by the search and the catalog.
 
 Nothing here draws a widget, and nothing is loaded before it is needed: the first view takes the
-catalog alone, the model comes with the first search.
+catalog alone, the model comes with the first search, and is shared by collections.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +32,8 @@ from ui.app.repeats import Repeats
 from ui.app.sharpen import Sharpener
 from ui.app.state import View
 from ui.background import Background
-from ui.options import pick_device
-from ui.pictures import Pictures
+from ui.live_collection import LiveCollection
+from ui.warm_models import WarmModels
 
 if TYPE_CHECKING:
     from indexer.catalog.table import Catalog
@@ -44,77 +45,64 @@ HEAT_MAPS = 512  # some 40 KB each at most
 FEATURES = 16  # pictures, about a megabyte each
 FOUND = 64  # questions whose photos are remembered, and places in open photos
 Rows = npt.NDArray[np.int64]
+MODELS = WarmModels("auto")  # of all open collections
 
 
 class Library:
-    """An open collection. Sessions share it; searches come one at a time.
+    """An open collection, which sessions share.
 
     `token` stands for it in the addresses of its pictures: who does not have the page cannot guess
     it.
     """
 
-    def __init__(self, collection: Collection) -> None:
-        """Nothing is read yet."""
-        self.collection = collection
+    def __init__(self, folder: Path) -> None:
+        """Open the collection in `folder` for browsing; raises `TipsError` when it is not one."""
+        self._ahead, self._words = Background("ahead"), Background("words")
+        self._live = LiveCollection(folder, MODELS, self._ahead)
         self.token = secrets.token_urlsafe(16)
-        self._refreshed = 0
-        self._lock = threading.RLock()
-        self._opening = threading.Lock()
-        self._searcher: Searcher | None = None
         self._heat: LRUCache[Any, Any] = LRUCache(HEAT_MAPS)
         self._features: LRUCache[Any, Any] = LRUCache(FEATURES)
         self._found: LRUCache[Any, Any] = LRUCache(FOUND)
         self._places: LRUCache[Any, Any] = LRUCache(FOUND)
-        self._counts: tuple[int, dict[str, int]] | None = None
+        self._counts: tuple[object, dict[str, int]] | None = None
         self._suggested: list[str] | None = None
         self.suggested_all = False
         self._cache_lock = threading.Lock()
-        self._ahead = Background("ahead")
-        self.pictures = Pictures(lambda: self.catalog, self._ahead)
-        self.repeats = Repeats(collection)
-
-    @classmethod
-    def open(cls, folder: Path) -> Library:
-        """Open the collection in `folder` for reading; raises `TipsError` when it is not one."""
-        return cls(Collection.open(folder))
+        self.pictures = self._live.pictures
+        self.repeats = Repeats(lambda: self.collection)
+        self._sharpener = Sharpener(self.searching)
+        self._version: object = None
+        self.refresh()
 
     @property
-    def searcher(self) -> Searcher:
-        """The search with its model, which the first who asks for it loads."""
-        with self._opening:  # a lock of its own: browsing goes on meanwhile
-            if self._searcher is None:
-                from search.searcher import Searcher
+    def collection(self) -> Collection:
+        """The collection as `refresh` found it."""
+        return self._live.photos.collection
 
-                searcher = Searcher(self.collection, None, pick_device("auto"))
-                searcher.load()
-                self._searcher = searcher
-            return self._searcher
-
-    @cached_property
-    def sharpener(self) -> Sharpener:
-        """Computes places of hits again, in the background."""
-        return Sharpener(self.searcher, self._lock)
-
-    @cached_property
+    @property
     def catalog(self) -> Catalog:
         """What is known of every photo."""
-        return self.collection.catalog()
+        return self._live.photos.catalog
 
-    @cached_property
+    @property
     def index(self) -> PhotoIndex:
         """All photos by date and place."""
-        from search.browse.index import PhotoIndex
+        return self._live.photos.index
 
-        return PhotoIndex.load(self.catalog)
+    def refresh(self) -> object:
+        """Take up what was indexed meanwhile, or another model; what this gives is another one when
+        there was something. A search opens what is new for it.
+        """
+        photos = self._live.browse()
+        self._version = photos.collection.data, photos.index.revision, self._live.number()
+        return self._version
 
-    def refresh(self) -> int:
-        """Take up what was indexed meanwhile; a number that changes when there was something."""
-        with self._lock:
-            changed = self.index.refresh()
-            if self._searcher is not None:
-                changed |= self._searcher.refresh()
-            self._refreshed += changed
-            return self._refreshed
+    @contextmanager
+    def searching(self) -> Iterator[Searcher]:
+        """The search of the present state; the first who asks loads the model."""
+        self._live.refresh()
+        with self._live.state() as state:
+            yield state.searcher
 
     def ask(
         self,
@@ -126,8 +114,7 @@ class Library:
         only: tuple[str, ...] = (),
     ) -> Results:
         """The nearest photos for what the view asks; see `ui/app/question.py`."""
-        searcher = self.searcher
-        with self._lock:
+        with self.searching() as searcher:
             return ask(searcher, view, picture, limit=limit, offset=offset, only=only)
 
     def suggestions(self) -> tuple[str, ...]:
@@ -137,39 +124,30 @@ class Library:
         with self._cache_lock:
             if self._suggested is None:
                 self._suggested = []
-                self._ahead.submit(self._suggest)
+                self._words.submit(partial(self._suggest, self._suggested))
             return tuple(self._suggested)
 
-    def _suggest(self) -> None:
-        self._ahead.pause(FIRST_VIEW)
+    def _suggest(self, found: list[str]) -> None:
+        self._words.pause(FIRST_VIEW)
         from search.suggest import suggestions
 
         try:
-            words = suggestions(self.searcher)
+            with self.searching() as searcher:
+                for word in suggestions(searcher):
+                    found.append(word)
+                    if self._words.pause(0):
+                        return
         except TipsError:
-            self.suggested_all = True  # the user's own first search says why
-            return
-        self._suggest_next(words)
-
-    def _suggest_next(self, words: Iterator[str]) -> None:
-        """Find one more search, and come back for the next: users and other work come between."""
-        assert self._suggested is not None
-        word = None
-        try:
-            with self._lock:
-                word = next(words, None)
+            return  # the user's own first search says why
         finally:
-            self.suggested_all = word is None
-        if word is not None:
-            self._suggested.append(word)
-            self._ahead.submit(partial(self._suggest_next, words))
+            self.suggested_all = True
 
     def counts(self) -> dict[str, int]:
         """Photos by status in the state of the last `refresh`: ok, failed, removed."""
-        revision = self.index.revision
-        if self._counts is None or self._counts[0] != revision:
-            self._counts = revision, self.catalog.counts()
-        return self._counts[1]
+        version, known = self._version, self._counts
+        if known is None or known[0] != version:
+            known = self._counts = version, self.catalog.counts()
+        return known[1]
 
     def rows_of(self, identifiers: Sequence[str]) -> Rows:
         """The rows of photos by id, in their order; unknown ones are left out."""
@@ -204,13 +182,12 @@ class Library:
             alone = replace(alone, q=words, like=(), unlike=(), find=(), layout=(), picture=None)
         if not alone.finds_places:
             return ()
-        key = (replace(alone, photo=identifier, overlay="Box", mode="Grid"), self._refreshed)
+        key = (replace(alone, photo=identifier, overlay="Box", mode="Grid"), self._version)
 
         def compute() -> tuple[RegionHit, ...]:
             found = self.ask(alone, None, limit=1, only=(identifier,))
             if words:
-                searcher = self.searcher
-                with self._lock:
+                with self.searching() as searcher:
                     found = searcher.refine(found, words)
             return found.hits[0].regions if found.hits else ()
 
@@ -225,16 +202,15 @@ class Library:
         if not view.q or view.like or view.unlike or view.picture or not hits:
             return tuple(hits), False
         query = question(replace(view, photo=None), None)
-        return self.sharpener.sharp(query, (view.q, view.show, self._refreshed), hits)
+        return self._sharpener.sharp(query, (view.q, view.show, self._version), hits)
 
     def heat(self, identifier: str, words: str, *, exact: bool) -> npt.NDArray[np.float32]:
         """The heat map (h, w) of the words on one photo, in [0, 1]."""
         refuse_files(words)
-        key = (identifier, words, exact, self._refreshed)
+        key = (identifier, words, exact, self._version)
 
         def compute() -> npt.NDArray[np.float32]:
-            searcher = self.searcher
-            with self._lock:
+            with self.searching() as searcher:
                 return searcher.heatmap(identifier, words, exact=exact)
 
         known: npt.NDArray[np.float32] = self._remembered(self._heat, key, compute)
@@ -242,17 +218,17 @@ class Library:
 
     def features(self, identifier: str) -> Image.Image:
         """What the photo looks like to the model, as a picture."""
+        key = (identifier, self.collection.data)
 
         def compute() -> Image.Image:
-            searcher = self.searcher
-            with self._lock:
+            with self.searching() as searcher:
                 colours = searcher.feature_picture(identifier)
             small = Image.fromarray((colours * 255).astype(np.uint8))
             scale = 640 / max(small.size)
             size = (round(small.width * scale), round(small.height * scale))
             return small.resize(size, Image.Resampling.BICUBIC)
 
-        picture: Image.Image = self._remembered(self._features, identifier, compute)
+        picture: Image.Image = self._remembered(self._features, key, compute)
         return picture
 
     def facts(self, identifier: str) -> list[tuple[str, str]]:
@@ -268,7 +244,7 @@ class Library:
 
     def remembered_rows(self, view: View, compute: Callable[[], Rows]) -> Rows:
         """The rows that were computed for this view in this state of the collection, or are now."""
-        rows: Rows = self._remembered(self._found, (view, self._refreshed), compute)
+        rows: Rows = self._remembered(self._found, (view, self._version), compute)
         return rows
 
     def _remembered(self, cache: LRUCache[Any, Any], key: Any, compute: Callable[[], Any]) -> Any:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import streamlit as st
 
-from indexer.collection import Collection
 from search.errors import QuerySyntaxError
 from tips_model.errors import TipsError
 from ui import jobs
@@ -29,11 +28,9 @@ LOOK_AGAIN = 2.0  # seconds
 
 
 @st.cache_resource(max_entries=OPEN_COLLECTIONS, show_spinner="Opening the collection …")
-def open_library(folder: str, part: str) -> Library:
-    """The collection, opened once for all sessions, and once more when it has been switched to
-    another model: `part` says which one is in use.
-    """
-    library = Library.open(Path(folder))
+def open_library(folder: str) -> Library:
+    """The collection, opened once for all sessions."""
+    library = Library(Path(folder))
     media.serve(library)
     return library
 
@@ -43,8 +40,7 @@ def show_photos() -> None:
     state.settle()
     try:
         entry = chosen()
-        now = Collection.open(entry.path)
-        library = open_library(str(entry.path), f"{now.data} {now.model.model_id}")
+        library = open_library(str(entry.path))
         revision = library.refresh()
     except TipsError as error:
         _no_collection(error)
@@ -198,7 +194,7 @@ def _switches(view: View) -> None:
     )
 
 
-def _answered(library: Library, view: View, revision: int) -> Answer | None:
+def _answered(library: Library, view: View, revision: object) -> Answer | None:
     """What the view asks for, unless the answer is still here; None when it cannot be asked, which
     is said.
     """

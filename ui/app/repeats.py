@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from indexer.collection import Collection
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 class Repeats:
     """The near-duplicates of one collection; looking for them is a process of its own."""
 
-    def __init__(self, collection: Collection) -> None:
+    def __init__(self, collection: Callable[[], Collection]) -> None:
+        """collection: gives it as it is now."""
         self._collection = collection
         self._known: tuple[int, Duplicates | None] | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -26,7 +28,7 @@ class Repeats:
         from search.duplicates.groups import FILE
 
         try:
-            return (self._collection.data_folder / FILE).stat().st_mtime_ns
+            return (self._collection().data_folder / FILE).stat().st_mtime_ns
         except FileNotFoundError:
             return 0
 
@@ -39,7 +41,7 @@ class Repeats:
         if self._known is None or self._known[0] != state:
             from search.duplicates.groups import Duplicates
 
-            self._known = state, Duplicates.open(self._collection)
+            self._known = state, Duplicates.open(self._collection())
         return self._known[1]
 
     @property
@@ -50,7 +52,7 @@ class Repeats:
     def look(self) -> None:
         """Look for near-duplicates in a process of its own."""
         if not self.looking:
-            line = [*TIPS, "duplicates", "--json", "-c", str(self._collection.folder)]
+            line = [*TIPS, "duplicates", "--json", "-c", str(self._collection().folder)]
             self._process = subprocess.Popen(
                 line, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
             )

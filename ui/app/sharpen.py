@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,15 +21,15 @@ if TYPE_CHECKING:
 
 SHARPENED = 24  # hits of a page
 REMEMBERED = 512  # hits
-Asked = tuple[str, Show, int]  # words, ranking, state of the collection
+Asked = tuple[str, Show, object]  # words, ranking, state of the collection
 Key = tuple[Asked, str]  # and the photo
 
 
 class Sharpener:
-    """Refines hits of words one after the other; `lock` is held for each."""
+    """Refines hits of words one after the other. searching: gives the search of the moment."""
 
-    def __init__(self, searcher: Searcher, lock: threading.RLock) -> None:
-        self._searcher, self._searching = searcher, lock
+    def __init__(self, searching: Callable[[], AbstractContextManager[Searcher]]) -> None:
+        self._searching = searching
         self._sharp: LRUCache[Key, Hit] = LRUCache(REMEMBERED)
         self._coming: set[Key] = set()
         self._lock = threading.Lock()
@@ -41,8 +42,9 @@ class Sharpener:
         whether more are coming. The first call for a hit begins the work; where a model is slow at
         it (`Searcher.refines_quickly`), there is none.
         """
-        if not self._searcher.refines_quickly:
-            return tuple(hits), False
+        with self._searching() as searcher:
+            if not searcher.refines_quickly:
+                return tuple(hits), False
         first = hits[:SHARPENED]
         keys = [(asked, hit.id) for hit in first]
         with self._lock:
@@ -63,8 +65,8 @@ class Sharpener:
         alone = Results(query="", model="", hits=(hit,), confident=0, searched=0)
         sharper = hit  # its stored places are what there is if all else fails
         try:
-            with self._searching:
-                (sharper,) = self._searcher.refine(alone, query).hits
+            with self._searching() as searcher:
+                (sharper,) = searcher.refine(alone, query).hits
         finally:
             with self._lock:
                 self._sharp[key] = sharper

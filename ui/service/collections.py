@@ -9,8 +9,8 @@ from fastapi import APIRouter, Query
 
 from search.browse.choices import Choices
 from search.browse.facets import FacetValue, Folder, facets, folder, narrowed, subfolders
+from ui.live_collection import LiveCollection, State
 from ui.service.answers import CollectionSummary, Facets, Status, Value
-from ui.service.engine import Engine, State
 from ui.service.given import V1, Given, InCollection
 from ui.service.questions import FilterText
 from ui.service.settings import MOST_VALUES
@@ -93,7 +93,7 @@ async def facet_values(
     return await given.read(collection, work)
 
 
-def _summary(default: Engine, engine: Engine) -> CollectionSummary:
+def _summary(default: LiveCollection, engine: LiveCollection) -> CollectionSummary:
     return CollectionSummary(
         name=engine.name,
         title=engine.title,

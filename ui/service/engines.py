@@ -10,10 +10,10 @@ from pathlib import Path
 from tips_model.errors import TipsError
 from ui import known
 from ui.background import Background
-from ui.service.engine import Engine
+from ui.live_collection import LiveCollection
 from ui.service.metrics import Metrics
-from ui.service.models import Models
 from ui.service.problems import Problem
+from ui.warm_models import WarmModels
 
 LOOK = 1.0
 """Seconds between two looks for something new."""
@@ -25,18 +25,20 @@ class Engines:
 
     def __init__(self, folders: Sequence[Path], *, device: str, metrics: Metrics) -> None:
         """Nothing is opened before `start`."""
-        self._models, self._metrics = Models(device, metrics), metrics
+        self._metrics = metrics
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
-        ahead = Background("pictures")
-        self._engines: dict[str, Engine] = {}
+        models, ahead = WarmModels(device, metrics.encoding), Background("pictures")
+        self._engines: dict[str, LiveCollection] = {}
         for folder in folders:
             entry = known.find_folder(folder) or known.described(folder)
             name = known.unused(entry.name, set(self._engines))
-            self._engines[name] = Engine(name, entry.title, folder, self._models, ahead)
+            self._engines[name] = LiveCollection(
+                folder, models, ahead, name=name, title=entry.title
+            )
 
     @property
-    def all(self) -> tuple[Engine, ...]:
+    def all(self) -> tuple[LiveCollection, ...]:
         """Every collection, the default one first."""
         return tuple(self._engines.values())
 
@@ -45,7 +47,7 @@ class Engines:
         """Whether every collection can be searched."""
         return all(engine.ready for engine in self.all)
 
-    def get(self, name: str | None) -> Engine:
+    def get(self, name: str | None) -> LiveCollection:
         """The collection of this name, the first for None. Raises `Problem` 404."""
         if name is None:
             return self.all[0]
@@ -81,7 +83,6 @@ class Engines:
             self._thread.join()
         for engine in self.all:
             engine.close()
-        self._models.keep(())
 
     def _run(self, failed: Callable[[TipsError], None]) -> None:
         said: dict[str, str] = {}
@@ -96,12 +97,11 @@ class Engines:
                 said[engine.name] = sentence
             self._ended.wait(LOOK)
 
-    def _refresh(self, engine: Engine) -> TipsError | None:
+    def _refresh(self, engine: LiveCollection) -> TipsError | None:
         """Take up what is new; the error that prevents it."""
         try:
             if engine.refresh():
                 self._measure(engine)
-                self._models.keep({each.model_id for each in self.all if each.ready})
         except TipsError as error:
             return error
         except Exception as error:  # the thread must outlive whatever a store trips over
@@ -109,7 +109,7 @@ class Engines:
             return TipsError(f"The collection {engine.folder} cannot be opened ({error}).")
         return None
 
-    def _measure(self, engine: Engine) -> None:
+    def _measure(self, engine: LiveCollection) -> None:
         with engine.state() as state:
             points, searcher = self._metrics.points, state.searcher
             points.labels(engine.name, "images").set(searcher.count("images"))

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Query, Request
 from fastapi.security import HTTPBearer
 
-from ui.service.engine import State
+from ui.live_collection import State
 from ui.service.engines import Engines
 from ui.service.lanes import Lane
 from ui.service.metrics import Metrics

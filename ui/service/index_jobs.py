@@ -19,8 +19,8 @@ from indexer.collection import Collection
 from indexer.folders.paths import is_under, to_bytes, to_text
 from indexer.folders.storage import is_url
 from ui import jobs
+from ui.live_collection import LiveCollection
 from ui.service.answers import IndexJob
-from ui.service.engine import Engine
 from ui.service.given import V1, Given, Service, json_only, service_of
 from ui.service.problems import Problem
 from ui.service.questions import JobQuestion
@@ -91,7 +91,7 @@ async def cancel_job(collection: Named, given: Given) -> IndexJob:
     return await given.readers.run(work)
 
 
-async def followed(collection: Named, given: Given) -> AsyncIterator[Engine]:
+async def followed(collection: Named, given: Given) -> AsyncIterator[LiveCollection]:
     """The collection whose job is followed, before the answer begins. Raises `Problem` 404 without
     a job, and 503 when as many as may are following one.
     """
@@ -110,7 +110,7 @@ async def followed(collection: Named, given: Given) -> AsyncIterator[Engine]:
 
 @router.get("/{collection}/events", response_class=EventSourceResponse)
 async def follow_job(
-    engine: Annotated[Engine, Depends(followed)], request: Request
+    engine: Annotated[LiveCollection, Depends(followed)], request: Request
 ) -> AsyncIterator[ServerSentEvent]:
     """The job as it goes on, as server-sent events: `progress` whenever something changed, and
     `end` with the job as it ended, or with `null` when it was cancelled.
@@ -132,14 +132,14 @@ async def follow_job(
         await asyncio.sleep(LOOK)
 
 
-async def _job(given: Service, engine: Engine) -> IndexJob:
+async def _job(given: Service, engine: LiveCollection) -> IndexJob:
     job = await given.readers.run(lambda: jobs.find(engine.folder))
     if job is None:
         raise _none(engine)
     return IndexJob.of(engine.name, job)
 
 
-def _none(engine: Engine) -> Problem:
+def _none(engine: LiveCollection) -> Problem:
     return Problem(404, "no-job", f"The collection {engine.name} has no job.", field="collection")
 
 
@@ -152,7 +152,7 @@ def _check_allowed(given: Service) -> None:
         )
 
 
-def _check_known(engine: Engine, allowed: Sequence[Path]) -> None:
+def _check_known(engine: LiveCollection, allowed: Sequence[Path]) -> None:
     """Refuse to look at all that the collection knows where that is more than may be indexed."""
     known = [
         root

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from prometheus_client import (
     CollectorRegistry,
@@ -82,6 +82,11 @@ class Metrics:
             ["collection"],
             registry=registry,
         )
+
+    def encoding(self, together: int) -> AbstractContextManager[None]:
+        """Count and time a call with the texts of so many questions."""
+        self.batches.observe(together)
+        return self.stage("encode")
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Request, Response
 
 from search.scenes.language import refuse_files
+from ui.live_collection import State
 from ui.pictures import FOREVER
 from ui.service.answers import PhotoFacts, PhotoFile
-from ui.service.engine import State
 from ui.service.given import V1, Given, InCollection, Responses, json_only
 from ui.service.problems import Problem
 from ui.service.questions import HeatQuestion, PhotoId

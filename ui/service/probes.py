@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from ui.service.answers import Health
 from ui.service.given import Given, Responses, documented
-from ui.service.problems import Problem
+from ui.service.problems import RETRY_OPENING, Problem
 
 router = APIRouter(tags=["probes"])
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
@@ -29,7 +29,7 @@ async def ready(given: Given) -> Health:
             503,
             "not-ready",
             "A model or a collection is not loaded yet; /v1/collections says more.",
-            headers={"Retry-After": "2"},
+            headers={"Retry-After": str(RETRY_OPENING)},
         )
     return Health(status="ready")
 

@@ -19,9 +19,10 @@ from indexer.vectors import VectorError
 from search.errors import FilterError, QueryError, QuerySyntaxError, SearchError
 from tips_model.errors import TipsError
 from ui.job_files import JobError
+from ui.live_collection import NotOpenError
 
 PROBLEM_JSON = "application/problem+json"
-RETRY_UNREACHABLE = 5  # seconds
+RETRY_UNREACHABLE, RETRY_OPENING = 5, 2  # seconds
 _log = logging.getLogger("tips.service")
 
 
@@ -131,6 +132,8 @@ def of_error(error: TipsError, field: str = "") -> Problem:
         return Problem(409, "nothing-indexed", detail)
     if isinstance(error, CollectionBusyError | JobError):
         return Problem(409, "busy", detail)
+    if isinstance(error, NotOpenError):
+        return Problem(503, "not-ready", detail, headers={"Retry-After": str(RETRY_OPENING)})
     headers = {"Retry-After": str(RETRY_UNREACHABLE)}
     if isinstance(error, VectorError):
         return Problem(503, "vectors-unreachable", detail, headers=headers)

@@ -12,8 +12,8 @@ from search.layout import layout_scene
 from search.query import ImageTerm
 from search.scenes.language import refuse_files
 from tips_model.errors import TipsError
+from ui.live_collection import State
 from ui.service.answers import Found
-from ui.service.engine import State
 from ui.service.given import V1, Given, Service, json_only
 from ui.service.problems import Problem, of_error
 from ui.service.questions import (

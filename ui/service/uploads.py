@@ -8,8 +8,8 @@ from fastapi import APIRouter, Depends, Form, Request, UploadFile
 from pydantic import ConfigDict, Field
 
 from indexer.photos.limits import Limits
+from ui.live_collection import State
 from ui.service.answers import Found
-from ui.service.engine import State
 from ui.service.given import FORM_TYPE, V1, Given, Service, form_only
 from ui.service.problems import Problem
 from ui.service.questions import PlaceQuestion, Question

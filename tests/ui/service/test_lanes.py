@@ -14,10 +14,10 @@ import pytest
 from tips_model.embedder import open_embedder
 from tips_model.features import Embedder
 from ui.service import lanes
-from ui.service.batching import MOST_TEXTS, BatchingEmbedder
 from ui.service.lanes import Lane
 from ui.service.metrics import Metrics
 from ui.service.problems import Problem
+from ui.warm_models import MOST_TEXTS, BatchingEmbedder
 
 from .conftest import problem, running
 
@@ -52,7 +52,7 @@ def value(metrics: Metrics, name: str, **labels: str) -> float:
 
 def test_texts_that_come_together_are_encoded_in_one_call(nano: Embedder) -> None:
     held, metrics = Held(nano), Metrics()
-    together = BatchingEmbedder(held, metrics)  # type: ignore[arg-type]
+    together = BatchingEmbedder(held, metrics.encoding)  # type: ignore[arg-type]
     questions = [[f"a red circle {n}", "a square"] for n in range(12)]
     with ThreadPoolExecutor(len(questions)) as threads:
         first = threads.submit(together.embed_texts, questions[0])
@@ -62,7 +62,6 @@ def test_texts_that_come_together_are_encoded_in_one_call(nano: Embedder) -> Non
             threading.Event().wait(0.001)
         held.go.set()
         answers = [future.result(SECONDS) for future in (first, *rest)]
-    together.close()
     assert len(held.calls) == 2
     assert held.calls[1].count("a square") == 1  # asked by all of them, encoded once
     for question, answer in zip(questions, answers, strict=True):
@@ -73,7 +72,7 @@ def test_texts_that_come_together_are_encoded_in_one_call(nano: Embedder) -> Non
 
 def test_a_text_that_fails_fails_alone(nano: Embedder) -> None:
     held = Held(nano)
-    together = BatchingEmbedder(held, Metrics())  # type: ignore[arg-type]
+    together = BatchingEmbedder(held)  # type: ignore[arg-type]
     with ThreadPoolExecutor(3) as threads:
         first = threads.submit(together.embed_texts, ["red"])
         assert held.begun.acquire(timeout=SECONDS)
@@ -85,15 +84,13 @@ def test_a_text_that_fails_fails_alone(nano: Embedder) -> None:
         np.testing.assert_allclose(good.result(SECONDS), nano.embed_texts(["blue"]), atol=1e-6)
         with pytest.raises(Exception, match="empty"):
             bad.result(SECONDS)
-    together.close()
 
 
-def test_many_texts_at_once_and_those_after_the_end_are_encoded_as_well(nano: Embedder) -> None:
-    together = BatchingEmbedder(nano, Metrics())
+def test_many_texts_at_once_are_encoded_as_they_come(nano: Embedder) -> None:
+    together = BatchingEmbedder(nano)
     many = [f"text {n}" for n in range(MOST_TEXTS)]
     np.testing.assert_array_equal(together.embed_texts(many), nano.embed_texts(many))
-    together.close()
-    np.testing.assert_array_equal(together.embed_texts(["late"]), nano.embed_texts(["late"]))
+    np.testing.assert_array_equal(together.embed_texts(["one"]), nano.embed_texts(["one"]))
 
 
 def test_who_finds_no_room_is_refused_and_the_others_are_answered() -> None:
