@@ -52,5 +52,8 @@ format: tools  ## Format the code
 	$(BIN)/ruff check --no-cache --fix .
 	$(BIN)/ruff format .
 
+docs: $(VENV)/.docs  ## Build the pages, the reference of the commands and of the modules: build/docs
+	$(BIN)/mkdocs build --quiet
+
 clean:  ## Remove everything that the targets made
 	rm -rf $(VENV) demo-out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
