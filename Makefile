@@ -53,7 +53,7 @@ format: tools  ## Format the code
 	$(BIN)/ruff format .
 
 docs: $(VENV)/.docs  ## Build the pages, the reference of the commands and of the modules: build/docs
-	$(BIN)/mkdocs build --quiet
+	$(BIN)/mkdocs build
 
 clean:  ## Remove everything that the targets made
 	rm -rf $(VENV) demo-out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -77,7 +77,8 @@ def commands() -> str:
     def page(
         command: click.Command, names: list[str], above: click.Context | None
     ) -> Iterator[str]:
-        context = click.Context(command, info_name=names[-1], parent=above, max_content_width=100)
+        settings = {"terminal_width": 100, **command.context_settings}
+        context = click.Context(command, info_name=names[-1], parent=above, **settings)
         yield f"{'#' * len(names)} {' '.join(names)}\n\n```text\n{command.get_help(context)}\n```\n"
         if isinstance(command, click.Group):
             for name in command.list_commands(context):
