@@ -7,9 +7,11 @@ hypothesis, `bench/fuzz.py` for as long as one likes.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -60,9 +62,11 @@ Target = Callable[[bytes], None]
 
 @cache
 def scratch() -> Path:
-    """A folder of this process, in memory where there is such a place."""
+    """A folder of this process, in memory where there is such a place; it goes at the end."""
     memory = Path("/dev/shm")
-    return Path(tempfile.mkdtemp(prefix="tips-fuzz-", dir=memory if memory.is_dir() else None))
+    made = tempfile.mkdtemp(prefix="tips-fuzz-", dir=memory if memory.is_dir() else None)
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return Path(made)
 
 
 def picture(data: bytes) -> None:

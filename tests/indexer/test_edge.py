@@ -83,6 +83,7 @@ def hits_of(store: EdgeStore) -> list[VectorHits]:
     return store.search("regions", unit(3, 2), using="region", limit=50)
 
 
+@pytest.mark.durability
 @pytest.mark.parametrize(
     ("stop", "revision"),
     [

@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tips_model.errors import TipsError
+from tips_model.errors import TipsError, check_installed
 from tips_model.processor import bfloat16_pays
 from tips_model.train.dataset import open_table
 from tips_model.train.given import SENTENCES
@@ -58,6 +58,7 @@ class SentenceModel:
                 f"The sentence model in {folder} does not take the mean of its tokens; choose one "
                 "that does."
             )
+        check_installed("train", "transformers")
         import tokenizers
         import transformers
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from tips_model.errors import TipsError
+from tips_model.errors import TipsError, check_installed
 from tips_model.model import TIPS
 from tips_model.processor import bfloat16_pays
 from tips_model.tokenizer import Tokenizer
@@ -207,6 +207,7 @@ def run(
     goes on from the last checkpoint, or begins when there is none, so that one command serves a
     job that may be killed. Raises ConfigError when `out` holds a run and `resume` is not set.
     """
+    check_installed("train", "matplotlib", "tensorboard")
     check_tokenizer(config, tokenizer)
     check_given(config, given_of(source))
     with distributed.processes() as device, stop_signals() as asked:
