@@ -15,7 +15,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -124,7 +124,8 @@ class Collection:
                     f"{folder} is not empty (it holds {to_text(os.fsencode(surplus[0]))}); "
                     "give a new folder for the collection."
                 )
-            record = {name: getattr(info, name) for name in _INFO_FIELDS}
+            known = {f.name for f in fields(ModelRecord)} - {"weights"}
+            record = {name: getattr(info, name) for name in known}
             collection = cls(
                 folder,
                 {
@@ -331,18 +332,6 @@ class Collection:
             write_alone(
                 self.folder / SETTINGS, json.dumps(settings, indent=2, ensure_ascii=False) + "\n"
             )
-
-
-_INFO_FIELDS = (
-    "name",
-    "model_id",
-    "dim",
-    "heads",
-    "retrieval_head",
-    "patch",
-    "image_size",
-    "note",
-)
 
 
 def new_id() -> str:
