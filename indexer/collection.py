@@ -15,7 +15,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -31,9 +31,10 @@ from indexer.folders.paths import to_text
 from indexer.folders.scan import minimal_roots
 from indexer.folders.snapshot import drop_snapshot
 from indexer.holder import LOCK, NO_PATIENCE, Patience, held
-from indexer.settings import check_settings, parse_settings
+from indexer.settings import ModelRecord, check_settings, parse_settings
 from indexer.temporaries import sweep_temporaries
 from indexer.vectors import VectorStore
+from tips_model.atomic import write_alone
 
 if TYPE_CHECKING:
     from indexer.catalog.table import Catalog
@@ -53,21 +54,6 @@ MAX_REGIONS_TILED = 32
 FEWEST_REGIONS = 8
 PATCHES_PER_REGION = 9
 """A coarse grid is kept in fewer regions: one for so many patches, at least `FEWEST_REGIONS`."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ModelRecord:
-    """The model of a collection: what `open_embedder` needs, and what `ModelInfo` says of it."""
-
-    name: str
-    weights: str | None
-    model_id: str
-    dim: int
-    heads: tuple[str, ...]
-    retrieval_head: str
-    patch: int
-    image_size: int
-    note: str = ""
 
 
 class Collection:
@@ -138,7 +124,8 @@ class Collection:
                     f"{folder} is not empty (it holds {to_text(os.fsencode(surplus[0]))}); "
                     "give a new folder for the collection."
                 )
-            record = {name: getattr(info, name) for name in _INFO_FIELDS}
+            known = {f.name for f in fields(ModelRecord)} - {"weights"}
+            record = {name: getattr(info, name) for name in known}
             collection = cls(
                 folder,
                 {
@@ -342,21 +329,9 @@ class Collection:
             **({"previous": self.previous} if self.previous else {}),
         }
         with explain_full_disk(self.folder):
-            write_atomically(
+            write_alone(
                 self.folder / SETTINGS, json.dumps(settings, indent=2, ensure_ascii=False) + "\n"
             )
-
-
-_INFO_FIELDS = (
-    "name",
-    "model_id",
-    "dim",
-    "heads",
-    "retrieval_head",
-    "patch",
-    "image_size",
-    "note",
-)
 
 
 def new_id() -> str:
@@ -372,21 +347,6 @@ def regions_for(info: ModelInfo, tiles: int = 1) -> int:
         return MAX_REGIONS_TILED
     patches = (info.image_size // info.patch) ** 2
     return max(FEWEST_REGIONS, min(MAX_REGIONS, patches // PATCHES_PER_REGION))
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file by a new one that is on the disk before it takes the name."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _path(folder: str | Path) -> Path:

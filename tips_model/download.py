@@ -10,7 +10,6 @@ against damage and silent change, not against a wrong first answer.
 """
 
 import base64
-import fcntl
 import hashlib
 import http.client
 import json
@@ -27,6 +26,7 @@ from typing import Any
 from tips_model.atomic import replacing
 from tips_model.errors import WeightsError
 from tips_model.foreign import parse_json
+from tips_model.locks import turn
 
 MANIFEST = "manifest.json"
 LOCK = ".lock"
@@ -57,8 +57,7 @@ def download(file: RemoteFile, folder: Path, progress: Progress | None = None) -
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / LOCK).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with turn(folder / LOCK):
             return _download(file, folder, progress)
     except OSError as error:
         raise DownloadError(

@@ -25,7 +25,6 @@ from ui.words import counted, shown
 State = Literal["ok", "warning", "problem"]
 LITTLE, TOO_LITTLE = 5e9, 500e6  # bytes free
 MANY_FRAGMENTS = 200
-EMPTY = "no collection"
 
 
 @dataclass(frozen=True, slots=True)

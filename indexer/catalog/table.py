@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import lancedb
 import polars as pl
@@ -19,7 +19,8 @@ import pyarrow as pa
 from lancedb.index import BTree
 
 from indexer.catalog.files import drop_files, sync_files, table_files, torn
-from indexer.catalog.rows import FACT_COLUMNS, Link, photo_schema
+from indexer.catalog.rows import FACT_COLUMNS, IDS_PER_QUERY, Link, photo_schema
+from indexer.chunks import chunks
 from indexer.errors import (
     CatalogDamagedError,
     CollectionError,
@@ -29,10 +30,8 @@ from indexer.errors import (
 from indexer.folders.snapshot import LINK_SCHEMA, drop_snapshot
 from indexer.folders.storage import is_url
 
-T = TypeVar("T")
 TABLE = "photos"
 INDEX_FROM = 20_000  # rows; fewer are read through in less time than the photos of a page take
-_IDS_PER_QUERY = 500
 KEEP_VERSIONS = timedelta(hours=1)
 """Readers may still be on an old version; files that no younger one needs are deleted."""
 MANY_FRAGMENTS = 48
@@ -98,7 +97,7 @@ class Catalog:
         `DiskFullError` and `DiskError`; then nothing was written.
         """
         parts = [] if rows is None else [rows]
-        for chunk in _chunks(links, _IDS_PER_QUERY):
+        for chunk in chunks(links, IDS_PER_QUERY):
             parts.append(self._relinked(chunk))
         table = pa.concat_tables(parts) if parts else self.schema.empty_table()
         if not len(table):
@@ -128,7 +127,7 @@ class Catalog:
         before = self.revision
         with self._writing():
             fragments = write(before + 1)
-            for chunk in _chunks(links, _IDS_PER_QUERY):
+            for chunk in chunks(links, IDS_PER_QUERY):
                 table = self._numbered(self._relinked(chunk), before + 1)
                 fragments += write_fragment(table, self.uri)
             drop_snapshot(self.folder)
@@ -188,7 +187,7 @@ class Catalog:
         wanted = names if "id" in names else ["id", *names]
         parts = [
             self._table_of(wanted, f"id IN ({_quoted(chunk)})")
-            for chunk in _chunks(ids, _IDS_PER_QUERY)
+            for chunk in chunks(ids, IDS_PER_QUERY)
         ]
         if not parts:
             return pa.schema([self.schema.field(name) for name in names]).empty_table()
@@ -372,11 +371,6 @@ def explain_storage(url: str | None) -> Iterator[None]:
             raise
         text = " ".join(str(error).split())[:160]
         raise CollectionError(f"The catalog {url} cannot be had ({text}).") from error
-
-
-def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
 
 
 def _quoted(ids: Sequence[str]) -> str:

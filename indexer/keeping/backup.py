@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from indexer.catalog.table import Catalog
-from indexer.claim import claim, delete, sweep
 from indexer.collection import Collection
-from indexer.edge.manifest import sync_folder
 from indexer.errors import BackupError, explain_full_disk
 from indexer.keeping.archive import Header, read_archive, write_archive
 from indexer.keeping.pinned import Pinned, pinned
+from indexer.temporaries import delete, sweep
+from tips_model.atomic import sync_folder
+from tips_model.locks import claim
 
 SUFFIX = ".tar.zst"
 _PART = ".part"

@@ -186,5 +186,6 @@ def _holds(path: str, key: str) -> bool:
         return False
     if content is None:
         return False
-    content.stream.close()
-    return content.id == key
+    identity, stream = content
+    stream.close()
+    return identity.id == key

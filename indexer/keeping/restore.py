@@ -11,9 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from indexer.claim import claim, delete, sweep
 from indexer.collection import EMBEDDED, Collection
-from indexer.edge.manifest import sync_folder, sync_tree
+from indexer.edge.manifest import sync_tree
 from indexer.errors import (
     BackupError,
     CollectionBusyError,
@@ -23,7 +22,10 @@ from indexer.errors import (
 )
 from indexer.keeping.archive import Header, read_archive, read_header
 from indexer.publish import publish
+from indexer.temporaries import delete, sweep
 from indexer.vectors import VectorError
+from tips_model.atomic import sync_folder
+from tips_model.locks import claim
 
 _HOLE = 1 << 16  # bytes: so many zeros in a row are not written
 _ZEROS = bytes(_HOLE)

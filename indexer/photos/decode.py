@@ -91,9 +91,9 @@ def decode(
     content = read_content(to_text(path))
     if content is None:
         raise DecodeError("the file is gone")
-    with content.stream:
+    with content[1] as stream:
         return decode_stream(
-            content.stream,
+            stream,
             hint=extension(path),
             max_pixels=max_pixels,
             thumbnail=thumbnail,

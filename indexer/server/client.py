@@ -9,7 +9,7 @@ import json
 import os
 import ssl
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -32,7 +32,7 @@ WRITE_TRIES = 9  # about a minute and a half: as long as a server may take to st
 _SECONDS = 60  # per request, unless QDRANT_TIMEOUT says otherwise
 _LONGEST_PAUSE = 30.0  # seconds
 _BUSY = frozenset({408, 429, 500, 502, 503, 504})
-_PAGE = 1024  # points per request when reading
+PAGE = 1024  # points per request when reading
 T = TypeVar("T")
 
 
@@ -117,11 +117,6 @@ def retrying(tries: int) -> Retrying:
     )
 
 
-def pages(items: Sequence[T], size: int = _PAGE) -> Iterator[Sequence[T]]:
-    """The items in pieces of at most `size`, in order."""
-    return (items[start : start + size] for start in range(0, len(items), size))
-
-
 def scroll_ids(client: QdrantClient, name: str) -> Iterator[list[str]]:
     """The ids of all points of a collection, in pages."""
     offset = None
@@ -130,7 +125,7 @@ def scroll_ids(client: QdrantClient, name: str) -> Iterator[list[str]]:
             partial(
                 client.scroll,
                 name,
-                limit=_PAGE,
+                limit=PAGE,
                 offset=offset,
                 with_payload=False,
                 with_vectors=False,

@@ -395,7 +395,7 @@ def _manifest_seed() -> bytes:
     shard = ShardEntry(
         name="shard-1", kind="images", points=3, images=3, dead=frozenset(["a" * 32])
     )
-    made = Manifest(model_id="nano:0", heads=("web",), dim=4, shards=(shard,))
+    made = Manifest(revision=0, model_id="nano:0", heads=("web",), dim=4, shards=(shard,))
     return made.to_json().encode()
 
 

@@ -30,6 +30,17 @@ def test_what_was_created_is_what_opens(tmp_path: Path) -> None:
     assert Collection.open(opened.folder).engine == {"kind": "embedded"}
 
 
+def test_a_collection_of_the_first_version_opens(tmp_path: Path) -> None:
+    (tmp_path / SETTINGS).write_text(
+        '{"schema": 1, "model": {"name": "nano", "weights": null, "model_id": "nano:0", "dim": 4, '
+        '"heads": ["web"], "retrieval_head": "web", "patch": 14, "image_size": 168}, '
+        '"regions": {"max_regions": 9}, "roots": ["/photos"], "engine": {"kind": "embedded"}}'
+    )
+    opened = Collection.open(tmp_path)
+    assert (opened.id, opened.tiles, opened.max_regions, opened.model.note) == (None, 1, 9, "")
+    assert (opened.roots, opened.model.heads, opened.data) == (("/photos",), ("web",), "")
+
+
 def test_the_settings_hold_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QDRANT_API_KEY", "secret-key")
     Collection.create(tmp_path / "c", INFO)

@@ -229,11 +229,11 @@ def test_large_files_are_read_from_the_disk(
     large = read_content(str(path))
     assert small is not None
     assert large is not None
-    assert isinstance(small.stream, BytesIO)
-    assert not isinstance(large.stream, BytesIO)
-    assert small.id == large.id
-    with large.stream:
-        assert near(decode_stream(large.stream).image, 0.1, 0.6, make.RED)
+    assert isinstance(small[1], BytesIO)
+    assert not isinstance(large[1], BytesIO)
+    assert small[0] == large[0]
+    with large[1] as stream:
+        assert near(decode_stream(stream).image, 0.1, 0.6, make.RED)
 
 
 def test_files_that_cannot_be_opened(tmp_path: Path) -> None:

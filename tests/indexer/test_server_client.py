@@ -50,7 +50,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def open_store(url: str, **changes: Any) -> ServerStore:
     settings = {"heads": HEADS, "dim": DIM, "model_id": "m", "read_only": False}
-    return ServerStore.connect(url, "p", **{**settings, **changes})
+    return ServerStore(connect(url), "p", **{**settings, **changes})
 
 
 def publish(store: ServerStore, photos: range, *, rebuild: bool = False) -> None:

@@ -23,7 +23,6 @@ from tips_model.train.config import (
     Weights,
 )
 
-CONTRASTIVE = Weights()
 FULL = Weights(distill=1.0, masked=2.0)
 SIZES = ("s14", "b14", "l14", "so14", "g14")
 

@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tips_model.atomic import replacing
 from tips_model.errors import TipsError, check_installed
 from tips_model.processor import bfloat16_pays
 from tips_model.train.dataset import open_table
@@ -219,6 +220,5 @@ def _write(
     ends = np.arange(len(vectors) + 1, dtype=np.int32) * model.width
     column = pa.ListArray.from_arrays(pa.array(ends), pa.array(vectors.ravel(), pa.float16()))
     table = pa.table({"text": texts.to_arrow().cast(pa.string()), "vector": column})
-    beside = file.with_suffix(".tmp")
-    pq.write_table(table.replace_schema_metadata({_MODEL: model.fingerprint}), beside)
-    beside.replace(file)
+    with replacing(file) as stream:
+        pq.write_table(table.replace_schema_metadata({_MODEL: model.fingerprint}), stream)
