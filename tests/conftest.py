@@ -14,7 +14,7 @@ import pytest
 
 MEMORY = Path("/dev/shm")
 ROOM = 4 * 2**30  # bytes that must be free there; a container often has 64 MiB
-PREFIX = "tips-tests-"  # the process follows
+PREFIX = "pytest-kept-"  # the process follows
 DISK = Path("/var/tmp")  # a disk also where /tmp is memory
 
 

@@ -356,6 +356,7 @@ def test_vectors_can_be_left_out(whole: Path, tmp_path: Path) -> None:
     assert verify(Collection.open(tmp_path / "new"), repair=True).vectors_agree
 
 
+@pytest.mark.durability
 def test_holes_come_back_as_holes(whole: Path, tmp_path: Path) -> None:
     restore(whole, tmp_path / "a" / "new")
     facts = [path.stat() for path in (tmp_path / "a" / "new").rglob("*") if path.is_file()]
