@@ -320,7 +320,7 @@ def test_a_job_in_words() -> None:
     assert "can be resumed" in words(job("stopped", **counts))
     assert words(job("failed", error="The disk is full.")) == "The disk is full."
     assert words(job("done", report={"missing_roots": ["/a"]})) == (
-        "Done: nothing to do. 1 folder not there; nothing of that was removed."
+        "Done: nothing to do. 1 folder missing; their photos stay in the collection."
     )
 
 

@@ -148,7 +148,7 @@ def _done(job: Job) -> str:
     sentence = f"Done: {', '.join(parts) or 'nothing to do'}."
     if missing:
         folders = counted(len(missing), "folder")
-        sentence += f" {folders} not there; nothing of that was removed."
+        sentence += f" {folders} missing; their photos stay in the collection."
     return sentence
 
 
