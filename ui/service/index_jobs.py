@@ -180,7 +180,7 @@ def _below(folders: Sequence[str], allowed: Sequence[Path]) -> list[str]:
             path = to_bytes(folder)
             real = os.path.realpath(path)
         except ValueError as error:  # a NUL, or half of a surrogate pair
-            raise Problem(422, "folder", "This is not a path.", field=field) from error
+            raise Problem(422, "folder", "Not a valid path.", field=field) from error
         # What is outside is not told from what is not there.
         if not os.path.isabs(path) or not any(is_under(to_text(real), root) for root in roots):
             raise Problem(
