@@ -100,7 +100,7 @@ def picture(page: Page) -> None:
 
 def unfolded(page: Page) -> None:
     """The possible photos below nothing."""
-    page.get_by_text("possible", exact=False).last.click()
+    page.get_by_text("weaker", exact=False).last.click()
     settle(page)
 
 

@@ -104,7 +104,7 @@ class Collection:
         """
         folder = _path(folder)
         if (folder / SETTINGS).exists():
-            raise CollectionError(f"{folder} holds a collection already.")
+            raise CollectionError(f"{folder} already contains a collection.")
         with explain_full_disk(folder):
             try:
                 # Thumbnails and places of photos are the owner's, until he says otherwise.
@@ -116,13 +116,13 @@ class Collection:
                 if is_disk_full(error):
                     raise
                 raise CollectionError(
-                    f"{folder} cannot become a collection ({error.strerror}); give a folder that "
-                    "can be written."
+                    f"{folder} cannot hold a collection ({error.strerror}); choose a writable "
+                    "folder."
                 ) from error
             if surplus:
                 raise CollectionError(
-                    f"{folder} is not empty (it holds {to_text(os.fsencode(surplus[0]))}); "
-                    "give a new folder for the collection."
+                    f"{folder} is not empty (it contains {to_text(os.fsencode(surplus[0]))}); "
+                    "choose a new folder for the collection."
                 )
             known = {f.name for f in fields(ModelRecord)} - {"weights"}
             record = {name: getattr(info, name) for name in known}
@@ -142,7 +142,7 @@ class Collection:
             )
             with held(folder, patience):
                 if (folder / SETTINGS).exists():  # made by another process in this moment
-                    raise CollectionError(f"{folder} holds a collection already.")
+                    raise CollectionError(f"{folder} already contains a collection.")
                 if catalog_url is not None:
                     from indexer.catalog.table import check_vacant
 
@@ -162,8 +162,8 @@ class Collection:
                 return cls(folder, settings)
         except (FileNotFoundError, NotADirectoryError):
             raise CollectionError(
-                f"There is no collection in {folder}; "
-                f"make one with `tips index PHOTOS -c {folder}`."
+                f"There is no collection in {folder}; create one with `tips index PHOTOS -c "
+                f"{folder}`."
             ) from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CollectionError(
@@ -171,7 +171,7 @@ class Collection:
                 "into a new collection."
             ) from error
         raise CollectionError(
-            f"{folder} has the format {version}, this program knows {SWITCHED_VERSION}; use the "
+            f"{folder} has format {version}, this version reads {SWITCHED_VERSION}; use the "
             "version of tips-search that made it, or index the photos into a new collection."
         )
 
@@ -295,8 +295,8 @@ class Collection:
         was opened. The lock ends with the process."""
         if self.read_only:
             raise CollectionError(
-                f"{self.model.name} is not the model in use in {self.folder}; "
-                "`tips switch --back` takes it into use first."
+                f"{self.model.name} is not the model in use in {self.folder}; `tips switch "
+                "--back` returns to it first."
             )
         with held(self.folder, self.patience):
             self._take_up()
@@ -309,8 +309,8 @@ class Collection:
         now = Collection.open(self.folder)
         if (now.data, now.model) != (self.data, self.model):
             raise CollectionError(
-                f"The collection {self.folder} was switched to {now.model.name} meanwhile; run the "
-                "same command again."
+                f"The collection {self.folder} was switched to {now.model.name} meanwhile; rerun "
+                "the command."
             )
         self.roots, self.engine, self.previous = now.roots, now.engine, now.previous
         self.id = now.id

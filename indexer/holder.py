@@ -147,8 +147,8 @@ def _acquire(descriptor: int, folder: Path, patience: Patience) -> None:
         if waited >= max(patience.seconds, LOOKS if holder.alive is not False else SIGNS):
             after = f" (waited {waited:.1f} s)" if patience.seconds else ""
             raise CollectionBusyError(
-                f"The collection {folder} is being written by {holder}; wait until it is done, or "
-                f"stop it{after}."
+                f"The collection {folder} is being written by {holder}; wait for it, or stop "
+                f"it{after}."
             )
         if waited >= LOOKS and str(holder) != told and patience.seconds:
             told = str(holder)

@@ -115,7 +115,7 @@ class _Run:
     def run(self, roots: tuple[str, ...], find: Finder) -> IndexReport:
         """Plan, and apply the plan."""
         if not roots:
-            raise RootError("There is nothing to index; name a folder: `tips index PHOTOS`.")
+            raise RootError("Nothing to index; name a folder: `tips index PHOTOS`.")
         if not callable(self.embedder):
             self.collection.check_model(self.embedder.info)
         found, changes, catalog = self._plan(roots, find)
@@ -132,8 +132,7 @@ class _Run:
         if catalog is not None:
             if self.stop:
                 raise InterruptedIndexError(
-                    f"Stopped after {report.embedded} photos, which are kept; "
-                    "run the same command again to go on.",
+                    f"Stopped after {report.embedded} photos; rerun to resume.",
                     report,
                 )
             self.progress(Progress("tidy"))
@@ -155,7 +154,7 @@ class _Run:
         )
         absent = set(found.missing_roots) - set(self.collection.roots)
         if absent == set(roots):
-            raise RootError(f"{roots[0]} is not there, or is empty; nothing was changed.")
+            raise RootError(f"{roots[0]} does not exist or is empty; nothing was changed.")
         retry, catalog = self.options.retry_failed, None
         known = None if retry else read_snapshot(self.collection.catalog_folder)
         changes = None if known is None else _changes(found, known, roots)

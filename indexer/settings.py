@@ -17,7 +17,7 @@ _Count = Annotated[int, Field(strict=True, gt=0, le=_MOST)]
 
 def _storage(url: str) -> str:
     if not is_url(url):
-        raise ValueError("it is no URL of object storage")
+        raise ValueError("it is not a URL of object storage")
     return url
 
 

@@ -316,14 +316,14 @@ class Searcher:
                 )
             except EmptySampleError:
                 raise SearchError(
-                    f"The collection {self._collection.folder} holds no photos yet; add some "
-                    "with `tips index FOLDER`."
+                    f"The collection {self._collection.folder} has no photos yet; add some with "
+                    "`tips index FOLDER`."
                 ) from None
             if not self._store.count("images"):
                 self._calibration = None  # they may be there when it is asked again
                 raise SearchError(
                     f"The collection {self._collection.folder} has photos and no vectors yet; "
-                    "`tips rebuild` makes them, unless `tips index` is at it."
+                    "`tips rebuild` makes them, unless `tips index` is still running."
                 )
         return self._calibration
 

@@ -59,7 +59,7 @@ def commit_fragments(uri: str, fragments: Sequence[str], replaced: Sequence[str]
 def _busy(uri: str) -> CollectionBusyError:
     return CollectionBusyError(
         f"Another process has written the catalog {uri} meanwhile; a catalog has one collection "
-        "folder and one writer: end the other one, and run the same command again."
+        "folder and one writer: stop the other one, then rerun."
     )
 
 

@@ -66,8 +66,8 @@ class Catalog:
                 self._table = self._db.create_table(TABLE, schema=self.schema, exist_ok=True)
             except ValueError as error:
                 raise CollectionError(
-                    f"The catalog in {folder} has other columns than this version of the program "
-                    "expects; index the photos into a new collection."
+                    f"The catalog in {folder} has columns that this version does not know; index "
+                    "the photos into a new collection."
                 ) from error
             except RuntimeError as error:
                 if url is not None:
@@ -278,8 +278,8 @@ class Catalog:
                     self._table.restore(version)
                 return version
         raise CatalogDamagedError(
-            f"The catalog in {self.folder} is damaged and has no older state that can be read; "
-            "restore a backup, or index the photos into a new collection."
+            f"The catalog in {self.folder} is damaged and has no readable older state; restore a "
+            "backup, or index the photos into a new collection."
         )
 
     def _can_be_read(self, version: int) -> bool:
@@ -313,9 +313,9 @@ class Catalog:
         if torn(new) and self.revision != before:
             self._table.restore(before)
             raise DiskError(
-                f"The disk that holds {self.folder} lost a part of what was written to it; "
-                "everything committed before stands: see that it is sound and has room, and run "
-                "the same command again to go on."
+                f"The disk that holds {self.folder} lost part of what was written to it; check "
+                "that it works and has room, then rerun to resume (nothing committed before is "
+                "lost)."
             )
         sync_files(new)
 
@@ -331,8 +331,8 @@ class Catalog:
     def _damaged(self, error: Exception) -> CatalogDamagedError:
         reason = " ".join(str(error).split())[:200]
         return CatalogDamagedError(
-            f"The catalog in {self.folder} cannot be read ({reason}); `tips verify --repair` takes "
-            "it back to its last whole state."
+            f"The catalog in {self.folder} cannot be read ({reason}); `tips verify --repair` "
+            "restores its last sound state."
         )
 
     def fragments(self) -> int:
@@ -356,8 +356,7 @@ def check_vacant(url: str) -> None:
     with explain_storage(url):
         if TABLE in lancedb.connect(url).list_tables().tables:
             raise CollectionError(
-                f"{url} holds a catalog already, which belongs to the collection that made it; "
-                "give another URL."
+                f"{url} already contains the catalog of another collection; use another URL."
             )
 
 
@@ -370,7 +369,7 @@ def explain_storage(url: str | None) -> Iterator[None]:
         if url is None or isinstance(error, CollectionError):
             raise
         text = " ".join(str(error).split())[:160]
-        raise CollectionError(f"The catalog {url} cannot be had ({text}).") from error
+        raise CollectionError(f"The catalog {url} cannot be reached ({text}).") from error
 
 
 def _quoted(ids: Sequence[str]) -> str:

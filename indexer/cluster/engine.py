@@ -215,8 +215,8 @@ class RayWorkers:
             if isinstance(error, RayTaskError):
                 raise  # a defect of ours, or a disk that is full
             raise RayError(
-                f"The Ray cluster failed ({first_line(error)}); everything committed so far "
-                "stands: run the same command again to go on."
+                f"The Ray cluster failed ({first_line(error)}); rerun to resume (nothing "
+                "committed is lost)."
             ) from error
 
 

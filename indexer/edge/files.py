@@ -44,8 +44,8 @@ def answering() -> Iterator[None]:
         if is_disk_full(error) or is_disk_failing(error):
             raise
         raise VectorError(
-            f"the vector store is damaged ({' '.join(str(error).split())}); "
-            "`tips rebuild` makes it new from the catalog"
+            f"the vector store is damaged ({' '.join(str(error).split())}); `tips rebuild` "
+            "rebuilds it from the catalog"
         ) from error
 
 

@@ -79,8 +79,8 @@ class Manifest:
         """Raise `VectorError` unless both hold vectors of one model."""
         if (self.model_id, self.heads, self.dim) != (other.model_id, other.heads, other.dim):
             raise VectorError(
-                f"the vector store holds vectors of {self.model_id} and was asked for "
-                f"{other.model_id}; `tips rebuild` makes it new from the catalog"
+                f"the vector store has vectors of {self.model_id} and not of {other.model_id}; "
+                "`tips rebuild` rebuilds it from the catalog"
             )
 
     def to_json(self) -> str:
@@ -107,12 +107,13 @@ class Manifest:
                 return read_as(cls, data)
         except (ValueError, KeyError, TypeError) as error:
             raise VectorError(
-                "the manifest of the vector store is damaged; `tips rebuild` makes it new "
-                "from the catalog"
+                "the manifest of the vector store is damaged; `tips rebuild` rebuilds it from "
+                "the catalog"
             ) from error
         raise VectorError(
             f"the vector store was written by {written_by[1]}, format {written_by[0]}, and this "
-            f"version reads {ENGINE}, format {FORMAT}; `tips rebuild` makes it new from the catalog"
+            f"version reads {ENGINE}, format {FORMAT}; `tips rebuild` rebuilds it from the "
+            "catalog"
         )
 
 

@@ -35,7 +35,7 @@ class EdgeState:
                 if newer == manifest:
                     raise VectorError(
                         f"shard {entry.name} of the vector store is damaged or gone ({error}); "
-                        "`tips rebuild` makes the store new from the catalog"
+                        "`tips rebuild` rebuilds the store from the catalog"
                     ) from error
                 manifest = newer
             else:

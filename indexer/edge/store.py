@@ -183,7 +183,7 @@ class EdgeStore:
     def writer(self, rebuild: bool = False) -> EdgeWriter:
         """A writer on top of the published state, or on nothing when `rebuild`."""
         if self._read_only:
-            raise VectorError(f"the vector store {self._folder} is open for reading only")
+            raise VectorError(f"the vector store {self._folder} is open read-only")
         return EdgeWriter(self._folder, self._empty, rebuild=rebuild, on_commit=self._expire)
 
     def damaged(self) -> list[str]:

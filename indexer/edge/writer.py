@@ -51,7 +51,7 @@ class EdgeWriter:
         try:
             if not lock(self._lock):
                 raise VectorError(
-                    f"another process is publishing to {self._folder}; try again when it has ended"
+                    f"another process is publishing to {self._folder}; try again when it is done"
                 )
             # A rebuild must work when the manifest is unreadable, so it does not look at it.
             if not self._rebuild:

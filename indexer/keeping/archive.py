@@ -106,7 +106,7 @@ def _add_file(tar: tarfile.TarFile, name: str, path: Path, progress: ProgressByt
             tar.addfile(_info(name, size), hashed)  # type: ignore[arg-type]
     except FileNotFoundError as error:
         raise BackupError(
-            f"{name} was deleted while it was copied; try again when nothing is indexing."
+            f"{name} was deleted while it was copied; try again when no index run is active."
         ) from error
     return Entry(size, hashed.hexdigest())
 
@@ -157,10 +157,10 @@ def read_archive(
                 return header, found
             left -= size
             if left < 0 or len(found) == header.files:
-                raise BackupError(f"{path} holds more than it says, from {name} on.")
+                raise BackupError(f"{path} contains more than its list says, from {name} on.")
             _check_name(path, name, found, folders)
             found[name] = reader.checked(name, size, pieces, keep)
-    raise BackupError(f"{path} is not whole: it ends without its list of files.")
+    raise BackupError(f"{path} is incomplete: its list of files is missing.")
 
 
 def _compare(path: Path, found: dict[str, Entry], manifest: dict[str, Any]) -> None:
@@ -170,7 +170,7 @@ def _compare(path: Path, found: dict[str, Entry], manifest: dict[str, Any]) -> N
         raise BackupError(f"{path} is damaged: its list of files cannot be read.") from error
     for name in sorted(listed.keys() | found.keys()):
         if listed.get(name) != found.get(name):
-            raise BackupError(f"{path} is damaged: {name} is not as it was when it was written.")
+            raise BackupError(f"{path} is damaged: {name} changed since it was written.")
 
 
 def _check_name(path: Path, name: str, found: dict[str, Entry], folders: set[str]) -> None:
@@ -179,11 +179,13 @@ def _check_name(path: Path, name: str, found: dict[str, Entry], folders: set[str
     plain = "/".join(parts) == name and name.isprintable() and "\\" not in name
     ours = parts[:1] == (SETTINGS,) if len(parts) == 1 else parts[:1] in PARTS
     if not plain or ".." in parts or not ours:
-        raise BackupError(f"{path} is refused: it holds {name!r}, which belongs to no collection.")
+        raise BackupError(
+            f"{path} is refused: it contains {name!r}, which is not part of a collection."
+        )
     above = {str(folder) for folder in PurePosixPath(name).parents}
     folders |= above
     if name in found or name in folders or above & found.keys():
-        raise BackupError(f"{path} is refused: it holds {name!r} twice.")
+        raise BackupError(f"{path} is refused: it contains {name!r} twice.")
 
 
 class _Reader:
@@ -205,8 +207,8 @@ class _Reader:
         if written is None:
             raise BackupError(f"{self._path} is not a backup of a collection.")
         raise BackupError(
-            f"{self._path} has the format {written}, this program reads {FORMAT}; use the version "
-            f"of tips-search that wrote it ({data.get('program', 'unknown')})."
+            f"{self._path} has format {written}, this version reads {FORMAT}; use the version of "
+            f"tips-search that wrote it ({data.get('program', 'unknown')})."
         )
 
     def files(self) -> Iterator[tuple[str, int, Iterator[bytes]]]:

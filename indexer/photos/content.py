@@ -57,7 +57,7 @@ def read_content(path: str, max_bytes: int = MAX_BYTES) -> tuple[Identity, Binar
         opened = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         if os.path.islink(name):
-            raise DecodeError("a link that leads nowhere") from None
+            raise DecodeError("a broken link") from None
         return None
     except OSError as error:
         raise DecodeError(f"not readable: {error.strerror}") from error
@@ -102,7 +102,7 @@ def read_remote(url: str, max_bytes: int = MAX_BYTES) -> tuple[Identity, bytes] 
 
 def too_large(size: int, limit: int) -> str:
     """The reason of a file that has more than `limit` bytes."""
-    return f"{size / 1e6:,.0f} MB are more than the limit of {limit / 1e6:,.0f} MB"
+    return f"{size / 1e6:,.0f} MB exceed the limit of {limit / 1e6:,.0f} MB"
 
 
 def _settled_facts(file: BinaryIO) -> os.stat_result:

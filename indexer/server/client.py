@@ -51,7 +51,7 @@ def connect(url: str) -> QdrantClient:
             options["verify"] = ssl.create_default_context(cafile=authority)
         except OSError as error:
             raise VectorError(
-                f"{authority}, which ${CA_CERT} names, is no file of certificates "
+                f"{authority}, which ${CA_CERT} names, is not a file of certificates "
                 f"({error.strerror or error})"
             ) from error
     with warnings.catch_warnings():
@@ -79,7 +79,7 @@ def check_url(url: str) -> None:
         parts, host = urlsplit(""), None
     if parts.username or parts.password or parts.query or parts.fragment:
         raise VectorError(
-            f"leave names and keys out of the Qdrant server's address; set ${API_KEY} instead"
+            f"remove names and keys from the address of the Qdrant server; set ${API_KEY} instead"
         )
     if parts.scheme not in ("http", "https") or not host:
         raise VectorError(
@@ -168,16 +168,16 @@ def _sentence(error: Exception) -> str:
             return f"the Qdrant server refused the key; set ${API_KEY} to a valid one"
         if _full(error):
             return (
-                "the disk of the Qdrant server is full; free some space there, and run the same "
-                "command again: what was uploaded is kept"
+                "the disk of the Qdrant server is full; free some space there, then rerun to "
+                "resume the upload"
             )
         return f"the Qdrant server reports: {_reason(error)} ({error.status_code})"
-    return f"the Qdrant server has too much to do ({error}); try again later"
+    return f"the Qdrant server is overloaded ({error}); try again later"
 
 
 def _no_answer(source: Exception) -> str:
     if not isinstance(source, httpx.TransportError):
-        return "what is at the server's address does not answer as a Qdrant server does"
+        return "the server at this address is not a Qdrant server"
     where = _address(source)
     if _untrusted(source):
         return (

@@ -51,7 +51,7 @@ class ServerLayout:
         if self.write_consistency > self.replicas:
             raise VectorError(
                 f"a write cannot wait for {self.write_consistency} copies where there are "
-                f"{self.replicas}; ask for as many replicas, or for less write consistency"
+                f"{self.replicas}; use as many replicas, or lower the write consistency"
             )
         if self.quantization not in QUANTIZATIONS:
             raise VectorError(

@@ -181,7 +181,7 @@ class ServerStore:
     def writer(self, rebuild: bool = False) -> ServerWriter:
         """A writer on top of the published collections, or to new ones when `rebuild`."""
         if self._read_only:
-            raise VectorError("the vector store on the Qdrant server is open for reading only")
+            raise VectorError("the vector store on the Qdrant server is open read-only")
         self._state = None  # to be read anew after the writer
         return ServerWriter(
             self._collections, self._empty, rebuild=rebuild, parallel=self._parallel
@@ -190,7 +190,7 @@ class ServerStore:
     def drop(self) -> None:
         """Delete everything that this store has on the server."""
         if self._read_only:
-            raise VectorError("the vector store on the Qdrant server is open for reading only")
+            raise VectorError("the vector store on the Qdrant server is open read-only")
         self._collections.drop_all()
         self._state = None
 

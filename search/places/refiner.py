@@ -81,7 +81,7 @@ class Refiner:
         if kept:
             photos = "1 photo" if kept == 1 else f"{kept} photos"
             notes += (
-                f"The places in {photos} are as stored, since the file cannot be read now; "
+                f"The places in {photos} are as stored, since their files cannot be read now; "
                 "run `tips index` again.",
             )
         chosen = tuple(new or old for new, old in zip(hits, results.hits, strict=True))

@@ -79,7 +79,7 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     Collection.create(tmp_path / "c", INFO)
     path = tmp_path / "c" / SETTINGS
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 99}))
-    with pytest.raises(CollectionError, match="has the format 99, this program knows 2"):
+    with pytest.raises(CollectionError, match="has format 99, this version reads 2"):
         Collection.open(tmp_path / "c")
 
 

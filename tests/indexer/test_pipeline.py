@@ -280,7 +280,7 @@ def test_every_kind_of_picture_and_every_broken_one(library: Library) -> None:
         for row in library.catalog.failures().iter_rows(named=True)
     }
     assert set(failures) == {*broken, "nowhere.jpg"}
-    assert failures["nowhere.jpg"] == "a link that leads nowhere"
+    assert failures["nowhere.jpg"] == "a broken link"
     assert failures["broken/bomb.png"].startswith("30000 x 30000 pixels")
     assert to_text(bad_name) in library.catalog.files()["path"].to_list()
     library.check_published()

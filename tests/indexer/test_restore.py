@@ -167,7 +167,7 @@ def test_headers_of_any_length_are_not_read_into_memory(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("first", "words"),
     [
-        (header(format=2, program="tips-search 9"), r"format 2, this program reads 1; .*search 9"),
+        (header(format=2, program="tips-search 9"), r"format 2, this version reads 1; .*search 9"),
         ({"format": 1}, "is not a backup"),
         ({}, "is not a backup"),
         (header(bytes="many"), "is not a backup"),

@@ -206,9 +206,7 @@ def test_a_filter_does_not_make_weak_hits_confident(searcher: Searcher) -> None:
 
 def test_what_was_cut_from_a_long_text_is_said(searcher: Searcher) -> None:
     results = searcher.images("red " + " ".join(f"word{n}" for n in range(12)))
-    assert results.notes == (
-        "The text is longer than the model reads; this was not used: 'word11'.",
-    )
+    assert results.notes == ("The text is longer than the model can read; ignored: 'word11'.",)
 
 
 def test_a_search_can_be_repeated_from_what_it_says(searcher: Searcher) -> None:

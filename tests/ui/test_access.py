@@ -64,7 +64,7 @@ def test_the_password_opens_and_nothing_else_does(
     assert not is_open(gate)
     for wrong in ("", "Correct horse", password + "x"):
         assert not is_open(enter(gate, wrong))
-        assert gate.error[0].value.startswith("That was not the password.")
+        assert gate.error[0].value.startswith("Wrong password.")
     access._DELAY = Delay()
     assert is_open(enter(gate, password))
     assert is_open(gate.run())

@@ -83,7 +83,7 @@ def test_the_start_shows_photos_by_date_counts_and_what_the_model_is(
 
 def test_nothing_found_is_said_and_the_possible_are_folded_away(page: AppTest) -> None:
     search(page.run(), "typewriter")
-    assert "Nothing found" in texts(page)
+    assert "No clear match" in texts(page)
     assert "Among 30 photos, none stands out" in texts(page)
     assert not grid(page, "possible")
     assert len(grid(open_fold(page), "possible")) == answers.POSSIBLE

@@ -130,16 +130,18 @@ def test_a_filter_narrows_and_an_empty_answer_exits_with_1(collection: Path) -> 
     assert set(rome) < set(everything)
     nothing = tips(*ask, "--filter", "width:5000..")
     assert (nothing.exit_code, nothing.stdout) == (1, "")
-    assert nothing.stderr.splitlines()[-1] == "No photo fits the filter."
+    assert nothing.stderr.splitlines()[-1] == "No photo matches the filter."
 
 
 def test_an_empty_page_says_why() -> None:
     found = Results(query="disc", model="m", hits=(), confident=0, searched=0)
-    assert nothing_found(found) == "No photo fits the filter."
+    assert nothing_found(found) == "No photo matches the filter."
     found = replace(found, searched=30)
-    assert nothing_found(found) == "Nothing found for 'disc' in 30 photos; --all shows the nearest."
+    assert (
+        nothing_found(found) == "Nothing found for 'disc' in 30 photos; --all shows weaker matches."
+    )
     found = replace(found, confident=3)
-    assert nothing_found(found) == "Only 3 photos show 'disc'; there are none behind them."
+    assert nothing_found(found) == "Only 3 photos show 'disc'; there are no more."
 
 
 def test_a_picture_is_a_query_alone_or_with_words(collection: Path, photos: Path) -> None:

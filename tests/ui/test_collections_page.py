@@ -119,7 +119,7 @@ def test_the_first_collection_is_made_from_a_folder(tmp_path: Path, page: AppTes
 def test_what_is_missing_in_the_form_is_said(tmp_path: Path, page: AppTest) -> None:
     page.run()
     press(page, "new-create")
-    assert "Name the folder of photos." in texts(page)
+    assert "Choose a folder of photos." in texts(page)
     page.text_input(key=FOLDER).set_value(str(tmp_path / "none")).run()
     press(page, "new-create")
     assert page.error[0].value.replace("\\", "") == f"There is no folder {tmp_path / 'none'}."
@@ -169,7 +169,7 @@ def test_looking_at_what_is_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     )
     assert "whole path" in look("Photos").problem
     assert "is a file" in look("~/a.txt").problem
-    assert look("/\0").problem == look("/\ud800").problem == "This is not a path."
+    assert look("/\0").problem == look("/\ud800").problem == "Not a valid path."
     assert str(count_photos(str(photos))) == "2 photos"
     monkeypatch.setattr("ui.app.folder_field.MOST_PHOTOS", 0)
     count_photos.clear()
@@ -310,8 +310,8 @@ def test_a_job_in_words() -> None:
         "Downloading the model: 0.2 of about 0.8 GB"
     )
     assert words(job(stage="index", **counts)) == (
-        "Looking at the photos: 1,200 of 30,000 photos · 3 could not be read · 12.3 photos/s · "
-        "40 min left"
+        "Reading the photos: 1,200 of 30,000 photos · 3 could not be read · 12.3 photos/s · 40 "
+        "min left"
     )
     assert fraction(job(stage="index", **counts)) == 0.04
     assert fraction(job(done=5)) is None
@@ -320,7 +320,7 @@ def test_a_job_in_words() -> None:
     assert "can be resumed" in words(job("stopped", **counts))
     assert words(job("failed", error="The disk is full.")) == "The disk is full."
     assert words(job("done", report={"missing_roots": ["/a"]})) == (
-        "Done: nothing to do. 1 folder not there; nothing of that was removed."
+        "Done: nothing to do. 1 folder missing; their photos stay in the collection."
     )
 
 

@@ -80,7 +80,7 @@ def test_nothing_found_writes_nothing(collection: Path, tmp_path: Path) -> None:
     run = tips("export", "a", "--filter", "date:1901", "--csv", tmp_path / "a.csv",
                "--copy", tmp_path / "copies", "-c", collection)  # fmt: skip
     assert run.exit_code == 1
-    assert "No photo fits the filter." in run.stderr
+    assert "No photo matches the filter." in run.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -90,7 +90,7 @@ def test_files_are_replaced_only_by_force(collection: Path, tmp_path: Path) -> N
     call = ("export", "disc", "--all", "-n", 1, "--csv", target, "-c", collection)
     refused = tips(*call)
     assert refused.exit_code == 2
-    assert "exists; --force replaces it" in refused.stderr
+    assert "exists; --force overwrites it" in refused.stderr
     assert target.read_text() == "precious"
     assert tips(*call, "--force").exit_code == 0
     assert target.read_text().startswith("id,path,")
@@ -116,9 +116,9 @@ def test_photos_are_never_replaced(collection: Path, photos: Path, tmp_path: Pat
     [
         ((), "Say what to write"),
         (("--csv", "-", "--json", "-"), "Only one of --csv and --json"),
-        (("--zip", "-"), "copies do not go to stdout"),
+        (("--zip", "-"), "copies cannot go to stdout"),
         (("--csv", "x", "--root", "."), "--root is for"),
-        (("--csv", "{c}/new.csv"), "lies in the folder of the collection"),
+        (("--csv", "{c}/new.csv"), "is inside the folder of the collection"),
         (("--csv", "{t}/a", "--json", "{t}/../{n}/a"), "a file of its own"),
         (("--copy", "{t}"), "is not empty"),
     ],

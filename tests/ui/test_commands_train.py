@@ -68,7 +68,7 @@ def test_ctrl_c_saves_and_resuming_ends_with_the_same_weights(
     assert stopped.exit_code == STOPPED
     step = saved_steps(parts)[-1][0]
     assert 0 < step < 8
-    assert f"Stopped and saved at step {step}; go on with --resume." in stopped.output
+    assert f"Stopped and saved at step {step}; resume with --resume." in stopped.output
     assert tips("train", "debug", "--data", table, "--out", parts, "--resume").exit_code == 0
     assert load(str(parts / "model")).weights_id == load(str(whole / "model")).weights_id
 

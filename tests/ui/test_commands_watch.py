@@ -40,7 +40,7 @@ def test_watching_needs_a_folder(tmp_path: Path) -> None:
     nothing = tips("watch", "-c", tmp_path / "c")
     assert (nothing.exit_code, nothing.stderr) == (
         2,
-        "tips: There is nothing to index; name a folder: `tips index PHOTOS`.\n",
+        "tips: Nothing to index; name a folder: `tips index PHOTOS`.\n",
     )
     missing = tips("watch", tmp_path / "none", "-c", tmp_path / "c")
     assert missing.exit_code == 2

@@ -199,7 +199,7 @@ def test_a_vanished_folder_fails_with_its_sentence(tmp_path: Path, collection: P
     jobs.start_index(collection, [str(tmp_path / "gone")], model="nano")
     job = ended(collection)
     assert job.state == "failed"
-    assert job.error == f"{tmp_path / 'gone'} is not there, or is empty; nothing was changed."
+    assert job.error == f"{tmp_path / 'gone'} does not exist or is empty; nothing was changed."
     assert not Collection.exists(collection)
     shutil.copytree(some(tmp_path / "photos", 1), tmp_path / "gone")
     jobs.resume(collection)

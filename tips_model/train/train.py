@@ -103,7 +103,7 @@ def make_trainer(
     able = bfloat16_pays(device)
     if config.precision == "bf16" and not able and distributed.rank() == 0:
         print(
-            "This processor is not quick in bfloat16: training computes in float32.",
+            "This processor is slow in bfloat16: training uses float32.",
             file=sys.stderr,
             flush=True,
         )
@@ -291,5 +291,5 @@ def not_finite(step: int, loss: float, norm: float, batch: Batch, out: Path) -> 
     write_atomically(path, {name: getattr(batch, name) for name in batch.__slots__})
     return NotFiniteError(
         f"Step {step} is not finite (loss {loss}, gradient norm {norm}); the batch is in {path}, "
-        "and the last checkpoint stands."
+        "and the last checkpoint is intact."
     )

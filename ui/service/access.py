@@ -73,7 +73,7 @@ class Guard:
             raise Problem(
                 400,
                 "host",
-                "The service does not answer to this name; start it with --allow-host NAME.",
+                "This host name is not allowed; start the service with --allow-host NAME.",
                 field="Host",
             )
 
@@ -85,7 +85,7 @@ class Guard:
             raise Problem(
                 403,
                 "origin",
-                "Web pages of this origin may not ask; start the service with --cors ORIGIN.",
+                "This origin is not allowed; start the service with --cors ORIGIN.",
                 field="Origin",
             )
 
@@ -113,7 +113,7 @@ class Guard:
             raise Problem(
                 401,
                 "token",
-                "Show a token of this service: Authorization: Bearer TOKEN.",
+                "A bearer token is required: Authorization: Bearer TOKEN.",
                 field="Authorization",
                 headers={"WWW-Authenticate": 'Bearer realm="tips"'},
             )

@@ -149,7 +149,7 @@ class Engine:
         collection = Collection.open(self.folder)
         before = self._current
         if not collection.catalog_folder.exists():  # opening it would make it
-            raise SearchError(f"The collection {self.folder} holds no photos yet.")
+            raise SearchError(f"The collection {self.folder} has no photos yet.")
         searcher = Searcher(collection, self._models.open(collection), self._models.device)
         try:
             searcher.load()

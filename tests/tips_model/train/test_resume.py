@@ -129,7 +129,7 @@ def test_a_damaged_checkpoint_is_set_aside_for_the_one_before(
     newest.write_bytes(newest.read_bytes()[:1000])
     capsys.readouterr()
     assert go(config, tmp_path / "parts", resume=True).finished
-    assert "is damaged (RuntimeError) and set aside; going on from step 3." in (
+    assert "is damaged (RuntimeError) and was set aside; resuming from step 3." in (
         capsys.readouterr().err
     )
     assert newest.with_name(newest.name + ".damaged").exists()
@@ -169,7 +169,7 @@ def test_a_checkpoint_of_another_version_is_refused(tmp_path: Path) -> None:
     config = tiny_config(Weights())
     go(config, tmp_path, stop_after=1)
     torch.save(final_state(tmp_path) | {"version": 1}, saved_steps(tmp_path)[-1][1])
-    with pytest.raises(CheckpointError, match=r"has the format 1, this program knows 2"):
+    with pytest.raises(CheckpointError, match=r"has format 1, this version reads 2"):
         go(config, tmp_path, resume=True)
 
 

@@ -144,7 +144,7 @@ def sent(content: bytes, kind: str = "image/png") -> dict[str, tuple[str, bytes,
 def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(http: httpx.Client) -> None:
     response = http.post("/v1/search/upload", files=sent(png(60_000, 60_000)))
     found = problem(response, 422, "picture", "picture")
-    assert "60000 x 60000 pixels are more than the limit of 100 megapixels" in found["detail"]
+    assert "60000 x 60000 pixels exceed the limit of 100 megapixels" in found["detail"]
 
 
 def test_an_upload_of_too_many_bytes_is_refused(guarded: httpx.Client) -> None:

@@ -50,7 +50,7 @@ WRONG = {
     "a name for a proxy": (["--trust-proxy", "my-proxy"], "is no address; write it as in"),
     "no such name": (
         ["--host", "photos.invalid", "--token-file", "{tmp}/long"],
-        "photos.invalid:8765 cannot be listened on (Name or service not known); choose",
+        "photos.invalid:8765 cannot be used (Name or service not known); choose",
     ),
     "no root": (["--allow-index", "{tmp}/none"], "does not exist"),
     "an empty token file": (["--token-file", "{tmp}/empty"], "has no token"),
