@@ -49,7 +49,7 @@ def test_the_settings_hold_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_no_collection_says_how_to_make_one(tmp_path: Path) -> None:
     assert not Collection.exists(tmp_path)
-    with pytest.raises(CollectionError, match="make one with `tips index PHOTOS -c"):
+    with pytest.raises(CollectionError, match="create one with `tips index PHOTOS -c"):
         Collection.open(tmp_path / "nothing")
 
 
@@ -57,11 +57,13 @@ def test_a_folder_with_other_things_is_not_taken(tmp_path: Path) -> None:
     (tmp_path / "holiday.jpg").write_bytes(b"x")
     with pytest.raises(CollectionError, match=r"not empty \(it holds holiday.jpg\)"):
         Collection.create(tmp_path, INFO)
-    with pytest.raises(CollectionError, match="cannot become a collection"):
+    with pytest.raises(CollectionError, match="cannot hold a collection"):
         Collection.create(tmp_path / "holiday.jpg", INFO)
-    with pytest.raises(CollectionError, match="cannot become a collection"):
+    with pytest.raises(CollectionError, match="cannot hold a collection"):
         Collection.create(tmp_path / "holiday.jpg" / "c", INFO)
-    with pytest.raises(CollectionError, match=r"cannot become a collection \(.+\); give a folder"):
+    with pytest.raises(
+        CollectionError, match=r"cannot hold a collection \(.+\); choose a writable folder"
+    ):
         Collection.create("/proc/tips-search", INFO)  # no folder can be made there, even by root
     Collection.create(tmp_path / "c", INFO)
     with pytest.raises(CollectionError, match="holds a collection already"):

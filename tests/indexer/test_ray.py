@@ -292,7 +292,7 @@ def test_reading_and_embedding_apart_give_what_they_give_together(pair: Pair) ->
 @pytest.mark.parametrize("address", ["nowhere", "nowhere:0", "ray://nowhere", ":6379"])
 def test_what_is_no_address_is_told(address: str) -> None:
     with pytest.raises(
-        RayError, match="is no address of a Ray cluster; use auto, local, HOST:PORT"
+        RayError, match="is not the address of a Ray cluster; use auto, local, HOST:PORT"
     ):
         check_reachable(address)
 

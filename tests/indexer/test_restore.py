@@ -117,7 +117,7 @@ def link(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
 )
 def test_names_that_belong_to_no_collection_are_refused(tmp_path: Path, name: str) -> None:
     file = forge(tmp_path / "b.tar.zst", [(name, b"x")])
-    refused(file, tmp_path / "new", "which belongs to no collection")
+    refused(file, tmp_path / "new", "which is not part of a collection")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["b.tar.zst"]
 
 
@@ -244,7 +244,7 @@ def test_a_flipped_bit_is_found_and_never_restored(small: Path, tmp_path: Path) 
 def test_a_backup_whose_settings_or_catalog_are_none_is_refused(tmp_path: Path) -> None:
     for settings in (b"{", b'{"schema": 99}', b'{"schema": 1, "model": {}}'):
         file = forge(tmp_path / "b.tar.zst", [(SETTINGS, settings)])
-        with pytest.raises(BackupError, match="holds no collection that can be opened"):
+        with pytest.raises(BackupError, match="contains no collection that can be opened"):
             restore(file, tmp_path / "new")
         assert not (tmp_path / "new").exists()
 

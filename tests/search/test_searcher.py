@@ -231,7 +231,7 @@ def test_pixels_thumbnails_and_counts_come_with_it(searcher: Searcher) -> None:
         (lambda s: s.regions("- red"), "what not to show"),
         (lambda s: s.images("red", limit=0), "at least one hit"),
         (lambda s: s.images("red", offset=-1), "before the first"),
-        (lambda s: s.images("red", filter="colour:red"), "not a field"),
+        (lambda s: s.images("red", filter="colour:red"), "not a filter field"),
         (lambda s: s.similar("f" * 32), f"no photo with the id {'f' * 32}"),
         (lambda s: s.similar("x"), "no photo with the id x"),
         (lambda s: s.similar_region("f" * 32, (0, 0, 1, 1)), "no photo with the id"),
@@ -255,7 +255,7 @@ def test_an_empty_collection_says_what_to_do(tmp_path: Path) -> None:
     model = ColourEmbedder()
     Collection.create(tmp_path / "c", model.info)
     searcher = Searcher.open(tmp_path / "c", embedder=model)
-    with searcher, pytest.raises(TipsError, match=r"holds no photos yet.*tips index"):
+    with searcher, pytest.raises(TipsError, match=r"has no photos yet.*tips index"):
         searcher.images("red")
 
 

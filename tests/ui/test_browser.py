@@ -307,7 +307,7 @@ def test_an_open_window_sees_what_is_indexed_meanwhile(tmp_path: Path) -> None:
             expect(page.get_by_text("1 could not be read")).to_be_visible()
             shutil.rmtree(photos)  # as a disk that is taken away
             page.get_by_role("button", name=OPENABLE).first.click()
-            expect(page.get_by_text("This is its thumbnail")).to_be_visible()
+            expect(page.get_by_text("Showing its thumbnail")).to_be_visible()
             expect(page.locator(".stage img").first).to_be_visible()
     finally:
         process.send_signal(signal.SIGINT)

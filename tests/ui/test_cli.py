@@ -200,13 +200,13 @@ def test_other_weights_behind_the_name_are_refused_although_nothing_changed(tmp_
         (("regions", ">=99 discs"), "up to 8"),
         (("search", "NOT disc"), "only says what not to show"),
         (("search", "disc left of square", "--image", __file__), "cannot be mixed"),
-        (("regions", "disc left of square", "--filter", "colour:red"), "is not a field"),
+        (("regions", "disc left of square", "--filter", "colour:red"), "is not a filter field"),
         (("layout", "disc", "0,0,1.2,1"), "not inside the picture"),
         (("layout", "disc", "0,0,1"), "is not a box"),
         (("layout", "disc", "0,0,1,1", "square"), "has no box"),
         (("layout", "", "0,0,1,1"), "The query is empty"),
-        (("search", "disc", "--filter", "colour:red"), "is not a field"),
-        (("search", "disc", "--filter", "date:2021-13"), "not in the calendar"),
+        (("search", "disc", "--filter", "colour:red"), "is not a filter field"),
+        (("search", "disc", "--filter", "date:2021-13"), "not a real date"),
         (("index", ".", "--model", "tipsv2-b14"), "was made with nano, not with tipsv2-b14"),
         (("index", ".", "--tiles", "2"), "was made with --tiles 1, not 2"),
         (("index", ".", "--max-regions", "9"), "was made with --max-regions 16, not 9"),
@@ -289,7 +289,7 @@ def test_an_empty_collection_is_a_sentence(collection: Path, tmp_path: Path) -> 
     ):
         result = tips(*arguments, "-c", tmp_path / "c")
         assert (result.exit_code, result.stdout) == (2, "")
-        assert "holds no photos yet" in result.stderr
+        assert "has no photos yet" in result.stderr
 
 
 def test_a_missing_collection_says_how_to_make_one(tmp_path: Path) -> None:

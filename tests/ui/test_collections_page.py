@@ -90,7 +90,7 @@ def some(folder: Path, count: int = 3) -> Path:
 def test_the_first_collection_is_made_from_a_folder(tmp_path: Path, page: AppTest) -> None:
     photos = some(tmp_path / "Our *photos*")
     (photos / HOSTILE).write_bytes(b"no picture")
-    assert "There is no collection yet" in texts(page.run())
+    assert "No collections yet" in texts(page.run())
     page.text_input(key=FOLDER).set_value(str(photos)).run()
     assert "4 photos in this folder" in texts(page)
     page.selectbox(key=MODEL).set_value("nano").run()
@@ -253,7 +253,7 @@ def test_a_failed_start_can_be_tried_again_or_dropped(tmp_path: Path, page: AppT
     done(entry.path)
     jobs.start_index(entry.path, [str(tmp_path / "gone")], model="nano")
     done(entry.path)
-    assert "is not there, or is empty" in texts(page.run())
+    assert "does not exist or is empty" in texts(page.run())
     press(page, "Try again-trip")
     done(entry.path)
     page.run()
@@ -317,7 +317,7 @@ def test_a_job_in_words() -> None:
     assert fraction(job(done=5)) is None
     assert fraction(job(done=5, total=4)) == 1.0
     assert words(job("paused", **counts)) == "Paused at 1,200 of 30,000 photos."
-    assert "can be resumed" in words(job("stopped", **counts))
+    assert "Resume to continue" in words(job("stopped", **counts))
     assert words(job("failed", error="The disk is full.")) == "The disk is full."
     assert words(job("done", report={"missing_roots": ["/a"]})) == (
         "Done: nothing to do. 1 folder missing; their photos stay in the collection."

@@ -22,7 +22,7 @@ def test_a_collection_goes_into_a_file_and_comes_back(made: Path, tmp_path: Path
     file = Path(written.stdout.strip())
     assert file.parent == tmp_path
     assert "6 photos" in written.stderr
-    assert "read again, and as written" in written.stderr
+    assert "verified" in written.stderr
 
     checked = tips("restore", "--check", file, "--json")
     assert json.loads(checked.stdout)["photos"] == 6

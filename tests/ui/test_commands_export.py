@@ -104,22 +104,22 @@ def test_photos_are_never_replaced(collection: Path, photos: Path, tmp_path: Pat
         call = ("export", "disc", "--all", "--force", "-c", collection)
         over = tips(*call, "--csv", folder / "Rome" / "IMG_0001.jpg")
         assert over.exit_code == 2
-        assert "nothing is replaced" in over.stderr
+        assert "never overwritten" in over.stderr
         beside = tips(*call, "--copy", folder / "new")
         assert beside.exit_code == 2
-        assert "would be found as photos" in beside.stderr
+        assert "would be indexed too" in beside.stderr
     assert listing(photos) == before
 
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ((), "Say what to write"),
+        ((), "Choose what to write"),
         (("--csv", "-", "--json", "-"), "Only one of --csv and --json"),
         (("--zip", "-"), "copies cannot go to stdout"),
-        (("--csv", "x", "--root", "."), "--root is for"),
+        (("--csv", "x", "--root", "."), "--root needs"),
         (("--csv", "{c}/new.csv"), "is inside the folder of the collection"),
-        (("--csv", "{t}/a", "--json", "{t}/../{n}/a"), "a file of its own"),
+        (("--csv", "{t}/a", "--json", "{t}/../{n}/a"), "its own file"),
         (("--copy", "{t}"), "is not empty"),
     ],
 )

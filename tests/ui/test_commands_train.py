@@ -44,7 +44,7 @@ def test_a_preset_is_trained_on_a_table(table: Path, tmp_path: Path) -> None:
     assert load(str(out / "model")).config.name == "debug"
     assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
     again = tips("train", "debug", "--data", table, "--out", out)
-    assert (again.exit_code, "already holds a run: add --resume" in again.output) == (2, True)
+    assert (again.exit_code, "already contains a run: add --resume" in again.output) == (2, True)
     assert tips("train", "debug", "--data", table, "--out", out, "--resume").exit_code == 0
 
 

@@ -45,7 +45,7 @@ def test_a_sound_collection_has_no_problem(collection: Path) -> None:
 def test_no_collection_is_no_problem(tmp_path: Path) -> None:
     result = tips("doctor", "-c", tmp_path / "none")
     assert result.exit_code == 0
-    assert "make one with `tips index PHOTOS" in result.stdout
+    assert "create one with `tips index PHOTOS" in result.stdout
     assert not (tmp_path / "none").exists()
 
 

@@ -291,4 +291,4 @@ def test_a_progress_file_that_cannot_be_written_does_not_end_the_run(
     told = ProgressFile(tmp_path / "gone" / "p.json")
     told.show(Progress("scan", 1))
     told.finish({})
-    assert capsys.readouterr().err.count("the run goes on without") == 1
+    assert capsys.readouterr().err.count("the run continues without it") == 1

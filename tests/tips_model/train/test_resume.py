@@ -92,7 +92,7 @@ def test_ctrl_c_saves_and_the_run_can_go_on(tmp_path: Path, kind: signal.Signals
 
 def test_a_folder_with_a_run_is_not_overwritten(tmp_path: Path) -> None:
     go(tiny_config(Weights()), tmp_path, stop_after=1)
-    with pytest.raises(ConfigError, match="already holds a run: add --resume"):
+    with pytest.raises(ConfigError, match="already contains a run: add --resume"):
         go(tiny_config(Weights()), tmp_path)
 
 
@@ -106,7 +106,7 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_is_a_run_too(tmp_path
     with pytest.raises(KeyboardInterrupt):
         run(config, Killed(), TOKENIZER, tmp_path)
     assert not saved_steps(tmp_path)
-    with pytest.raises(ConfigError, match="already holds a run"):
+    with pytest.raises(ConfigError, match="already contains a run"):
         go(config, tmp_path)
     with pytest.raises(ConfigError, match="another `seed`"):
         go(replace(config, seed=1), tmp_path, resume=True)

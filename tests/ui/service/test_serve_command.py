@@ -59,7 +59,7 @@ WRONG = {
     "a token file that is no text": (["--token-file", "{tmp}/bytes"], "is no text"),
     "a port in use": (
         ["--port", "{port}"],
-        "cannot be listened on (Address already in use); choose",
+        "cannot be used (Address already in use); choose",
     ),
 }
 
