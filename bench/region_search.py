@@ -4,8 +4,8 @@
     python bench/region_search.py demo-out/collection --out docs/region-search.png
 
 The words are the animals that the demo's photos show among the 80 things on which `nano` saw boxes.
-The first hit is shown as `tips regions --draw` draws it, right or wrong; a word that finds nothing with confidence is left out, and
-named.
+The first hit is shown as `tips regions --draw` draws it, right or wrong; a word that finds nothing
+with confidence is left out, and named.
 """
 
 from __future__ import annotations
