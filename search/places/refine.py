@@ -40,8 +40,8 @@ LARGE = (0.05, 0.9)
 the photo there is nothing around it to tell it from."""
 EDGE = 0.3
 """The likeness at the edge of a place, ..."""
-CLICKED_EDGE = 0.55
-"""... and of a thing that a user points at, whose core is a patch or the middle of a box."""
+TIGHT_EDGE = 0.55
+"""... and of a thing that a user points at, or of one of several, which must not run together."""
 SOFT = 0.08
 """How fast the likeness turns from "outside" to "inside": the scale of a logistic function."""
 NEXT_PLACE = 0.75
@@ -119,24 +119,23 @@ class FinePhoto:
             free &= ~ndimage.binary_dilation(cells, np.ones((3, 3), bool))
         return places
 
-    def place(self, heat: Array, seeds: Array, region: Mask | None = None) -> FinePlace:
+    def place(
+        self, heat: Array, seeds: Array, region: Mask | None = None, edge: float = EDGE
+    ) -> FinePlace:
         """The place around the hottest of the `seeds` (H, W) in a heat (H, W): what looks like the
         part of the `region` (H, W) there or, without one, like the peak, which is not below 0 then.
         """
         row, column = (int(i) for i in np.unravel_index(int(seeds.argmax()), seeds.shape))
         sure = heat >= CORE * heat[row, column] if region is None else region
-        mask = self.grown(connected(sure, (row, column)), (row, column), EDGE)
+        mask = self.grown(connected(sure, (row, column)), (row, column), edge)
         return FinePlace(mask_box(mask), mask, float(heat[row, column]))
 
     def place_in(self, heat: Array, stored: Mask) -> FinePlace | None:
         """The place around the hottest patch in a stored mask (any grid), in a heat (H, W); None
         where the mask is colder than the middle of the photo.
         """
-        within = resized(stored, self.shape)
-        seeds = np.where(within, heat, -np.inf)
-        if float(seeds.max()) <= 0:
-            return None
-        return self.place(heat, seeds, within if is_large(stored) else None)
+        seeds = np.where(resized(stored, self.shape), heat, -np.inf)
+        return self.place(heat, seeds, edge=TIGHT_EDGE) if float(seeds.max()) > 0 else None
 
     def at_point(self, point: tuple[float, float]) -> Mask:
         """The thing at a point (x, y fractions), by likeness with the patches there: (P, Q)."""
@@ -148,7 +147,7 @@ class FinePhoto:
         seed = cell_of(point, self.shape)
         low = float(summed.min())
         core = connected(summed - low >= CORE * (summed[seed] - low), seed)
-        return self.grown(core, seed, CLICKED_EDGE)
+        return self.grown(core, seed, TIGHT_EDGE)
 
     def in_box(self, box: Box) -> Mask:
         """The thing that fills the middle of a box, no further than the box: (P, Q).
@@ -159,7 +158,7 @@ class FinePhoto:
         margin_x, margin_y = MIDDLE * (x1 - x0), MIDDLE * (y1 - y0)
         core = cells_in((x0 + margin_x, y0 + margin_y, x1 - margin_x, y1 - margin_y), self.shape)
         inside = cells_in(box, self._pixels)
-        thing = self._fine(core, CLICKED_EDGE) & inside
+        thing = self._fine(core, TIGHT_EDGE) & inside
         return thing if thing.sum() >= FILLED * inside.sum() else inside
 
     def pooled(self, mask: Mask) -> Array:

@@ -133,8 +133,8 @@ class Refiner:
         if not hit.regions:
             return hit
         try:
-            small = not all(is_large(region.mask) for region in hit.regions)
-            fine = FinePhoto(*self.look(hit.id, windows=small))
+            whole = not bound and all(is_large(region.mask) for region in hit.regions)
+            fine = FinePhoto(*self.look(hit.id, windows=not whole))
         except QueryError:
             return None
         places: list[FinePlace | None] = []

@@ -55,7 +55,7 @@ def test_no_collection_says_how_to_make_one(tmp_path: Path) -> None:
 
 def test_a_folder_with_other_things_is_not_taken(tmp_path: Path) -> None:
     (tmp_path / "holiday.jpg").write_bytes(b"x")
-    with pytest.raises(CollectionError, match=r"not empty \(it holds holiday.jpg\)"):
+    with pytest.raises(CollectionError, match=r"not empty \(it contains holiday.jpg\)"):
         Collection.create(tmp_path, INFO)
     with pytest.raises(CollectionError, match="cannot hold a collection"):
         Collection.create(tmp_path / "holiday.jpg", INFO)

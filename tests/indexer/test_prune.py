@@ -73,7 +73,7 @@ def test_a_folder_is_forgotten_by_name(library: Library, tmp_path: Path) -> None
     assert library.collection.roots == (str(library.photos),)
     assert (tmp_path / "disk/10.png").exists()
     assert counts(index(library.collection, [], library.embedder)) == {"unchanged": 6}
-    with pytest.raises(RootError, match="is not a folder of this collection; there are"):
+    with pytest.raises(RootError, match="is not a folder of this collection; its folders are"):
         plan(library.collection, PruneOptions(roots=(disk,)))
     library.put("sub/x.png", 60)
     library.index()

@@ -143,7 +143,7 @@ def test_only_files_are_unpacked(tmp_path: Path, member: tarfile.TarInfo) -> Non
         (["catalog/a", "catalog/a"], "twice"),
         (["catalog/a", "catalog/a/b"], "twice"),
         (["catalog/a/b", "catalog/a"], "twice"),
-        (["catalog/a", "catalog/b", "catalog/c"], "more than it says, from catalog/c on"),
+        (["catalog/a", "catalog/b", "catalog/c"], "more than its list says, from catalog/c on"),
     ],
 )
 def test_names_are_there_once(tmp_path: Path, members: list[str], words: str) -> None:
@@ -153,7 +153,7 @@ def test_names_are_there_once(tmp_path: Path, members: list[str], words: str) ->
 
 def test_more_bytes_than_the_header_says_are_refused(tmp_path: Path) -> None:
     file = forge(tmp_path / "b.tar.zst", [("catalog/a", bytes(1001))])
-    refused(file, tmp_path / "new", "more than it says, from catalog/a on")
+    refused(file, tmp_path / "new", "more than its list says, from catalog/a on")
 
 
 def test_headers_of_any_length_are_not_read_into_memory(tmp_path: Path) -> None:
@@ -186,8 +186,8 @@ def test_headers_of_other_versions_and_of_none(tmp_path: Path, first: Any, words
 @pytest.mark.parametrize(
     ("listed", "words"),
     [
-        ({"files": {}}, "damaged: catalog/a is not as it was"),
-        ({"files": {"catalog/a": {"size": 1, "sha256": "00"}}}, "damaged: catalog/a is not"),
+        ({"files": {}}, "damaged: catalog/a changed since it was written"),
+        ({"files": {"catalog/a": {"size": 1, "sha256": "00"}}}, "damaged: catalog/a changed"),
         ({"files": {"catalog/a": {"size": 1}}}, "its list of files cannot be read"),
         ({"files": [1]}, "its list of files cannot be read"),
         ({}, "its list of files cannot be read"),
@@ -203,7 +203,7 @@ def test_files_that_are_not_as_the_list_says_are_named(
 def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
     entry = {"size": 1, "sha256": "00"}
     file = forge(tmp_path / "b.tar.zst", [], listed={"files": {"vectors/manifest.json": entry}})
-    refused(file, tmp_path / "new", r"damaged: vectors/manifest\.json is not as it was")
+    refused(file, tmp_path / "new", r"damaged: vectors/manifest\.json changed since it was written")
 
 
 @pytest.mark.parametrize("data", [b"", b"photos", b"\x28\xb5\x2f\xfd", bytes(5000)])
@@ -254,7 +254,7 @@ def test_a_revision_that_is_not_there_is_refused(whole: Path, tmp_path: Path) ->
     head, _ = read_archive(whole, lambda name, pieces: kept.update({name: b"".join(pieces)}))
     said = {**header(), **{k: getattr(head, k) for k in ("files", "bytes", "stored")}}
     file = forge(tmp_path / "b.tar.zst", [*kept.items()], first={**said, "revision": 77})
-    with pytest.raises(BackupError, match=r"says that it shows revision 77, not \d"):
+    with pytest.raises(BackupError, match=r"its header says revision 77, not \d"):
         restore(file, tmp_path / "new")
     assert not (tmp_path / "new").exists()
 

@@ -168,7 +168,7 @@ def test_what_cannot_be_had_is_said(s3: str, tmp_path: Path) -> None:
         index(collection, ["s3://nobucket/photos"], embedder)
     with pytest.raises(StorageError, match=r"^Reading gopher:// needs|gopher://x cannot be read"):
         index(collection, ["gopher://x"], embedder)
-    with pytest.raises(CollectionError, match=r"^The catalog nonsense://x cannot be had"):
+    with pytest.raises(CollectionError, match=r"^The catalog nonsense://x cannot be reached"):
         Collection.create(tmp_path / "other", embedder.info, catalog_url="nonsense://x")
     shutil.rmtree(tmp_path / "other", ignore_errors=True)
     assert collection.roots == ()

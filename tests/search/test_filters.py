@@ -79,7 +79,7 @@ def test_no_text_is_no_filter(text: str) -> None:
         ("within:48,11,47,12", "not on Earth"),
         ("within:48,11,49,190", "not on Earth"),
         ('camera:" "', "needs a value"),
-        ("has:colour", "has:colour is not known"),
+        ("has:colour", "has:colour is unknown"),
         ("width:big", "not a size in pixels"),
         ('camera:"canon', "quote is not closed.*character 8"),
         ("| type:png", "on both sides"),

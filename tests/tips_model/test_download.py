@@ -100,7 +100,7 @@ def test_a_folder_that_cannot_be_is_said(file, tmp_path):
 
 
 def test_an_address_that_is_none_is_said(tmp_path):
-    with pytest.raises(DownloadError, match=r"foo/x\.npz is no address .*TIPS_MIRROR"):
+    with pytest.raises(DownloadError, match=r"foo/x\.npz is not a valid address .*TIPS_MIRROR"):
         download(RemoteFile("x.npz", "foo/x.npz"), tmp_path)
 
 

@@ -123,7 +123,7 @@ def test_a_broken_file_of_secrets_lets_nobody_in(
     with _files(tmp_path / "secrets.toml"):
         gate = page()
     assert not is_open(gate)
-    assert "nobody is let in" in gate.error[0].value
+    assert "nobody can log in" in gate.error[0].value
 
 
 def test_a_named_file_of_secrets_that_is_gone_lets_nobody_in(

@@ -114,7 +114,7 @@ def test_the_address_holds_the_search(page: AppTest) -> None:
     assert not page.exception
     assert page.text_input(key="q").value == "red disc"
     assert page.button_group(key="show").value == "Places"
-    assert "of 10 photos" in texts(page)
+    assert "in 10 photos" in texts(page)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_a_layout_in_the_address_is_searched_for(page: AppTest) -> None:
     page.run()
     assert not page.exception
     assert "disc, square" in texts(page).replace("\\", "")
-    assert "of 30 photos" in texts(page)
+    assert "in 30 photos" in texts(page)
 
 
 def test_a_photo_opens_large_with_its_facts(page: AppTest, photos: Path) -> None:
@@ -334,7 +334,7 @@ def test_an_open_page_sees_what_is_indexed_meanwhile(
     paint(tmp_path / "photos" / "a.jpg", 1)
     tips("index", tmp_path / "photos", "--model", "nano", "-c", tmp_path / "c")
     search(page.run(), "disc")
-    assert "of 1 photo" in texts(page)
+    assert "in 1 photo" in texts(page)
     paint(tmp_path / "photos" / "b.jpg", 2)
     tips("index", "-c", tmp_path / "c")
     page.run()

@@ -443,8 +443,8 @@ def test_again_finds_places_in_other_photos(collection: Path, photos: Path) -> N
         (("--box", "0.5,0,0.2"), "four numbers"),
         (("--point", "a,b"), "two numbers"),
         (("--point", "nobody.jpg@0,0"), "nobody.jpg"),
-        ((), "nothing to find"),
-        (("--not-point", "0,0"), "nothing to find"),
+        ((), "Nothing to find"),
+        (("--not-point", "0,0"), "Nothing to find"),
     ],
 )
 def test_again_says_what_is_wrong(

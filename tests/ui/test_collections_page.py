@@ -137,7 +137,7 @@ def test_a_model_that_is_not_here_shows_its_size_and_asks_first(
     assert "nano (bundled)" in model.options
     assert page.checkbox(key=FETCH).label.startswith("Download 0.8 GB")
     press(page, "new-create")
-    assert "agree to the download of 0.8 GB" in texts(page)
+    assert "allow the download of 0.8 GB" in texts(page)
     assert not known.known()
 
 
@@ -167,7 +167,7 @@ def test_looking_at_what_is_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert look("~/pho") == Look(
         inside=(str(photos),), problem=f"There is no folder {tmp_path}/pho."
     )
-    assert "whole path" in look("Photos").problem
+    assert "full path" in look("Photos").problem
     assert "is a file" in look("~/a.txt").problem
     assert look("/\0").problem == look("/\ud800").problem == "Not a valid path."
     assert str(count_photos(str(photos))) == "2 photos"

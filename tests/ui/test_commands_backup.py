@@ -26,7 +26,7 @@ def test_a_collection_goes_into_a_file_and_comes_back(made: Path, tmp_path: Path
 
     checked = tips("restore", "--check", file, "--json")
     assert json.loads(checked.stdout)["photos"] == 6
-    assert "is whole: 6 photos" in tips("restore", "--check", file).stderr
+    assert "is intact: 6 photos" in tips("restore", "--check", file).stderr
 
     back = tips("restore", file, "-c", tmp_path / "back.tips", "--json")
     facts = json.loads(back.stdout)

@@ -79,7 +79,7 @@ def test_ctrl_c_saves_and_resuming_ends_with_the_same_weights(
         ("nosuch", "scenes", "There is no preset 'nosuch'; there are nano, debug, tips_s14"),
         ("debug", "no/such/folder", "There is no training data at no/such/folder"),
         ("distill_nano", "scenes", "has no heads.safetensors"),
-        ("distill_b14", "scenes", "`tips models fetch tipsv2-g14` brings it"),
+        ("distill_b14", "scenes", "run `tips models fetch tipsv2-g14`"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_leaves_nothing(

@@ -248,7 +248,7 @@ def test_a_model_that_is_not_here_is_named(
     jobs.start_index(collection, [str(some(tmp_path / "photos", 1))], model="tipsv2-b14")
     job = ended(collection)
     assert job.state == "failed"
-    assert "The weights of tipsv2-b14 are not here" in job.error
+    assert "The weights of tipsv2-b14 are not installed" in job.error
 
 
 def test_damaged_files_are_one_sentence(collection: Path) -> None:
