@@ -66,7 +66,7 @@ def test_a_folder_with_other_things_is_not_taken(tmp_path: Path) -> None:
     ):
         Collection.create("/proc/tips-search", INFO)  # no folder can be made there, even by root
     Collection.create(tmp_path / "c", INFO)
-    with pytest.raises(CollectionError, match="holds a collection already"):
+    with pytest.raises(CollectionError, match="already contains a collection"):
         Collection.create(tmp_path / "c", INFO)
 
 

@@ -338,7 +338,7 @@ def test_an_open_page_sees_what_is_indexed_meanwhile(
     paint(tmp_path / "photos" / "b.jpg", 2)
     tips("index", "-c", tmp_path / "c")
     page.run()
-    assert "of 2 photos" in texts(page)
+    assert "in 2 photos" in texts(page)
     search(page, "")
     assert len(grid(page)) == 2
 

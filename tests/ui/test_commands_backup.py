@@ -35,7 +35,7 @@ def test_a_collection_goes_into_a_file_and_comes_back(made: Path, tmp_path: Path
 
     again = tips("restore", file, "-c", tmp_path / "back.tips")
     assert (again.exit_code, again.stdout) == (2, "")
-    assert "back.tips is not empty; name a new folder" in " ".join(again.stderr.split())
+    assert "back.tips is not empty; choose a new folder" in " ".join(again.stderr.split())
 
 
 def test_mistakes_are_sentences(made: Path, tmp_path: Path) -> None:
