@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 from indexer import Collection, index
+from search import Searcher
 from search.draw import draw_hit
-from search.searcher import Searcher
 from tips_model.embedder import open_embedder
 from tips_model.errors import TipsError
 

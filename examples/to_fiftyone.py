@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from search.searcher import Searcher
+from search import Searcher
 from tips_model.errors import TipsError
 
 

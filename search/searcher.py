@@ -190,9 +190,10 @@ class Searcher:
         """The same hits, their places computed again from the photos' pixels: tighter boxes, and
         masks with the edges of things (`search/places/refine.py`).
 
-        One encoder pass a photo, or 14 on windows where that is cheap. A photo that cannot be read
-        now keeps its stored places, and a note says so. Where a composed query says how things lie,
-        how large or how many they are, they stay where they were found, so that it holds.
+        One encoder pass a photo, or 14 where places are small and that is cheap. A photo that
+        cannot be read now keeps its stored places, and a note says so. Where a composed query says
+        how things lie, how large or how many they are, they stay where they were found, so that it
+        holds.
         """
         asked = parse(query, places=True) if isinstance(query, str) else query
         if isinstance(asked, Scene):
