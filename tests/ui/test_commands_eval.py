@@ -92,7 +92,7 @@ def test_a_set_without_objects_has_nothing_to_find(folder: Path, tmp_path: Path)
     (tmp_path / "images").symlink_to(folder / "data" / "images")
     content = json.loads((folder / "data" / "captions.json").read_text())
     (tmp_path / "captions.json").write_text(json.dumps(content))
-    with pytest.raises(EvalDataError, match="Nothing to find"):
+    with pytest.raises(EvalDataError, match="nothing to find"):
         CliRunner().invoke(
             evaluate,
             ["regions", str(tmp_path), "--model", str(folder / "model")],
