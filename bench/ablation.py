@@ -24,7 +24,6 @@ Markdown: mean and standard deviation over seeds, then every step's differences 
 from __future__ import annotations
 
 import argparse
-import fcntl
 import json
 import os
 import subprocess
@@ -46,6 +45,7 @@ from tips_model.eval.encode import PatchKind, encode_texts
 from tips_model.eval.pointing import centred
 from tips_model.eval.run import evaluate, possible_tasks, views
 from tips_model.eval.tasks import Options, Setting
+from tips_model.locks import lock
 from tips_model.train.data import open_data
 from tips_model.train.dataset import check_table
 from tips_model.train.names import OBJECTS, read_names
@@ -147,7 +147,7 @@ def everything(data: Path, pictures: Path, out: Path, seeds: int, jobs: int) -> 
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         with log.open("a") as file:
             # The run holds the lock too: one that outlived a killed command is waited for.
-            fcntl.flock(file, fcntl.LOCK_EX)
+            lock(file.fileno(), wait=True)
             if (out / f"{name}-{seed}" / "result.json").is_file():
                 return
             done = subprocess.run(command, stdout=file, stderr=file, env=environment, check=False)

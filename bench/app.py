@@ -99,7 +99,7 @@ def search(page: Page, words: str, old: str) -> tuple[float, str]:
 
     def ask() -> str:
         box.press("Enter")
-        page.get_by_text("possible", exact=False).first.wait_for()
+        page.get_by_text("weaker", exact=False).first.wait_for()
         return first_picture(page, old)
 
     return timed(ask)

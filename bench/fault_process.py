@@ -11,6 +11,7 @@ import ctypes
 import json
 import os
 import resource
+import select
 import shutil
 import signal
 import subprocess
@@ -235,15 +236,21 @@ class Child:
                 self._status = status
         return self._status is None
 
+    def ends_within(self, seconds: float) -> bool:
+        """Wait for its end, so long at most; whether it came."""
+        if self.running:
+            descriptor = os.pidfd_open(self.pid)
+            try:
+                select.select([descriptor], [], [], seconds)
+            finally:
+                os.close(descriptor)
+        return not self.running
+
     def _wait(self, timeout: float) -> None:
-        end = time.monotonic() + timeout
-        while self.running:
-            if time.monotonic() > end:
-                self._hung = True
-                os.kill(self.pid, signal.SIGKILL)
-                _, self._status = os.waitpid(self.pid, 0)
-            else:
-                time.sleep(LOOK)
+        if not self.ends_within(timeout):
+            self._hung = True
+            os.kill(self.pid, signal.SIGKILL)
+            _, self._status = os.waitpid(self.pid, 0)
 
     def end(self, timeout: float = TIMEOUT) -> Ended:
         """Wait for its end."""
@@ -286,8 +293,6 @@ def run(
     """`function` in a process of its own; `kill_after` seconds it gets SIGKILL."""
     child = Child(function, strike=strike, file_limit=file_limit)
     if kill_after is not None:
-        end = time.monotonic() + kill_after
-        while child.running and time.monotonic() < end:
-            time.sleep(LOOK)
+        child.ends_within(kill_after)
         child.kill()
     return child.end(timeout)

@@ -97,7 +97,7 @@ def evidence(found: IndexedSet, names: Sequence[str], kind: Kind) -> Array:
     order = np.argsort(keys)
     z = np.full((len(names), len(found.ids)), -np.inf, np.float32)
     for row, name in zip(z, names, strict=True):
-        direction = side.direction(searcher._read(Query((Term(name),)), kind, False))
+        direction = side.direction(searcher._terms.read(Query((Term(name),)), kind))
         (hits,) = store.search(kind, direction.vector[None], using=using, limit=store.count(kind))
         photo = order[np.searchsorted(keys, point_keys(hits.points), sorter=order)]
         np.maximum.at(row, photo, direction.standard(hits.scores))

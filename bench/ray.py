@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.pipeline import write_photos
-from indexer.cluster.engine import RayOptions, RayWorkers
+from indexer.cluster.engine import RayWorkers
 from indexer.cluster.session import ray_session
 from indexer.collection import Collection
 from indexer.options import IndexOptions
@@ -60,9 +60,7 @@ def run(folder: Path, photos: Path, embedder: Embedder, ray: Any, actors: int) -
     collection = Collection.create(folder, embedder.info)
     workers = None
     if actors:
-        workers = RayWorkers(
-            lambda: ray, collection, collection.model.open, RayOptions(actors=actors)
-        )
+        workers = RayWorkers(lambda: ray, collection, collection.model.open, actors=actors)
     watch = Watch()
     options = IndexOptions(window=32, commit_seconds=1e9)
     report = index(collection, [photos], embedder, options=options, progress=watch, workers=workers)

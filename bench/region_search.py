@@ -4,8 +4,8 @@
     python bench/region_search.py demo-out/collection --out docs/region-search.png
 
 The words are the animals that the demo's photos show among the 80 things on which `nano` saw boxes.
-The first hit is shown, right or wrong; a word that finds nothing with confidence is left out, and
-named.
+The first hit is shown as `tips regions --draw` draws it, right or wrong; a word that finds nothing
+with confidence is left out, and named.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="a PNG file")
     arguments = parser.parse_args()
     with Searcher.open(arguments.collection) as searcher:
-        found = {words: searcher.regions(words, limit=1).hits for words in WORDS}
+        found = {words: searcher.regions(words, limit=1, refine=True).hits for words in WORDS}
         for words, hits in found.items():
             print(f"{words}: {hits[0].path if hits else 'nothing found, left out'}")
         shown = [(words, hits[0]) for words, hits in found.items() if hits]

@@ -15,7 +15,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -31,13 +31,14 @@ from indexer.folders.paths import to_text
 from indexer.folders.scan import minimal_roots
 from indexer.folders.snapshot import drop_snapshot
 from indexer.holder import LOCK, NO_PATIENCE, Patience, held
-from indexer.settings import check_settings, parse_settings
+from indexer.settings import ModelRecord, check_settings, parse_settings
 from indexer.temporaries import sweep_temporaries
 from indexer.vectors import VectorStore
+from tips_model.atomic import write_alone
 
 if TYPE_CHECKING:
     from indexer.catalog.table import Catalog
-    from tips_model.features import Embedder, ModelInfo
+    from tips_model.features import ModelInfo
 
 SCHEMA_VERSION = 1
 SWITCHED_VERSION = 2
@@ -53,30 +54,6 @@ MAX_REGIONS_TILED = 32
 FEWEST_REGIONS = 8
 PATCHES_PER_REGION = 9
 """A coarse grid is kept in fewer regions: one for so many patches, at least `FEWEST_REGIONS`."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ModelRecord:
-    """The model of a collection: what `open_embedder` needs, and what `ModelInfo` says of it."""
-
-    name: str
-    weights: str | None
-    model_id: str
-    dim: int
-    heads: tuple[str, ...]
-    retrieval_head: str
-    patch: int
-    image_size: int
-    note: str = ""
-
-    def open(self, device: str) -> Embedder:
-        """Load the model on a device ("cpu", "cuda"), with its saved weights: a path that must be
-        the same on every machine, or None for where each keeps downloaded ones. Raises `TipsError`
-        as `open_embedder`.
-        """
-        from tips_model.embedder import open_embedder  # torch: not for what needs no model
-
-        return open_embedder(self.name, weights=self.weights, device=device)
 
 
 class Collection:
@@ -127,7 +104,7 @@ class Collection:
         """
         folder = _path(folder)
         if (folder / SETTINGS).exists():
-            raise CollectionError(f"{folder} holds a collection already.")
+            raise CollectionError(f"{folder} already contains a collection.")
         with explain_full_disk(folder):
             try:
                 # Thumbnails and places of photos are the owner's, until he says otherwise.
@@ -139,15 +116,16 @@ class Collection:
                 if is_disk_full(error):
                     raise
                 raise CollectionError(
-                    f"{folder} cannot become a collection ({error.strerror}); give a folder that "
-                    "can be written."
+                    f"{folder} cannot hold a collection ({error.strerror}); choose a writable "
+                    "folder."
                 ) from error
             if surplus:
                 raise CollectionError(
-                    f"{folder} is not empty (it holds {to_text(os.fsencode(surplus[0]))}); "
-                    "give a new folder for the collection."
+                    f"{folder} is not empty (it contains {to_text(os.fsencode(surplus[0]))}); "
+                    "choose a new folder for the collection."
                 )
-            record = {name: getattr(info, name) for name in _INFO_FIELDS}
+            known = {f.name for f in fields(ModelRecord)} - {"weights"}
+            record = {name: getattr(info, name) for name in known}
             collection = cls(
                 folder,
                 {
@@ -164,7 +142,7 @@ class Collection:
             )
             with held(folder, patience):
                 if (folder / SETTINGS).exists():  # made by another process in this moment
-                    raise CollectionError(f"{folder} holds a collection already.")
+                    raise CollectionError(f"{folder} already contains a collection.")
                 if catalog_url is not None:
                     from indexer.catalog.table import check_vacant
 
@@ -184,8 +162,8 @@ class Collection:
                 return cls(folder, settings)
         except (FileNotFoundError, NotADirectoryError):
             raise CollectionError(
-                f"There is no collection in {folder}; "
-                f"make one with `tips index PHOTOS -c {folder}`."
+                f"There is no collection in {folder}; create one with `tips index PHOTOS -c "
+                f"{folder}`."
             ) from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CollectionError(
@@ -193,7 +171,7 @@ class Collection:
                 "into a new collection."
             ) from error
         raise CollectionError(
-            f"{folder} has the format {version}, this program knows {SWITCHED_VERSION}; use the "
+            f"{folder} has format {version}, this version reads {SWITCHED_VERSION}; use the "
             "version of tips-search that made it, or index the photos into a new collection."
         )
 
@@ -317,8 +295,8 @@ class Collection:
         was opened. The lock ends with the process."""
         if self.read_only:
             raise CollectionError(
-                f"{self.model.name} is not the model in use in {self.folder}; "
-                "`tips switch --back` takes it into use first."
+                f"{self.model.name} is not the model in use in {self.folder}; `tips switch "
+                "--back` returns to it first."
             )
         with held(self.folder, self.patience):
             self._take_up()
@@ -331,8 +309,8 @@ class Collection:
         now = Collection.open(self.folder)
         if (now.data, now.model) != (self.data, self.model):
             raise CollectionError(
-                f"The collection {self.folder} was switched to {now.model.name} meanwhile; run the "
-                "same command again."
+                f"The collection {self.folder} was switched to {now.model.name} meanwhile; rerun "
+                "the command."
             )
         self.roots, self.engine, self.previous = now.roots, now.engine, now.previous
         self.id = now.id
@@ -351,21 +329,9 @@ class Collection:
             **({"previous": self.previous} if self.previous else {}),
         }
         with explain_full_disk(self.folder):
-            write_atomically(
+            write_alone(
                 self.folder / SETTINGS, json.dumps(settings, indent=2, ensure_ascii=False) + "\n"
             )
-
-
-_INFO_FIELDS = (
-    "name",
-    "model_id",
-    "dim",
-    "heads",
-    "retrieval_head",
-    "patch",
-    "image_size",
-    "note",
-)
 
 
 def new_id() -> str:
@@ -381,21 +347,6 @@ def regions_for(info: ModelInfo, tiles: int = 1) -> int:
         return MAX_REGIONS_TILED
     patches = (info.image_size // info.patch) ** 2
     return max(FEWEST_REGIONS, min(MAX_REGIONS, patches // PATCHES_PER_REGION))
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file by a new one that is on the disk before it takes the name."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def _path(folder: str | Path) -> Path:

@@ -32,11 +32,12 @@ def open_vectors(
 
         return EdgeStore(folder, heads=heads, dim=dim, model_id=model_id, read_only=read_only)
     if kind == "server":
+        from indexer.server.client import connect
         from indexer.server.layout import ServerLayout
         from indexer.server.store import ServerStore
 
-        return ServerStore.connect(
-            engine["url"],
+        return ServerStore(
+            connect(engine["url"]),
             engine["prefix"],
             heads=heads,
             dim=dim,

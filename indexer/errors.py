@@ -142,12 +142,12 @@ def explain_full_disk(folder: Path) -> Iterator[None]:
         number = _says(error, (*_FULL_DISK, *_FAILING_DISK))
         if number in _FULL_DISK or (number is None and _is_full(folder)):
             raise DiskFullError(
-                f"The disk that holds {folder} is full, or nearly; everything committed so far "
-                "stands: free some space and run the same command again to go on."
+                f"The disk that holds {folder} is full or nearly full; free some space, then "
+                "rerun to resume (nothing committed is lost)."
             ) from error
         if number not in _FAILING_DISK:
             raise
         raise DiskError(
-            f"The disk that holds {folder} fails ({os.strerror(number)}); everything committed so "
-            "far stands: see to the disk and run the same command again to go on."
+            f"The disk that holds {folder} fails ({os.strerror(number)}); check the disk, then "
+            "rerun to resume (nothing committed is lost)."
         ) from error

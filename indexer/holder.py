@@ -6,8 +6,6 @@ with held(folder, Patience(60, print)):  # waits a minute, and prints whom it wa
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
 import re
 import socket
@@ -21,6 +19,7 @@ from typing import Any
 
 from indexer.errors import CollectionBusyError, CollectionError, is_disk_full
 from indexer.temporaries import sweep_temporaries
+from tips_model.locks import lock
 
 LOCK = "lock"
 LOOKS, TRY_AGAIN = 0.2, 0.02  # seconds; those who only look hold the lock for less
@@ -120,14 +119,9 @@ def holder(folder: Path) -> Holder | None:
     except FileNotFoundError:
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EAGAIN):
-            raise
-        return _read(descriptor)
+        return None if lock(descriptor, shared=True) else _read(descriptor)
     finally:
         os.close(descriptor)
-    return None
 
 
 def _lives(pid: int) -> bool:
@@ -146,19 +140,15 @@ def _read(descriptor: int) -> Holder:
 
 def _acquire(descriptor: int, folder: Path, patience: Patience) -> None:
     began, told = time.monotonic(), ""
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            holder = _read(descriptor)
+    while not lock(descriptor):
+        holder = _read(descriptor)
         waited = time.monotonic() - began
         # Without a name, or with that of one that has ended, the holder is about to sign.
         if waited >= max(patience.seconds, LOOKS if holder.alive is not False else SIGNS):
             after = f" (waited {waited:.1f} s)" if patience.seconds else ""
             raise CollectionBusyError(
-                f"The collection {folder} is being written by {holder}; wait until it is done, or "
-                f"stop it{after}."
+                f"The collection {folder} is being written by {holder}; wait for it, or stop "
+                f"it{after}."
             )
         if waited >= LOOKS and str(holder) != told and patience.seconds:
             told = str(holder)

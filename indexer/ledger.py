@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from indexer.catalog.rows import FileRef, Link, PhotoRow, to_table
+from indexer.chunks import chunks
 
 if TYPE_CHECKING:
     import polars as pl
@@ -55,9 +56,9 @@ class Ledger:
             if reading.row is not None and reading.id not in self.known:
                 fresh.setdefault(reading.id, reading.row)
             added[reading.id].append(reading.file)
-            for old in reading.candidate.old_ids:
+            for old in reading.old_ids:
                 if old != reading.id:
-                    dropped[old].add(reading.candidate.path)
+                    dropped[old].add(reading.file.path)
             self._count(reading, fresh, dropped)
         self._write(fresh, added, dropped)
         for row in fresh.values():
@@ -75,10 +76,8 @@ class Ledger:
         dropped: defaultdict[str, set[str]] = defaultdict(set)
         for path, key in links:
             dropped[key].add(path)
-        keys = list(dropped)
-        for start in range(0, len(keys), _LINKS_PER_COMMIT):
-            chunk = keys[start : start + _LINKS_PER_COMMIT]
-            self._write({}, {}, {key: dropped[key] for key in chunk})
+        for keys in chunks(dropped, _LINKS_PER_COMMIT):
+            self._write({}, {}, {key: dropped[key] for key in keys})
 
     def _count(
         self,
@@ -86,7 +85,7 @@ class Ledger:
         fresh: dict[str, PhotoRow],
         dropped: defaultdict[str, set[str]],
     ) -> None:
-        key, candidate = reading.id, reading.candidate
+        key, old_ids = reading.id, reading.old_ids
         sound = fresh[key].reason is None if key in fresh else self.known[key]
         gone = self._missing.get(key)
         moved = bool(gone)
@@ -94,9 +93,9 @@ class Ledger:
             dropped[key].add(gone.pop())
         if not sound:
             self.counts["failed"] += 1
-        elif key in candidate.old_ids and key not in fresh:
+        elif key in old_ids and key not in fresh:
             self.counts["unchanged"] += 1
-        elif candidate.old_ids and key not in candidate.old_ids:
+        elif old_ids and key not in old_ids:
             self.counts["modified"] += 1
         elif moved:
             self.counts["moved"] += 1

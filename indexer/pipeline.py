@@ -1,4 +1,4 @@
-"""Index photos: scan -> compare -> decode -> embed -> regions -> commit -> publish.
+"""Index photos: a plan (scan, compare), and how it is applied (decode, embed, commit, publish).
 
     index(Collection.open(folder), roots, lambda: open_embedder("nano"))
 
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from indexer.chunks import chunks
 from indexer.collection import Collection
 from indexer.errors import InterruptedIndexError, RootError, explain_full_disk
 from indexer.folders.changes import Changes, compare
@@ -31,10 +32,10 @@ from indexer.runs import recorded
 
 if TYPE_CHECKING:
     from indexer.catalog.table import Catalog
+    from indexer.cluster.engine import RayWorkers
     from indexer.ledger import Ledger
     from indexer.reading import Reading
     from indexer.vectors import VectorStore
-    from indexer.workers import Workers
     from tips_model.features import Embedder
 
 # Torch's threads share the processors with the decoding ones. Waiting actively, their default, they
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 Finder = Callable[..., ScanResult]
-_PHOTOS_PER_PROCESS = 8
+_PHOTOS_PER_PROCESS = 8  # to start one for fewer does not pay
 
 
 def index(
@@ -54,7 +55,7 @@ def index(
     options: IndexOptions | None = None,
     progress: ProgressCallback | None = None,
     find: Finder = scan,
-    workers: Workers | None = None,
+    workers: RayWorkers | None = None,
 ) -> IndexReport:
     """Bring a collection up to date with some folders, and remember these.
 
@@ -67,9 +68,8 @@ def index(
     and `InterruptedIndexError` after the first Ctrl-C: what was embedded until then is committed
     and published.
     """
-    run = _Run(
-        collection, embedder, options or IndexOptions(), progress or ignore_progress, find, workers
-    )
+    options, progress = options or IndexOptions(), progress or ignore_progress
+    run = _Run(collection, embedder, options, progress, workers)
     with (
         explain_full_disk(collection.folder),
         collection.lock(),
@@ -77,7 +77,7 @@ def index(
         _stop_at_interrupt(run),
     ):
         run.progress = record.following(run.progress)
-        report = run.run(absolute_roots(roots) if roots else collection.roots)
+        report = run.run(absolute_roots(roots) if roots else collection.roots, find)
         record.counts = report.counts()
         return report
 
@@ -102,38 +102,51 @@ def _stop_at_interrupt(run: _Run) -> Iterator[None]:
 
 @dataclass
 class _Run:
+    """One call of `index`, from top to bottom."""
+
     collection: Collection
     embedder: Embedder | Callable[[], Embedder]
     options: IndexOptions
     progress: ProgressCallback
-    find: Finder = scan
-    workers: Workers | None = None
+    workers: RayWorkers | None
     stop: bool = False
     started: float = field(default_factory=time.monotonic)
-    _roots: tuple[str, ...] = ()
 
-    def run(self, roots: tuple[str, ...]) -> IndexReport:
+    def run(self, roots: tuple[str, ...], find: Finder) -> IndexReport:
+        """Plan, and apply the plan."""
         if not roots:
-            raise RootError("There is nothing to index; name a folder: `tips index PHOTOS`.")
+            raise RootError("Nothing to index; name a folder: `tips index PHOTOS`.")
         if not callable(self.embedder):
             self.collection.check_model(self.embedder.info)
-        found = self._scan(roots)
-        snapshot = (
-            None if self.options.retry_failed else read_snapshot(self.collection.catalog_folder)
+        found, changes, catalog = self._plan(roots, find)
+        counts, spent = Counter(unchanged=changes.unchanged), 0.0
+        if catalog is not None:
+            counts, spent = self._apply(catalog, changes)
+        report = IndexReport(
+            **counts,
+            seconds=time.monotonic() - self.started,
+            images_per_second=counts["embedded"] / spent if spent > 0 else 0.0,
+            missing_roots=found.missing_roots,
+            problems=found.problems,
         )
-        if snapshot is not None:
-            changes = self._compare(found, snapshot, roots)
-            if changes.empty:
-                self.collection.add_roots(self._roots)
-                return self._report(found, Counter(unchanged=changes.unchanged), 0.0)
-        catalog = self.collection.catalog()
-        changes = self._compare(found, catalog.files(), roots, catalog)
-        self.collection.add_roots(self._roots)
-        return self._update(catalog, found, changes)
+        if catalog is not None:
+            if self.stop:
+                raise InterruptedIndexError(
+                    f"Stopped after {report.embedded} photos; rerun to resume.",
+                    report,
+                )
+            self.progress(Progress("tidy"))
+            catalog.tidy()
+            write_snapshot(self.collection.catalog_folder, catalog.files())
+        return report
 
-    def _scan(self, roots: tuple[str, ...]) -> ScanResult:
+    def _plan(
+        self, roots: tuple[str, ...], find: Finder
+    ) -> tuple[ScanResult, Changes, Catalog | None]:
+        """What lies there, what of it is to be done, and the catalog in which; None when nothing
+        is. Remembers the roots."""
         self.progress(Progress("scan"))
-        found = self.find(
+        found = find(
             roots,
             ignore=self.options.ignore,
             include_hidden=self.options.include_hidden,
@@ -141,38 +154,32 @@ class _Run:
         )
         absent = set(found.missing_roots) - set(self.collection.roots)
         if absent == set(roots):
-            raise RootError(f"{roots[0]} is not there, or is empty; nothing was changed.")
-        self._roots = tuple(root for root in roots if root not in absent)
-        return found
+            raise RootError(f"{roots[0]} does not exist or is empty; nothing was changed.")
+        retry, catalog = self.options.retry_failed, None
+        known = None if retry else read_snapshot(self.collection.catalog_folder)
+        changes = None if known is None else _changes(found, known, roots)
+        if changes is None or not changes.empty:
+            catalog = self.collection.catalog()
+            failed = catalog.failures()["path"].to_list() if retry else []
+            changes = _changes(found, catalog.files(), roots, failed)
+        self.collection.add_roots([root for root in roots if root not in absent])
+        return found, changes, catalog
 
-    def _compare(
-        self,
-        found: ScanResult,
-        known: pl.DataFrame,
-        roots: Sequence[str],
-        catalog: Catalog | None = None,
-    ) -> Changes:
-        retry = (
-            catalog.failures()["path"].to_list() if catalog and self.options.retry_failed else []
-        )
-        unseen = (*found.missing_roots, *found.unseen)
-        if found.scope is not None:
-            known = found.scope.links(known, found.files)
-        return compare(found.files, known, roots, unseen, retry)
-
-    def _update(self, catalog: Catalog, found: ScanResult, changes: Changes) -> IndexReport:
+    def _apply(self, catalog: Catalog, changes: Changes) -> tuple[Counter[str], float]:
+        """Decode and embed, commit, publish; the counts of the ledger, and the seconds that the
+        photos took."""
         from indexer.ledger import Ledger
 
         commit = partial(self.workers.commit, catalog) if self.workers else None
         ledger = Ledger(catalog, changes.missing, self.options.retry_failed, commit)
         ledger.counts["unchanged"] += changes.unchanged
         store = self.collection.vectors(read_only=False)
+        spent = 0.0
         try:
-            spent = 0.0
             if len(changes.candidates):
-                stream = self._readings(ledger, changes.candidates)
+                stream = self._readings(ledger.known, changes.candidates)
                 began = time.monotonic()
-                self._index(ledger, store, stream)
+                self._commit(ledger, store, stream)
                 spent = time.monotonic() - began
             if not self.stop:
                 ledger.drop(changes.stale.select("path", "id").iter_rows())
@@ -180,28 +187,67 @@ class _Run:
             self._publish(catalog, store)
         finally:
             store.close()
-        report = self._report(found, ledger.counts, spent)
-        if self.stop:
-            raise InterruptedIndexError(
-                f"Stopped after {report.embedded} photos, which are kept; "
-                "run the same command again to go on.",
-                report,
-            )
-        self.progress(Progress("tidy"))
-        catalog.tidy()
-        write_snapshot(self.collection.catalog_folder, catalog.files())
-        return report
+        return ledger.counts, spent
 
-    def _index(
+    def _readings(
+        self, known: dict[str, bool], candidates: pl.DataFrame
+    ) -> Generator[list[Reading], None, None]:
+        """The candidates as they are decoded and embedded, here or elsewhere."""
+        if self.workers is not None:
+            return self._elsewhere(self.workers, known, candidates)
+        from indexer.photos.decoders import decoders, processors
+        from indexer.tiles import tiled
+
+        worthwhile = -(-len(candidates) // _PHOTOS_PER_PROCESS)
+        threads = min(self.options.threads or processors(), worthwhile)
+        decoders().warm_up(threads)  # beside the model
+        if callable(self.embedder):
+            self.progress(Progress("load"))
+            self.embedder = self.embedder()
+            self.collection.check_model(self.embedder.info)
+        return self._here(known, candidates, tiled(self.embedder, self.collection.tiles), threads)
+
+    def _here(
+        self, known: dict[str, bool], candidates: pl.DataFrame, embedder: Embedder, threads: int
+    ) -> Generator[list[Reading], None, None]:
+        from indexer.embed import add_features, look_ahead
+        from indexer.reading import found, read
+
+        meter = Meter(self.progress, "index", len(candidates))
+        one = partial(read, known=known, embedder=embedder, limits=self.options.limits)
+        ahead = 2 * self.options.window
+        with closing(look_ahead(one, found(candidates), threads=threads, ahead=ahead)) as stream:
+            for window in chunks(stream, self.options.window):
+                plain = [reading for reading in window if reading.pixels is None]
+                meter.add(len(plain), sum(reading.row is not None for reading in plain))
+                yield add_features(
+                    window, embedder, self.collection.max_regions, meter.add, lambda: self.stop
+                )
+                if self.stop:
+                    break
+
+    def _elsewhere(
+        self, workers: RayWorkers, known: dict[str, bool], candidates: pl.DataFrame
+    ) -> Generator[list[Reading], None, None]:
+        meter = Meter(self.progress, "index", len(candidates))
+        stream = workers.readings(candidates, [*known], self.options, lambda: self.stop)
+        with closing(stream):
+            for readings in stream:
+                failed = sum(r.row is not None and r.row.reason is not None for r in readings)
+                meter.add(len(readings), failed)
+                yield readings
+
+    def _commit(
         self, ledger: Ledger, store: VectorStore, stream: Generator[list[Reading], None, None]
     ) -> None:
+        """Commit what comes, and publish it, now and then (see `IndexOptions`)."""
+        options = self.options
         committed = published = time.monotonic()
         waiting: list[Reading] = []
         unpublished = 0
-        options = self.options
         with closing(stream):
             for readings in stream:
-                waiting += readings
+                waiting += [reading for reading in readings if reading.id]
                 now = time.monotonic()
                 if (
                     len(waiting) < options.commit_photos
@@ -220,78 +266,6 @@ class _Run:
         if waiting:
             ledger.commit(waiting)
 
-    def _readings(
-        self, ledger: Ledger, candidates: pl.DataFrame
-    ) -> Generator[list[Reading], None, None]:
-        if self.workers is not None:
-            return self._embedded_elsewhere(self.workers, ledger, candidates)
-        from indexer.photos.decoders import decoders
-
-        decoders().warm_up(self._threads(len(candidates)))  # beside the model
-        return self._embedded(ledger, self._load(), candidates)
-
-    def _embedded_elsewhere(
-        self, workers: Workers, ledger: Ledger, candidates: pl.DataFrame
-    ) -> Generator[list[Reading], None, None]:
-        meter = Meter(self.progress, "index", len(candidates))
-        known = [*ledger.known]
-        with closing(
-            workers.readings(candidates, known, self.options, lambda: self.stop)
-        ) as stream:
-            for readings in stream:
-                here = [reading for reading in readings if reading is not None]
-                failed = sum(r.row is not None and r.row.reason is not None for r in here)
-                meter.add(len(readings), failed)
-                yield here
-
-    def _embedded(
-        self, ledger: Ledger, embedder: Embedder, candidates: pl.DataFrame
-    ) -> Generator[list[Reading], None, None]:
-        from indexer.embed import add_features, look_ahead, windows
-        from indexer.reading import Reader
-        from indexer.reading import candidates as listed
-        from indexer.tiles import tiled
-
-        embedder = tiled(embedder, self.collection.tiles)
-        meter = Meter(self.progress, "index", len(candidates))
-        reader = Reader(
-            ledger.known,
-            embedder.prepare,
-            embedder.info.image_size,
-            self.options.limits,
-        )
-        read = look_ahead(
-            reader.read,
-            listed(candidates),
-            threads=self._threads(len(candidates)),
-            ahead=2 * self.options.window,
-        )
-        with closing(read):
-            for window in windows(read, self.options.window):
-                here = [reading for reading in window if reading is not None]
-                plain = [reading for reading in here if reading.pixels is None]
-                failed = sum(reading.row is not None for reading in plain)
-                meter.add(len(plain) + len(window) - len(here), failed)
-                yield add_features(
-                    here, embedder, self.collection.max_regions, meter.add, lambda: self.stop
-                )
-                if self.stop:
-                    break
-
-    def _threads(self, photos: int) -> int:
-        """How many read at once: to start a process for less than some photos does not pay."""
-        from indexer.photos.decoders import processors
-
-        return min(self.options.threads or processors(), -(-photos // _PHOTOS_PER_PROCESS))
-
-    def _load(self) -> Embedder:
-        if not callable(self.embedder):
-            return self.embedder
-        self.progress(Progress("load"))
-        embedder = self.embedder()
-        self.collection.check_model(embedder.info)
-        return embedder
-
     def _publish(self, catalog: Catalog, store: VectorStore) -> None:
         from indexer.publish import publish
 
@@ -305,11 +279,10 @@ class _Run:
         )
         catalog.tidy()
 
-    def _report(self, found: ScanResult, counts: Counter[str], spent: float) -> IndexReport:
-        return IndexReport(
-            **counts,
-            seconds=time.monotonic() - self.started,
-            images_per_second=counts["embedded"] / spent if spent > 0 else 0.0,
-            missing_roots=found.missing_roots,
-            problems=found.problems,
-        )
+
+def _changes(
+    found: ScanResult, known: pl.DataFrame, roots: Sequence[str], retry: Sequence[str] = ()
+) -> Changes:
+    if found.scope is not None:
+        known = found.scope.links(known, found.files)
+    return compare(found.files, known, roots, (*found.missing_roots, *found.unseen), retry)

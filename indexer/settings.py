@@ -2,98 +2,102 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, Field, ValidationInfo
 
 from indexer.folders.storage import is_url
-from tips_model.foreign import parse_json
+from tips_model.foreign import Text, parse_json, read_as
 
-_COUNTS = ("shards", "replicas", "write_consistency")  # of `ServerLayout`
-_ID = re.compile("[0-9a-f]{32}")
+if TYPE_CHECKING:
+    from tips_model.features import Embedder
+
 MODELS = "models"
 _MOST = 1 << 20  # more than any width, size or number of regions that makes sense
+_Count = Annotated[int, Field(strict=True, gt=0, le=_MOST)]
+
+
+def _storage(url: str) -> str:
+    if not is_url(url):
+        raise ValueError("it is not a URL of object storage")
+    return url
+
+
+def _head(name: str, info: ValidationInfo) -> str:
+    if name not in info.data.get("heads", (name,)):
+        raise ValueError("the model has no such head")
+    return name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelRecord:
+    """The model of a collection: what `open_embedder` needs, and what `ModelInfo` says of it."""
+
+    name: Text
+    weights: Text | None = None
+    model_id: Text
+    dim: _Count
+    heads: Annotated[tuple[Text, ...], Field(min_length=1)]
+    retrieval_head: Annotated[Text, AfterValidator(_head)]
+    patch: _Count
+    image_size: _Count
+    note: Annotated[str, Field(strict=True)] = ""
+
+    def open(self, device: str) -> Embedder:
+        """Load the model on a device ("cpu", "cuda"), with its saved weights: a path that must be
+        the same on every machine, or None for where each keeps downloaded ones. Raises `TipsError`
+        as `open_embedder`.
+        """
+        from tips_model.embedder import open_embedder  # torch: not for what needs no model
+
+        return open_embedder(self.name, weights=self.weights, device=device)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Regions:
+    max_regions: _Count
+    tiles: _Count = 1
+
+
+class _Engine(BaseModel, extra="allow"):
+    """The numbers of `ServerLayout`; all else is texts."""
+
+    __pydantic_extra__: dict[str, Text]
+    kind: Text
+    shards: _Count = 1
+    replicas: _Count = 1
+    write_consistency: _Count = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """What differs from one model to another (see `collection.Collection.part`). data: "" or
+    models/NAME, since what is read as the collection's own must lie in its folder."""
+
+    model: ModelRecord
+    regions: _Regions
+    engine: _Engine
+    catalog: Annotated[Text, AfterValidator(_storage)] | None = None
+    data: Annotated[str, Field(strict=True, pattern=rf"^({MODELS}/[a-z0-9][a-z0-9-]*)?$")] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Settings(_Part):
+    roots: tuple[Text, ...]
+    id: Annotated[str, Field(strict=True, pattern="^[0-9a-f]{32}$")] | None = None
+    previous: _Part | None = None
 
 
 def parse_settings(text: str | bytes) -> dict[str, Any]:
-    """The settings, every field of the type it should have; `schema` alone may be anything that a
-    later version writes. Raises ValueError that names what is wrong."""
+    """The settings; `schema` may be anything that a later version writes. Raises ValueError that
+    names what is wrong."""
     stored = parse_json(text)
     if not isinstance(stored, dict) or "schema" not in stored:
         raise ValueError("it states no schema")
     return stored
 
 
-def check_settings(stored: Mapping[str, Any]) -> None:
+def check_settings(stored: dict[str, Any]) -> None:
     """Raise ValueError, naming the field, unless these are settings of this version."""
-    _check_part(stored)
-    _check("roots", stored.get("roots"), lambda value: value == [] or _are_texts(value))
-    _check("id", stored.get("id"), lambda value: value is None or _is_id(value))
-    if stored.get("previous") is not None:
-        _check_part(_part(stored, "previous"))
-
-
-def _check_part(stored: Mapping[str, Any]) -> None:
-    """What differs from one model to another (see `collection.Collection.part`)."""
-    model, regions = _part(stored, "model"), _part(stored, "regions")
-    for name in ("name", "model_id", "retrieval_head"):
-        _check(f"model.{name}", model.get(name), _is_text)
-    _check("model.note", model.get("note", ""), lambda value: isinstance(value, str))
-    _check("model.weights", model.get("weights"), lambda value: value is None or _is_text(value))
-    for name in ("dim", "patch", "image_size"):
-        _check(f"model.{name}", model.get(name), _is_count)
-    _check("model.heads", model.get("heads"), _are_texts)
-    _check("model.retrieval_head", model["retrieval_head"], model["heads"].__contains__)
-    _check("regions.max_regions", regions.get("max_regions"), _is_count)
-    _check("regions.tiles", regions.get("tiles", 1), _is_count)
-    _check("catalog", stored.get("catalog"), lambda value: value is None or _is_storage(value))
-    _check("data", stored.get("data", ""), _is_data)
-    engine = _part(stored, "engine")
-    _check("engine.kind", engine.get("kind"), _is_text)
-    for name, value in engine.items():
-        _check(f"engine.{name}", value, _is_count if name in _COUNTS else _is_text)
-
-
-def _part(stored: Mapping[str, Any], name: str) -> dict[str, Any]:
-    part = stored.get(name)
-    if not isinstance(part, dict):
-        raise ValueError(f"{name} is not a set of fields")
-    return part
-
-
-def _check(name: str, value: object, fits: Callable[[Any], bool]) -> None:
-    if not fits(value):
-        raise ValueError(f"{name} cannot be {str(value)[:60]!r}")
-
-
-def _is_text(value: object) -> bool:
-    if not isinstance(value, str) or not value:
-        return False
-    try:
-        value.encode()  # JSON may write half of a character
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _is_data(value: object) -> bool:
-    """ "" or models/NAME: what is read as the collection's own must lie in its folder."""
-    return value == "" or (
-        _is_text(value) and re.fullmatch(rf"{MODELS}/[a-z0-9][a-z0-9-]*", str(value)) is not None
-    )
-
-
-def _is_storage(value: object) -> bool:
-    return _is_text(value) and is_url(str(value))
-
-
-def _are_texts(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(_is_text(each) for each in value)
-
-
-def _is_id(value: object) -> bool:
-    return isinstance(value, str) and bool(_ID.fullmatch(value))
-
-
-def _is_count(value: object) -> bool:
-    return type(value) is int and 0 < value <= _MOST
+    read_as(_Settings, stored)

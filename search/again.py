@@ -28,7 +28,7 @@ away what both share (`docs/regions.md`).
 def check(examples: Sequence[Example]) -> None:
     """Raises `QueryError` unless at least one example says what to find."""
     if not any(example.positive for example in examples):
-        raise QueryError("There is nothing to find: give a box or a point of what you look for.")
+        raise QueryError("Nothing to find: give a box or a point on what you look for.")
 
 
 def from_pixels(fine: FinePhoto, example: Example) -> Array:

@@ -159,8 +159,8 @@ def _term(text: str) -> Filter:
     name, values = term_values(text.removeprefix("-"))
     if ":" not in text or name not in FIELDS:
         raise FilterError(
-            f"{name!r} in {text!r} is not a field that can be filtered by; there are "
-            f"{', '.join(FIELDS)}, as in camera:canon."
+            f"{name!r} in {text!r} is not a filter field; the fields are {', '.join(FIELDS)}, as "
+            "in camera:canon."
         )
     if not all(value.strip() for value in values):
         raise FilterError(f"{text!r} needs a value after the colon, as in {EXAMPLES[name]}.")
@@ -210,9 +210,7 @@ def _period(text: str, whole: str) -> tuple[float, float]:
         following = (year + 1, 1) if not month or month == 12 else (year, month + 1)
         return start.timestamp(), datetime(*following, 1, tzinfo=UTC).timestamp()
     except ValueError:
-        raise FilterError(
-            f"date:{whole} is not in the calendar; write {EXAMPLES['date']}."
-        ) from None
+        raise FilterError(f"date:{whole} is not a real date; write {EXAMPLES['date']}.") from None
 
 
 def _near(value: str) -> Filter:
@@ -222,7 +220,7 @@ def _near(value: str) -> Filter:
     latitude, longitude = float(match[1]), float(match[2])
     if abs(latitude) > 90 or abs(longitude) > 180:
         raise FilterError(
-            f"near:{value} is not on the globe: latitude goes to 90 degrees, longitude to 180."
+            f"near:{value} is not on Earth: latitude goes to 90 degrees, longitude to 180."
         )
     distance = float(match[3] or NEAR_KM) / (1000.0 if match[4] == "m" else 1.0)
     return Near(latitude, longitude, distance)
@@ -231,11 +229,11 @@ def _near(value: str) -> Filter:
 def _within(value: str) -> Filter:
     sides = [side.strip() for side in value.split(",")]
     if len(sides) != 4 or not all(DEGREES.match(side) for side in sides):
-        raise FilterError(f"within:{value} is not a part of the globe; write {EXAMPLES['within']}.")
+        raise FilterError(f"within:{value} is not an area on Earth; write {EXAMPLES['within']}.")
     south, west, north, east = (float(side) for side in sides)
     if not -90 <= south <= north <= 90 or max(abs(west), abs(east)) > 180:
         raise FilterError(
-            f"within:{value} is not on the globe: write south,west,north,east, latitudes up to 90 "
+            f"within:{value} is not on Earth: write south,west,north,east, latitudes up to 90 "
             "degrees, longitudes up to 180."
         )
     return Within(south, west, north, east)
@@ -248,7 +246,7 @@ def _type(value: str) -> Filter:
 
 def _has(value: str) -> Filter:
     if value.lower() not in PRESENT:
-        raise FilterError(f"has:{value} is not known; there are {', '.join(PRESENT)}.")
+        raise FilterError(f"has:{value} is unknown; use one of {', '.join(PRESENT)}.")
     return Has(PRESENT[value.lower()])
 
 

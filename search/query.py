@@ -118,7 +118,7 @@ class Query:
     def __post_init__(self) -> None:
         weights = [term.weight for term in self.texts] + [term.weight for term in self.images]
         if any(not _is_unicode(term.text) for term in self.texts):
-            raise QueryError("The query is not valid Unicode text; type it anew.")
+            raise QueryError("The query is not valid Unicode text; type it again.")
         if not weights or any(not term.text.strip() for term in self.texts):
             raise QueryError("The query is empty: write what the photo should show.")
         if any(not math.isfinite(weight) or weight == 0 for weight in weights):
@@ -215,7 +215,7 @@ def _split(text: str) -> list[Term | ImageTerm]:
         nonlocal words, quoted, weight
         if not words:
             if sign is not None or weight != 1.0:
-                raise QueryError(f"Nothing to look for before character {end + 1} of {text!r}.")
+                raise QueryError(f"Nothing to search for before character {end + 1} of {text!r}.")
             return
         signed = -weight if sign == "-" else weight
         terms.append(_term(" ".join(words), signed, quoted))

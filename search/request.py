@@ -100,18 +100,20 @@ class Request(BaseModel):
         description="Rank by the whole photo and its best place, or by the place alone.",
     )
     limit: int = Field(default=20, description="At most N photos.")
-    offset: int = Field(default=0, description="Leave out the first N photos.")
+    offset: int = Field(default=0, description="Skip the first N photos.")
     filter: str | SkipJsonSchema[Filter | None] = Field(
-        default="", description="Only photos that fit, as in 'camera:canon date:2021 -in:Trash'."
+        default="",
+        description="Only photos that match, such as 'camera:canon date:2021 -in:Trash'.",
     )
     all: bool = Field(
         default=False,
-        description="Also photos that do not stand out from what unrelated words find.",
+        description="Include weaker matches, which do not stand out from what unrelated words "
+        "find.",
     )
     refine: bool = Field(
         default=False,
-        description="Compute the places again from the photos: tighter boxes, for one or more "
-        "passes of the model a photo.",
+        description="Recompute the places from the photos for tighter boxes; takes one or more "
+        "model passes per photo.",
     )
 
     @model_validator(mode="after")

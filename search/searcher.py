@@ -173,9 +173,10 @@ class Searcher:
         """The same hits, their places computed again from the photos' pixels: tighter boxes, and
         masks with the edges of things (`search/places/refine.py`).
 
-        One encoder pass a photo, or 14 on windows where that is cheap. A photo that cannot be read
-        now keeps its stored places, and a note says so. Where a composed query says how things lie,
-        how large or how many they are, they stay where they were found, so that it holds.
+        One encoder pass a photo, or 14 where places are small and that is cheap. A photo that
+        cannot be read now keeps its stored places, and a note says so. Where a composed query says
+        how things lie, how large or how many they are, they stay where they were found, so that it
+        holds.
         """
         asked = parse(query, places=True) if isinstance(query, str) else query
         if isinstance(asked, Scene):
@@ -288,14 +289,14 @@ class Searcher:
                 )
             except EmptySampleError:
                 raise SearchError(
-                    f"The collection {self._collection.folder} holds no photos yet; add some "
-                    "with `tips index FOLDER`."
+                    f"The collection {self._collection.folder} has no photos yet; add some with "
+                    "`tips index FOLDER`."
                 ) from None
             if not self._store.count("images"):
                 self._calibration = None  # they may be there when it is asked again
                 raise SearchError(
                     f"The collection {self._collection.folder} has photos and no vectors yet; "
-                    "`tips rebuild` makes them, unless `tips index` is at it."
+                    "`tips rebuild` makes them, unless `tips index` is still running."
                 )
         return self._calibration
 

@@ -51,7 +51,7 @@ class TermReader:
         """What the user should know about how the texts were read."""
         cut = [self._encoder.cut(term.text) for term in query.texts]
         long = tuple(
-            f"The text is longer than the model reads; this was not used: '{rest}'."
+            f"The text is longer than the model can read; ignored: '{rest}'."
             for rest in cut
             if rest
         )

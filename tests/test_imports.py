@@ -86,6 +86,19 @@ def test_importing_the_encoder_pulls_in_nothing_else() -> None:
     assert run.stdout.split() == []
 
 
+def test_the_names_of_the_indexer_load_what_they_need_and_no_more() -> None:
+    code = (
+        "import sys, indexer\n"
+        "loaded = [name for name in ('torch', 'lancedb', 'polars') if name in sys.modules]\n"
+        "from indexer import Collection, index\n"
+        "print(loaded, 'torch' in sys.modules, Collection.__module__, index.__module__)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["[]", "False", "indexer.collection", "indexer.pipeline"]
+    with pytest.raises(ImportError, match="cannot import name 'nothing'"):
+        exec("from indexer import nothing")
+
+
 @pytest.mark.parametrize("name", PAGE)
 def test_the_page_leaves_engines_and_tensors_to_the_floors_below(name: str) -> None:
     engines = {"torch", "qdrant_client", "qdrant_edge", "lancedb", "open_clip"}

@@ -194,7 +194,7 @@ def _fill(
     if tokenizer is not None and tokenizer.vocab > model.config.text.vocab:
         raise WeightsError(
             f"The tokenizer has {tokenizer.vocab} pieces, the model {model.config.name} only "
-            f"{model.config.text.vocab}: they do not belong together."
+            f"{model.config.text.vocab}: they do not match."
         )
     # The file's tensors become the parameters.
     model.load_state_dict(state, strict=True, assign=True)

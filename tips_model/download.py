@@ -10,7 +10,6 @@ against damage and silent change, not against a wrong first answer.
 """
 
 import base64
-import fcntl
 import hashlib
 import http.client
 import json
@@ -27,6 +26,7 @@ from typing import Any
 from tips_model.atomic import replacing
 from tips_model.errors import WeightsError
 from tips_model.foreign import parse_json
+from tips_model.locks import turn
 
 MANIFEST = "manifest.json"
 LOCK = ".lock"
@@ -57,13 +57,12 @@ def download(file: RemoteFile, folder: Path, progress: Progress | None = None) -
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / LOCK).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with turn(folder / LOCK):
             return _download(file, folder, progress)
     except OSError as error:
         raise DownloadError(
-            f"{file.name} cannot be written to {folder} ({error.strerror or error}); make room or "
-            "choose another folder with TIPS_CACHE, and run the command again."
+            f"{file.name} cannot be written to {folder} ({error.strerror or error}); free some "
+            "space or choose another folder with TIPS_CACHE, then rerun."
         ) from error
 
 
@@ -76,7 +75,7 @@ def damaged(name: str, folder: Path) -> str | None:
     if (size := (folder / name).stat().st_size) != record["size"]:
         return f"{name} has {size} of {record['size']} bytes"
     if _hashes(folder / name)[0] != record["sha256"]:
-        return f"{name} is not what was fetched"
+        return f"{name} is not what was downloaded"
     return None
 
 
@@ -108,7 +107,9 @@ def _transfer(file: RemoteFile, part: Path, progress: Progress | None) -> Messag
     try:
         request = urllib.request.Request(file.url)
     except ValueError as error:
-        raise DownloadError(f"{file.url} is no address ({error}); check TIPS_MIRROR.") from error
+        raise DownloadError(
+            f"{file.url} is not a valid address ({error}); check TIPS_MIRROR."
+        ) from error
     if have and etag:
         request.add_header("Range", f"bytes={have}-")
         request.add_header("If-Range", etag)
@@ -133,7 +134,7 @@ def _transfer(file: RemoteFile, part: Path, progress: Progress | None) -> Messag
                     return error.headers
                 part.unlink()  # of unknown worth: the next try starts afresh
         raise DownloadError(
-            f"Could not fetch {file.name} from {file.url}: the server answered {error.code}."
+            f"Could not download {file.name} from {file.url}: the server answered {error.code}."
         ) from error
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError) as error:
         raise _interrupted(file, getattr(error, "reason", None) or error) from error
@@ -152,8 +153,8 @@ def _read(file: RemoteFile, answer: http.client.HTTPResponse) -> bytes:
 
 def _interrupted(file: RemoteFile, reason: object) -> DownloadError:
     return DownloadError(
-        f"Could not fetch {file.name} from {file.url} ({reason}); check the connection and run "
-        "the command again, it goes on where it stopped."
+        f"Could not download {file.name} from {file.url} ({reason}); check the connection, then "
+        "rerun to resume."
     )
 
 
@@ -168,11 +169,13 @@ def _check(
     sha256, md5 = _hashes(part)
     promised = _stated_md5(headers)
     if promised is not None and promised != md5:
-        raise DownloadError(f"{file.name} has not the md5 that the server stated for {file.url}.")
+        raise DownloadError(
+            f"{file.name} does not have the md5 that the server stated for {file.url}."
+        )
     if record is not None and record["sha256"] != sha256:
         raise DownloadError(
-            f"{file.name} from {file.url} is not the file that was fetched before; if the change "
-            f"is meant, delete {MANIFEST} beside it and fetch again."
+            f"{file.name} from {file.url} is not the file that was downloaded before; if the "
+            f"change is intended, delete {MANIFEST} next to it and download again."
         )
     return {"url": file.url, "size": size, "sha256": sha256}
 
@@ -216,7 +219,7 @@ def _read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
     try:
         return dict(parse_json(path.read_bytes()))
     except ValueError as error:
-        raise DownloadError(f"{path} is damaged; delete it and fetch again.") from error
+        raise DownloadError(f"{path} is damaged; delete it and download again.") from error
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

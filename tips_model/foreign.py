@@ -5,11 +5,16 @@ import json
 import lzma
 import zipfile
 import zlib
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
+from pydantic import Field, TypeAdapter, ValidationError
 
+T = TypeVar("T")
+Text = Annotated[str, Field(strict=True, min_length=1)]
+Number = Annotated[int, Field(strict=True, ge=0)]
 MOST_EXPANDED = 100
 """An archive may hold so many times its own size: numbers are packed to a half, not to nothing."""
 
@@ -21,6 +26,24 @@ def parse_json(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
+
+
+def read_as(kind: type[T], value: object) -> T:
+    """What was read of JSON as a dataclass or another type that pydantic knows. Raises ValueError
+    that names the first field that does not fit."""
+    try:
+        checked: T = _adapter(kind).validate_python(value)  # type: ignore[arg-type]  # it is hashable
+    except ValidationError as error:
+        first = error.errors()[0]
+        found = None if first["type"] == "missing" else first["input"]
+        name = ".".join(map(str, first["loc"])) or "its content"
+        raise ValueError(f"{name} cannot be {str(found)[:60]!r}") from error
+    return checked
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:

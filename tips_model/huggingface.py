@@ -139,5 +139,5 @@ def _stated_temperature(folder: Path) -> Tensor:
         return torch.tensor(float(config["temperature_init_value"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(
-            f"{path} does not state temperature_init_value; fetch the model's config.json."
+            f"{path} does not state temperature_init_value; download the model's config.json."
         ) from error

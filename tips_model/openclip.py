@@ -174,13 +174,13 @@ def open_openclip(name: str, weights: str | Path | None, device: str) -> OpenCli
         )
     except pickle.UnpicklingError as error:  # torch advises to run it all the same
         raise WeightsError(
-            f"{weights} holds more than numbers and was not read; give another checkpoint file."
+            f"{weights} contains more than tensors and was not read; use another checkpoint file."
         ) from error
     except (OSError, RuntimeError, ValueError, LookupError, TypeError, EOFError, struct.error) as e:
         reason = str(e).partition("\n")[0].rstrip(".")
         raise WeightsError(
-            f"The weights of openclip:{name} could not be had ({reason}); give a checkpoint file "
-            "with `--weights FILE`, or go on with `--model nano`."
+            f"The weights of openclip:{name} could not be loaded ({reason}); give a checkpoint "
+            "file with `--weights FILE`, or use `--model nano`."
         ) from e
     finally:
         for talker, level in zip(talkers, levels, strict=True):

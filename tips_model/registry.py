@@ -123,8 +123,8 @@ def missing_sentence(name: str) -> str:
     folder = cache_folder() / name
     missing = [file for file in remote_files(name) if not (folder / file.name).exists()]
     return (
-        f"The weights of {name} are not here: {missing[0].name} comes from {missing[0].url} "
-        f"with `tips models fetch {name}`. {_ways_on(name)}"
+        f"The weights of {name} are not installed: {missing[0].name} is missing; download it "
+        f"from {missing[0].url} with `tips models fetch {name}`. {_ways_on(name)}"
     )
 
 
@@ -162,6 +162,6 @@ def _all_in(folder: Path, names: Iterable[str]) -> bool:
 
 def _ways_on(name: str) -> str:
     return (
-        "Or go on with the bundled model (`--model nano`, or `tips switch nano`), or with a folder "
-        f"that holds the files (`--model {name} --weights DIR`)."
+        "Or use the bundled model (`--model nano`, or `tips switch nano`), or with a folder that "
+        f"holds the files (`--model {name} --weights DIR`)."
     )

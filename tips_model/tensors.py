@@ -90,7 +90,7 @@ def read_npz(path: Path) -> State:
         raise WeightsError(f"The weights file {path} is missing.") from error
     except (OSError, ValueError, TypeError) as error:
         raise WeightsError(
-            f"{path} is no plain npz file of numbers ({error}); fetch it again."
+            f"{path} is not a plain npz file of numbers ({error}); download it again."
         ) from error
 
 
@@ -101,7 +101,7 @@ def read_safetensors(path: Path) -> State:
     except FileNotFoundError as error:
         raise WeightsError(f"The weights file {path} is missing.") from error
     except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{path} is damaged ({error}); fetch it again.") from error
+        raise WeightsError(f"{path} is damaged ({error}); download it again.") from error
 
 
 def fingerprint(state: Mapping[str, Tensor]) -> str:

@@ -50,7 +50,7 @@ class Tokenizer:
             self._pieces.LoadFromSerializedProto(self.model_bytes)
         except (RuntimeError, ValueError) as error:
             name = "given" if isinstance(source, bytes) else str(source)
-            raise WeightsError(f"The tokenizer {name} is no sentencepiece model.") from error
+            raise WeightsError(f"The tokenizer {name} is not a sentencepiece model.") from error
         self.max_length = max_length
         self.fingerprint = hashlib.sha256(self.model_bytes).hexdigest()[:16]
 

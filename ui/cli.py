@@ -62,7 +62,7 @@ class TipsGroup(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            talk().print("Stopped. What was finished is kept; the same command goes on from there.")
+            talk().print("Stopped. Rerun to resume.")
             ctx.exit(STOPPED)
         except BrokenPipeError:
             # The reader of a pipe has seen enough, as in `tips search ... | head`.

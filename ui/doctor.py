@@ -25,7 +25,6 @@ from ui.words import counted, shown
 State = Literal["ok", "warning", "problem"]
 LITTLE, TOO_LITTLE = 5e9, 500e6  # bytes free
 MANY_FRAGMENTS = 200
-EMPTY = "no collection"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ def examine(folder: Path, device: str) -> Iterator[Check]:
         yield Check(
             "collection",
             "warning",
-            f"there is none in {folder}; make one with `tips index PHOTOS -c {folder}`",
+            f"there is none in {folder}; create one with `tips index PHOTOS -c {folder}`",
         )
         yield from _each("disk", partial(_disks, folder))
         return
@@ -159,7 +158,7 @@ def _known() -> tuple[State, str]:
     away = [entry.folder for entry in entries if not entry.present]
     if away:
         return "warning", (
-            f"{len(away)} of {len(entries)} are not there, such as {shown(away[0])}; bring it "
+            f"{len(away)} of {len(entries)} are missing, such as {shown(away[0])}; bring it "
             "back, or take it off the list on the app's page of collections"
         )
     return "ok", f"{counted(len(entries), 'collection')} in {registry_file()}"
@@ -254,8 +253,8 @@ def _vectors(opened: Collection) -> tuple[State, str]:
     where = opened.engine.get("url", "embedded")
     if revision > catalog.revision:
         return "problem", (
-            f"they show revision {revision}, and the catalog is at {catalog.revision}; "
-            "`tips rebuild` makes them anew"
+            f"they show revision {revision}, and the catalog is at {catalog.revision}; `tips "
+            "rebuild` rebuilds them"
         )
     if next(catalog.changed_since(revision, ["id"]), None) is not None:
         return "warning", "they lack the last changes of the catalog; `tips index` publishes them"
@@ -270,11 +269,11 @@ def _folders(opened: Collection) -> tuple[State, str]:
     away = absent(opened.roots)
     if away:
         return "warning", (
-            f"{len(away)} of {len(opened.roots)} are not there, such as {shown(away[0])}; bring it "
-            "back, or see `tips relocate` and `tips prune --missing-roots`"
+            f"{len(away)} of {len(opened.roots)} are missing, such as {shown(away[0])}; "
+            "reconnect it, or see `tips relocate` and `tips prune --missing-roots`"
         )
     remote = [root for root in opened.roots if on_network(to_bytes(root))]
-    text = f"{counted(len(opened.roots), 'folder')}, all there"
+    text = f"{counted(len(opened.roots), 'folder')}, all present"
     return "ok", text + (f"; {len(remote)} on the network (`tips watch --poll`)" if remote else "")
 
 

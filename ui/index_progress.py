@@ -60,7 +60,7 @@ def print_report(report: IndexReport, *, as_json: bool) -> None:
     either way.
     """
     for root in report.missing_roots:
-        say(f"{shown(root)} is not there; nothing of it was removed from the collection.", "yellow")
+        say(f"{shown(root)} is missing; its photos stay in the collection.", "yellow")
     for path, reason in report.problems:
         say(f"{shown(path)}: {reason}", "yellow")
     if as_json:

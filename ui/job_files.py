@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -15,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from indexer.collection import write_atomically
+from tips_model.atomic import write_alone
 from tips_model.errors import TipsError
 from tips_model.foreign import parse_json
+from tips_model.locks import lock
 from ui.known import data_folder, described
 
 TRIES, TRY_AGAIN = 25, 0.02  # seconds; those who only look hold the lock for less
@@ -86,7 +85,7 @@ class JobFiles:
     def write(self, asked: dict[str, Any]) -> None:
         """Write what is wanted; raises `JobError`."""
         try:
-            write_atomically(self.asked, json.dumps(asked))
+            write_alone(self.asked, json.dumps(asked))
         except OSError as error:
             raise JobError(f"{self.asked} cannot be written ({error.strerror}).") from error
 
@@ -111,13 +110,16 @@ class JobFiles:
         when a process has it.
         """
         with open(self.lock, "r+b") as file:
-            yield file.fileno() if _locked(file.fileno(), fcntl.LOCK_EX, TRIES) else None
+            tries = TRIES
+            while not (held := lock(file.fileno())) and (tries := tries - 1):
+                time.sleep(TRY_AGAIN)
+            yield file.fileno() if held else None
 
     def held_by_job(self) -> bool:
         """Whether the process is there."""
         try:
             with open(self.lock, "r+b") as file:
-                return not _locked(file.fileno(), fcntl.LOCK_SH, 1)
+                return not lock(file.fileno(), shared=True)
         except FileNotFoundError:
             return False
 
@@ -128,16 +130,3 @@ class JobFiles:
         except FileNotFoundError:
             return ""
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
-
-
-def _locked(descriptor: int, kind: int, tries: int) -> bool:
-    for attempt in range(tries):
-        try:
-            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-            return True
-        except OSError as error:
-            if error.errno not in (errno.EACCES, errno.EAGAIN):
-                raise
-        if attempt + 1 < tries:
-            time.sleep(TRY_AGAIN)
-    return False

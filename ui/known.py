@@ -8,7 +8,6 @@ An address holds names only: the page never takes a path from it.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -16,12 +15,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from indexer.collection import Collection, write_atomically
+from pydantic import StrictStr
+
+from indexer.collection import Collection
 from indexer.folders.paths import to_bytes, to_text
+from tips_model.atomic import write_alone
 from tips_model.errors import TipsError
-from tips_model.foreign import parse_json
+from tips_model.foreign import parse_json, read_as
+from tips_model.locks import turn
 from ui.options import default_collection
 
 SCHEMA_VERSION = 1
@@ -43,9 +45,9 @@ class Known:
     `indexer.folders.paths`).
     """
 
-    name: str
-    title: str
-    folder: str
+    name: StrictStr
+    title: StrictStr
+    folder: StrictStr
 
     @property
     def path(self) -> Path:
@@ -75,7 +77,7 @@ def known() -> tuple[Known, ...]:
         stored = parse_json(file.read_text("utf-8"))
         if stored["schema"] != SCHEMA_VERSION:
             raise ValueError(f"format {stored['schema']}")
-        return tuple(_entry(entry) for entry in stored["collections"])
+        return read_as(tuple[Known, ...], stored["collections"])
     except FileNotFoundError:
         return ()
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -149,13 +151,6 @@ def _title(folder: Path) -> str:
     return to_text(os.fsencode(name))
 
 
-def _entry(stored: dict[str, Any]) -> Known:
-    entry = Known(stored["name"], stored["title"], stored["folder"])
-    if not all(isinstance(value, str) for value in asdict(entry).values()):
-        raise ValueError("an entry is not made of texts")
-    return entry
-
-
 def _absolute(folder: Path) -> Path:
     return Path(os.path.abspath(folder.expanduser()))
 
@@ -166,7 +161,7 @@ def _text(folder: Path) -> str:
 
 def _save(entries: tuple[Known, ...]) -> None:
     stored = {"schema": SCHEMA_VERSION, "collections": [asdict(entry) for entry in entries]}
-    write_atomically(registry_file(), json.dumps(stored, indent=2, ensure_ascii=False) + "\n")
+    write_alone(registry_file(), json.dumps(stored, indent=2, ensure_ascii=False) + "\n")
 
 
 @contextmanager
@@ -175,8 +170,7 @@ def _writing() -> Iterator[None]:
     folder = data_folder()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(folder / "collections.lock", "wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with turn(folder / "collections.lock"):
             yield
     except OSError as error:
         raise RegistryError(

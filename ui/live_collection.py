@@ -173,7 +173,7 @@ class LiveCollection:
 
         collection = Collection.open(self.folder)
         if not collection.catalog_folder.exists():  # opening it would make it
-            raise SearchError(f"The collection {self.folder} holds no photos yet.")
+            raise SearchError(f"The collection {self.folder} has no photos yet.")
         self._model = self._models.open(collection)
         searcher = Searcher(collection, self._model, self._models.device)
         try:

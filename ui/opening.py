@@ -36,10 +36,10 @@ def check_first_call(folder: Path, paths: tuple[Path | str, ...]) -> None:
     if Collection.exists(folder):
         return
     if not paths:
-        raise RootError("There is nothing to index; name a folder: `tips index PHOTOS`.")
+        raise RootError("Nothing to index; name a folder: `tips index PHOTOS`.")
     roots = absolute_roots(paths)
     if not any(map(_has_something, roots)):
-        raise RootError(f"{shown(roots[0])} is not there, or is empty; nothing was changed.")
+        raise RootError(f"{shown(roots[0])} does not exist or is empty; nothing was changed.")
 
 
 def _has_something(root: str) -> bool:
@@ -194,8 +194,8 @@ def _check_layout(known: Collection, layout: Mapping[str, Any]) -> None:
     wanted = ServerLayout.from_settings({**known.engine, **layout})
     if known.engine["kind"] != "server" or wanted != own:
         raise CollectionError(
-            f"The vectors of {known.folder} are laid out otherwise; `tips rebuild` with the same "
-            "options lays them out anew."
+            f"The vectors of {known.folder} have another layout; `tips rebuild` with the same "
+            "options changes the layout."
         )
 
 

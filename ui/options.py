@@ -59,7 +59,7 @@ collection_option = click.option(
     envvar="TIPS_COLLECTION",
     default=default_collection,
     metavar="DIR",
-    help="Folder of the collection; else $TIPS_COLLECTION, else the user's data folder.",
+    help="Folder of the collection.  [default: $TIPS_COLLECTION, or the user's data folder]",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 device_option = click.option(
@@ -67,7 +67,7 @@ device_option = click.option(
     type=click.Choice(["auto", "cpu", "cuda", "mps"]),
     default="auto",
     show_default=True,
-    help="Where the model runs.",
+    help="Device for the model.",
 )
 
 progress_file_option = click.option(
@@ -81,7 +81,7 @@ weights_option = click.option(
     "--weights",
     type=click.Path(exists=True, path_type=Path),
     metavar="DIR",
-    help="Folder with the model's files, when they are not to be downloaded.",
+    help="Folder with the model's files, instead of the downloaded ones.",
 )
 
 exclude_option = click.option(
@@ -89,11 +89,11 @@ exclude_option = click.option(
     "exclude",
     multiple=True,
     metavar="NAME",
-    help="Leave out folders of this name; may be given several times.",
+    help="Skip folders with this name; repeatable.",
 )
 
 hidden_option = click.option(
-    "--include-hidden", is_flag=True, help="Also files and folders that begin with a dot."
+    "--include-hidden", is_flag=True, help="Include files and folders that begin with a dot."
 )
 
 
@@ -114,7 +114,7 @@ wait_option = click.option(
     "--wait",
     type=Number(0),
     metavar="[SECONDS]",
-    help="When another process is writing the collection, wait until it is done, at most so long.",
+    help="If another process writes the collection, wait for it, at most this long.",
 )
 
 
@@ -153,15 +153,15 @@ tiles_option = click.option(
     "--tiles",
     type=click.IntRange(1, MOST_TILES),
     metavar="T",
-    help="See each photo also in T x T overlapping windows: finds small things, takes 1 + T x T "
-    "times as long. Set when the vectors are first made.  [default: 1]",
+    help="Also look at each photo in T x T overlapping windows: finds small things, takes 1 + T "
+    "x T times as long. For a new collection.  [default: 1]",
 )
 
 regions_option = click.option(
     "--max-regions",
     type=click.IntRange(1, 255),
     metavar="N",
-    help="Regions of a photo, each a vector. For a new collection.  [default: 16, with tiles 32]",
+    help="Regions per photo, each a vector. For a new collection.  [default: 16, with tiles 32]",
 )
 
 
@@ -174,7 +174,7 @@ def limit_options(command: Command) -> Command:
             default=round(MAX_PIXELS / 1e6),
             show_default=True,
             metavar="MP",
-            help="Refuse larger photos, before they are decoded.",
+            help="Skip larger photos before decoding them.",
         ),
         click.option(
             "--max-file-size",
@@ -182,7 +182,7 @@ def limit_options(command: Command) -> Command:
             default=round(MAX_BYTES / 1e6),
             show_default=True,
             metavar="MB",
-            help="Refuse larger files, before they are read.",
+            help="Skip larger files before reading them.",
         ),
         click.option(
             "--photo-seconds",
@@ -190,7 +190,7 @@ def limit_options(command: Command) -> Command:
             default=round(MAX_SECONDS),
             show_default=True,
             metavar="S",
-            help="Give a photo up that takes longer to decode.",
+            help="Skip photos that take longer to decode.",
         ),
         click.option(
             "--photo-memory",
@@ -198,7 +198,7 @@ def limit_options(command: Command) -> Command:
             default=round(MAX_MEMORY / 1e6),
             show_default=True,
             metavar="MB",
-            help="Give a photo up that takes more memory to decode.",
+            help="Skip photos that need more memory to decode.",
         ),
     ]
 
@@ -228,7 +228,7 @@ def limit_options(command: Command) -> Command:
 qdrant_option = click.option(
     "--qdrant",
     metavar="URL",
-    help="Keep the vectors on this Qdrant server; its key is in $QDRANT_API_KEY.",
+    help="Store the vectors on this Qdrant server; set its key in $QDRANT_API_KEY.",
 )
 
 
@@ -241,24 +241,24 @@ def layout_options(command: Command) -> Command:
             "--shards",
             type=click.IntRange(1),
             metavar="N",
-            help="On a server: pieces of each collection.  [default: one for each node]",
+            help="On a server: shards per collection.  [default: one for each node]",
         ),
         click.option(
             "--replicas",
             type=click.IntRange(1),
             metavar="N",
-            help="On a server: nodes that have a copy of each shard.  [default: 1]",
+            help="On a server: copies of each shard.  [default: 1]",
         ),
         click.option(
             "--write-consistency",
             type=click.IntRange(1),
             metavar="N",
-            help="On a server: copies that must have a write before it counts.  [default: 1]",
+            help="On a server: copies that must confirm a write.  [default: 1]",
         ),
         click.option(
             "--quantization",
             type=click.Choice(QUANTIZATIONS),
-            help="On a server: codes by which hits are found, before the vectors score them.  "
+            help="On a server: quantization of the search; hits are rescored with the vectors.  "
             "[default: int8]",
         ),
     ]
@@ -293,7 +293,7 @@ image_option = click.option(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     multiple=True,
     metavar="FILE",
-    help="Look for photos like this picture; together with TEXT, for both.",
+    help="Find photos like this picture; with TEXT, both count.",
 )
 
 
@@ -320,9 +320,9 @@ def result_options(command: Command, *, without: Sequence[str] = ()) -> Command:
     fields = [name for name in Request.model_fields if name not in {*SUBJECT, *without}]
     options = [
         *map(field_option, fields),
-        click.option("-f", "--paths-only", is_flag=True, help="Print paths alone, one a line."),
+        click.option("-f", "--paths-only", is_flag=True, help="Print only paths, one a line."),
         click.option(
-            "-0", "--print0", is_flag=True, help="Print paths alone, each ended by a NUL byte."
+            "-0", "--print0", is_flag=True, help="Print only paths, each followed by a NUL byte."
         ),
         json_option,
         device_option,
@@ -333,7 +333,7 @@ def result_options(command: Command, *, without: Sequence[str] = ()) -> Command:
     def checked(*args: Any, as_json: bool, paths_only: bool, print0: bool, **others: Any) -> Any:
         if as_json and (paths_only or print0):
             other = "--print0" if print0 else "--paths-only"
-            raise click.UsageError(f"--json and {other} exclude each other; leave one out.")
+            raise click.UsageError(f"--json and {other} exclude each other; drop one of them.")
         show = partial(print_results, as_json=as_json, paths_only=paths_only, print0=print0)
         return command(*args, show=show, **others)
 

@@ -89,7 +89,7 @@ class ProgressFile:
             temporary.replace(self._file)
         except OSError as error:  # hours of work must not end for want of a word about them
             self._file = None
-            say(f"{temporary} cannot be written ({error.strerror}); the run goes on without.")
+            say(f"{temporary} cannot be written ({error.strerror}); the run continues without it.")
 
 
 @contextmanager

@@ -79,12 +79,12 @@ def print_results(
 def nothing_found(results: Results) -> str:
     """The sentence for a page without hits, with the way on."""
     if not results.searched:
-        return "No photo fits the filter."
+        return "No photo matches the filter."
     if results.confident:
         have = counted(results.confident, "photo")
-        return f"Only {have} show '{results.query}'; there are none behind them."
+        return f"Only {have} show '{results.query}'; there are no more."
     looked = counted(results.searched, "photo")
-    return f"Nothing found for '{results.query}' in {looked}; --all shows the nearest."
+    return f"Nothing found for '{results.query}' in {looked}; --all shows weaker matches."
 
 
 def results_table(results: Results, *, with_regions: bool, folder: Path | None = None) -> Table:

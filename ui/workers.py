@@ -12,14 +12,14 @@ import click
 from ui.render import say
 
 if TYPE_CHECKING:
+    from indexer.cluster.engine import RayWorkers
     from indexer.collection import Collection
-    from indexer.workers import Workers
 
 
 @contextmanager
 def ray_workers(
     folder: Path, address: str | None, actors: int | None, gpus: bool | None, device: str
-) -> Iterator[Callable[[Collection], Workers] | None]:
+) -> Iterator[Callable[[Collection], RayWorkers] | None]:
     """A function that puts a Ray cluster to work for the collection in a folder; None without an
     address.
 
@@ -47,11 +47,12 @@ def ray_workers(
         else:
             ray = connect()
 
-        def employ(collection: Collection) -> Workers:
-            from indexer.cluster.engine import RayOptions, RayWorkers
+        def employ(collection: Collection) -> RayWorkers:
+            from indexer.cluster.engine import RayWorkers
 
-            options = RayOptions(actors=actors, gpus=gpus)
             opened = collection.model.open
-            return RayWorkers(lambda: ray or connect(), collection, opened, options)
+            return RayWorkers(
+                lambda: ray or connect(), collection, opened, actors=actors, gpus=gpus
+            )
 
         yield employ

@@ -18,9 +18,9 @@ import lance
 import pyarrow as pa
 from lance.fragment import FragmentMetadata, write_fragments
 
+from indexer.catalog.rows import IDS_PER_QUERY
+from indexer.chunks import chunks
 from indexer.errors import CollectionBusyError
-
-_IDS_PER_QUERY = 500
 
 
 def write_fragment(rows: pa.Table, uri: str) -> list[str]:
@@ -59,7 +59,7 @@ def commit_fragments(uri: str, fragments: Sequence[str], replaced: Sequence[str]
 def _busy(uri: str) -> CollectionBusyError:
     return CollectionBusyError(
         f"Another process has written the catalog {uri} meanwhile; a catalog has one collection "
-        "folder and one writer: end the other one, and run the same command again."
+        "folder and one writer: stop the other one, then rerun."
     )
 
 
@@ -67,8 +67,8 @@ def _without(table: Any, ids: Sequence[str]) -> tuple[list[FragmentMetadata], li
     """The table's fragments that hold rows with these ids, without them; and the numbers of those
     of which nothing is left."""
     found: dict[int, list[int]] = {}
-    for start in range(0, len(ids), _IDS_PER_QUERY):
-        quoted = ", ".join(f"'{key}'" for key in ids[start : start + _IDS_PER_QUERY])
+    for chunk in chunks(ids, IDS_PER_QUERY):
+        quoted = ", ".join(f"'{key}'" for key in chunk)
         rows = table.to_table(columns=[], filter=f"id IN ({quoted})", with_row_address=True)
         for address in rows["_rowaddr"].to_pylist():
             found.setdefault(address >> 32, []).append(address)

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from indexer.photos.exif import Facts
 
+IDS_PER_QUERY = 500
 FILE_TYPE = pa.struct(
     [
         ("path", pa.string()),

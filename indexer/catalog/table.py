@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import lancedb
 import polars as pl
@@ -19,7 +19,8 @@ import pyarrow as pa
 from lancedb.index import BTree
 
 from indexer.catalog.files import drop_files, sync_files, table_files, torn
-from indexer.catalog.rows import FACT_COLUMNS, Link, photo_schema
+from indexer.catalog.rows import FACT_COLUMNS, IDS_PER_QUERY, Link, photo_schema
+from indexer.chunks import chunks
 from indexer.errors import (
     CatalogDamagedError,
     CollectionError,
@@ -29,10 +30,8 @@ from indexer.errors import (
 from indexer.folders.snapshot import LINK_SCHEMA, drop_snapshot
 from indexer.folders.storage import is_url
 
-T = TypeVar("T")
 TABLE = "photos"
 INDEX_FROM = 20_000  # rows; fewer are read through in less time than the photos of a page take
-_IDS_PER_QUERY = 500
 KEEP_VERSIONS = timedelta(hours=1)
 """Readers may still be on an old version; files that no younger one needs are deleted."""
 MANY_FRAGMENTS = 48
@@ -67,8 +66,8 @@ class Catalog:
                 self._table = self._db.create_table(TABLE, schema=self.schema, exist_ok=True)
             except ValueError as error:
                 raise CollectionError(
-                    f"The catalog in {folder} has other columns than this version of the program "
-                    "expects; index the photos into a new collection."
+                    f"The catalog in {folder} has columns that this version does not know; index "
+                    "the photos into a new collection."
                 ) from error
             except RuntimeError as error:
                 if url is not None:
@@ -98,7 +97,7 @@ class Catalog:
         `DiskFullError` and `DiskError`; then nothing was written.
         """
         parts = [] if rows is None else [rows]
-        for chunk in _chunks(links, _IDS_PER_QUERY):
+        for chunk in chunks(links, IDS_PER_QUERY):
             parts.append(self._relinked(chunk))
         table = pa.concat_tables(parts) if parts else self.schema.empty_table()
         if not len(table):
@@ -128,7 +127,7 @@ class Catalog:
         before = self.revision
         with self._writing():
             fragments = write(before + 1)
-            for chunk in _chunks(links, _IDS_PER_QUERY):
+            for chunk in chunks(links, IDS_PER_QUERY):
                 table = self._numbered(self._relinked(chunk), before + 1)
                 fragments += write_fragment(table, self.uri)
             drop_snapshot(self.folder)
@@ -188,7 +187,7 @@ class Catalog:
         wanted = names if "id" in names else ["id", *names]
         parts = [
             self._table_of(wanted, f"id IN ({_quoted(chunk)})")
-            for chunk in _chunks(ids, _IDS_PER_QUERY)
+            for chunk in chunks(ids, IDS_PER_QUERY)
         ]
         if not parts:
             return pa.schema([self.schema.field(name) for name in names]).empty_table()
@@ -279,8 +278,8 @@ class Catalog:
                     self._table.restore(version)
                 return version
         raise CatalogDamagedError(
-            f"The catalog in {self.folder} is damaged and has no older state that can be read; "
-            "restore a backup, or index the photos into a new collection."
+            f"The catalog in {self.folder} is damaged and has no readable older state; restore a "
+            "backup, or index the photos into a new collection."
         )
 
     def _can_be_read(self, version: int) -> bool:
@@ -314,9 +313,9 @@ class Catalog:
         if torn(new) and self.revision != before:
             self._table.restore(before)
             raise DiskError(
-                f"The disk that holds {self.folder} lost a part of what was written to it; "
-                "everything committed before stands: see that it is sound and has room, and run "
-                "the same command again to go on."
+                f"The disk that holds {self.folder} lost part of what was written to it; check "
+                "that it works and has room, then rerun to resume (nothing committed before is "
+                "lost)."
             )
         sync_files(new)
 
@@ -332,8 +331,8 @@ class Catalog:
     def _damaged(self, error: Exception) -> CatalogDamagedError:
         reason = " ".join(str(error).split())[:200]
         return CatalogDamagedError(
-            f"The catalog in {self.folder} cannot be read ({reason}); `tips verify --repair` takes "
-            "it back to its last whole state."
+            f"The catalog in {self.folder} cannot be read ({reason}); `tips verify --repair` "
+            "restores its last sound state."
         )
 
     def fragments(self) -> int:
@@ -357,8 +356,7 @@ def check_vacant(url: str) -> None:
     with explain_storage(url):
         if TABLE in lancedb.connect(url).list_tables().tables:
             raise CollectionError(
-                f"{url} holds a catalog already, which belongs to the collection that made it; "
-                "give another URL."
+                f"{url} already contains the catalog of another collection; use another URL."
             )
 
 
@@ -371,12 +369,7 @@ def explain_storage(url: str | None) -> Iterator[None]:
         if url is None or isinstance(error, CollectionError):
             raise
         text = " ".join(str(error).split())[:160]
-        raise CollectionError(f"The catalog {url} cannot be had ({text}).") from error
-
-
-def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+        raise CollectionError(f"The catalog {url} cannot be reached ({text}).") from error
 
 
 def _quoted(ids: Sequence[str]) -> str:

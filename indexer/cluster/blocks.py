@@ -15,56 +15,38 @@ import polars as pl
 import pyarrow as pa
 
 from indexer.catalog.rows import FILE_TYPE, FileRef, PhotoRow, photo_schema, to_table
-from indexer.reading import Candidate, Reading
+from indexer.reading import Reading
 from tips_model.errors import TipsError
 
-CANDIDATE = pa.struct(
-    [
-        *(FILE_TYPE.field(index) for index in range(FILE_TYPE.num_fields)),
-        ("old_ids", pa.list_(pa.string())),
-        ("kind", pa.string()),
-    ]
-)
-LEDGER_COLUMNS = ["id", "reason", "files", "candidate", "outcome"]
+FOUND = pa.schema([("file", FILE_TYPE), ("old_ids", pa.list_(pa.string()))])
+LEDGER_COLUMNS = ["id", "reason", "files", "old_ids", "outcome"]
 _PIXELS = ["pixels", "pixel_height", "pixel_width"]
 _NEW, _KNOWN, _GONE, _PROBLEM = "new", "known", "gone", "problem"
 
 
-def candidate_tables(frame: pl.DataFrame, rows: int) -> list[pa.Table]:
-    """The candidates of `changes.Changes` in tables of at most so many rows: column `candidate`."""
-    columns = frame.select(pl.struct(*Candidate._fields).alias("candidate"))
-    table = columns.to_arrow().cast(pa.schema([("candidate", CANDIDATE)]))
+def found_tables(candidates: pl.DataFrame, rows: int) -> list[pa.Table]:
+    """The candidates of `changes.Changes` in tables (`FOUND`) of at most so many rows."""
+    columns = candidates.select(pl.struct(FileRef._fields).alias("file"), "old_ids")
+    table = columns.to_arrow().cast(FOUND)
     return [table.slice(start, rows) for start in range(0, len(table), rows)]
 
 
-def candidates(block: pa.Table) -> list[Candidate]:
-    """The candidates of a block, in order."""
-    return [_candidate(value) for value in block["candidate"].to_pylist()]
+def found_readings(table: pa.Table) -> list[Reading]:
+    """The files of such a table, to be read."""
+    return [_found(row["file"], row["old_ids"]) for row in table.to_pylist()]
 
 
-def read_block(
-    asked: Sequence[Candidate],
-    readings: Sequence[Reading | None],
-    heads: Sequence[str],
-    dim: int,
-) -> pa.Table:
-    """A block of what was read, one row for each candidate; pixels wait in it for the model.
+def read_block(readings: Sequence[Reading], heads: Sequence[str], dim: int) -> pa.Table:
+    """A block of what was read; pixels wait in it for the model.
 
     heads, dim: of the model's vectors, which are null so far.
     """
-    rows, outcomes, pixels = [], [], []
-    for candidate, reading in zip(asked, readings, strict=True):
-        if reading is None:
-            rows.append(PhotoRow("", [FileRef(*candidate[:5])]))
-            outcomes.append(_GONE)
-        else:
-            rows.append(reading.row or PhotoRow(reading.id, [reading.file]))
-            outcomes.append(_KNOWN if reading.row is None else _NEW)
-        pixels.append(None if reading is None else reading.pixels)
+    rows = [reading.row or PhotoRow(reading.id, [reading.file]) for reading in readings]
+    pixels = [reading.pixels for reading in readings]
     shapes = [(None, None) if image is None else tuple(image.shape[1:]) for image in pixels]
     added: dict[str, pa.Array] = {
-        "candidate": pa.array([_plain(candidate) for candidate in asked], CANDIDATE),
-        "outcome": pa.array(outcomes, pa.string()),
+        "old_ids": pa.array([reading.old_ids for reading in readings], FOUND.field("old_ids").type),
+        "outcome": pa.array([_outcome(reading) for reading in readings], pa.string()),
         "pixels": pa.array(
             [None if image is None else image.numpy().tobytes() for image in pixels],
             pa.large_binary(),
@@ -81,8 +63,7 @@ def read_block(
 def problem_block(sentence: str, heads: Sequence[str], dim: int) -> pa.Table:
     """A block that tells the driver why a worker cannot work: Ray loses where errors come from.
     `light_readings` raises it."""
-    nothing = Candidate("", "", 0, 0, 0, (), "")
-    block = read_block([nothing], [None], heads, dim)
+    block = read_block([Reading(FileRef("", "", 0, 0, 0))], heads, dim)
     for name, value in (("outcome", _PROBLEM), ("reason", sentence)):
         place = block.schema.get_field_index(name)
         block = block.set_column(place, block.schema.field(name), pa.array([value]))
@@ -127,16 +108,17 @@ def with_features(
 
 
 def light_readings(block: pa.Table) -> list[Reading]:
-    """The readings of a block (its `LEDGER_COLUMNS`) without pictures and vectors; a file that was
-    gone has an empty id. Raises the `TipsError` of a `problem_block`."""
+    """The readings of a block (its `LEDGER_COLUMNS`) without pictures and vectors. Raises the
+    `TipsError` of a `problem_block`."""
     readings = []
     for value in block.select(LEDGER_COLUMNS).to_pylist():
         if value["outcome"] == _PROBLEM:
             raise TipsError(value["reason"])
-        file = FileRef(**value["files"][0])
-        new = value["outcome"] == _NEW
-        row = PhotoRow(value["id"], [file], value["reason"]) if new else None
-        readings.append(Reading(_candidate(value["candidate"]), value["id"], file, row))
+        reading = _found(value["files"][0], value["old_ids"])
+        reading.id = value["id"]
+        if value["outcome"] == _NEW:
+            reading.row = PhotoRow(reading.id, [reading.file], value["reason"])
+        readings.append(reading)
     return readings
 
 
@@ -152,7 +134,7 @@ def final_rows(block: pa.Table, files: Mapping[str, Sequence[FileRef]], revision
         if outcome == _NEW and key in files:
             places.setdefault(key, place)
     # `Reading`s know their files; what a row says of them is the ledger's word.
-    rows = block.drop_columns(["candidate", "outcome"]).take(pa.array(places.values(), pa.int64()))
+    rows = block.drop_columns(["old_ids", "outcome"]).take(pa.array(places.values(), pa.int64()))
     listed = [[file._asdict() for file in files[key]] for key in places]
     for name, values in (("files", listed), ("revision", [revision] * len(rows))):
         field = rows.schema.field(name)
@@ -161,9 +143,11 @@ def final_rows(block: pa.Table, files: Mapping[str, Sequence[FileRef]], revision
     return rows
 
 
-def _plain(candidate: Candidate) -> dict[str, Any]:
-    return {**candidate._asdict(), "old_ids": list(candidate.old_ids)}
+def _outcome(reading: Reading) -> str:
+    if not reading.id:
+        return _GONE
+    return _KNOWN if reading.row is None else _NEW
 
 
-def _candidate(value: dict[str, Any]) -> Candidate:
-    return Candidate(**{**value, "old_ids": tuple(value["old_ids"] or ())})
+def _found(file: dict[str, Any], old_ids: list[str] | None) -> Reading:
+    return Reading(FileRef(**file), tuple(old_ids or ()))

@@ -16,13 +16,12 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from indexer.cluster.blocks import candidate_tables, light_readings
+from indexer.cluster.blocks import found_tables, light_readings
 from indexer.cluster.session import first_line
 from indexer.cluster.stream import Staff, origin, stream
 from indexer.cluster.tasks import ledger_part, write_rows
@@ -46,38 +45,30 @@ _MOST_BLOCKS = 20_000
 _TASKS_PER_NODE = 2
 
 
-@dataclass(frozen=True, kw_only=True)
-class RayOptions:
-    """actors: how many embed (None: one per GPU, else one per 4 processors). gpus: embed on GPUs
-    (None: if the cluster has any). driver_writes: workers send their rows here, as they do anyway
-    where they do not see the catalog's folder."""
-
-    actors: int | None = None
-    gpus: bool | None = None
-    driver_writes: bool = False
-
-
-def staff(resources: Mapping[str, float], options: RayOptions) -> Staff:
+def staff(
+    resources: Mapping[str, float], *, actors: int | None = None, gpus: bool | None = None
+) -> Staff:
     """The staff of a cluster with these resources ("CPU", "GPU").
 
-    On processors, one process for every 4 of them reads and embeds; with GPUs, one process for each
-    embeds, and the processors read for all. Raises `RayError` when GPUs are asked for and there are
-    none.
+    actors: how many embed (None: one per GPU, else one per 4 processors). gpus: embed on GPUs
+    (None: if the cluster has any). On processors, one process for every 4 of them reads and embeds;
+    with GPUs, one process for each embeds, and the processors read for all. Raises `RayError` when
+    GPUs are asked for and there are none.
     """
-    cpus, gpus = max(1, int(resources.get("CPU", 1))), int(resources.get("GPU", 0))
-    if options.gpus and not gpus:
+    cpus, there = max(1, int(resources.get("CPU", 1))), int(resources.get("GPU", 0))
+    if gpus and not there:
         raise RayError(
             "The Ray cluster has no GPU; leave --ray-gpus out, or add machines with GPUs."
         )
-    if not gpus or options.gpus is False:
-        actors = options.actors or max(1, cpus // _CPUS_PER_WORKER)
+    if not there or gpus is False:
+        actors = actors or max(1, cpus // _CPUS_PER_WORKER)
         return Staff(actors, 0, min(float(_CPUS_PER_WORKER), cpus / actors))
     share = min(_CPUS_PER_WORKER, cpus)
-    return Staff(options.actors or gpus, max(1, cpus // share), float(share))
+    return Staff(actors or there, max(1, cpus // share), float(share))
 
 
 class RayWorkers:
-    """The `pipeline.Workers` of a Ray cluster.
+    """The machines of a Ray cluster, which read and embed in place of this process.
 
     open_embedder: opens the collection's model on a device, on any machine (`ModelRecord.open`).
     """
@@ -87,11 +78,16 @@ class RayWorkers:
         connect: Callable[[], Any],
         collection: Collection,
         open_embedder: Callable[[str], Embedder],
-        options: RayOptions | None = None,
+        *,
+        actors: int | None = None,
+        gpus: bool | None = None,
+        driver_writes: bool = False,
     ) -> None:
-        """connect: gives the module of `ray_session`, when there is something to read."""
+        """connect: gives the module of `ray_session`, when there is something to read. actors,
+        gpus: see `staff`. driver_writes: workers send their rows here, as they do anyway where they
+        do not see the catalog's folder."""
         self._connect, self._collection, self._open = connect, collection, open_embedder
-        self._options = options or RayOptions()
+        self._actors, self._gpus, self._driver_writes = actors, gpus, driver_writes
         self._blocks: dict[str, Any] = {}  # id -> reference of the block with its row
         self.written_here = 0  # rows that a machine without the catalog's folder sent back
 
@@ -101,7 +97,7 @@ class RayWorkers:
 
     @cached_property
     def _staff(self) -> Staff:
-        return staff(self._ray.cluster_resources(), self._options)
+        return staff(self._ray.cluster_resources(), actors=self._actors, gpus=self._gpus)
 
     def readings(
         self,
@@ -109,9 +105,9 @@ class RayWorkers:
         known: Sequence[str],
         options: IndexOptions,
         stopped: Callable[[], bool],
-    ) -> Generator[list[Reading | None], None, None]:
-        """Read and embed candidates; lists of light readings as they are done, in any order, None
-        for a file that was gone.
+    ) -> Generator[list[Reading], None, None]:
+        """Read and embed candidates (`changes.Changes`); lists of light readings as they are done,
+        in any order. Pictures and vectors stay with the workers until they are committed.
 
         known: ids that need no decoding. Ends after the list in hand when `stopped` says so. Raises
         `TipsError` for a worker's own, and `RayError` when the cluster fails.
@@ -123,12 +119,13 @@ class RayWorkers:
                 for reading in readings:
                     if reading.row is not None:
                         self._blocks.setdefault(reading.id, block)
-                yield [reading if reading.id else None for reading in readings]
+                yield readings
                 if stopped():
                     break
 
     def commit(self, catalog: Catalog, rows: Sequence[PhotoRow], links: Sequence[Link]) -> int:
-        """Let the machines that hold the rows write them, and commit all in one step."""
+        """Let the machines that hold the rows write them, with the files that they have now, and
+        commit all in one step. The rows were among the readings since the last commit."""
         if not rows:
             self._blocks.clear()
             return catalog.commit(None, links)
@@ -150,10 +147,11 @@ class RayWorkers:
         parts: dict[Any, dict[str, Any]] = {}
         for row in rows:
             parts.setdefault(self._blocks[row.id], {})[row.id] = row.files
-        here = self._options.driver_writes
         write = self._ray.remote(num_cpus=0)(write_rows)
         tasks = (
-            write.remote(block, files, revision, catalog.uri, None if here else token)
+            write.remote(
+                block, files, revision, catalog.uri, None if self._driver_writes else token
+            )
             for block, files in parts.items()
         )
         fragments: list[str] = []
@@ -183,7 +181,7 @@ class RayWorkers:
         # In a list: the workers fetch it themselves, also when they are started again.
         reference = [self._ray.put(frozenset(known))]
         assignment = self._assignment(reference, options, max(1, int(who.cpus)))
-        yield from stream(self._ray, candidate_tables(candidates, rows), who, assignment)
+        yield from stream(self._ray, found_tables(candidates, rows), who, assignment)
 
     def _assignment(self, known: Any, options: IndexOptions, threads: int) -> Assignment:
         collection = self._collection
@@ -217,8 +215,8 @@ class RayWorkers:
             if isinstance(error, RayTaskError):
                 raise  # a defect of ours, or a disk that is full
             raise RayError(
-                f"The Ray cluster failed ({first_line(error)}); everything committed so far "
-                "stands: run the same command again to go on."
+                f"The Ray cluster failed ({first_line(error)}); rerun to resume (nothing "
+                "committed is lost)."
             ) from error
 
 

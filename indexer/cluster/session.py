@@ -65,7 +65,7 @@ def check_reachable(address: str) -> None:
         return
     if not (colon and host and port.isdigit() and 0 < int(port) < 65536):
         raise RayError(
-            f"{address} is no address of a Ray cluster; use auto, local, HOST:PORT or "
+            f"{address} is not the address of a Ray cluster; use auto, local, HOST:PORT or "
             "ray://HOST:PORT."
         )
     try:

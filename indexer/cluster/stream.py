@@ -32,7 +32,7 @@ def stream(
 ) -> Generator[Any, None, None]:
     """References of blocks (`blocks.py`), as they are done, in any order.
 
-    tables: of `blocks.candidate_tables`. Closing the generator ends the work.
+    tables: of `blocks.found_tables`. Closing the generator ends the work.
     """
     if not ray.util.client.ray.is_connected():
         yield from _blocks(tables, who, assignment)

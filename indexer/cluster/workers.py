@@ -1,6 +1,6 @@
 """What runs on the machines of a Ray cluster: read, embed, write fragments.
 
-The work is that of the local path: `reading.Reader`, `embed.look_ahead` and `embed.add_features`,
+The work is that of the local path: `reading.read`, `embed.look_ahead` and `embed.add_features`,
 with blocks (`blocks.py`) around them. Calls may be repeated at will: what was made twice is
 committed once.
 """
@@ -8,8 +8,9 @@ committed once.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -17,7 +18,7 @@ import pyarrow as pa
 from indexer.cluster import blocks as ray_blocks
 from indexer.embed import add_features, look_ahead
 from indexer.photos.limits import Limits
-from indexer.reading import Candidate, Reader, Reading
+from indexer.reading import Reading, read
 from indexer.tiles import tiled
 from tips_model.errors import TipsError
 
@@ -54,12 +55,11 @@ class PhotoReader:
         self._open(assignment, device)
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        """A table with the column `candidate` -> a block with pixels, or one that says why the
-        photos cannot be read here."""
+        """A table of files that were found -> a block with pixels, or one that says why the photos
+        cannot be read here."""
         heads, dim = self.assignment.heads, self.assignment.dim
-        asked = ray_blocks.candidates(block)
         try:
-            return ray_blocks.read_block(asked, self._read(asked), heads, dim)
+            return ray_blocks.read_block(self._read(block), heads, dim)
         except TipsError as error:
             return ray_blocks.problem_block(str(error), heads, dim)
 
@@ -77,15 +77,11 @@ class PhotoReader:
             raise TipsError(self._problem)
         return self._embedder
 
-    def _read(self, asked: Sequence[Candidate]) -> list[Reading | None]:
-        reader = Reader(
-            self._known,
-            self.embedder.prepare,
-            self.embedder.info.image_size,
-            self.assignment.limits,
-        )
-        threads = self.assignment.threads
-        return [*look_ahead(reader.read, asked, threads=threads, ahead=4 * threads)]
+    def _read(self, block: pa.Table) -> list[Reading]:
+        threads, limits = self.assignment.threads, self.assignment.limits
+        one = partial(read, known=self._known, embedder=self.embedder, limits=limits)
+        found = ray_blocks.found_readings(block)
+        return [*look_ahead(one, found, threads=threads, ahead=4 * threads)]
 
 
 class PhotoEmbedder(PhotoReader):
@@ -101,7 +97,9 @@ class PhotoEmbedder(PhotoReader):
         except TipsError as error:
             return ray_blocks.without_pixels(ray_blocks.problem_block(str(error), heads, dim))
         readings = ray_blocks.pixel_readings(block)
-        add_features(readings, embedder, self.assignment.max_regions, _not_counted, _never_stopped)
+        # Progress is told by the driver, from the blocks that arrive.
+        most = self.assignment.max_regions
+        add_features(readings, embedder, most, lambda photos: None, lambda: False)
         return ray_blocks.with_features(block, readings, heads, dim)
 
 
@@ -109,7 +107,7 @@ class PhotoWorker(PhotoEmbedder):
     """An actor that reads and embeds: on machines without GPUs, pixels need not travel."""
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        """A table with the column `candidate` -> a block with features."""
+        """A table of files that were found -> a block with features."""
         return super().__call__(PhotoReader.__call__(self, block))
 
 
@@ -126,11 +124,3 @@ def _open_model(assignment: Assignment, device: str) -> tuple[Embedder | None, s
             "put the same weights on all machines."
         )
     return tiled(embedder, assignment.tiles), ""
-
-
-def _not_counted(photos: int) -> None:
-    """Progress is told by the driver, from the blocks that arrive."""
-
-
-def _never_stopped() -> bool:
-    return False

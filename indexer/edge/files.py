@@ -13,6 +13,7 @@ from pathlib import Path
 import qdrant_edge as edge
 
 from indexer.errors import is_disk_failing, is_disk_full
+from indexer.size import BLOCK
 from indexer.vectors import VectorError
 
 _COPY_CHUNK = 1 << 22  # bytes
@@ -43,8 +44,8 @@ def answering() -> Iterator[None]:
         if is_disk_full(error) or is_disk_failing(error):
             raise
         raise VectorError(
-            f"the vector store is damaged ({' '.join(str(error).split())}); "
-            "`tips rebuild` makes it new from the catalog"
+            f"the vector store is damaged ({' '.join(str(error).split())}); `tips rebuild` "
+            "rebuilds it from the catalog"
         ) from error
 
 
@@ -93,7 +94,7 @@ def check_room(folder: Path, size: int) -> None:
 
 def disk_size(shards: Sequence[Path]) -> int:
     """The bytes that these folders take on the disk."""
-    return sum(file.stat().st_blocks * 512 for path in shards for file in lasting_files(path))
+    return sum(file.stat().st_blocks * BLOCK for path in shards for file in lasting_files(path))
 
 
 def lasting_files(shard: Path) -> Iterator[Path]:
@@ -129,7 +130,7 @@ def _read_ahead(files: Sequence[Path]) -> None:
         try:
             if not path.is_file():
                 continue
-            left -= path.stat().st_blocks * 512
+            left -= path.stat().st_blocks * BLOCK
             if left < 0:
                 return
             with path.open("rb") as file:

@@ -10,18 +10,28 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, fields, replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
 
 from indexer.edge.files import walk_shard
-from indexer.vectors import KINDS, Kind, VectorError
-from tips_model.foreign import parse_json
+from indexer.vectors import Kind, VectorError
+from tips_model.atomic import sync_folder, write_alone
+from tips_model.foreign import Number, Text, parse_json, read_as
 
 MANIFEST = "manifest.json"
 FORMAT = 2  # 2: wide vectors in Turbo8
 ENGINE = "qdrant-edge-py 0.9.0"  # beta: its storage format is tied to the version
+
+
+def _folder_name(name: str) -> str:
+    """A folder beside the manifest: folders are opened, and deleted, by it."""
+    if name in (".", "..") or "/" in name or "\0" in name:
+        raise ValueError(f"a shard cannot be called {name!r}")
+    return name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +39,16 @@ class ShardEntry:
     """One shard: its folder's name, the points and images in it, the images dead since, and the
     checksum of its list of files (see `checksums.py`)."""
 
-    name: str
+    name: Annotated[Text, AfterValidator(_folder_name)]
     kind: Kind
-    points: int
-    images: int
-    dead: frozenset[str] = frozenset()
-    checksum: str = ""
+    points: Number
+    images: Annotated[int, Field(strict=True, gt=0)]
+    dead: frozenset[Text] = frozenset()
+    checksum: Annotated[str, Field(strict=True)] = ""
+
+    def __post_init__(self) -> None:
+        if len(self.dead) > self.images:
+            raise ValueError("more images are dead than there are")
 
     def bury(self, image_ids: frozenset[str]) -> ShardEntry:
         """The entry with these images dead as well."""
@@ -55,31 +69,24 @@ class ShardEntry:
 class Manifest:
     """A published state: the catalog's revision, the model, and the shards (oldest first)."""
 
-    revision: int = 0
-    model_id: str
-    heads: tuple[str, ...]
-    dim: int
-    shards: tuple[ShardEntry, ...] = field(default=())
+    revision: Number
+    model_id: Text
+    heads: tuple[Text, ...]
+    dim: Number
+    shards: tuple[ShardEntry, ...]
 
     def check_same_model(self, other: Manifest) -> None:
         """Raise `VectorError` unless both hold vectors of one model."""
         if (self.model_id, self.heads, self.dim) != (other.model_id, other.heads, other.dim):
             raise VectorError(
-                f"the vector store holds vectors of {self.model_id} and was asked for "
-                f"{other.model_id}; `tips rebuild` makes it new from the catalog"
+                f"the vector store has vectors of {self.model_id} and not of {other.model_id}; "
+                "`tips rebuild` rebuilds it from the catalog"
             )
 
     def to_json(self) -> str:
         """The file's text."""
         shards = [
-            {
-                "name": shard.name,
-                "kind": shard.kind,
-                "points": shard.points,
-                "images": shard.images,
-                "dead": sorted(shard.dead),
-                "checksum": shard.checksum,
-            }
+            {f.name: getattr(shard, f.name) for f in fields(shard)} | {"dead": sorted(shard.dead)}
             for shard in self.shards
         ]
         head = {"format": FORMAT, "engine": ENGINE, "revision": self.revision}
@@ -97,53 +104,17 @@ class Manifest:
                 state = {name: value for name, value in data.items() if name != "checksum"}
                 if data.get("checksum", _checksum(state)) != _checksum(state):
                     raise ValueError("the checksum is another")
-                return cls(
-                    revision=_count(data["revision"]),
-                    model_id=_text(data["model_id"]),
-                    heads=tuple(map(_text, data["heads"])),
-                    dim=_count(data["dim"]),
-                    shards=tuple(map(_shard, data["shards"])),
-                )
+                return read_as(cls, data)
         except (ValueError, KeyError, TypeError) as error:
             raise VectorError(
-                "the manifest of the vector store is damaged; `tips rebuild` makes it new "
-                "from the catalog"
+                "the manifest of the vector store is damaged; `tips rebuild` rebuilds it from "
+                "the catalog"
             ) from error
         raise VectorError(
             f"the vector store was written by {written_by[1]}, format {written_by[0]}, and this "
-            f"version reads {ENGINE}, format {FORMAT}; `tips rebuild` makes it new from the catalog"
+            f"version reads {ENGINE}, format {FORMAT}; `tips rebuild` rebuilds it from the "
+            "catalog"
         )
-
-
-def _shard(stored: Mapping[str, Any]) -> ShardEntry:
-    """An entry as it is stored. Its name must be that of a folder beside the manifest: folders are
-    opened, and deleted, by it."""
-    name, kind = _text(stored["name"]), _text(stored["kind"])
-    if name in ("", ".", "..") or "/" in name or "\0" in name:
-        raise ValueError(f"a shard cannot be called {name!r}")
-    if kind not in KINDS:
-        raise ValueError(f"{kind!r} is no kind of points")
-    dead = frozenset(map(_text, stored["dead"]))
-    points, images = _count(stored["points"]), _count(stored["images"])
-    if not len(dead) <= images or images == 0:
-        raise ValueError("more images are dead than there are")
-    checksum = _text(stored.get("checksum", ""))
-    return ShardEntry(
-        name=name, kind=kind, points=points, images=images, dead=dead, checksum=checksum
-    )
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not a text")
-    value.encode()  # JSON may write half of a character
-    return value
-
-
-def _count(value: object) -> int:
-    if type(value) is not int or value < 0:
-        raise ValueError(f"{value!r} is not a count")
-    return value
 
 
 def _checksum(state: Mapping[str, Any]) -> str:
@@ -166,22 +137,7 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Replace the published state, durably: file, rename and folder are synced in this order."""
-    temporary = folder / (MANIFEST + ".tmp")
-    with temporary.open("w") as file:
-        file.write(manifest.to_json())
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, folder / MANIFEST)
-    sync_folder(folder)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    write_alone(folder / MANIFEST, manifest.to_json())
 
 
 def sync_tree(folder: Path) -> None:

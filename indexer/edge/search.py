@@ -31,7 +31,7 @@ from indexer.vectors import (
     point_keys,
 )
 
-_PAGE = 4096  # ids per page of a scroll
+PAGE = 4096  # ids per page of a scroll
 _MORE, _MARGIN = 1.25, 32  # a shard is asked for its share this often, and so many points more
 
 
@@ -95,7 +95,7 @@ class OpenShard:
         while True:
             request = edge.ScrollRequest(
                 offset=offset,
-                limit=_PAGE,
+                limit=PAGE,
                 filter=where,
                 with_payload=with_payload,
                 with_vector=False,

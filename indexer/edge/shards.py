@@ -139,8 +139,8 @@ def merge_shards(
         copy_shard(folder / entry.name, part)
         if damaged := damaged_files(part, entry.checksum):
             raise VectorError(
-                f"shard {entry.name} of the vector store is damaged ({damaged[0]}); "
-                "`tips verify --repair` makes the vectors new from the catalog"
+                f"shard {entry.name} of the vector store is damaged ({damaged[0]}); `tips verify "
+                "--repair` rebuilds the vectors from the catalog"
             )
         if entry.dead:
             # Before the merge: an image that is dead here may live in another of the entries.
@@ -160,8 +160,8 @@ def read_images(shard_path: Path) -> ImageIds:
         images: ImageIds = np.load(shard_path / IMAGES_FILE, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise VectorError(
-            f"shard {shard_path.name} of the vector store is damaged or gone ({error}); "
-            "`tips rebuild` makes the store new from the catalog"
+            f"shard {shard_path.name} of the vector store is damaged or gone ({error}); `tips "
+            "rebuild` rebuilds the store from the catalog"
         ) from error
     return images
 

@@ -9,14 +9,21 @@ interpreter while it works, so publish in a process of its own, and never fork w
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import qdrant_edge as edge
 
 from indexer.edge.checksums import damaged_files
+from indexer.edge.files import answering
+from indexer.edge.filters import to_edge
 from indexer.edge.manifest import Manifest, read_manifest
+from indexer.edge.search import PAGE, search_shards
+from indexer.edge.shards import point_vectors
 from indexer.edge.state import EdgeState
 from indexer.edge.writer import EdgeWriter
 from indexer.vectors import (
@@ -27,8 +34,12 @@ from indexer.vectors import (
     PointArray,
     VectorError,
     VectorHits,
+    point_array,
+    point_texts,
     query_rows,
 )
+
+_ALL_VALUES = 1_000_000  # values of a facet: shards can only be added up when each tells all
 
 
 class EdgeStore:
@@ -44,7 +55,9 @@ class EdgeStore:
         read_only: bool = True,
     ) -> None:
         self._folder = folder
-        self._empty = Manifest(model_id=model_id, heads=tuple(heads), dim=dim)
+        self._empty = Manifest(
+            revision=0, model_id=model_id, heads=tuple(heads), dim=dim, shards=()
+        )
         self._read_only = read_only
         self._current: EdgeState | None = None
         self._outdated = False
@@ -56,10 +69,42 @@ class EdgeStore:
         manifest = self._state().manifest
         return manifest.revision if manifest else 0
 
+    @answering()
     def count(self, kind: Kind, filter: Filter | None = None) -> int:
-        """The number of points that match."""
-        return self._state().count(kind, filter)
+        """The number of live points that match."""
+        total = 0
+        for part in self._state().of(kind):
+            if filter is None:  # checked when the shard was opened
+                total += part.entry.points
+            else:
+                total += part.shard.count(edge.CountRequest(exact=True, filter=to_edge(filter)))
+            if part.entry.dead:
+                dead = part.dead_among(filter)
+                total -= part.shard.count(edge.CountRequest(exact=True, filter=dead))
+        return total
 
+    @answering()
+    def facet(
+        self, field: str, filter: Filter | None = None, limit: int = 100
+    ) -> list[tuple[str | int, int]]:
+        """The values of a keyword or integer field over images: (value, count), most first."""
+        counts: defaultdict[str | int, int] = defaultdict(int)
+        for part in self._state().of("images"):
+            if field not in part.shard.info().payload_schema:
+                for value in part.values(field, filter):
+                    counts[value] += 1
+                continue
+            requests = [(1, to_edge(filter))]
+            if part.entry.dead:
+                requests.append((-1, part.dead_among(filter)))
+            for sign, where in requests:
+                request = edge.FacetRequest(field, limit=_ALL_VALUES, exact=True, filter=where)
+                for hit in part.shard.facet(request).hits:
+                    counts[hit.value] += sign * hit.count
+        used = [item for item in counts.items() if item[1]]
+        return sorted(used, key=lambda item: (-item[1], str(item[0])))[:limit]
+
+    @answering()
     def search(
         self,
         kind: Kind,
@@ -69,51 +114,76 @@ class EdgeStore:
         filter: Filter | None = None,
         limit: int,
     ) -> list[VectorHits]:
-        """The `limit` nearest points for each row of `vectors` (Q, D)."""
+        """The `limit` nearest points of all shards for each row of `vectors` (Q, D)."""
         queries = query_rows(vectors, self._empty.dim)
-        return self._state().search(kind, queries, using=using, filter=filter, limit=limit)
+        return search_shards([*self._state().of(kind)], queries, using, to_edge(filter), limit)
 
-    def vectors(self, kind: Kind, ids: Sequence[str], using: str) -> FloatArray:
-        """The vectors (N, D), unit norm, of these points in this order."""
-        return self._state().vectors(kind, ids, using, self._empty.dim)
-
+    @answering()
     def scores(
         self, kind: Kind, points: PointArray, vector: npt.ArrayLike, *, using: str
     ) -> FloatArray:
         """The cosines (N,) of these points with one vector (D,)."""
         (query,) = query_rows(np.asarray(vector)[None], self._empty.dim)
-        return self._state().scores(kind, points, query, using)
+        scores = np.full(len(points), np.nan, np.float32)
+        order = np.argsort(points)
+        for part in self._state().of(kind):
+            wanted = np.isnan(scores) & part.alive(points)
+            found, cosines = part.score(points[wanted], query, using)
+            scores[order[np.searchsorted(points, found, sorter=order)]] = cosines
+        _check_found(kind, points, ~np.isnan(scores))
+        return scores
 
+    @answering()
     def payloads(
         self, kind: Kind, points: PointArray, fields: Sequence[str] | None = None
     ) -> list[Payload]:
         """The payloads of these points in this order, all of it or some fields."""
-        return self._state().payloads(kind, points, fields)
+        ids = point_texts(points)
+        found: dict[str, Payload] = {}
+        for part in self._state().of(kind):
+            wanted = part.missing(ids, found)
+            what = True if fields is None else list(fields)
+            records = part.shard.retrieve(wanted, what, False) if wanted else []
+            found |= {str(record.id): record.payload or {} for record in records}
+        _check_found(kind, points, np.array([i in found for i in ids], bool))
+        return [found[i] for i in ids]
 
-    def facet(
-        self, field: str, filter: Filter | None = None, limit: int = 100
-    ) -> list[tuple[str | int, int]]:
-        """The values of a keyword or integer field over images: (value, count), most first."""
-        counts = self._state().facet(field, filter)
-        return sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))[:limit]
+    @answering()
+    def vectors(self, kind: Kind, ids: Sequence[str], using: str) -> FloatArray:
+        """The vectors (N, D), unit norm, of these points in this order."""
+        found: dict[str, FloatArray] = {}
+        for part in self._state().of(kind):
+            wanted = part.missing(ids, found)
+            records = part.shard.retrieve(wanted, False, [using]) if wanted else []
+            if records:
+                names = [str(record.id) for record in records]
+                found.update(zip(names, point_vectors(records, using), strict=True))
+        _check_found(kind, point_array(ids), np.array([i in found for i in ids], bool))
+        if not ids:
+            return np.zeros((0, self._empty.dim), np.float32)
+        return np.stack([found[i] for i in ids])
 
     def scroll_ids(self, kind: Kind) -> Iterator[list[str]]:
-        """All point ids, in pages."""
-        return self._state().scroll_ids(kind)
+        """The ids of all live points, page by page."""
+        for part in self._state().of(kind):
+            records = part.records(None, with_payload=False)
+            while page := _page(records):
+                yield page
 
     def refresh(self) -> bool:
         """Take up what was published since; True when there was something new."""
         with self._lock:
-            before = self._current
-            self._current = self._open(before)
-            self._outdated = False
+            before, state = self._current, EdgeState.open(self._folder, self._current)
+            if state.manifest is not None:
+                state.manifest.check_same_model(self._empty)
             # Searches under way keep the older state; its shards close when the last of them ends.
-            return before is None or before.manifest != self._current.manifest
+            self._current, self._outdated = state, False
+            return before is None or before.manifest != state.manifest
 
     def writer(self, rebuild: bool = False) -> EdgeWriter:
         """A writer on top of the published state, or on nothing when `rebuild`."""
         if self._read_only:
-            raise VectorError(f"the vector store {self._folder} is open for reading only")
+            raise VectorError(f"the vector store {self._folder} is open read-only")
         return EdgeWriter(self._folder, self._empty, rebuild=rebuild, on_commit=self._expire)
 
     def damaged(self) -> list[str]:
@@ -150,8 +220,13 @@ class EdgeStore:
             assert state is not None
         return state
 
-    def _open(self, previous: EdgeState | None) -> EdgeState:
-        state = EdgeState.open(self._folder, previous)
-        if state.manifest is not None:
-            state.manifest.check_same_model(self._empty)
-        return state
+
+@answering()
+def _page(records: Iterator[edge.Record]) -> list[str]:
+    return [str(record.id) for record in islice(records, PAGE)]
+
+
+def _check_found(kind: Kind, points: PointArray, found: npt.NDArray[np.bool_]) -> None:
+    if not found.all():
+        (missing,) = point_texts(points[~found][:1])
+        raise VectorError(f"point {missing} is not among the published {kind}")

@@ -6,7 +6,6 @@ swept up by the next one.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -25,6 +24,7 @@ from indexer.edge.shards import (
     sweep,
 )
 from indexer.vectors import KINDS, Kind, PointBatch, VectorError, check_points, vector_names
+from tips_model.locks import lock
 
 LOCK = "writer.lock"
 
@@ -49,15 +49,13 @@ class EdgeWriter:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._lock = os.open(self._folder / LOCK, os.O_CREAT | os.O_RDWR, 0o644)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not lock(self._lock):
+                raise VectorError(
+                    f"another process is publishing to {self._folder}; try again when it is done"
+                )
             # A rebuild must work when the manifest is unreadable, so it does not look at it.
             if not self._rebuild:
                 self._take_over(read_manifest(self._folder))
-        except BlockingIOError as error:
-            self._unlock()
-            raise VectorError(
-                f"another process is publishing to {self._folder}; try again when it has ended"
-            ) from error
         except BaseException:
             self._unlock()
             raise

@@ -18,9 +18,9 @@ FACTS = ("size", "mtime_ns", "ctime_ns")
 class Changes:
     """The work of a run.
 
-    candidates: found files to read, with `kind` "new" or "modified" and `old_ids` (what the links
-    of a modified path point to, else null); files that look like moved ones (size and mtime of a
-    missing link) come first.
+    candidates: found files to read, with `old_ids` (what the links of a modified path point to,
+    null for a new one); files that look like moved ones (size and mtime of a missing link) come
+    first.
     missing: links (path, id) whose file is gone although its folder was walked.
     stale: links (path, id) that a later link of the same path has replaced.
     unchanged: the number of found files whose facts are known.
@@ -66,13 +66,7 @@ def compare(
     gone = missing.select("size", "mtime_ns").unique().with_columns(like_moved=pl.lit(True))
     candidates = (
         candidates.join(gone, on=["size", "mtime_ns"], how="left", maintain_order="left")
-        .with_columns(
-            kind=pl.when(pl.col("old_ids").is_null())
-            .then(pl.lit("new"))
-            .otherwise(pl.lit("modified")),
-            like_moved=pl.col("like_moved").fill_null(False) & pl.col("old_ids").is_null(),
-        )
-        .sort(~pl.col("like_moved"), "path")
+        .sort(~(pl.col("like_moved").fill_null(False) & pl.col("old_ids").is_null()), "path")
         .drop("like_moved")
     )
     return Changes(candidates, missing.select("path", "id"), stale, len(exact))

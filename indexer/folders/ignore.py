@@ -3,6 +3,7 @@ files."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -101,7 +102,7 @@ class IgnoreRules:
             # re2 takes time in proportion to a name's length; with Python's own expressions, a few
             # stars in a stranger's ignore file would stop the scan for good.
             return cls(base, GitIgnoreSpec.from_lines(lines, backend="re2"), parent)
-        except ValueError as error:
+        except (ValueError, re.error) as error:
             raise RootError(f"{source} has a pattern that cannot be read: {error}.") from error
 
     def ignores(self, path: bytes, is_folder: bool) -> bool:

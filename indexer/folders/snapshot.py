@@ -7,13 +7,12 @@ it a run asks the catalog, which takes a second or two to load.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import polars as pl
 
-from indexer.catalog.files import sync_files
 from indexer.folders.scan import FILE_SCHEMA
+from tips_model.atomic import replacing, sync_folder
 
 LINK_SCHEMA = pl.Schema([*FILE_SCHEMA.items(), ("id", pl.String()), ("status", pl.String())])
 """The columns of links: each file of each row."""
@@ -22,12 +21,8 @@ _NAME = "links.arrow"
 
 def write_snapshot(folder: Path, links: pl.DataFrame) -> None:
     """Keep the links (`LINK_SCHEMA`) of a state that is wholly published."""
-    temporary = folder / f"{_NAME}.tmp"
-    with open(temporary, "wb") as file:
+    with replacing(folder / _NAME, alone=True) as file:
         links.write_ipc(file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(folder / _NAME)
 
 
 def read_snapshot(folder: Path) -> pl.DataFrame | None:
@@ -54,4 +49,4 @@ def drop_snapshot(folder: Path) -> None:
         (folder / _NAME).unlink()
     except FileNotFoundError:
         return
-    sync_files({folder / _NAME})
+    sync_folder(folder)

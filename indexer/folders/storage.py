@@ -118,8 +118,7 @@ def _explained(path: str) -> Iterator[None]:
         # Every service's library has errors of its own (botocore, aiohttp ...); none of them says
         # anything about a photo.
         raise StorageError(
-            f"{path} cannot be read ({error}); everything committed so far stands: run the same "
-            "command again to go on."
+            f"{path} cannot be read ({error}); rerun to resume (nothing committed is lost)."
         ) from error
 
 

@@ -16,18 +16,19 @@ import json
 import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import pyarrow as pa
+from pydantic import ConfigDict, StrictInt, StrictStr
 
+from indexer.collection import SETTINGS
 from indexer.errors import BackupError
-from tips_model.foreign import parse_json
+from tips_model.foreign import Number, parse_json, read_as
 
 FORMAT = 1
 HEADER, MANIFEST = "backup.json", "manifest.json"
-SETTINGS = "collection.json"
 PARTS = (("catalog",), ("vectors",))  # the folders of files
 _CHUNK = 1 << 18  # bytes
 _MOST_TEXT = 1 << 28  # bytes of the manifest: some two million files
@@ -45,36 +46,26 @@ class Header:
     are fewer where files have holes.
     """
 
-    format: int = FORMAT
-    program: str
-    made: str
-    name: str
-    model: str
-    revision: int
-    photos: int
-    vectors: str
-    files: int
-    bytes: int
-    stored: int
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Header:
-        """The header in a backup; raises `TypeError` or `ValueError` when it is none."""
-        header = cls(**data)
-        for item in fields(cls):
-            value = getattr(header, item.name)
-            wanted = int if item.type == "int" else str
-            if type(value) is not wanted or (isinstance(value, int) and value < 0):
-                raise ValueError(f"{item.name} is {value!r}")
-        return header
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+    format: Number = FORMAT
+    program: StrictStr
+    made: StrictStr
+    name: StrictStr
+    model: StrictStr
+    revision: Number
+    photos: Number
+    vectors: StrictStr
+    files: Number
+    bytes: Number
+    stored: Number
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A file of a backup: size in bytes and SHA-256 in hex."""
 
-    size: int
-    sha256: str
+    size: StrictInt
+    sha256: StrictStr
 
 
 def write_archive(
@@ -115,7 +106,7 @@ def _add_file(tar: tarfile.TarFile, name: str, path: Path, progress: ProgressByt
             tar.addfile(_info(name, size), hashed)  # type: ignore[arg-type]
     except FileNotFoundError as error:
         raise BackupError(
-            f"{name} was deleted while it was copied; try again when nothing is indexing."
+            f"{name} was deleted while it was copied; try again when no index run is active."
         ) from error
     return Entry(size, hashed.hexdigest())
 
@@ -166,20 +157,20 @@ def read_archive(
                 return header, found
             left -= size
             if left < 0 or len(found) == header.files:
-                raise BackupError(f"{path} holds more than it says, from {name} on.")
+                raise BackupError(f"{path} contains more than its list says, from {name} on.")
             _check_name(path, name, found, folders)
             found[name] = reader.checked(name, size, pieces, keep)
-    raise BackupError(f"{path} is not whole: it ends without its list of files.")
+    raise BackupError(f"{path} is incomplete: its list of files is missing.")
 
 
 def _compare(path: Path, found: dict[str, Entry], manifest: dict[str, Any]) -> None:
     try:
-        listed = {name: Entry(**entry) for name, entry in manifest["files"].items()}
-    except (KeyError, TypeError, AttributeError) as error:
+        listed = read_as(dict[str, Entry], manifest.get("files"))
+    except ValueError as error:
         raise BackupError(f"{path} is damaged: its list of files cannot be read.") from error
     for name in sorted(listed.keys() | found.keys()):
         if listed.get(name) != found.get(name):
-            raise BackupError(f"{path} is damaged: {name} is not as it was when it was written.")
+            raise BackupError(f"{path} is damaged: {name} changed since it was written.")
 
 
 def _check_name(path: Path, name: str, found: dict[str, Entry], folders: set[str]) -> None:
@@ -188,11 +179,13 @@ def _check_name(path: Path, name: str, found: dict[str, Entry], folders: set[str
     plain = "/".join(parts) == name and name.isprintable() and "\\" not in name
     ours = parts[:1] == (SETTINGS,) if len(parts) == 1 else parts[:1] in PARTS
     if not plain or ".." in parts or not ours:
-        raise BackupError(f"{path} is refused: it holds {name!r}, which belongs to no collection.")
+        raise BackupError(
+            f"{path} is refused: it contains {name!r}, which is not part of a collection."
+        )
     above = {str(folder) for folder in PurePosixPath(name).parents}
     folders |= above
     if name in found or name in folders or above & found.keys():
-        raise BackupError(f"{path} is refused: it holds {name!r} twice.")
+        raise BackupError(f"{path} is refused: it contains {name!r} twice.")
 
 
 class _Reader:
@@ -208,14 +201,14 @@ class _Reader:
             data = self.text(name, size, pieces, _MOST_HEADERS) if name == HEADER else {}
             written = data.get("format")
             if written == FORMAT:
-                return Header.from_dict(data)
-        except (StopIteration, TypeError, ValueError, BackupError) as error:
+                return read_as(Header, data)
+        except (StopIteration, ValueError, BackupError) as error:
             raise BackupError(f"{self._path} is not a backup of a collection.") from error
         if written is None:
             raise BackupError(f"{self._path} is not a backup of a collection.")
         raise BackupError(
-            f"{self._path} has the format {written}, this program reads {FORMAT}; use the version "
-            f"of tips-search that wrote it ({data.get('program', 'unknown')})."
+            f"{self._path} has format {written}, this version reads {FORMAT}; use the version of "
+            f"tips-search that wrote it ({data.get('program', 'unknown')})."
         )
 
     def files(self) -> Iterator[tuple[str, int, Iterator[bytes]]]:

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from indexer.catalog.table import Catalog
-from indexer.claim import claim, delete, sweep
 from indexer.collection import Collection
-from indexer.edge.manifest import sync_folder
 from indexer.errors import BackupError, explain_full_disk
 from indexer.keeping.archive import Header, read_archive, write_archive
 from indexer.keeping.pinned import Pinned, pinned
+from indexer.temporaries import delete, sweep
+from tips_model.atomic import sync_folder
+from tips_model.locks import claim
 
 SUFFIX = ".tar.zst"
 _PART = ".part"
@@ -55,8 +56,8 @@ def backup(
     started = time.monotonic()
     if collection.catalog_url is not None:
         raise BackupError(
-            f"The catalog of {collection.folder} lies at {collection.catalog_url}, which a backup "
-            "does not cover; keep copies of it there, as the storage offers (versions, replicas)."
+            f"The catalog of {collection.folder} is at {collection.catalog_url}, which backups "
+            "do not cover; protect it there with what the storage offers (versions, replicas)."
         )
     target = _target(collection, target)
     with pinned(collection) as state, explain_full_disk(target.parent):
@@ -71,7 +72,7 @@ def backup(
                 part.path, lambda name, pieces: count(sum(len(piece) for piece in pieces))
             )
             if found != entries:
-                raise BackupError(f"{target} could not be read again as it was written.")
+                raise BackupError(f"{target} could not be verified after writing.")
             size = part.publish()
     return BackupReport(
         file=str(target),
@@ -93,14 +94,16 @@ def _target(collection: Collection, target: Path) -> Path:
         target = target / f"{collection.folder.name}-{stamp}{SUFFIX}"
     if target.is_relative_to(collection.folder):
         raise BackupError(
-            f"{target} lies in the collection itself; name a place outside, best on another disk."
+            f"{target} is inside the collection; choose a place outside it, best on another disk."
         )
     if not target.name.endswith(SUFFIX):
-        raise BackupError(f"A backup's name ends in {SUFFIX}, or is an existing folder: {target}.")
+        raise BackupError(
+            f"The name of a backup must end in {SUFFIX}, or be an existing folder: {target}."
+        )
     if not target.parent.is_dir():
-        raise BackupError(f"There is no folder {target.parent}; make it first.")
+        raise BackupError(f"There is no folder {target.parent}; create it first.")
     if target.exists():
-        raise BackupError(f"{target} is there already; name another file.")
+        raise BackupError(f"{target} already exists; choose another name.")
     return target
 
 
@@ -151,7 +154,7 @@ class _Part:
         try:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except PermissionError as error:
-            raise BackupError(f"{self.target.parent} cannot be written; choose another.") from error
+            raise BackupError(f"{self.target.parent} is not writable; choose another.") from error
         held = claim(self.path)
         if held is None:
             os.close(descriptor)

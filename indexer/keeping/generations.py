@@ -81,8 +81,8 @@ def begin(
     if collection.previous is not None:
         name = collection.previous["model"]["name"]
         raise SwitchError(
-            f"The vectors of {name} are kept since the last switch; `tips switch --drop-old` drops "
-            "them, or `tips switch --back` takes them into use again."
+            f"The vectors of {name} are kept since the last switch; `tips switch --drop-old` "
+            "deletes them, or `tips switch --back` returns to them."
         )
     sweep(collection)
     name = _free_name(collection.folder / MODELS, info.name)
@@ -146,9 +146,9 @@ def take_over(
         lost = missing(collection, other)
         if lost and not without_missing:
             raise SwitchError(
-                f"{len(lost):,} photos cannot be read now, so {other.model.name} would not know "
-                f"them (such as {lost[0]}); bring their disk back and run the same command again, "
-                "or go on without them (--without-missing)."
+                f"{len(lost):,} photos cannot be read now, so {other.model.name} would lack them "
+                f"(such as {lost[0]}); reconnect their disk and rerun, or continue without them "
+                "(--without-missing)."
             )
         data = f"{MODELS}/{other.folder.name}"
         changed = collection.use_part(other.part() | {"data": data}, collection.part())
@@ -169,7 +169,7 @@ def missing(collection: Collection, other: Collection) -> list[str]:
 def go_back(collection: Collection) -> Collection:
     """Use the model from before the last switch again, and keep this one instead."""
     if collection.previous is None:
-        raise SwitchError(f"There is no other model to go back to in {collection.folder}.")
+        raise SwitchError(f"There is no previous model in {collection.folder}.")
     with collection.lock():
         return collection.use_part(collection.previous, collection.part())
 
@@ -178,7 +178,7 @@ def drop_previous(collection: Collection) -> Collection:
     """Delete catalog and vectors of the model from before the last switch."""
     before = previous(collection)
     if before is None:
-        raise SwitchError(f"No other model's vectors are kept in {collection.folder}.")
+        raise SwitchError(f"There are no vectors of a previous model in {collection.folder}.")
     with collection.lock():
         _drop_server(before)  # first: afterwards nothing tells where they are
         changed = collection.use_part(collection.part(), None)
@@ -190,7 +190,7 @@ def cancel(collection: Collection) -> None:
     """Delete the model that is being built. Within `building`."""
     other = following(collection)
     if other is None:
-        raise SwitchError(f"No other model is being built in {collection.folder}.")
+        raise SwitchError(f"No model is being built in {collection.folder}.")
     with other.lock():
         _drop_server(other)
         _remove(other.folder)

@@ -16,11 +16,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from indexer.claim import claim, delete, sweep
 from indexer.collection import SETTINGS, Collection
 from indexer.edge.manifest import MANIFEST, Manifest, read_manifest
 from indexer.errors import BackupError
+from indexer.temporaries import delete, sweep
 from indexer.vectors import VectorError
+from tips_model.locks import claim
 
 TABLE_FOLDER = "catalog/photos.lance"
 VECTORS_FOLDER = "vectors"

@@ -129,7 +129,7 @@ def prune(
         found = plan(collection, options)
         if agreed is not None and not all(key in agreed for key in found.leaving):
             raise CollectionError(
-                "More photos would leave than a moment ago; nothing was dropped: look again with "
+                "More photos would go than a moment ago; nothing was removed: check again with "
                 "`tips prune --dry-run`."
             )
         catalog, store = collection.catalog(), collection.vectors(read_only=False)
@@ -165,11 +165,11 @@ def _forgotten(known: Sequence[str], asked: Sequence[str]) -> tuple[str, ...]:
             around = next((root for root in known if is_under(folder, root)), None)
             if around is not None:
                 raise RootError(
-                    f"{folder} is a part of {around}, so the next run would index it again; leave "
-                    f"it out with a file .tipsignore in {around}, or forget {around}."
+                    f"{folder} is a part of {around}, so the next run would index it again; "
+                    f"exclude it with a .tipsignore file in {around}, or forget {around}."
                 )
             raise RootError(
-                f"{folder} is not a folder of this collection; there are "
+                f"{folder} is not a folder of this collection; its folders are "
                 f"{', '.join(known) or 'none'}."
             )
         found |= set(meant)

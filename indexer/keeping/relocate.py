@@ -66,21 +66,21 @@ def look(collection: Collection, old: str, new: str) -> Relocation:
     """
     for place in filter(is_url, (old, new)):
         raise RootError(
-            f"{place} is on object storage, and only folders of this machine can be relocated; "
-            "`tips index` of the new place finds moved photos by their content."
+            f"{place} is on object storage, and only local folders can be relocated; run `tips "
+            "index` on the new place, which finds moved photos by their content."
         )
     files = collection.catalog().files()
     moving = files.filter(below(files["path"], [old]))
     if old == new or is_under(new, old) or is_under(old, new):
-        raise RootError(f"{old} and {new} must be two folders, neither inside the other.")
+        raise RootError(f"{old} and {new} must be different folders, neither inside the other.")
     roots = [root for root in collection.roots if is_under(root, old)]
     if moving.is_empty() and not roots:
         raise RootError(
-            f"The collection knows no photos in {old}; its folders are "
+            f"The collection has no photos in {old}; its folders are "
             f"{', '.join(collection.roots) or 'none'}."
         )
     if identity(new) is None:
-        raise RootError(f"{new} is not there, or is empty; nothing was changed.")
+        raise RootError(f"{new} does not exist or is empty; nothing was changed.")
     targets = [_moved(path, old, new) for path in moving["path"]]
     here = [os.path.isfile(to_bytes(path)) for path in targets]
     absent = [path for path, is_here in zip(targets, here, strict=True) if not is_here]
@@ -186,5 +186,6 @@ def _holds(path: str, key: str) -> bool:
         return False
     if content is None:
         return False
-    content.stream.close()
-    return content.id == key
+    identity, stream = content
+    stream.close()
+    return identity.id == key

@@ -11,9 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from indexer.claim import claim, delete, sweep
 from indexer.collection import EMBEDDED, Collection
-from indexer.edge.manifest import sync_folder, sync_tree
+from indexer.edge.manifest import sync_tree
 from indexer.errors import (
     BackupError,
     CollectionBusyError,
@@ -23,7 +22,10 @@ from indexer.errors import (
 )
 from indexer.keeping.archive import Header, read_archive, read_header
 from indexer.publish import publish
+from indexer.temporaries import delete, sweep
 from indexer.vectors import VectorError
+from tips_model.atomic import sync_folder
+from tips_model.locks import claim
 
 _HOLE = 1 << 16  # bytes: so many zeros in a row are not written
 _ZEROS = bytes(_HOLE)
@@ -148,10 +150,10 @@ def _settled(path: Path, aside: Path, header: Header) -> Collection:
         collection.become_own(EMBEDDED)
         found = collection.catalog().revision if header.revision else 0
     except (CollectionError, OSError, ValueError, RuntimeError) as error:
-        raise BackupError(f"{path} holds no collection that can be opened: {error}") from error
+        raise BackupError(f"{path} contains no collection that can be opened: {error}") from error
     if found != header.revision:
         raise BackupError(
-            f"{path} is refused: it says that it shows revision {header.revision}, not {found}."
+            f"{path} is refused: its header says revision {header.revision}, not {found}."
         )
     return collection
 
@@ -180,15 +182,15 @@ def _check_free(folder: Path) -> None:
     if folder.is_dir() and not any(folder.iterdir()):
         return
     if os.path.lexists(folder):
-        raise BackupError(f"{folder} is not empty; name a new folder (-c DIR).")
+        raise BackupError(f"{folder} is not empty; choose a new folder (-c DIR).")
 
 
 def _check_room(parent: Path, header: Header) -> None:
     free = shutil.disk_usage(parent).free
     if free < header.stored:
         raise DiskFullError(
-            f"The backup needs {header.stored / 1e9:,.1f} GB on the disk that holds {parent}, and "
-            f"{free / 1e9:,.1f} GB are free; make room there, or choose another disk."
+            f"The backup needs {header.stored / 1e9:,.1f} GB on the disk that holds {parent}, "
+            f"and {free / 1e9:,.1f} GB are free; free some space there, or choose another disk."
         )
 
 
@@ -207,10 +209,10 @@ def _aside(folder: Path) -> Iterator[Path]:
         yield aside
     except FileExistsError:
         raise CollectionBusyError(
-            f"Another process is restoring to {folder}; wait until it is done."
+            f"Another process is restoring to {folder}; wait for it."
         ) from None
     except PermissionError as error:
-        raise BackupError(f"{folder.parent} cannot be written; choose another place.") from error
+        raise BackupError(f"{folder.parent} is not writable; choose another place.") from error
     finally:
         if held is not None:
             delete(aside)

@@ -77,9 +77,9 @@ class VerifyReport:
             "photos whose points are missing": self.incomplete,
             "photos whose vectors differ from the catalog": self.wrong,
             "photos that are only in the vectors": self.surplus,
-            "files that changed or went since (`tips index` takes them up)": self.stale,
+            "files changed or deleted since (`tips index` updates them)": self.stale,
             "files that two photos claim (`tips index` reads them again)": self.twice,
-            "photos whose row is not whole; index them into a new collection": self.broken,
+            "photos with a damaged row; index them into a new collection": self.broken,
         }
         lines = [f"{self.photos} photos in the catalog"]
         lines += [self.damage] if self.damage else []
@@ -87,8 +87,8 @@ class VerifyReport:
         lines += ["the vectors were repaired"] if self.repaired else []
         if self.back_to is not None:
             lines.append(
-                f"the catalog was damaged and is as it was at revision {self.back_to}; "
-                "`tips index` takes up what came since"
+                f"the catalog was damaged and is back at revision {self.back_to}; `tips index` "
+                "adds what came later"
             )
         return [*lines, "all agree"] if self.sound else lines
 
@@ -144,8 +144,8 @@ def _compare(catalog: Catalog, store: VectorStore) -> VerifyReport:
     try:
         if damaged := store.damaged():
             raise VectorError(
-                f"{len(damaged)} files of the vectors are not as they were written ({damaged[0]}); "
-                "`tips rebuild` makes them new from the catalog"
+                f"{len(damaged)} files of the vectors are damaged ({damaged[0]}); `tips rebuild` "
+                "rebuilds them from the catalog"
             )
         held = _held_points(store)
         # Vectors from the future belong to a catalog that is no more: nothing waits for them.

@@ -91,8 +91,8 @@ def check_watchable(roots: Sequence[str]) -> None:
     """Raises `WatchError` for a root on object storage, where nobody tells of changes."""
     for root in filter(is_url, roots):
         raise WatchError(
-            f"{root} cannot be watched: object storage tells of no changes; run `tips index` from "
-            "time to time, and name the folders of this machine to watch those."
+            f"{root} cannot be watched: object storage sends no events; run `tips index` from "
+            "time to time, and name local folders to watch those."
         )
 
 
@@ -130,7 +130,7 @@ class _Watch:
         problem = None if self._options.poll else inotify.problem()
         if problem is not None:
             raise WatchError(
-                f"The folders cannot be watched: {problem}; look at the files from time to time "
+                f"The folders cannot be watched: {problem}; check the files from time to time "
                 "instead (--poll)."
             )
         warned: set[str] = set()
@@ -155,7 +155,7 @@ class _Watch:
                     if before != {root: identity(root) for root in self._roots()}:
                         break
             except _LostEventsError as lost:
-                self._tell(f"{lost}; everything is looked at once more.")
+                self._tell(f"{lost}; checking everything again.")
                 self._stop.wait(TICK)
             self._whole, self._not_before = True, 0.0
 
@@ -196,9 +196,9 @@ class _Watch:
                 }
         except WatchfilesRustInternalError as error:
             # A name that is no UTF-8, or a queue that ran over.
-            raise _LostEventsError(f"The system did not tell all events ({error})") from error
+            raise _LostEventsError(f"The system lost events ({error})") from error
         except FileNotFoundError as error:
-            raise _LostEventsError("A folder went while it began to be watched") from error
+            raise _LostEventsError("A folder was removed while its watch started") from error
 
     def _matters(self, path: str) -> bool:
         """Whether a photo, a folder or what is ignored may have changed."""
@@ -217,7 +217,7 @@ class _Watch:
         if not self._options.poll and any(inotify.full(to_bytes(root)) for root in roots):
             raise WatchError(
                 f"The folders cannot be watched: the system's limit of {inotify.limit():,} is "
-                f"reached; raise it with `{inotify.raise_limit()}`, or look at the files from time "
+                f"reached; raise it with `{inotify.raise_limit()}`, or check the files from time "
                 "to time instead (--poll)."
             )
 
@@ -231,8 +231,8 @@ class _Watch:
             self._tell(
                 f"{folder} and other new folders cannot be watched: the system's limit of "
                 f"{inotify.limit():,} is reached; raise it with `{inotify.raise_limit()}` and "
-                "start again. Until then they are looked at every "
-                f"{self._options.rescan / 60:g} minutes."
+                f"restart. Until then they are checked every {self._options.rescan / 60:g} "
+                "minutes."
             )
 
     def _work(self) -> None:
@@ -263,11 +263,11 @@ class _Watch:
             return False
         except (TipsError, OSError) as error:
             self._not_before = time.monotonic() + self._pause
-            self._say_trouble(f"{error} It is tried again.")
+            self._say_trouble(f"{error} Trying again.")
             self._pause = min(2 * self._pause, LONGEST_PAUSE)
             return False
         if self._trouble:
-            self._tell("All is well again.")
+            self._tell("Working again.")
         self._trouble, self._pause = "", FIRST_PAUSE
         changed = report.counts().keys() - {"unchanged"}
         if changed or self._first:
@@ -298,16 +298,16 @@ class _Watch:
         minutes = self._options.rescan / 60
         if kind is not None and not self._options.poll:
             self._tell(
-                f"{root} is on a network file system ({kind}): what other machines change there is "
-                f"seen every {minutes:g} minutes only, or with --poll."
+                f"{root} is on a network file system ({kind}): changes by other machines are "
+                f"seen only every {minutes:g} minutes, or use --poll."
             )
 
     def _say_roots(self, before: dict[str, Identity], now: dict[str, Identity]) -> None:
         for root, found in now.items():
             if found is None and before.get(root, ()) is not None:
-                self._tell(f"{root} is not there; nothing of it is removed from the collection.")
+                self._tell(f"{root} is missing; its photos stay in the collection.")
             elif found is not None and root in before and before[root] is None:
-                self._tell(f"{root} is there again.")
+                self._tell(f"{root} is back.")
 
     def _say_trouble(self, sentence: str) -> None:
         if sentence != self._trouble:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
 from hashlib import blake2b
 from io import BytesIO
 from stat import S_ISREG
@@ -45,22 +44,9 @@ class Identity(NamedTuple):
     ctime_ns: int
 
 
-@dataclass(slots=True)
-class Content:
-    """An opened photo: what it is, and a seekable stream of its bytes."""
-
-    identity: Identity
-    stream: BinaryIO
-
-    @property
-    def id(self) -> str:
-        """The hash of its bytes."""
-        return self.identity.id
-
-
-def read_content(path: str, max_bytes: int = MAX_BYTES) -> Content | None:
-    """Read a file, never writing; None when it is gone. Raises `DecodeError` when it cannot be
-    read, or is larger than `max_bytes`.
+def read_content(path: str, max_bytes: int = MAX_BYTES) -> tuple[Identity, BinaryIO] | None:
+    """Read a file, never writing: what it is, and a seekable stream of its bytes; None when it is
+    gone. Raises `DecodeError` when it cannot be read, or is larger than `max_bytes`.
 
     The facts are taken before the bytes: if someone writes meanwhile, the next run sees other facts
     and reads again. The caller closes the stream.
@@ -71,7 +57,7 @@ def read_content(path: str, max_bytes: int = MAX_BYTES) -> Content | None:
         opened = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         if os.path.islink(name):
-            raise DecodeError("a link that leads nowhere") from None
+            raise DecodeError("a broken link") from None
         return None
     except OSError as error:
         raise DecodeError(f"not readable: {error.strerror}") from error
@@ -94,7 +80,7 @@ def read_content(path: str, max_bytes: int = MAX_BYTES) -> Content | None:
     except DecodeError:
         file.close()
         raise
-    return Content(Identity(identity, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns), stream)
+    return Identity(identity, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns), stream
 
 
 def read_remote(url: str, max_bytes: int = MAX_BYTES) -> tuple[Identity, bytes] | None:
@@ -116,7 +102,7 @@ def read_remote(url: str, max_bytes: int = MAX_BYTES) -> tuple[Identity, bytes] 
 
 def too_large(size: int, limit: int) -> str:
     """The reason of a file that has more than `limit` bytes."""
-    return f"{size / 1e6:,.0f} MB are more than the limit of {limit / 1e6:,.0f} MB"
+    return f"{size / 1e6:,.0f} MB exceed the limit of {limit / 1e6:,.0f} MB"
 
 
 def _settled_facts(file: BinaryIO) -> os.stat_result:

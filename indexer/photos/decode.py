@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 THUMBNAIL = 320  # pixels, long side
-OUT_OF_MEMORY = "it takes more memory than a photo may"
+OUT_OF_MEMORY = "it needs more memory than allowed"
 _LARGE = 40_000_000  # pixels; larger pictures are decoded one at a time, to bound the memory
 _one_large = threading.Lock()
 
@@ -91,9 +91,9 @@ def decode(
     content = read_content(to_text(path))
     if content is None:
         raise DecodeError("the file is gone")
-    with content.stream:
+    with content[1] as stream:
         return decode_stream(
-            content.stream,
+            stream,
             hint=extension(path),
             max_pixels=max_pixels,
             thumbnail=thumbnail,
@@ -201,7 +201,7 @@ def _upright(size: tuple[int, int], orientation: int) -> tuple[int, int]:
 def _check_size(width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise DecodeError(
-            f"{width} x {height} pixels are more than the limit of {max_pixels / 1e6:g} megapixels"
+            f"{width} x {height} pixels exceed the limit of {max_pixels / 1e6:g} megapixels"
         )
 
 

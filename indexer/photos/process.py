@@ -43,7 +43,7 @@ _START_SECONDS = 120.0  # on a machine that has other things to do
 _END_SECONDS = 5.0  # to be gone after SIGKILL: longer only where it waits for a disk
 _MESSAGE_BYTES = 1 << 20
 _HELD_BYTES = 32 << 20  # of the shared file, between two photos
-_NONSENSE = "the decoder went mad on it"
+_NONSENSE = "the decoder failed on it"
 
 
 class DecoderDiedError(Exception):
@@ -234,7 +234,7 @@ class DecodeProcess:
 def _ending(code: int | None) -> str:
     """How a process ended, in words."""
     if code == -signal.SIGKILL:
-        return f"the decoder was killed on it (signal {-code}), as when memory runs out"
+        return f"the decoder was killed (signal {-code}), as when memory runs out"
     if code is not None and code < 0:
-        return f"the decoder crashed on it (signal {-code})"
-    return f"the decoder gave up on it (exit code {code})"
+        return f"the decoder crashed (signal {-code})"
+    return f"the decoder gave up (exit code {code})"

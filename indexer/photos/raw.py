@@ -56,7 +56,7 @@ def raw_preview(stream: BinaryIO) -> RawPreview | None:
         try:
             thumb = raw.extract_thumb()
         except (rawpy.LibRawNoThumbnailError, rawpy.LibRawUnsupportedThumbnailError) as error:
-            raise DecodeError("a raw file without a readable preview") from error
+            raise DecodeError("a RAW file without a readable preview") from error
         sizes = raw.sizes
         if isinstance(thumb.data, bytes):
             image: Image.Image = Image.open(BytesIO(thumb.data), formats=("JPEG",))

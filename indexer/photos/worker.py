@@ -105,8 +105,8 @@ class Worker:
                 return {"unreadable": error.reason}
             if content is None:
                 return {"gone": True}
-            stream, hint = content.stream, extension(to_bytes(order["path"]))
-            if self._ask({"content": content.identity}) == b"skip":
+            (identity, stream), hint = content, extension(to_bytes(order["path"]))
+            if self._ask({"content": identity}) == b"skip":
                 stream.close()
                 return None
         with stream:

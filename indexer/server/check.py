@@ -35,7 +35,7 @@ def check_server(client: QdrantClient, layout: ServerLayout) -> None:
         if nodes < layout.replicas:
             raise VectorError(
                 f"{layout.replicas} replicas need as many nodes, and the Qdrant server has "
-                f"{nodes}; add nodes to the cluster, or ask for fewer replicas"
+                f"{nodes}; add nodes to the cluster, or use fewer replicas"
             )
 
 

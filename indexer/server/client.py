@@ -9,7 +9,7 @@ import json
 import os
 import ssl
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -32,7 +32,7 @@ WRITE_TRIES = 9  # about a minute and a half: as long as a server may take to st
 _SECONDS = 60  # per request, unless QDRANT_TIMEOUT says otherwise
 _LONGEST_PAUSE = 30.0  # seconds
 _BUSY = frozenset({408, 429, 500, 502, 503, 504})
-_PAGE = 1024  # points per request when reading
+PAGE = 1024  # points per request when reading
 T = TypeVar("T")
 
 
@@ -51,7 +51,7 @@ def connect(url: str) -> QdrantClient:
             options["verify"] = ssl.create_default_context(cafile=authority)
         except OSError as error:
             raise VectorError(
-                f"{authority}, which ${CA_CERT} names, is no file of certificates "
+                f"{authority}, which ${CA_CERT} names, is not a file of certificates "
                 f"({error.strerror or error})"
             ) from error
     with warnings.catch_warnings():
@@ -79,7 +79,7 @@ def check_url(url: str) -> None:
         parts, host = urlsplit(""), None
     if parts.username or parts.password or parts.query or parts.fragment:
         raise VectorError(
-            f"leave names and keys out of the Qdrant server's address; set ${API_KEY} instead"
+            f"remove names and keys from the address of the Qdrant server; set ${API_KEY} instead"
         )
     if parts.scheme not in ("http", "https") or not host:
         raise VectorError(
@@ -117,11 +117,6 @@ def retrying(tries: int) -> Retrying:
     )
 
 
-def pages(items: Sequence[T], size: int = _PAGE) -> Iterator[Sequence[T]]:
-    """The items in pieces of at most `size`, in order."""
-    return (items[start : start + size] for start in range(0, len(items), size))
-
-
 def scroll_ids(client: QdrantClient, name: str) -> Iterator[list[str]]:
     """The ids of all points of a collection, in pages."""
     offset = None
@@ -130,7 +125,7 @@ def scroll_ids(client: QdrantClient, name: str) -> Iterator[list[str]]:
             partial(
                 client.scroll,
                 name,
-                limit=_PAGE,
+                limit=PAGE,
                 offset=offset,
                 with_payload=False,
                 with_vectors=False,
@@ -173,16 +168,16 @@ def _sentence(error: Exception) -> str:
             return f"the Qdrant server refused the key; set ${API_KEY} to a valid one"
         if _full(error):
             return (
-                "the disk of the Qdrant server is full; free some space there, and run the same "
-                "command again: what was uploaded is kept"
+                "the disk of the Qdrant server is full; free some space there, then rerun to "
+                "resume the upload"
             )
         return f"the Qdrant server reports: {_reason(error)} ({error.status_code})"
-    return f"the Qdrant server has too much to do ({error}); try again later"
+    return f"the Qdrant server is overloaded ({error}); try again later"
 
 
 def _no_answer(source: Exception) -> str:
     if not isinstance(source, httpx.TransportError):
-        return "what is at the server's address does not answer as a Qdrant server does"
+        return "the server at this address is not a Qdrant server"
     where = _address(source)
     if _untrusted(source):
         return (

@@ -45,8 +45,8 @@ class ServerState:
         """Raise `VectorError` unless both hold vectors of one model."""
         if not self.same_model(other):
             raise VectorError(
-                f"the Qdrant server holds vectors of {self.model_id} and was asked for "
-                f"{other.model_id}; `tips rebuild` makes them new from the catalog"
+                f"the Qdrant server holds vectors of {self.model_id} and not of {other.model_id}; "
+                "`tips rebuild` rebuilds them from the catalog"
             )
 
     def same_model(self, other: ServerState) -> bool:
@@ -163,8 +163,8 @@ class Collections:
         state = self._state_of(name)
         if state is None:
             raise VectorError(
-                f"collection {name} on the Qdrant server was not made by this program; "
-                "use another prefix"
+                f"collection {name} on the Qdrant server belongs to another program; use another "
+                "prefix"
             )
         return state
 

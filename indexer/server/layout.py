@@ -7,7 +7,7 @@ certificates are not.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from indexer.vectors import VectorError
@@ -51,7 +51,7 @@ class ServerLayout:
         if self.write_consistency > self.replicas:
             raise VectorError(
                 f"a write cannot wait for {self.write_consistency} copies where there are "
-                f"{self.replicas}; ask for as many replicas, or for less write consistency"
+                f"{self.replicas}; use as many replicas, or lower the write consistency"
             )
         if self.quantization not in QUANTIZATIONS:
             raise VectorError(
@@ -65,13 +65,7 @@ class ServerLayout:
 
     def to_settings(self) -> dict[str, Any]:
         """What differs from the default, for the engine's setting and for metadata."""
-        settings = {
-            "shards": self.shards,
-            "replicas": self.replicas,
-            "write_consistency": self.write_consistency,
-            "quantization": self.quantization,
-        }
-        return {name: value for name, value in settings.items() if value != _DEFAULTS[name]}
+        return {name: value for name, value in asdict(self).items() if value != _DEFAULTS[name]}
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> ServerLayout:
@@ -88,12 +82,7 @@ class ServerLayout:
         return f"{shards}, {_counted(self.replicas, 'replica')}, {codes}"
 
 
-_DEFAULTS: Mapping[str, Any] = {
-    "shards": None,
-    "replicas": 1,
-    "write_consistency": 1,
-    "quantization": "int8",
-}
+_DEFAULTS: Mapping[str, Any] = {field.name: field.default for field in fields(ServerLayout)}
 
 
 def _counted(number: int, noun: str) -> str:

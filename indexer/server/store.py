@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from qdrant_client import QdrantClient, models
 
-from indexer.server.client import call, connect, pages, scroll_ids
+from indexer.chunks import chunks
+from indexer.server.client import PAGE, call, scroll_ids
 from indexer.server.collections import Collections, ServerState
 from indexer.server.filters import to_client
 from indexer.server.layout import ServerLayout
@@ -57,31 +58,6 @@ class ServerStore:
         )
         self._read_only, self._parallel = read_only, parallel
         self._state: ServerState | None = None
-
-    @classmethod
-    def connect(
-        cls,
-        url: str,
-        prefix: str,
-        *,
-        heads: Sequence[str],
-        dim: int,
-        model_id: str,
-        read_only: bool = True,
-        layout: ServerLayout | None = None,
-    ) -> ServerStore:
-        """The store on the server at `url`; key and certificate come from the environment
-        (`indexer.server.client.connect`).
-        """
-        return cls(
-            connect(url),
-            prefix,
-            heads=heads,
-            dim=dim,
-            model_id=model_id,
-            read_only=read_only,
-            layout=layout,
-        )
 
     @property
     def revision(self) -> int:
@@ -139,7 +115,7 @@ class ServerStore:
         ids = point_texts(points)
         found: dict[str, float] = {}
         name = self._collections.alias(kind)
-        for page in pages(ids) if self._is_published() else ():
+        for page in chunks(ids, PAGE) if self._is_published() else ():
             only = models.Filter(must=[models.HasIdCondition(has_id=list(page))])
             answer = call(
                 partial(
@@ -205,7 +181,7 @@ class ServerStore:
     def writer(self, rebuild: bool = False) -> ServerWriter:
         """A writer on top of the published collections, or to new ones when `rebuild`."""
         if self._read_only:
-            raise VectorError("the vector store on the Qdrant server is open for reading only")
+            raise VectorError("the vector store on the Qdrant server is open read-only")
         self._state = None  # to be read anew after the writer
         return ServerWriter(
             self._collections, self._empty, rebuild=rebuild, parallel=self._parallel
@@ -214,7 +190,7 @@ class ServerStore:
     def drop(self) -> None:
         """Delete everything that this store has on the server."""
         if self._read_only:
-            raise VectorError("the vector store on the Qdrant server is open for reading only")
+            raise VectorError("the vector store on the Qdrant server is open read-only")
         self._collections.drop_all()
         self._state = None
 
@@ -237,7 +213,7 @@ class ServerStore:
     def _records(self, kind: Kind, ids: Sequence[str], **what: Any) -> Iterator[models.Record]:
         """Those of the points that there are, page by page."""
         name = self._collections.alias(kind)
-        for page in pages(list(dict.fromkeys(ids))) if self._is_published() else ():
+        for page in chunks(dict.fromkeys(ids), PAGE) if self._is_published() else ():
             yield from call(partial(self._client.retrieve, name, page, **what))
 
 

@@ -17,8 +17,9 @@ from types import TracebackType
 import numpy as np
 from qdrant_client import models
 
+from indexer.chunks import chunks
 from indexer.server.check import check_server
-from indexer.server.client import WRITE_TRIES, call, pages, scroll_ids
+from indexer.server.client import PAGE, WRITE_TRIES, call, scroll_ids
 from indexer.server.collections import Collections, ServerState
 from indexer.server.filters import to_client
 from indexer.vectors import (
@@ -93,7 +94,7 @@ class ServerWriter:
             return
         todo = self._missing(kind, points) if self._resumed else range(len(points))
         # Consumed, so that the first upload that failed is raised here.
-        for _ in self._pool.map(partial(self._upload, kind, points), pages(todo, _UPLOAD)):
+        for _ in self._pool.map(partial(self._upload, kind, points), chunks(todo, _UPLOAD)):
             pass
         # After the new ones, so that an image is at no moment without points.
         stale = to_client(Match("image", tuple(points.images())))
@@ -147,7 +148,7 @@ class ServerWriter:
         """
         client, name = self._collections.client, self._targets[kind]
         held = {}
-        for page in pages(points.ids):
+        for page in chunks(points.ids, PAGE):
             for record in call(partial(client.retrieve, name, page, with_payload=True)):
                 held[str(record.id)] = record.payload
         return [i for i, key in enumerate(points.ids) if held.get(key) != points.payload[i]]

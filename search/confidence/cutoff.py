@@ -54,8 +54,8 @@ from search.arrays import Array
 Evidence = Literal["global", "region", "both"]
 
 ALPHA = 0.08
-"""The share of unrelated texts that pass the line by the fitted law. Of texts without a match 2 to
-5 in 100 do (docs/regions.md): the law's upper tail is a little heavier than theirs.
+"""The share of unrelated texts that pass the line by the fitted law. Of texts without a match 3 to
+6 in 100 do (docs/regions.md): the law's upper tail is a little heavier than theirs.
 """
 OWN = 0.5
 """How much of a text's scale is its own in a large sample; the rest is that of unrelated texts."""

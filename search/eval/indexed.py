@@ -75,5 +75,5 @@ def indexed_set(
 def _id_of(path: Path, known: dict[str, str]) -> str:
     text = to_text(os.fsencode(os.path.abspath(path)))
     if text not in known:
-        raise EvalDataError(f"{text} is not there or cannot be read; mend it or take it out.")
+        raise EvalDataError(f"{text} is missing or cannot be read; fix or remove it.")
     return known[text]

@@ -12,12 +12,9 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
+from search.hits import Hit, RegionHit
+from tips_model.run_lengths import run_lengths
 
-from search.hits import Hit, Mask, RegionHit
-
-Ints = npt.NDArray[np.int64]
 IN_MEMORY = 8 << 20  # bytes of image entries; more wait in a temporary file
 _CHUNK = 1 << 20
 
@@ -84,22 +81,6 @@ class CocoFormat:
             "iscrowd": 0,
             "score": round(region.score, 6),
         }
-
-
-def run_lengths(mask: Mask, width: int, height: int) -> Ints:
-    """COCO's run lengths of cells (h, w) stretched over width x height pixels: numbers of pixels
-    out and in by turns, column by column, beginning with those out (0 if the first is in).
-    """
-    rows, columns = (
-        np.diff(np.round(np.arange(cells + 1) * side / cells).astype(np.int64))
-        for cells, side in zip(mask.shape, (height, width), strict=True)
-    )
-    # Every pixel column is a sequence of cells; only the borders of runs are ever made.
-    inside = mask.T.repeat(columns, axis=0)[:, rows > 0].ravel()
-    pixels = np.tile(rows[rows > 0], width)
-    last = np.append(np.flatnonzero(inside[1:] != inside[:-1]), len(inside) - 1)
-    counts = np.diff(pixels.cumsum()[last], prepend=0)
-    return np.insert(counts, 0, 0) if inside[0] else counts
 
 
 def _between(number: int) -> bytes:

@@ -1,11 +1,13 @@
 """The places of a hit from the photo's own patches: a mask with the edges of the thing, and its
 box.
 
-1. **Heat.** How much every patch shows the target, summed over all scales of
-   `search/places/windows.py`; its peak is the place. Peaks of small things lie where the fine
-   windows see them, peaks of large ones where the whole photo does.
+1. **Core.** What is surely of the thing. A stored region that covers 5 % of the photo and more
+   is its own core: the tree of merges knows a large thing better than the heat does, which is
+   hottest at a face or a wheel. Of a smaller one it is the peak of the **heat**, how much every
+   patch shows the target, summed over all scales of `search/places/windows.py`: peaks of small
+   things lie where the fine windows see them.
 2. **Likeness.** A text knows a thing by its telling parts. What belongs to it looks like them, so
-   the patches at the peak are held against all others of the photo: 1 is as the core, 0 as the
+   the patches of the core are held against all others of the photo: 1 is as the core, 0 as the
    mean of the rest.
 3. **Edges.** The likeness is carried to pixels along the edges of the photo's colours
    (`search/places/guided.py`); the place is what is connected with the peak.
@@ -33,8 +35,13 @@ from search.stored import unit
 
 CORE = 0.8
 """Connected patches with this share of the peak's heat are surely of the thing."""
-EDGE = 0.55
-"""The likeness at the edge of a thing."""
+LARGE = (0.05, 0.9)
+"""The parts of the photo between which a stored region is the core of its place; of nearly all of
+the photo there is nothing around it to tell it from."""
+EDGE = 0.3
+"""The likeness at the edge of a place, ..."""
+TIGHT_EDGE = 0.55
+"""... and of a thing that a user points at, or of one of several, which must not run together."""
 SOFT = 0.08
 """How fast the likeness turns from "outside" to "inside": the scale of a logistic function."""
 NEXT_PLACE = 0.75
@@ -91,33 +98,36 @@ class FinePhoto:
         """The places of the target, at most one for each of the `stored` masks (any grid), best
         first.
 
-        The first is at the photo's peak, wherever that is: the windows see more than the regions
-        did. A further one has its peak within its stored mask, outside of the places before it,
-        and is left out when it is too cold.
+        A small first one is at the photo's peak, wherever that is: the windows see more than the
+        regions did. The others have their peaks within their stored masks, outside of the places
+        before them; a further one is left out when it is too cold.
         """
         heat = self.heat(target)
         free = np.ones(self.shape, bool)
         places: list[FinePlace] = []
         for number, mask in enumerate(stored):
-            within = free & resized(mask, self.shape) if number else free
+            large = is_large(mask)
+            within = free & resized(mask, self.shape) if number or large else free
             if not within.any():
                 continue
             seeds = np.where(within, heat, -np.inf)
             if number and float(seeds.max()) < NEXT_PLACE:
                 continue
-            place = self.place(heat, seeds)
+            place = self.place(heat, seeds, within if large else None)
             places.append(place)
             cells = _to(place.mask, self.shape, "area") > 0.1
             free &= ~ndimage.binary_dilation(cells, np.ones((3, 3), bool))
         return places
 
-    def place(self, heat: Array, seeds: Array) -> FinePlace:
-        """The place around the hottest of the `seeds` (H, W), which is not below 0, in a heat
-        (H, W).
+    def place(
+        self, heat: Array, seeds: Array, region: Mask | None = None, edge: float = EDGE
+    ) -> FinePlace:
+        """The place around the hottest of the `seeds` (H, W) in a heat (H, W): what looks like the
+        part of the `region` (H, W) there or, without one, like the peak, which is not below 0 then.
         """
         row, column = (int(i) for i in np.unravel_index(int(seeds.argmax()), seeds.shape))
-        core = connected(heat >= CORE * heat[row, column], (row, column))
-        mask = self.grown(core, (row, column))
+        sure = heat >= CORE * heat[row, column] if region is None else region
+        mask = self.grown(connected(sure, (row, column)), (row, column), edge)
         return FinePlace(mask_box(mask), mask, float(heat[row, column]))
 
     def place_in(self, heat: Array, stored: Mask) -> FinePlace | None:
@@ -125,7 +135,7 @@ class FinePhoto:
         where the mask is colder than the middle of the photo.
         """
         seeds = np.where(resized(stored, self.shape), heat, -np.inf)
-        return self.place(heat, seeds) if float(seeds.max()) > 0 else None
+        return self.place(heat, seeds, edge=TIGHT_EDGE) if float(seeds.max()) > 0 else None
 
     def at_point(self, point: tuple[float, float]) -> Mask:
         """The thing at a point (x, y fractions), by likeness with the patches there: (P, Q)."""
@@ -136,7 +146,8 @@ class FinePhoto:
         summed = on_finest(alike)
         seed = cell_of(point, self.shape)
         low = float(summed.min())
-        return self.grown(connected(summed - low >= CORE * (summed[seed] - low), seed), seed)
+        core = connected(summed - low >= CORE * (summed[seed] - low), seed)
+        return self.grown(core, seed, TIGHT_EDGE)
 
     def in_box(self, box: Box) -> Mask:
         """The thing that fills the middle of a box, no further than the box: (P, Q).
@@ -147,7 +158,7 @@ class FinePhoto:
         margin_x, margin_y = MIDDLE * (x1 - x0), MIDDLE * (y1 - y0)
         core = cells_in((x0 + margin_x, y0 + margin_y, x1 - margin_x, y1 - margin_y), self.shape)
         inside = cells_in(box, self._pixels)
-        thing = self._fine(core) & inside
+        thing = self._fine(core, TIGHT_EDGE) & inside
         return thing if thing.sum() >= FILLED * inside.sum() else inside
 
     def pooled(self, mask: Mask) -> Array:
@@ -158,17 +169,19 @@ class FinePhoto:
             parts.append(unit(weights @ grid.reshape(-1, grid.shape[2])))
         return unit(np.sum(parts, axis=0))
 
-    def grown(self, core: Mask, seed: tuple[int, int]) -> Mask:
-        """What looks like the core (H, W) and is connected with its patch `seed`: (P, Q)."""
-        fine = self._fine(core)
+    def grown(self, core: Mask, seed: tuple[int, int], edge: float) -> Mask:
+        """What looks like the core (H, W), up to the likeness `edge`, and is connected with its
+        patch `seed`: (P, Q).
+        """
+        fine = self._fine(core, edge)
         zoom = self._pixels[0] / self.shape[0], self._pixels[1] / self.shape[1]
         pixel = int((seed[0] + 0.5) * zoom[0]), int((seed[1] + 0.5) * zoom[1])
         mask = connected(fine, pixel)
         return mask if mask.any() else resized(core, self._pixels)
 
-    def _fine(self, core: Mask) -> Mask:
+    def _fine(self, core: Mask, edge: float) -> Mask:
         """All that looks like the core (H, W), connected or not: (P, Q)."""
-        inside = 1 / (1 + np.exp(-(self._likeness(core) - EDGE) / SOFT))
+        inside = 1 / (1 + np.exp(-(self._likeness(core) - edge) / SOFT))
         fine: Mask = self._filter(_to(inside, self._pixels, "bilinear")[None])[0] > 0.5
         return fine
 
@@ -189,6 +202,12 @@ class FinePhoto:
             zero += float(outside @ direction)
         likeness: Array = (on_finest(maps) - zero) / max(scale, 1e-9)
         return likeness
+
+
+def is_large(mask: Mask) -> bool:
+    """Whether a stored region, on any grid, is the core of its place."""
+    least, most = LARGE
+    return least <= float(mask.mean()) <= most
 
 
 def on_finest(maps: Sequence[Array]) -> Array:

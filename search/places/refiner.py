@@ -20,7 +20,7 @@ from search.errors import QueryError
 from search.hits import Hit, Results
 from search.places.contrast import pointing
 from search.places.heatmap import from_grids, from_regions
-from search.places.refine import FinePhoto, FinePlace
+from search.places.refine import FinePhoto, FinePlace, is_large
 from search.places.windows import MOST_SCALES, affordable, window_grids
 from search.query import Example
 from search.stored import open_photo, regions_of, unit
@@ -58,14 +58,15 @@ class Refiner:
         return unit(np.sum(parts, axis=0))
 
     def look(
-        self, image_id: str, *, overlap: bool = False
+        self, image_id: str, *, overlap: bool = False, windows: bool = True
     ) -> tuple[Image.Image, tuple[Array, ...]]:
-        """An indexed photo and its patches at all scales, from windows that `overlap` or not.
-        Raises `QueryError` when it cannot be read now.
+        """An indexed photo and its patches at all scales, from windows that `overlap` or not; at
+        the first alone without `windows`. Raises `QueryError` when it cannot be read now.
         """
         side = self.scales * self._embedder.info.image_size
         photo = open_photo(self._catalog, image_id, side=side)
-        return photo, window_grids(self._embedder, photo, self.scales, overlap=overlap)
+        scales = self.scales if windows else 1
+        return photo, window_grids(self._embedder, photo, scales, overlap=overlap)
 
     def refine(self, results: Results, targets: Mapping[str, Array], *, bound: bool) -> Results:
         """The results with the places of every hit from its file; a hit whose file cannot be read
@@ -81,7 +82,7 @@ class Refiner:
         if kept:
             photos = "1 photo" if kept == 1 else f"{kept} photos"
             notes += (
-                f"The places in {photos} are as stored, since the file cannot be read now; "
+                f"The places in {photos} are as stored, since their files cannot be read now; "
                 "run `tips index` again.",
             )
         chosen = tuple(new or old for new, old in zip(hits, results.hits, strict=True))
@@ -132,7 +133,8 @@ class Refiner:
         if not hit.regions:
             return hit
         try:
-            fine = FinePhoto(*self.look(hit.id))
+            whole = not bound and all(is_large(region.mask) for region in hit.regions)
+            fine = FinePhoto(*self.look(hit.id, windows=not whole))
         except QueryError:
             return None
         places: list[FinePlace | None] = []

@@ -20,13 +20,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from indexer.vectors import Filter, VectorStore
+from indexer.vectors import Filter, KeyArray, VectorStore
 from search.arrays import Array
 from search.confidence.calibration import Calibration, Direction, both
 from search.confidence.cutoff import Evidence
 from search.confidence.sample import unit_vectors
 from search.query import Query, Term
-from search.ranking import Ranker
+from search.ranking import Ranker, image_ids
 from search.scenes.compose import Board, evaluate
 from search.scenes.scene import Scene, sentence, things, wanted
 from search.terms import TermReader
@@ -39,7 +39,6 @@ CHUNK = 256
 DEEPER = 4
 SPARE = 4
 """So many times more photos than wanted are looked at for each thing, for hits below the line."""
-Ids = npt.NDArray[np.str_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ class SceneSearch:
         head: str,
     ) -> None:
         self._catalog, self._calibration, self._terms = catalog, calibration, terms
-        self._ranker, self._head = Ranker(store, calibration, head), head
+        self._store, self._ranker, self._head = store, Ranker(store, calibration, head), head
 
     def rank(self, scene: Scene, filter: Filter | None, least: int) -> RankedScenes:
         """All confident photos, and the best `least` ones at least.
@@ -98,10 +97,10 @@ class SceneSearch:
         while 0 < depth < SPARE * least:
             depth *= DEEPER
         while True:
-            ids, weakest, complete = self._candidates(needed, filter, depth)
+            keys, weakest, complete = self._candidates(needed, filter, depth)
             if least == 0:
-                ids = ids[weakest >= 1]
-            ranked = self._score(scene, aims, ids)
+                keys = keys[weakest >= 1]
+            ranked = self._score(scene, aims, image_ids(self._store, keys))
             if complete or len(ranked.ids) >= least:
                 return ranked
             depth *= DEEPER
@@ -131,27 +130,26 @@ class SceneSearch:
 
     def _candidates(
         self, needed: Sequence[Aim], filter: Filter | None, depth: int
-    ) -> tuple[Ids, Array, bool]:
+    ) -> tuple[KeyArray, Array, bool]:
         """The photos (P,) that are best for one of the things or confident for all, the most that
         the weakest link of each can be (P,), and whether there are no others.
         """
         lists = [self._ranker.rank("place", aim.photo, aim.region, filter, depth) for aim in needed]
-        found = [np.array(each.image_ids(slice(None)), dtype="U32") for each in lists]
-        keys = np.unique(np.concatenate(found))
+        keys = np.unique(np.concatenate([ranked.photo_keys for ranked in lists]))
         weakest = np.full(len(keys), np.inf, np.float32)
-        for ids, ranked in zip(found, lists, strict=True):
+        for ranked in lists:
             # Ranking has gone on until no photo that it did not return can be confident.
             best = np.full(len(keys), -np.inf, np.float32)
-            best[np.searchsorted(keys, ids)] = ranked.photo_scores
+            best[np.searchsorted(keys, ranked.photo_keys)] = ranked.photo_scores
             weakest = np.minimum(weakest, best)
         return keys, weakest, all(ranked.complete for ranked in lists)
 
-    def _score(self, scene: Scene, aims: Aims, ids: Ids) -> RankedScenes:
+    def _score(self, scene: Scene, aims: Aims, ids: Sequence[str]) -> RankedScenes:
         """Photos ordered by falling score, equal ones by id."""
         keys: list[str] = []
         parts = [np.empty(0, np.float32)]
         for start in range(0, len(ids), CHUNK):
-            read, board = self._read(aims, ids[start : start + CHUNK].tolist())
+            read, board = self._read(aims, ids[start : start + CHUNK])
             keys += read
             parts.append(evaluate(scene.clause, board))
         scores = np.concatenate(parts)

@@ -7,9 +7,11 @@ hypothesis, `bench/fuzz.py` for as long as one likes.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -60,9 +62,11 @@ Target = Callable[[bytes], None]
 
 @cache
 def scratch() -> Path:
-    """A folder of this process, in memory where there is such a place."""
+    """A folder of this process, in memory where there is such a place; it goes at the end."""
     memory = Path("/dev/shm")
-    return Path(tempfile.mkdtemp(prefix="tips-fuzz-", dir=memory if memory.is_dir() else None))
+    made = tempfile.mkdtemp(prefix="tips-fuzz-", dir=memory if memory.is_dir() else None)
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return Path(made)
 
 
 def picture(data: bytes) -> None:
@@ -391,7 +395,7 @@ def _manifest_seed() -> bytes:
     shard = ShardEntry(
         name="shard-1", kind="images", points=3, images=3, dead=frozenset(["a" * 32])
     )
-    made = Manifest(model_id="nano:0", heads=("web",), dim=4, shards=(shard,))
+    made = Manifest(revision=0, model_id="nano:0", heads=("web",), dim=4, shards=(shard,))
     return made.to_json().encode()
 
 

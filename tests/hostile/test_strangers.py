@@ -40,14 +40,16 @@ class Trap:
 def test_an_openclip_checkpoint_cannot_run_code(tmp_path: Path) -> None:
     made, file = tmp_path / "made", tmp_path / "weights.pt"
     torch.save({"state_dict": Trap(made)}, file)
-    with pytest.raises(WeightsError, match="holds more than numbers"):
+    with pytest.raises(WeightsError, match="contains more than tensors"):
         open_openclip("ViT-B-32/openai", str(file), "cpu")
     assert not made.exists()
 
 
 def test_a_damaged_openclip_checkpoint_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "weights.pt").write_bytes(b"junk")
-    with pytest.raises(WeightsError, match=r"weights of openclip:ViT-B-32/openai could not be had"):
+    with pytest.raises(
+        WeightsError, match=r"weights of openclip:ViT-B-32/openai could not be loaded"
+    ):
         open_openclip("ViT-B-32/openai", str(tmp_path / "weights.pt"), "cpu")
 
 

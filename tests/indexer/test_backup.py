@@ -243,11 +243,11 @@ def test_a_full_disk_is_said_and_leaves_nothing(collection: Collection, target: 
 def test_wrong_targets_are_refused(collection: Collection, target: Path, tmp_path: Path) -> None:
     target.write_text("precious")
     for wrong, words in (
-        (target, "is there already"),
-        (tmp_path / "disk" / "mine.zip", r"ends in \.tar\.zst"),
+        (target, "already exists"),
+        (tmp_path / "disk" / "mine.zip", r"must end in \.tar\.zst"),
         (tmp_path / "nowhere" / "mine.tar.zst", "There is no folder .*nowhere"),
-        (collection.folder, "lies in the collection itself"),
-        (collection.folder / "b.tar.zst", "lies in the collection itself"),
+        (collection.folder, "is inside the collection"),
+        (collection.folder / "b.tar.zst", "is inside the collection"),
     ):
         with pytest.raises(BackupError, match=words):
             backup(collection, wrong)

@@ -18,6 +18,7 @@ from tests.indexer.catalog_cases import photo, table
 from tests.indexer.vector_cases import DIM, HEADS, image_id
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.durability
 # Writes under a limit of bytes a file, as on a disk that has no room for more.
 LIMITED = """
 import resource, sys

@@ -41,13 +41,12 @@ def test_new_modified_and_missing() -> None:
         ["/r"],
     )
     rows = {row["path"]: row for row in changes.candidates.iter_rows(named=True)}
-    assert {path: row["kind"] for path, row in rows.items()} == {
-        "/r/new": "new",
-        "/r/size": "modified",
-        "/r/time": "modified",
-        "/r/meta": "modified",
+    assert {path: row["old_ids"] for path, row in rows.items()} == {
+        "/r/new": None,
+        "/r/size": ["A"],
+        "/r/time": ["B"],
+        "/r/meta": ["C"],
     }
-    assert rows["/r/time"]["old_ids"] == ["B"]
     assert rows["/r/new"]["old_ids"] is None
     assert changes.missing.rows() == [("/r/gone", "D")]
     assert changes.unchanged == 0

@@ -30,6 +30,17 @@ def test_what_was_created_is_what_opens(tmp_path: Path) -> None:
     assert Collection.open(opened.folder).engine == {"kind": "embedded"}
 
 
+def test_a_collection_of_the_first_version_opens(tmp_path: Path) -> None:
+    (tmp_path / SETTINGS).write_text(
+        '{"schema": 1, "model": {"name": "nano", "weights": null, "model_id": "nano:0", "dim": 4, '
+        '"heads": ["web"], "retrieval_head": "web", "patch": 14, "image_size": 168}, '
+        '"regions": {"max_regions": 9}, "roots": ["/photos"], "engine": {"kind": "embedded"}}'
+    )
+    opened = Collection.open(tmp_path)
+    assert (opened.id, opened.tiles, opened.max_regions, opened.model.note) == (None, 1, 9, "")
+    assert (opened.roots, opened.model.heads, opened.data) == (("/photos",), ("web",), "")
+
+
 def test_the_settings_hold_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QDRANT_API_KEY", "secret-key")
     Collection.create(tmp_path / "c", INFO)
@@ -38,22 +49,24 @@ def test_the_settings_hold_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_no_collection_says_how_to_make_one(tmp_path: Path) -> None:
     assert not Collection.exists(tmp_path)
-    with pytest.raises(CollectionError, match="make one with `tips index PHOTOS -c"):
+    with pytest.raises(CollectionError, match="create one with `tips index PHOTOS -c"):
         Collection.open(tmp_path / "nothing")
 
 
 def test_a_folder_with_other_things_is_not_taken(tmp_path: Path) -> None:
     (tmp_path / "holiday.jpg").write_bytes(b"x")
-    with pytest.raises(CollectionError, match=r"not empty \(it holds holiday.jpg\)"):
+    with pytest.raises(CollectionError, match=r"not empty \(it contains holiday.jpg\)"):
         Collection.create(tmp_path, INFO)
-    with pytest.raises(CollectionError, match="cannot become a collection"):
+    with pytest.raises(CollectionError, match="cannot hold a collection"):
         Collection.create(tmp_path / "holiday.jpg", INFO)
-    with pytest.raises(CollectionError, match="cannot become a collection"):
+    with pytest.raises(CollectionError, match="cannot hold a collection"):
         Collection.create(tmp_path / "holiday.jpg" / "c", INFO)
-    with pytest.raises(CollectionError, match=r"cannot become a collection \(.+\); give a folder"):
+    with pytest.raises(
+        CollectionError, match=r"cannot hold a collection \(.+\); choose a writable folder"
+    ):
         Collection.create("/proc/tips-search", INFO)  # no folder can be made there, even by root
     Collection.create(tmp_path / "c", INFO)
-    with pytest.raises(CollectionError, match="holds a collection already"):
+    with pytest.raises(CollectionError, match="already contains a collection"):
         Collection.create(tmp_path / "c", INFO)
 
 
@@ -68,7 +81,7 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     Collection.create(tmp_path / "c", INFO)
     path = tmp_path / "c" / SETTINGS
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 99}))
-    with pytest.raises(CollectionError, match="has the format 99, this program knows 2"):
+    with pytest.raises(CollectionError, match="has format 99, this version reads 2"):
         Collection.open(tmp_path / "c")
 
 

@@ -13,7 +13,8 @@ def test_a_photo_written_right_after_it_was_read_has_other_facts(tmp_path: Path)
         path.write_bytes(b"%d" % turn)
         content = read_content(str(path))
         assert content is not None
-        content.stream.close()
+        identity, stream = content
+        stream.close()
         path.write_bytes(b"%d" % (9 - turn))  # as many bytes, in the same moment
         facts = path.stat()
-        assert facts.st_ctime_ns > content.identity.ctime_ns
+        assert facts.st_ctime_ns > identity.ctime_ns

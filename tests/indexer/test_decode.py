@@ -162,7 +162,7 @@ def test_thumbnails_are_small_webp() -> None:
         ("broken/empty.jpg", "the file is empty"),
         ("broken/text.jpg", "not a picture in a known format"),
         ("broken/postscript.jpg", "PostScript is not a supported format"),
-        ("broken/bomb.png", "30000 x 30000 pixels are more than the limit of 250 megapixels"),
+        ("broken/bomb.png", "30000 x 30000 pixels exceed the limit of 250 megapixels"),
     ],
 )
 def test_broken_files_say_why(name: str, reason: str) -> None:
@@ -192,7 +192,7 @@ def test_formats_are_those_of_photos() -> None:
 
 
 def test_the_pixel_cap_can_be_set_and_names_both_sizes() -> None:
-    with pytest.raises(DecodeError, match=r"192 x 128 pixels are more than the limit of 0\.02"):
+    with pytest.raises(DecodeError, match=r"192 x 128 pixels exceed the limit of 0\.02"):
         read(PICTURES["plain.jpg"], max_pixels=20_000)
 
 
@@ -229,11 +229,11 @@ def test_large_files_are_read_from_the_disk(
     large = read_content(str(path))
     assert small is not None
     assert large is not None
-    assert isinstance(small.stream, BytesIO)
-    assert not isinstance(large.stream, BytesIO)
-    assert small.id == large.id
-    with large.stream:
-        assert near(decode_stream(large.stream).image, 0.1, 0.6, make.RED)
+    assert isinstance(small[1], BytesIO)
+    assert not isinstance(large[1], BytesIO)
+    assert small[0] == large[0]
+    with large[1] as stream:
+        assert near(decode_stream(stream).image, 0.1, 0.6, make.RED)
 
 
 def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
     with pytest.raises(DecodeError, match="the file is gone"):
         decode(os.fsencode(tmp_path / "gone.jpg"))
     (tmp_path / "link.jpg").symlink_to(tmp_path / "gone.jpg")
-    with pytest.raises(DecodeError, match="a link that leads nowhere"):
+    with pytest.raises(DecodeError, match="a broken link"):
         read_content(str(tmp_path / "link.jpg"))
     (tmp_path / "self.jpg").symlink_to(tmp_path / "self.jpg")
     with pytest.raises(DecodeError, match="not readable: Too many levels of symbolic links"):

@@ -23,7 +23,7 @@ from indexer.edge import layout as edge_layout
 from indexer.edge import shards as edge_shards
 from indexer.edge.compaction import FAN, MAX_POINTS, next_merge
 from indexer.edge.files import copy_sparse
-from indexer.edge.manifest import MANIFEST, ShardEntry, read_manifest
+from indexer.edge.manifest import MANIFEST, Manifest, ShardEntry, read_manifest
 from indexer.edge.store import EdgeStore
 from indexer.vectors import PointBatch, VectorError, VectorHits, image_point_id
 from tests.indexer.vector_cases import DIM, FILTERS, HEADS, Model, image_id, images, regions, unit
@@ -83,6 +83,7 @@ def hits_of(store: EdgeStore) -> list[VectorHits]:
     return store.search("regions", unit(3, 2), using="region", limit=50)
 
 
+@pytest.mark.durability
 @pytest.mark.parametrize(
     ("stop", "revision"),
     [
@@ -199,6 +200,22 @@ def test_a_store_of_another_engine_version_is_not_read(folder: Path) -> None:
     (folder / MANIFEST).write_text(text.replace("qdrant-edge-py 0.9.0", "qdrant-edge-py 0.8.0"))
     with pytest.raises(VectorError, match=r"0\.8\.0.*0\.9\.0.*tips rebuild"):
         open_store(folder).count("images")
+
+
+def test_the_manifest_is_written_as_ever_and_old_ones_are_read() -> None:
+    shard = ShardEntry(
+        name="shard-1", kind="images", points=3, images=2, dead=frozenset({"b", "a"})
+    )
+    manifest = Manifest(revision=3, model_id="m", heads=("a",), dim=3, shards=(shard,))
+    assert manifest.to_json() == (
+        '{"format": 2, "engine": "qdrant-edge-py 0.9.0", "revision": 3, "model_id": "m", '
+        '"heads": ["a"], "dim": 3, "shards": [{"name": "shard-1", "kind": "images", "points": 3, '
+        '"images": 2, "dead": ["a", "b"], "checksum": ""}], '
+        '"checksum": "2e57ad53b17d8b6fb0585ebf33e8aa9b"}'
+    )
+    old = json.loads(manifest.to_json())
+    del old["checksum"], old["shards"][0]["checksum"]
+    assert Manifest.from_json(json.dumps(old)) == manifest
 
 
 def test_opening_and_searching_writes_nothing_new(folder: Path) -> None:

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from indexer.catalog.rows import FileRef, PhotoRow
-from indexer.embed import add_features, look_ahead, windows
-from indexer.reading import Candidate, Reading
+from indexer.chunks import chunks
+from indexer.embed import add_features, look_ahead
+from indexer.reading import Reading
 from tests.indexer.colours import ColourEmbedder
 
 
@@ -37,16 +38,15 @@ def test_look_ahead_raises_in_turn() -> None:
         next(stream)
 
 
-def test_windows_cover_everything_once() -> None:
-    assert list(windows(range(7), 3)) == [[0, 1, 2], [3, 4, 5], [6]]
-    assert list(windows([], 3)) == []
+def test_chunks_cover_everything_once() -> None:
+    assert list(chunks(range(7), 3)) == [[0, 1, 2], [3, 4, 5], [6]]
+    assert list(chunks([], 3)) == []
 
 
 def reading(n: int, embedder: ColourEmbedder, size: tuple[int, int], colour: str) -> Reading:
-    candidate = Candidate(f"/r/{n}", "/r", 1, 1, 1, (), "new")
     file = FileRef(f"/r/{n}", "/r", 1, 1, 1)
     pixels = embedder.prepare(Image.new("RGB", size, colour))
-    return Reading(candidate, f"{n:032x}", file, PhotoRow(f"{n:032x}", [file]), pixels)
+    return Reading(file, (), f"{n:032x}", PhotoRow(f"{n:032x}", [file]), pixels)
 
 
 def test_features_land_on_their_photo_whatever_the_sizes() -> None:
@@ -80,4 +80,4 @@ def test_a_stop_leaves_out_what_is_not_embedded() -> None:
         reading(2, embedder, (64, 32), "red"),
     ]
     finished = add_features(readings, embedder, 8, lambda n: None, lambda: True)
-    assert [item.candidate.path for item in finished] == ["/r/0", "/r/2"]
+    assert [item.file.path for item in finished] == ["/r/0", "/r/2"]

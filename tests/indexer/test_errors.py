@@ -20,7 +20,9 @@ from indexer.errors import CollectionError, DiskFullError, explain_full_disk
 )
 def test_a_full_disk_says_what_to_do(error: Exception) -> None:
     with (
-        pytest.raises(DiskFullError, match=r"/c is full, or nearly; .*free some space and run"),
+        pytest.raises(
+            DiskFullError, match=r"/c is full or nearly full; .*free some space, then rerun"
+        ),
         explain_full_disk(Path("/c")),
     ):
         raise error

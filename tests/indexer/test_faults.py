@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +14,17 @@ ROOT = Path(__file__).parents[2]
 KINDS = ("kill-at", "torn", "io-error", "no-space", "root-gone", "photo", "two-writers", "rot")
 
 
+@pytest.mark.durability
 def test_a_few_faults_of_each_kind_leave_everything_in_order(tmp_path: Path) -> None:
     out = tmp_path / "faults.json"
     line = ["-m", "bench.faults", "--short", "--seed", "7", "--out", str(out)]
-    done = subprocess.run([sys.executable, *line], capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, *line],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+    )
     if "NO COMPILER" in done.stderr:
         pytest.skip("there is no C compiler to build the shim that injects faults")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -24,6 +24,7 @@ def test_inner_rules_win_over_outer_ones() -> None:
     assert not inner.ignores(b"/p/keep/a.jpg", is_folder=False)
 
 
-def test_a_malformed_pattern_is_refused_by_name() -> None:
+@pytest.mark.parametrize("pattern", ["!", "[b-a]"])
+def test_a_malformed_pattern_is_refused_by_name(pattern: str) -> None:
     with pytest.raises(RootError, match=r"/p/\.tipsignore has a pattern"):
-        IgnoreRules.parse(b"/p", ["!"], None, "/p/.tipsignore")
+        IgnoreRules.parse(b"/p", [pattern], None, "/p/.tipsignore")

@@ -43,7 +43,7 @@ def test_the_impatient_are_told_who_holds_it(tmp_path: Path) -> None:
     with (
         holder(tmp_path) as other,
         pytest.raises(
-            CollectionBusyError, match=rf"process {other.pid} on .*since 2.*; wait until"
+            CollectionBusyError, match=rf"process {other.pid} on .*since 2.*; wait for it"
         ),
         held(tmp_path),
     ):

@@ -33,15 +33,15 @@ if find_spec("ray") is None:
 
 from indexer.catalog.rows import FileRef, PhotoRow
 from indexer.catalog.table import LINK_SCHEMA, Catalog
-from indexer.cluster.blocks import CANDIDATE, candidate_tables, light_readings, read_block
-from indexer.cluster.engine import RayOptions, RayWorkers, staff
+from indexer.cluster.blocks import FOUND, found_tables, light_readings, read_block
+from indexer.cluster.engine import RayWorkers, staff
 from indexer.cluster.session import check_reachable, ray_session
 from indexer.cluster.stream import Staff
 from indexer.cluster.tasks import write_rows
 from indexer.cluster.workers import Assignment, PhotoEmbedder, PhotoReader, PhotoWorker
 from indexer.folders.changes import compare
 from indexer.folders.scan import scan
-from indexer.reading import Candidate, Reading
+from indexer.reading import Reading
 
 SMALL = IndexOptions(window=4, commit_photos=16, threads=1)
 COUNTS = ("new", "modified", "moved", "copied", "removed", "unchanged", "failed", "embedded")
@@ -86,7 +86,7 @@ class Pair:
     def workers(
         self, model: Callable[[str], ColourEmbedder] = ray_cases.colours, actors: int = 2
     ) -> RayWorkers:
-        return RayWorkers(lambda: self.ray, self.there, model, RayOptions(actors=actors))
+        return RayWorkers(lambda: self.ray, self.there, model, actors=actors)
 
     def index_there(self, **more: Any) -> IndexReport:
         workers = more.pop("workers", None) or self.workers()
@@ -145,8 +145,9 @@ def test_a_killed_driver_and_a_killed_worker_change_nothing(pair: Pair, tmp_path
         pair.put(f"z copy/{n}.png", 7)
     (pair.photos / "nowhere.jpg").symlink_to("nothing")
     # As on machines that do not see the catalog's folder: rows come here and are written here.
-    options = RayOptions(actors=1, driver_writes=True)
-    alone = RayWorkers(lambda: pair.ray, pair.there, ray_cases.colours, options)
+    alone = RayWorkers(
+        lambda: pair.ray, pair.there, ray_cases.colours, actors=1, driver_writes=True
+    )
     with pytest.raises(Killed):
         pair.index_there(progress=die, workers=alone)
     kept = pair.there.catalog().counts()
@@ -201,12 +202,11 @@ def test_rows_are_sent_where_a_worker_does_not_see_the_folder(tmp_path: Path) ->
     catalog = Catalog(tmp_path, ("mean", "centre"), 4)
     file = FileRef("/a.jpg", "/", 1, 2, 3)
     copy = file._replace(path="/b.jpg")
-    asked = [Candidate(*file, (), "new"), Candidate(*copy, (), "new"), Candidate(*file, (), "new")]
     broken = [
-        Reading(candidate, key, FileRef(*candidate[:5]), PhotoRow(key, [], "broken"))
-        for candidate, key in zip(asked, ("a" * 32, "a" * 32, "b" * 32), strict=True)
+        Reading(each, (), key, PhotoRow(key, [], "broken"))
+        for each, key in ((file, "a" * 32), (copy, "a" * 32), (file, "b" * 32))
     ]
-    block = read_block(asked, broken, ("mean", "centre"), 4).drop_columns(
+    block = read_block(broken, ("mean", "centre"), 4).drop_columns(
         ["pixels", "pixel_height", "pixel_width"]
     )
     files = {"a" * 32: [file, copy]}
@@ -242,7 +242,7 @@ def assign(pair: Pair, model: Callable[[str], ColourEmbedder]) -> Assignment:
 def test_a_worker_with_other_weights_refuses(pair: Pair) -> None:
     worker = PhotoWorker(assign(pair, ray_cases.shades))
     with pytest.raises(TipsError, match="the model is shades:2, but the collection was made with"):
-        light_readings(worker(pa.table({"candidate": pa.array([], CANDIDATE)})))
+        light_readings(worker(FOUND.empty_table()))
 
 
 def test_a_run_without_work_asks_for_no_cluster(tmp_path: Path) -> None:
@@ -264,15 +264,15 @@ def test_a_run_without_work_asks_for_no_cluster(tmp_path: Path) -> None:
 
 def test_the_staff_follows_from_the_cluster() -> None:
     processors = {"CPU": 64.0, "memory": 1e11}
-    assert staff(processors, RayOptions()) == Staff(actors=16, readers=0, cpus=4)
-    assert staff(processors, RayOptions(actors=128)) == Staff(128, 0, 0.5)
-    assert staff({"CPU": 2.0}, RayOptions()) == Staff(1, 0, 2)
+    assert staff(processors) == Staff(actors=16, readers=0, cpus=4)
+    assert staff(processors, actors=128) == Staff(128, 0, 0.5)
+    assert staff({"CPU": 2.0}) == Staff(1, 0, 2)
     gpus = {**processors, "GPU": 8.0}
-    assert staff(gpus, RayOptions()) == Staff(actors=8, readers=16, cpus=4)
-    assert staff(gpus, RayOptions(actors=2, gpus=True)) == Staff(2, 16, 4)
-    assert staff(gpus, RayOptions(gpus=False)) == staff(processors, RayOptions())
+    assert staff(gpus) == Staff(actors=8, readers=16, cpus=4)
+    assert staff(gpus, actors=2, gpus=True) == Staff(2, 16, 4)
+    assert staff(gpus, gpus=False) == staff(processors)
     with pytest.raises(RayError, match=r"has no GPU; leave --ray-gpus out"):
-        staff(processors, RayOptions(gpus=True))
+        staff(processors, gpus=True)
 
 
 def test_reading_and_embedding_apart_give_what_they_give_together(pair: Pair) -> None:
@@ -280,7 +280,7 @@ def test_reading_and_embedding_apart_give_what_they_give_together(pair: Pair) ->
     make.write(pair.photos)
     found = scan((str(pair.photos),)).files
     changes = compare(found, pl.DataFrame(schema=LINK_SCHEMA), [str(pair.photos)])
-    (table,) = candidate_tables(changes.candidates, 1000)
+    (table,) = found_tables(changes.candidates, 1000)
     assignment = assign(pair, ray_cases.colours)
     apart = PhotoEmbedder(assignment)(PhotoReader(assignment)(table))
     assert apart.equals(PhotoWorker(assignment)(table))
@@ -292,7 +292,7 @@ def test_reading_and_embedding_apart_give_what_they_give_together(pair: Pair) ->
 @pytest.mark.parametrize("address", ["nowhere", "nowhere:0", "ray://nowhere", ":6379"])
 def test_what_is_no_address_is_told(address: str) -> None:
     with pytest.raises(
-        RayError, match="is no address of a Ray cluster; use auto, local, HOST:PORT"
+        RayError, match="is not the address of a Ray cluster; use auto, local, HOST:PORT"
     ):
         check_reachable(address)
 

@@ -89,9 +89,9 @@ def test_missing_and_other_files_are_said_before(library: Library) -> None:
 
 def test_folders_that_make_no_sense_are_refused(library: Library, tmp_path: Path) -> None:
     photos = str(library.photos)
-    with pytest.raises(RootError, match="is not there, or is empty"):
+    with pytest.raises(RootError, match="does not exist or is empty"):
         look(library.collection, photos, f"{tmp_path}/none")
-    with pytest.raises(RootError, match=r"knows no photos in .*; its folders are"):
+    with pytest.raises(RootError, match=r"has no photos in .*; its folders are"):
         look(library.collection, f"{tmp_path}/none", photos)
     for old, new in ((photos, photos), (photos, f"{photos}/year"), (f"{photos}/year", photos)):
         with pytest.raises(RootError, match="neither inside the other"):

@@ -117,7 +117,7 @@ def link(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
 )
 def test_names_that_belong_to_no_collection_are_refused(tmp_path: Path, name: str) -> None:
     file = forge(tmp_path / "b.tar.zst", [(name, b"x")])
-    refused(file, tmp_path / "new", "which belongs to no collection")
+    refused(file, tmp_path / "new", "which is not part of a collection")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["b.tar.zst"]
 
 
@@ -143,7 +143,7 @@ def test_only_files_are_unpacked(tmp_path: Path, member: tarfile.TarInfo) -> Non
         (["catalog/a", "catalog/a"], "twice"),
         (["catalog/a", "catalog/a/b"], "twice"),
         (["catalog/a/b", "catalog/a"], "twice"),
-        (["catalog/a", "catalog/b", "catalog/c"], "more than it says, from catalog/c on"),
+        (["catalog/a", "catalog/b", "catalog/c"], "more than its list says, from catalog/c on"),
     ],
 )
 def test_names_are_there_once(tmp_path: Path, members: list[str], words: str) -> None:
@@ -153,7 +153,7 @@ def test_names_are_there_once(tmp_path: Path, members: list[str], words: str) ->
 
 def test_more_bytes_than_the_header_says_are_refused(tmp_path: Path) -> None:
     file = forge(tmp_path / "b.tar.zst", [("catalog/a", bytes(1001))])
-    refused(file, tmp_path / "new", "more than it says, from catalog/a on")
+    refused(file, tmp_path / "new", "more than its list says, from catalog/a on")
 
 
 def test_headers_of_any_length_are_not_read_into_memory(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_headers_of_any_length_are_not_read_into_memory(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("first", "words"),
     [
-        (header(format=2, program="tips-search 9"), r"format 2, this program reads 1; .*search 9"),
+        (header(format=2, program="tips-search 9"), r"format 2, this version reads 1; .*search 9"),
         ({"format": 1}, "is not a backup"),
         ({}, "is not a backup"),
         (header(bytes="many"), "is not a backup"),
@@ -186,8 +186,8 @@ def test_headers_of_other_versions_and_of_none(tmp_path: Path, first: Any, words
 @pytest.mark.parametrize(
     ("listed", "words"),
     [
-        ({"files": {}}, "damaged: catalog/a is not as it was"),
-        ({"files": {"catalog/a": {"size": 1, "sha256": "00"}}}, "damaged: catalog/a is not"),
+        ({"files": {}}, "damaged: catalog/a changed since it was written"),
+        ({"files": {"catalog/a": {"size": 1, "sha256": "00"}}}, "damaged: catalog/a changed"),
         ({"files": {"catalog/a": {"size": 1}}}, "its list of files cannot be read"),
         ({"files": [1]}, "its list of files cannot be read"),
         ({}, "its list of files cannot be read"),
@@ -203,7 +203,7 @@ def test_files_that_are_not_as_the_list_says_are_named(
 def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
     entry = {"size": 1, "sha256": "00"}
     file = forge(tmp_path / "b.tar.zst", [], listed={"files": {"vectors/manifest.json": entry}})
-    refused(file, tmp_path / "new", r"damaged: vectors/manifest\.json is not as it was")
+    refused(file, tmp_path / "new", r"damaged: vectors/manifest\.json changed since it was written")
 
 
 @pytest.mark.parametrize("data", [b"", b"photos", b"\x28\xb5\x2f\xfd", bytes(5000)])
@@ -244,7 +244,7 @@ def test_a_flipped_bit_is_found_and_never_restored(small: Path, tmp_path: Path) 
 def test_a_backup_whose_settings_or_catalog_are_none_is_refused(tmp_path: Path) -> None:
     for settings in (b"{", b'{"schema": 99}', b'{"schema": 1, "model": {}}'):
         file = forge(tmp_path / "b.tar.zst", [(SETTINGS, settings)])
-        with pytest.raises(BackupError, match="holds no collection that can be opened"):
+        with pytest.raises(BackupError, match="contains no collection that can be opened"):
             restore(file, tmp_path / "new")
         assert not (tmp_path / "new").exists()
 
@@ -254,7 +254,7 @@ def test_a_revision_that_is_not_there_is_refused(whole: Path, tmp_path: Path) ->
     head, _ = read_archive(whole, lambda name, pieces: kept.update({name: b"".join(pieces)}))
     said = {**header(), **{k: getattr(head, k) for k in ("files", "bytes", "stored")}}
     file = forge(tmp_path / "b.tar.zst", [*kept.items()], first={**said, "revision": 77})
-    with pytest.raises(BackupError, match=r"says that it shows revision 77, not \d"):
+    with pytest.raises(BackupError, match=r"its header says revision 77, not \d"):
         restore(file, tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
@@ -356,6 +356,7 @@ def test_vectors_can_be_left_out(whole: Path, tmp_path: Path) -> None:
     assert verify(Collection.open(tmp_path / "new"), repair=True).vectors_agree
 
 
+@pytest.mark.durability
 def test_holes_come_back_as_holes(whole: Path, tmp_path: Path) -> None:
     restore(whole, tmp_path / "a" / "new")
     facts = [path.stat() for path in (tmp_path / "a" / "new").rglob("*") if path.is_file()]

@@ -187,7 +187,7 @@ def test_a_dropped_store_is_empty_and_touches_no_other(server: Server) -> None:
     store.drop()
     assert (store.revision, store.count("images")) == (0, 0)
     assert (other.revision, other.count("images")) == (1, 3)
-    with pytest.raises(VectorError, match="reading only"):
+    with pytest.raises(VectorError, match="read-only"):
         server.open(read_only=True).drop()
 
 

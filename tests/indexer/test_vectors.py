@@ -271,7 +271,7 @@ def test_another_model_is_refused_and_both_are_named(
 
 
 def test_a_read_only_store_has_no_writer(opener: Opener) -> None:
-    with pytest.raises(VectorError, match="reading only"):
+    with pytest.raises(VectorError, match="read-only"):
         opener(read_only=True).writer()
 
 

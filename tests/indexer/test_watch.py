@@ -141,13 +141,11 @@ def test_a_root_that_goes_and_comes_back_loses_nothing(library: Watched) -> None
     library.report()
     library.photos.rename(library.photos.with_name("away"))
     sentence = library.sentences.get(timeout=PATIENCE)
-    assert (
-        sentence == f"{library.photos} is not there; nothing of it is removed from the collection."
-    )
+    assert sentence == f"{library.photos} is missing; its photos stay in the collection."
     away = library.photos.with_name("away")
     (away / "a/2.png").write_bytes(make.encode(make.scene(3), "PNG"))
     away.rename(library.photos)
-    assert library.sentences.get(timeout=PATIENCE) == f"{library.photos} is there again."
+    assert library.sentences.get(timeout=PATIENCE) == f"{library.photos} is back."
     assert library.report() == {"new": 1, "unchanged": 1, "embedded": 1}
     library.put("a/3.png", 3)  # and it is watched again
     assert library.report() == {"new": 1, "embedded": 1}
@@ -162,7 +160,7 @@ def test_a_collection_that_another_writes_is_waited_for(library: Watched) -> Non
         assert sentence.startswith("Waiting: The collection ")
         assert f"process {os.getpid()} on " in sentence
     assert library.report() == {"new": 1, "embedded": 1}
-    assert library.sentences.get(timeout=PATIENCE) == "All is well again."
+    assert library.sentences.get(timeout=PATIENCE) == "Working again."
 
 
 def test_names_that_are_no_text_and_what_is_no_photo(library: Watched) -> None:

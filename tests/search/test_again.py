@@ -117,9 +117,9 @@ def test_a_bad_example_gets_one_sentence(make, said) -> None:  # type: ignore[no
 
 def test_questions_in_vain(searcher: Searcher) -> None:
     source = find(searcher, "red-0")
-    with pytest.raises(QueryError, match="nothing to find"):
+    with pytest.raises(QueryError, match="Nothing to find"):
         searcher.find_again([])
-    with pytest.raises(QueryError, match="nothing to find"):
+    with pytest.raises(QueryError, match="Nothing to find"):
         searcher.find_again([Example(source, point=(0, 0), positive=False)])
     with pytest.raises(QueryError, match="no photo with the id"):
         searcher.find_again([Example("f" * 32, point=(0, 0))])

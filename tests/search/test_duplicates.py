@@ -232,7 +232,7 @@ def test_a_full_disk_is_told_before_it_is_written_to(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "posix_fallocate", no_room)
-    with pytest.raises(DiskFullError, match="is full, or nearly"):
+    with pytest.raises(DiskFullError, match="is full or nearly full"):
         find(growing[0])
     assert not (growing[0].folder / FILE).exists()
 

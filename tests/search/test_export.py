@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search.export.coco import CocoFormat, run_lengths
+from search.export.coco import CocoFormat
 from search.export.files import LONGEST_STEM, FolderCopies, Names, ZipFormat
 from search.export.formats import CsvFormat, JsonFormat, encoded, hits_of, pages_of, plain_cell
 from search.hits import Hit, RegionHit, Results
 from search.searcher import Searcher
 from tips_model.eval.coco import mask_of, read_coco_set
+from tips_model.run_lengths import run_lengths
 
 
 def hit(path: str, *regions: RegionHit, size: tuple[int, int] = (40, 30), copies: int = 0) -> Hit:

@@ -273,7 +273,7 @@ def test_a_wrong_composition_is_refused_with_its_spot(text: str, spot: str, said
         ("NOT cat", "only says what not to show"),
         ("not cat and not dog", "only says what not to show"),
         ("dog left of - cat", "what not to show"),
-        ("mug - left of car", "Nothing to look for"),
+        ("mug - left of car", "Nothing to search for"),
         ("./nowhere.jpg left of dog", "no picture file ./nowhere.jpg"),
         ("0:dog left of car", "other than 0"),
         ("dog left of \udcff", "not valid Unicode"),

@@ -9,6 +9,7 @@ from search.places.refine import (
     cell_of,
     cells_in,
     connected,
+    is_large,
     mask_box,
     on_finest,
     resized,
@@ -155,3 +156,17 @@ def test_any_shape_of_photo_gives_a_box_inside(size: tuple[int, int]) -> None:
         assert 0 <= x0 < x1 <= 1
         assert 0 <= y0 < y1 <= 1
         assert place.mask.any()
+
+
+def test_a_large_region_is_grown_as_a_whole_and_a_small_one_from_the_peak() -> None:
+    fine = two_discs()
+    whole = fine.places(RED, [np.ones((16, 24), bool)])[0].mask
+    left = np.zeros((16, 24), bool)
+    left[2:14, 1:11] = True  # around the second disc, 31 % of the photo
+    (large,) = fine.places(RED, [left])
+    assert is_large(left)
+    assert large.mask[:, : large.mask.shape[1] // 2].sum() > 0.95 * large.mask.sum()
+    small = np.zeros((16, 24), bool)
+    small[:2, :2] = True
+    assert not is_large(small)
+    np.testing.assert_array_equal(fine.places(RED, [small])[0].mask, whole)

@@ -273,7 +273,7 @@ def test_a_heatmap_shows_all_things_that_must_be_there(searcher: Searcher) -> No
 def test_notes_name_what_was_cut_and_another_script_is_refused(searcher: Searcher) -> None:
     long = " ".join(f"word{number}" for number in range(20))
     notes = searcher.regions(f"red left of {long}").notes
-    assert any("longer than the model reads" in note and "word19" in note for note in notes)
+    assert any("longer than the model can read" in note and "word19" in note for note in notes)
     for text in ("猫", "red left of 猫", "🐶"):
         with pytest.raises(QueryError, match="is not in Latin letters"):
             searcher.images(text)
@@ -289,7 +289,7 @@ def test_an_empty_page_and_an_empty_collection_are_refused(
     Collection.create(tmp_path / "c", model.info)
     with Searcher.open(tmp_path / "c", embedder=model) as empty:
         for ask in (lambda: empty.regions("red left of blue"), lambda: empty.layout([("a", LEFT)])):
-            with pytest.raises(TipsError, match=r"holds no photos yet.*tips index"):
+            with pytest.raises(TipsError, match=r"has no photos yet.*tips index"):
                 ask()
 
 

@@ -206,9 +206,7 @@ def test_a_filter_does_not_make_weak_hits_confident(searcher: Searcher) -> None:
 
 def test_what_was_cut_from_a_long_text_is_said(searcher: Searcher) -> None:
     results = searcher.images("red " + " ".join(f"word{n}" for n in range(12)))
-    assert results.notes == (
-        "The text is longer than the model reads; this was not used: 'word11'.",
-    )
+    assert results.notes == ("The text is longer than the model can read; ignored: 'word11'.",)
 
 
 def test_a_search_can_be_repeated_from_what_it_says(searcher: Searcher) -> None:
@@ -233,7 +231,7 @@ def test_pixels_thumbnails_and_counts_come_with_it(searcher: Searcher) -> None:
         (lambda s: s.regions("- red"), "what not to show"),
         (lambda s: s.images("red", limit=0), "at least one hit"),
         (lambda s: s.images("red", offset=-1), "before the first"),
-        (lambda s: s.images("red", filter="colour:red"), "not a field"),
+        (lambda s: s.images("red", filter="colour:red"), "not a filter field"),
         (lambda s: s.similar("f" * 32), f"no photo with the id {'f' * 32}"),
         (lambda s: s.similar("x"), "no photo with the id x"),
         (lambda s: s.similar_region("f" * 32, (0, 0, 1, 1)), "no photo with the id"),
@@ -257,7 +255,7 @@ def test_an_empty_collection_says_what_to_do(tmp_path: Path) -> None:
     model = ColourEmbedder()
     Collection.create(tmp_path / "c", model.info)
     searcher = Searcher.open(tmp_path / "c", embedder=model)
-    with searcher, pytest.raises(TipsError, match=r"holds no photos yet.*tips index"):
+    with searcher, pytest.raises(TipsError, match=r"has no photos yet.*tips index"):
         searcher.images("red")
 
 

@@ -234,7 +234,7 @@ def test_pickled_npz_is_refused_and_not_run(tmp_path):
             return marker.touch, ()
 
     np.savez(tmp_path / "x_vision.npz", a=np.array([Trap()], dtype=object))
-    with pytest.raises(WeightsError, match="no plain npz file"):
+    with pytest.raises(WeightsError, match="not a plain npz file"):
         read_npz(tmp_path / "x_vision.npz")
     assert not marker.exists()
 
@@ -243,7 +243,7 @@ def test_pickled_npz_is_refused_and_not_run(tmp_path):
 def test_broken_npz_is_refused_by_name(content, tmp_path):
     path = tmp_path / "x_vision.npz"
     path.write_bytes(content)
-    with pytest.raises(WeightsError, match=r"x_vision.npz is no plain npz file"):
+    with pytest.raises(WeightsError, match=r"x_vision.npz is not a plain npz file"):
         read_npz(path)
 
 

@@ -100,7 +100,7 @@ def test_a_folder_that_cannot_be_is_said(file, tmp_path):
 
 
 def test_an_address_that_is_none_is_said(tmp_path):
-    with pytest.raises(DownloadError, match=r"foo/x\.npz is no address .*TIPS_MIRROR"):
+    with pytest.raises(DownloadError, match=r"foo/x\.npz is not a valid address .*TIPS_MIRROR"):
         download(RemoteFile("x.npz", "foo/x.npz"), tmp_path)
 
 
@@ -155,7 +155,7 @@ def test_download_that_only_missed_its_renaming_is_finished(file, server, tmp_pa
 
 def test_wrong_md5_is_refused_and_removed(file, server, tmp_path):
     server.md5 = b"\0" * 16
-    with pytest.raises(DownloadError, match="has not the md5"):
+    with pytest.raises(DownloadError, match="does not have the md5"):
         download(file, tmp_path)
     assert list(tmp_path.glob("x.npz*")) in ([], [tmp_path / "x.npz.part.etag"])
 
@@ -163,7 +163,7 @@ def test_wrong_md5_is_refused_and_removed(file, server, tmp_path):
 def test_another_content_than_the_first_time_is_refused(file, server, tmp_path):
     download(file, tmp_path).unlink()
     server.files["/x.npz"] = CONTENT[::-1]
-    with pytest.raises(DownloadError, match="not the file that was fetched before"):
+    with pytest.raises(DownloadError, match="not the file that was downloaded before"):
         download(file, tmp_path)
     assert not (tmp_path / "x.npz").exists()
 

@@ -87,5 +87,5 @@ def test_a_file_that_is_no_tokenizer_is_named(tmp_path):
     with pytest.raises(WeightsError, match="cannot be read"):
         Tokenizer(path)
     path.write_bytes(b"not a model")
-    with pytest.raises(WeightsError, match="no sentencepiece model"):
+    with pytest.raises(WeightsError, match="not a sentencepiece model"):
         Tokenizer(path)

@@ -83,7 +83,7 @@ def test_the_start_shows_photos_by_date_counts_and_what_the_model_is(
 
 def test_nothing_found_is_said_and_the_possible_are_folded_away(page: AppTest) -> None:
     search(page.run(), "typewriter")
-    assert "Nothing found" in texts(page)
+    assert "No clear match" in texts(page)
     assert "Among 30 photos, none stands out" in texts(page)
     assert not grid(page, "possible")
     assert len(grid(open_fold(page), "possible")) == answers.POSSIBLE
@@ -114,18 +114,18 @@ def test_the_address_holds_the_search(page: AppTest) -> None:
     assert not page.exception
     assert page.text_input(key="q").value == "red disc"
     assert page.button_group(key="show").value == "Places"
-    assert "of 10 photos" in texts(page)
+    assert "in 10 photos" in texts(page)
 
 
 @pytest.mark.parametrize(
     ("words", "filter", "sentence"),
     [
-        ("disc", "colour:red", "is not a field"),
+        ("disc", "colour:red", "is not a filter field"),
         ("- disc", "", "only says what not to show"),
         ("/etc/hostname", "", "cannot be named here"),
         ("disc + ./photo.jpg", "", "cannot be named here"),
         ('"a” + /etc/hostname + “b"', "", "cannot be named here"),
-        ("", "colour:red", "is not a field"),
+        ("", "colour:red", "is not a filter field"),
     ],
 )
 def test_what_cannot_be_asked_is_said_in_a_sentence(
@@ -148,10 +148,10 @@ def test_a_filter_that_nothing_passes_is_told_from_words_that_find_nothing(page:
     page.query_params["q"] = "disc"
     page.query_params["filter"] = "width:5000.."
     page.run()
-    assert "No photo passes the filter" in texts(page)
+    assert "No photo matches the filter" in texts(page)
     page.query_params["q"] = ""
     page.run()
-    assert "No photo passes the filter" in texts(page)
+    assert "No photo matches the filter" in texts(page)
 
 
 def test_more_like_a_photo_is_in_the_address_and_can_be_cleared(page: AppTest) -> None:
@@ -188,7 +188,7 @@ def test_a_layout_in_the_address_is_searched_for(page: AppTest) -> None:
     page.run()
     assert not page.exception
     assert "disc, square" in texts(page).replace("\\", "")
-    assert "of 30 photos" in texts(page)
+    assert "in 30 photos" in texts(page)
 
 
 def test_a_photo_opens_large_with_its_facts(page: AppTest, photos: Path) -> None:
@@ -303,12 +303,12 @@ def test_near_duplicates_are_looked_for_and_folded_into_one_card(
     tips("index", tmp_path / "photos", "--model", "nano", "-c", tmp_path / "c")
     page.query_params["group"] = "true"
     page.run()
-    assert "were not looked for" in texts(page)
+    assert "not been checked for" in texts(page)
     assert len(grid(page)) == 4
     assert tips("duplicates", "-c", tmp_path / "c").exit_code == 0
     page.run()
     assert not page.exception
-    assert "were not looked for" not in texts(page)
+    assert "not been checked for" not in texts(page)
     folded = {card["name"]: card["folded"] for card in grid(page)}
     assert sorted(folded.values()) == [0, 0, 1]
     stack = next(card for card in grid(page) if card["folded"])
@@ -323,7 +323,7 @@ def test_a_missing_collection_says_how_to_make_one(
     monkeypatch.setenv("TIPS_COLLECTION", str(tmp_path / "none"))
     page.run()
     assert not page.exception
-    assert "No collection is open" in texts(page)
+    assert "No collection yet" in texts(page)
     assert "tips index" in page.code[0].value
 
 
@@ -334,11 +334,11 @@ def test_an_open_page_sees_what_is_indexed_meanwhile(
     paint(tmp_path / "photos" / "a.jpg", 1)
     tips("index", tmp_path / "photos", "--model", "nano", "-c", tmp_path / "c")
     search(page.run(), "disc")
-    assert "of 1 photo" in texts(page)
+    assert "in 1 photo" in texts(page)
     paint(tmp_path / "photos" / "b.jpg", 2)
     tips("index", "-c", tmp_path / "c")
     page.run()
-    assert "of 2 photos" in texts(page)
+    assert "in 2 photos" in texts(page)
     search(page, "")
     assert len(grid(page)) == 2
 
@@ -354,7 +354,7 @@ def test_a_vanished_file_is_shown_by_its_thumbnail(
     page.query_params["photo"] = grid(page)[0]["id"]
     page.run()
     assert not page.exception
-    assert "This is its thumbnail" in page.warning[0].value
+    assert "Showing its thumbnail" in page.warning[0].value
     assert photo(page)["src"].startswith("thumb/")
 
 

@@ -71,7 +71,7 @@ def test_a_search_is_a_link_and_the_back_button_works(server: str, word: str) ->
         box = page.get_by_placeholder("What does the photo show")
         box.fill(word)
         box.press("Enter")
-        expect(page.get_by_text(re.compile(r"^\d+ confident"))).to_be_visible()
+        expect(page.get_by_text(re.compile(r"^\d+ match"))).to_be_visible()
         assert f"q={word}" in page.url
         found = page.url
         expect(page.locator(".score").first).to_be_visible()
@@ -109,10 +109,10 @@ def test_the_possible_ones_are_folded_away(server: str) -> None:
     from playwright.sync_api import expect
 
     with window(f"{server}/?q=tax+return") as page:
-        expect(page.get_by_text("Nothing found")).to_be_visible()
+        expect(page.get_by_text("No clear match")).to_be_visible()
         cards = page.get_by_role("button", name=OPENABLE)
         expect(cards).to_have_count(0)
-        page.get_by_text(f"{answers.POSSIBLE} possible", exact=True).click()
+        page.get_by_text(f"{answers.POSSIBLE} weaker", exact=True).click()
         expect(cards).to_have_count(answers.POSSIBLE)
 
 
@@ -228,7 +228,7 @@ def test_more_and_less_like_this(server: str) -> None:
         settled(page).wait_for_timeout(300)
         card = page.locator(".card").nth(1)
         card.hover()
-        card.get_by_role("button", name="Less like").click()
+        card.get_by_role("button", name="Fewer like").click()
         expect(page.get_by_text("Unlike", exact=True)).to_be_visible()
         assert "unlike=" in page.url
 
@@ -252,9 +252,9 @@ def test_chosen_photos_are_taken_out_as_a_table(server: str) -> None:
             card = page.locator(".card").nth(number)
             card.hover()
             card.get_by_role("checkbox").check()
-        button = page.get_by_role("button", name="Export 2 chosen")
+        button = page.get_by_role("button", name="Export 2 selected")
         button.click()
-        expect(page.get_by_text("2 photos chosen")).to_be_visible()
+        expect(page.get_by_text("2 photos selected")).to_be_visible()
         with page.expect_download() as download:
             page.get_by_role("link", name="Table (CSV)").click()
         rows = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text("utf-8"))))
@@ -307,7 +307,7 @@ def test_an_open_window_sees_what_is_indexed_meanwhile(tmp_path: Path) -> None:
             expect(page.get_by_text("1 could not be read")).to_be_visible()
             shutil.rmtree(photos)  # as a disk that is taken away
             page.get_by_role("button", name=OPENABLE).first.click()
-            expect(page.get_by_text("This is its thumbnail")).to_be_visible()
+            expect(page.get_by_text("Showing its thumbnail")).to_be_visible()
             expect(page.locator(".stage img").first).to_be_visible()
     finally:
         process.send_signal(signal.SIGINT)

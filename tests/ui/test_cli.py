@@ -130,16 +130,18 @@ def test_a_filter_narrows_and_an_empty_answer_exits_with_1(collection: Path) -> 
     assert set(rome) < set(everything)
     nothing = tips(*ask, "--filter", "width:5000..")
     assert (nothing.exit_code, nothing.stdout) == (1, "")
-    assert nothing.stderr.splitlines()[-1] == "No photo fits the filter."
+    assert nothing.stderr.splitlines()[-1] == "No photo matches the filter."
 
 
 def test_an_empty_page_says_why() -> None:
     found = Results(query="disc", model="m", hits=(), confident=0, searched=0)
-    assert nothing_found(found) == "No photo fits the filter."
+    assert nothing_found(found) == "No photo matches the filter."
     found = replace(found, searched=30)
-    assert nothing_found(found) == "Nothing found for 'disc' in 30 photos; --all shows the nearest."
+    assert (
+        nothing_found(found) == "Nothing found for 'disc' in 30 photos; --all shows weaker matches."
+    )
     found = replace(found, confident=3)
-    assert nothing_found(found) == "Only 3 photos show 'disc'; there are none behind them."
+    assert nothing_found(found) == "Only 3 photos show 'disc'; there are no more."
 
 
 def test_a_picture_is_a_query_alone_or_with_words(collection: Path, photos: Path) -> None:
@@ -198,13 +200,13 @@ def test_other_weights_behind_the_name_are_refused_although_nothing_changed(tmp_
         (("regions", ">=99 discs"), "up to 8"),
         (("search", "NOT disc"), "only says what not to show"),
         (("search", "disc left of square", "--image", __file__), "cannot be mixed"),
-        (("regions", "disc left of square", "--filter", "colour:red"), "is not a field"),
+        (("regions", "disc left of square", "--filter", "colour:red"), "is not a filter field"),
         (("layout", "disc", "0,0,1.2,1"), "not inside the picture"),
         (("layout", "disc", "0,0,1"), "is not a box"),
         (("layout", "disc", "0,0,1,1", "square"), "has no box"),
         (("layout", "", "0,0,1,1"), "The query is empty"),
-        (("search", "disc", "--filter", "colour:red"), "is not a field"),
-        (("search", "disc", "--filter", "date:2021-13"), "not in the calendar"),
+        (("search", "disc", "--filter", "colour:red"), "is not a filter field"),
+        (("search", "disc", "--filter", "date:2021-13"), "not a real date"),
         (("index", ".", "--model", "tipsv2-b14"), "was made with nano, not with tipsv2-b14"),
         (("index", ".", "--tiles", "2"), "was made with --tiles 1, not 2"),
         (("index", ".", "--max-regions", "9"), "was made with --max-regions 16, not 9"),
@@ -287,7 +289,7 @@ def test_an_empty_collection_is_a_sentence(collection: Path, tmp_path: Path) -> 
     ):
         result = tips(*arguments, "-c", tmp_path / "c")
         assert (result.exit_code, result.stdout) == (2, "")
-        assert "holds no photos yet" in result.stderr
+        assert "has no photos yet" in result.stderr
 
 
 def test_a_missing_collection_says_how_to_make_one(tmp_path: Path) -> None:
@@ -441,8 +443,8 @@ def test_again_finds_places_in_other_photos(collection: Path, photos: Path) -> N
         (("--box", "0.5,0,0.2"), "four numbers"),
         (("--point", "a,b"), "two numbers"),
         (("--point", "nobody.jpg@0,0"), "nobody.jpg"),
-        ((), "nothing to find"),
-        (("--not-point", "0,0"), "nothing to find"),
+        ((), "Nothing to find"),
+        (("--not-point", "0,0"), "Nothing to find"),
     ],
 )
 def test_again_says_what_is_wrong(

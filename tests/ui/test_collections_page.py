@@ -90,7 +90,7 @@ def some(folder: Path, count: int = 3) -> Path:
 def test_the_first_collection_is_made_from_a_folder(tmp_path: Path, page: AppTest) -> None:
     photos = some(tmp_path / "Our *photos*")
     (photos / HOSTILE).write_bytes(b"no picture")
-    assert "There is no collection yet" in texts(page.run())
+    assert "No collections yet" in texts(page.run())
     page.text_input(key=FOLDER).set_value(str(photos)).run()
     assert "4 photos in this folder" in texts(page)
     page.selectbox(key=MODEL).set_value("nano").run()
@@ -119,7 +119,7 @@ def test_the_first_collection_is_made_from_a_folder(tmp_path: Path, page: AppTes
 def test_what_is_missing_in_the_form_is_said(tmp_path: Path, page: AppTest) -> None:
     page.run()
     press(page, "new-create")
-    assert "Name the folder of photos." in texts(page)
+    assert "Choose a folder of photos." in texts(page)
     page.text_input(key=FOLDER).set_value(str(tmp_path / "none")).run()
     press(page, "new-create")
     assert page.error[0].value.replace("\\", "") == f"There is no folder {tmp_path / 'none'}."
@@ -137,7 +137,7 @@ def test_a_model_that_is_not_here_shows_its_size_and_asks_first(
     assert "nano (bundled)" in model.options
     assert page.checkbox(key=FETCH).label.startswith("Download 0.8 GB")
     press(page, "new-create")
-    assert "agree to the download of 0.8 GB" in texts(page)
+    assert "allow the download of 0.8 GB" in texts(page)
     assert not known.known()
 
 
@@ -167,9 +167,9 @@ def test_looking_at_what_is_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert look("~/pho") == Look(
         inside=(str(photos),), problem=f"There is no folder {tmp_path}/pho."
     )
-    assert "whole path" in look("Photos").problem
+    assert "full path" in look("Photos").problem
     assert "is a file" in look("~/a.txt").problem
-    assert look("/\0").problem == look("/\ud800").problem == "This is not a path."
+    assert look("/\0").problem == look("/\ud800").problem == "Not a valid path."
     assert str(count_photos(str(photos))) == "2 photos"
     monkeypatch.setattr("ui.app.folder_field.MOST_PHOTOS", 0)
     count_photos.clear()
@@ -253,7 +253,7 @@ def test_a_failed_start_can_be_tried_again_or_dropped(tmp_path: Path, page: AppT
     done(entry.path)
     jobs.start_index(entry.path, [str(tmp_path / "gone")], model="nano")
     done(entry.path)
-    assert "is not there, or is empty" in texts(page.run())
+    assert "does not exist or is empty" in texts(page.run())
     press(page, "Try again-trip")
     done(entry.path)
     page.run()
@@ -310,17 +310,17 @@ def test_a_job_in_words() -> None:
         "Downloading the model: 0.2 of about 0.8 GB"
     )
     assert words(job(stage="index", **counts)) == (
-        "Looking at the photos: 1,200 of 30,000 photos · 3 could not be read · 12.3 photos/s · "
-        "40 min left"
+        "Reading the photos: 1,200 of 30,000 photos · 3 could not be read · 12.3 photos/s · 40 "
+        "min left"
     )
     assert fraction(job(stage="index", **counts)) == 0.04
     assert fraction(job(done=5)) is None
     assert fraction(job(done=5, total=4)) == 1.0
     assert words(job("paused", **counts)) == "Paused at 1,200 of 30,000 photos."
-    assert "can be resumed" in words(job("stopped", **counts))
+    assert "Resume to continue" in words(job("stopped", **counts))
     assert words(job("failed", error="The disk is full.")) == "The disk is full."
     assert words(job("done", report={"missing_roots": ["/a"]})) == (
-        "Done: nothing to do. 1 folder not there; nothing of that was removed."
+        "Done: nothing to do. 1 folder missing; their photos stay in the collection."
     )
 
 

@@ -22,11 +22,11 @@ def test_a_collection_goes_into_a_file_and_comes_back(made: Path, tmp_path: Path
     file = Path(written.stdout.strip())
     assert file.parent == tmp_path
     assert "6 photos" in written.stderr
-    assert "read again, and as written" in written.stderr
+    assert "verified" in written.stderr
 
     checked = tips("restore", "--check", file, "--json")
     assert json.loads(checked.stdout)["photos"] == 6
-    assert "is whole: 6 photos" in tips("restore", "--check", file).stderr
+    assert "is intact: 6 photos" in tips("restore", "--check", file).stderr
 
     back = tips("restore", file, "-c", tmp_path / "back.tips", "--json")
     facts = json.loads(back.stdout)
@@ -35,7 +35,7 @@ def test_a_collection_goes_into_a_file_and_comes_back(made: Path, tmp_path: Path
 
     again = tips("restore", file, "-c", tmp_path / "back.tips")
     assert (again.exit_code, again.stdout) == (2, "")
-    assert "back.tips is not empty; name a new folder" in " ".join(again.stderr.split())
+    assert "back.tips is not empty; choose a new folder" in " ".join(again.stderr.split())
 
 
 def test_mistakes_are_sentences(made: Path, tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_nothing_found_writes_nothing(collection: Path, tmp_path: Path) -> None:
     run = tips("export", "a", "--filter", "date:1901", "--csv", tmp_path / "a.csv",
                "--copy", tmp_path / "copies", "-c", collection)  # fmt: skip
     assert run.exit_code == 1
-    assert "No photo fits the filter." in run.stderr
+    assert "No photo matches the filter." in run.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -90,7 +90,7 @@ def test_files_are_replaced_only_by_force(collection: Path, tmp_path: Path) -> N
     call = ("export", "disc", "--all", "-n", 1, "--csv", target, "-c", collection)
     refused = tips(*call)
     assert refused.exit_code == 2
-    assert "exists; --force replaces it" in refused.stderr
+    assert "exists; --force overwrites it" in refused.stderr
     assert target.read_text() == "precious"
     assert tips(*call, "--force").exit_code == 0
     assert target.read_text().startswith("id,path,")
@@ -104,22 +104,22 @@ def test_photos_are_never_replaced(collection: Path, photos: Path, tmp_path: Pat
         call = ("export", "disc", "--all", "--force", "-c", collection)
         over = tips(*call, "--csv", folder / "Rome" / "IMG_0001.jpg")
         assert over.exit_code == 2
-        assert "nothing is replaced" in over.stderr
+        assert "never overwritten" in over.stderr
         beside = tips(*call, "--copy", folder / "new")
         assert beside.exit_code == 2
-        assert "would be found as photos" in beside.stderr
+        assert "would be indexed too" in beside.stderr
     assert listing(photos) == before
 
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ((), "Say what to write"),
+        ((), "Choose what to write"),
         (("--csv", "-", "--json", "-"), "Only one of --csv and --json"),
-        (("--zip", "-"), "copies do not go to stdout"),
-        (("--csv", "x", "--root", "."), "--root is for"),
-        (("--csv", "{c}/new.csv"), "lies in the folder of the collection"),
-        (("--csv", "{t}/a", "--json", "{t}/../{n}/a"), "a file of its own"),
+        (("--zip", "-"), "copies cannot go to stdout"),
+        (("--csv", "x", "--root", "."), "--root needs"),
+        (("--csv", "{c}/new.csv"), "is inside the folder of the collection"),
+        (("--csv", "{t}/a", "--json", "{t}/../{n}/a"), "its own file"),
         (("--copy", "{t}"), "is not empty"),
     ],
 )

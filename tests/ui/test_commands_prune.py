@@ -29,7 +29,7 @@ def test_a_moved_library_is_searched_where_it_is(moved: tuple[Path, Path], photo
     assert all(Path(path).is_relative_to(new) for path in found)
     again = tips("relocate", photos, new, "-c", folder)
     assert again.exit_code == 2
-    assert f"The collection knows no photos in {photos}" in again.stderr
+    assert f"The collection has no photos in {photos}" in again.stderr
 
 
 def test_a_doubtful_move_is_not_made(moved: tuple[Path, Path], tmp_path: Path) -> None:
@@ -56,10 +56,10 @@ def test_a_move_that_was_insisted_on_does_not_say_that_all_is_there(
     done = tips("relocate", new, other, "--yes", "-c", folder)
     assert done.exit_code == 0
     assert "21 of 31 files are not in" in done.stderr
-    assert f"31 paths rewritten to {other}; `tips index` looks there now." in done.stderr
+    assert f"31 paths now point to {other}; `tips index` uses them from now on." in done.stderr
     checked = tips("verify", "--repair", "-c", folder)
     assert checked.exit_code == 1
-    assert "files that changed or went since (`tips index` takes them up)" in checked.stdout
+    assert "files changed or deleted since (`tips index` updates them)" in checked.stdout
     assert "--repair" not in checked.stdout + checked.stderr
 
 
@@ -70,7 +70,7 @@ def test_many_photos_do_not_leave_without_a_word(moved: tuple[Path, Path]) -> No
     assert looked == ["10 files that are gone", "10 of 31 photos would be dropped"]
     refused = tips("prune", "-c", folder)
     assert refused.exit_code == 2
-    assert "10 of 31 photos would be dropped from the collection, more than 10%" in refused.stderr
+    assert "10 of 31 photos would be removed from the collection, more than 10%" in refused.stderr
     assert json.loads(tips("status", "--json", "-c", folder).stdout)["photos"] == 30
     done = json.loads(tips("prune", "--yes", "--json", "-c", folder).stdout)
     assert (done["leaving"], done["gone"], done["dry_run"]) == (10, 10, False)

@@ -136,9 +136,9 @@ def test_a_server_that_is_away_or_refuses_changes_nothing(
         (("rebuild", "--shards", 2), "are for vectors on a server"),
         (("rebuild", "--embedded", "--replicas", 2), "are for vectors on a server"),
         (("rebuild", "--qdrant", "localhost"), "is not the address of a Qdrant server"),
-        (("rebuild", "--qdrant", "http://u:p@host"), "leave names and keys out"),
+        (("rebuild", "--qdrant", "http://u:p@host"), "remove names and keys"),
         (("rebuild", "--qdrant", "http://h", "--write-consistency", 2), "cannot wait for 2"),
-        (("index", "--replicas", 2), "are laid out otherwise"),
+        (("index", "--replicas", 2), "have another layout"),
     ],
 )
 def test_wrong_calls_are_sentences(

@@ -122,7 +122,7 @@ def test_names_that_mean_nothing_or_two_things_are_refused(switched: Path) -> No
     for name, sentence in (("next", "no model"), ("nano", "more than one model")):
         result = tips("compare", name, "now", "disc", "-c", switched)
         assert result.exit_code == 2
-        assert f"'{name}' is no collection, and {sentence} of" in result.stderr
+        assert f"'{name}' is not a collection, and {sentence} of" in result.stderr
         assert "now (nano in 2 x 2 windows), before (nano)." in result.stderr
 
 

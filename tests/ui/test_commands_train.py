@@ -44,7 +44,7 @@ def test_a_preset_is_trained_on_a_table(table: Path, tmp_path: Path) -> None:
     assert load(str(out / "model")).config.name == "debug"
     assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
     again = tips("train", "debug", "--data", table, "--out", out)
-    assert (again.exit_code, "already holds a run: add --resume" in again.output) == (2, True)
+    assert (again.exit_code, "already contains a run: add --resume" in again.output) == (2, True)
     assert tips("train", "debug", "--data", table, "--out", out, "--resume").exit_code == 0
 
 
@@ -68,7 +68,7 @@ def test_ctrl_c_saves_and_resuming_ends_with_the_same_weights(
     assert stopped.exit_code == STOPPED
     step = saved_steps(parts)[-1][0]
     assert 0 < step < 8
-    assert f"Stopped and saved at step {step}; go on with --resume." in stopped.output
+    assert f"Stopped and saved at step {step}; resume with --resume." in stopped.output
     assert tips("train", "debug", "--data", table, "--out", parts, "--resume").exit_code == 0
     assert load(str(parts / "model")).weights_id == load(str(whole / "model")).weights_id
 
@@ -79,7 +79,7 @@ def test_ctrl_c_saves_and_resuming_ends_with_the_same_weights(
         ("nosuch", "scenes", "There is no preset 'nosuch'; there are nano, debug, tips_s14"),
         ("debug", "no/such/folder", "There is no training data at no/such/folder"),
         ("distill_nano", "scenes", "has no heads.safetensors"),
-        ("distill_b14", "scenes", "`tips models fetch tipsv2-g14` brings it"),
+        ("distill_b14", "scenes", "run `tips models fetch tipsv2-g14`"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_leaves_nothing(

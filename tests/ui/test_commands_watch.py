@@ -40,14 +40,14 @@ def test_watching_needs_a_folder(tmp_path: Path) -> None:
     nothing = tips("watch", "-c", tmp_path / "c")
     assert (nothing.exit_code, nothing.stderr) == (
         2,
-        "tips: There is nothing to index; name a folder: `tips index PHOTOS`.\n",
+        "tips: Nothing to index; name a folder: `tips index PHOTOS`.\n",
     )
     missing = tips("watch", tmp_path / "none", "-c", tmp_path / "c")
     assert missing.exit_code == 2
-    assert "none is not there, or is empty" in missing.stderr
+    assert "none does not exist or is empty" in missing.stderr
     bucket = tips("watch", "s3://bucket/photos", "-c", tmp_path / "c")
     assert bucket.exit_code == 2
-    assert "s3://bucket/photos cannot be watched: object storage tells" in bucket.stderr
+    assert "s3://bucket/photos cannot be watched: object storage sends" in bucket.stderr
     assert not (tmp_path / "c").exists()
 
 

@@ -45,7 +45,7 @@ def test_a_sound_collection_has_no_problem(collection: Path) -> None:
 def test_no_collection_is_no_problem(tmp_path: Path) -> None:
     result = tips("doctor", "-c", tmp_path / "none")
     assert result.exit_code == 0
-    assert "make one with `tips index PHOTOS" in result.stdout
+    assert "create one with `tips index PHOTOS" in result.stdout
     assert not (tmp_path / "none").exists()
 
 
@@ -99,6 +99,6 @@ def test_fetched_weights_are_compared_with_what_was_fetched(tmp_path: Path) -> N
     assert damaged("a.npz", tmp_path) is None
     digest = "9c3cd8ab39bcc4c9d4e1c8d3ab4a9d7e" * 2
     (tmp_path / MANIFEST).write_text(json.dumps({"a.npz": {"size": 7, "sha256": digest}}))
-    assert damaged("a.npz", tmp_path) == "a.npz is not what was fetched"
+    assert damaged("a.npz", tmp_path) == "a.npz is not what was downloaded"
     (tmp_path / MANIFEST).write_text(json.dumps({"a.npz": {"size": 8, "sha256": digest}}))
     assert damaged("a.npz", tmp_path) == "a.npz has 7 of 8 bytes"

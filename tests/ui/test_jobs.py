@@ -199,7 +199,7 @@ def test_a_vanished_folder_fails_with_its_sentence(tmp_path: Path, collection: P
     jobs.start_index(collection, [str(tmp_path / "gone")], model="nano")
     job = ended(collection)
     assert job.state == "failed"
-    assert job.error == f"{tmp_path / 'gone'} is not there, or is empty; nothing was changed."
+    assert job.error == f"{tmp_path / 'gone'} does not exist or is empty; nothing was changed."
     assert not Collection.exists(collection)
     shutil.copytree(some(tmp_path / "photos", 1), tmp_path / "gone")
     jobs.resume(collection)
@@ -248,7 +248,7 @@ def test_a_model_that_is_not_here_is_named(
     jobs.start_index(collection, [str(some(tmp_path / "photos", 1))], model="tipsv2-b14")
     job = ended(collection)
     assert job.state == "failed"
-    assert "The weights of tipsv2-b14 are not here" in job.error
+    assert "The weights of tipsv2-b14 are not installed" in job.error
 
 
 def test_damaged_files_are_one_sentence(collection: Path) -> None:
@@ -291,4 +291,4 @@ def test_a_progress_file_that_cannot_be_written_does_not_end_the_run(
     told = ProgressFile(tmp_path / "gone" / "p.json")
     told.show(Progress("scan", 1))
     told.finish({})
-    assert capsys.readouterr().err.count("the run goes on without") == 1
+    assert capsys.readouterr().err.count("the run continues without it") == 1

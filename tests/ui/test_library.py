@@ -95,7 +95,7 @@ def test_an_uploaded_picture_finds_itself(library: Library) -> None:
     picture = Image.open(hit.path).convert("RGB")
     given = answer(library, View(picture="mine"), picture)
     assert given.hits[0].id == hit.id
-    with pytest.raises(QueryError, match="not here any more"):
+    with pytest.raises(QueryError, match="has expired"):
         answer(library, View(picture="mine"))
 
 

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from tips_model.errors import TipsError
 from tips_model.pictures import open_picture
+from tips_model.run_lengths import mask_of_runs
 
 
 class EvalDataError(TipsError):
@@ -139,9 +140,7 @@ def mask_of(image: CocoImage, thing: CocoObject) -> NDArray[np.bool_]:
                 f"{image.path.name} has compressed run lengths; convert its masks to polygons or "
                 "plain run lengths."
             )
-        values = np.arange(len(counts)) % 2 == 1
-        flat: NDArray[np.bool_] = np.repeat(values, counts)
-        return flat.reshape(image.width, image.height).T
+        return mask_of_runs(counts, image.width, image.height)
     canvas = Image.new("1", (image.width, image.height))
     draw = ImageDraw.Draw(canvas)
     for polygon in segmentation:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import torch
 from PIL import Image
 
-from tips_model.errors import TipsError
+from tips_model.errors import TipsError, check_installed
 from tips_model.pictures import open_picture, upright_rgb
 from tips_model.train.dataset import open_table
 from tips_model.train.source import DataError
@@ -38,6 +38,7 @@ class Captioner:
     def __init__(
         self, model: str = MODEL, *, prompt: str = PROMPT, device: str = "cpu", tokens: int = 64
     ) -> None:
+        check_installed("train", "transformers")
         import transformers
 
         library: Any = transformers  # partly untyped

@@ -103,14 +103,14 @@ def newest_state(folder: Path, config: TrainConfig) -> dict[str, Any] | None:
         break
     if damaged and state is None:
         raise CheckpointError(
-            f"No checkpoint in {folder / 'checkpoints'} can be read, they are damaged: start anew "
-            "in another folder."
+            f"No checkpoint in {folder / 'checkpoints'} can be read, they are damaged: start "
+            "over in another folder."
         )
     barrier()  # every process has read before anything is moved
     for path, kind in damaged if rank() == 0 else ():
         assert state is not None
         path.replace(path.with_name(path.name + ".damaged"))
-        say = f"{path} is damaged ({kind}) and set aside; going on from step {state['step']}."
+        say = f"{path} is damaged ({kind}) and was set aside; resuming from step {state['step']}."
         print(say, file=sys.stderr, flush=True)
     return state
 
@@ -139,8 +139,8 @@ def check_version(path: Path, version: object) -> None:
     """Refuse a checkpoint that another version of this module wrote."""
     if version != VERSION:
         raise CheckpointError(
-            f"{path} has the format {version}, this program knows {VERSION}: start anew in another "
-            "folder, or go on with the program that wrote it."
+            f"{path} has format {version}, this version reads {VERSION}: start over in another "
+            "folder, or resume with the program that wrote it."
         )
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from tips_model.pictures import open_picture, upright_rgb
+from tips_model.run_lengths import run_lengths
 from tips_model.train.dataset import open_table
-from tips_model.train.scenes.export import run_lengths
 from tips_model.train.source import DataError
 
 CaptionKind = Literal["all", "web", "synthetic"]
@@ -125,7 +125,8 @@ def _shape(thing: dict[str, Any], width: int, height: int) -> dict[str, Any]:
         with Image.open(io.BytesIO(thing["mask"]), formats=("PNG",)) as image:
             mask = np.asarray(image.convert("1"))
         shape["area"] = int(mask.sum())
-        shape["segmentation"] = {"size": list(mask.shape), "counts": run_lengths(mask)}
+        counts = run_lengths(mask).tolist()
+        shape["segmentation"] = {"size": list(mask.shape), "counts": counts}
     return shape
 
 

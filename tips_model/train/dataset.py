@@ -112,7 +112,7 @@ def open_table(folder: Path) -> Any:
 def check_table(folder: Path) -> None:
     """Raises `DataError` if `folder` holds no training table; opens nothing."""
     if not (folder / f"{TABLE}.lance").is_dir():
-        raise DataError(f"{folder} holds no training table; make one with `tips data`.")
+        raise DataError(f"{folder} holds no training table; create one with `tips data`.")
 
 
 def record_batches(rows: Iterable[dict[str, Any]], size: int = 256) -> Iterator[pa.RecordBatch]:
@@ -176,7 +176,7 @@ class TableSource:
         if not self._count:
             raise DataError(
                 f"No row of the training table in {folder} has a caption; `tips data describe "
-                f"{folder}` makes some of its labels and boxes."
+                f"{folder}` makes them from labels and boxes."
             )
         self._columns = [
             name

@@ -28,7 +28,7 @@ def check_folder(config: TrainConfig, out: Path, *, resume: bool) -> None:
         return
     saved = _read(path) if path.exists() else None
     if not resume:
-        raise ConfigError(f"{out} already holds a run: add --resume or choose another folder.")
+        raise ConfigError(f"{out} already contains a run: add --resume or choose another folder.")
     if saved is not None:
         check_config(path, saved, config)
 

@@ -183,7 +183,7 @@ def read_coco(captions: Path, images: Path, instances: Sequence[Path] = ()) -> I
             if "bbox" not in note:
                 texts.setdefault(int(note["image_id"]), []).append(note["caption"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{captions} is no COCO caption file ({error}).") from error
+        raise DataError(f"{captions} is not a COCO caption file ({error}).") from error
     boxes = read_instances(content, captions)
     del content
     for file in instances:

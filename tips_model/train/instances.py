@@ -50,5 +50,5 @@ def read_instances(content: Any, file: Path) -> dict[int, list[Annotation]]:
                 )
                 found.setdefault(int(note["image_id"]), []).append(thing)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{file} is no COCO instance file ({error!r}).") from error
+        raise DataError(f"{file} is not a COCO instance file ({error!r}).") from error
     return found

@@ -14,13 +14,14 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from tips_model.tokenizer import Tokenizer
 from tips_model.train.augment import around, draw_cut, views
 from tips_model.train.batch import Batch, no_pictures
 from tips_model.train.config import Stage, TrainConfig, Weights
@@ -32,21 +33,6 @@ from tips_model.train.source import Label, RawBatch, Source, Thing
 
 TEXTS = 1 << 32
 """Where a picture's number stands in a seed, for the texts of a step: no picture has it."""
-
-
-class Tokens(Protocol):
-    """Token ids and paddings as the tokenizer gives them."""
-
-    @property
-    def ids(self) -> Tensor: ...
-    @property
-    def paddings(self) -> Tensor: ...
-
-
-class Tokenize(Protocol):
-    """What is needed of a tokenizer."""
-
-    def __call__(self, texts: Sequence[str], *, pad_to: int | None = None) -> Tokens: ...
 
 
 def caption_keys(texts: Sequence[str]) -> Tensor:
@@ -124,7 +110,7 @@ def assemble(
     stage: Stage,
     step: int,
     first: int,
-    tokenize: Tokenize,
+    tokenize: Tokenizer,
     given: Given | None = None,
 ) -> Batch:
     """Make the batch of global step `step`; `first` is the number of its first picture.
@@ -194,7 +180,7 @@ def taught_texts(
     step: int,
     rank: int,
     world: int,
-    tokenize: Tokenize,
+    tokenize: Tokenizer,
     given: Given,
 ) -> dict[str, Tensor]:
     """The texts of process `rank` that teach the text tower in global step `step`."""
@@ -212,7 +198,7 @@ def taught_texts(
 
 
 def load(
-    config: TrainConfig, source: Source, tokenize: Tokenize, rank: int, world: int, start: int
+    config: TrainConfig, source: Source, tokenize: Tokenizer, rank: int, world: int, start: int
 ) -> Generator[Batch, None, None]:
     """The batches of this process from global step `start` to the end, in order.
 

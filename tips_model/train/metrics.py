@@ -127,13 +127,16 @@ def draw_curves(folder: Path) -> Path:
 
     curves = read_log(folder / "log.jsonl")
     rows = -(-len(curves) // 4) or 1
-    figure = Figure(figsize=(16, 3 * rows), layout="constrained")
+    figure = Figure(figsize=(16, 3 * rows))
     FigureCanvasAgg(figure)
+    # Fixed margins and few ticks: a layout that measures every label takes twice as long.
+    figure.subplots_adjust(0.05, 0.2 / rows, 0.99, 1 - 0.1 / rows, wspace=0.25, hspace=0.45)
     for i, (name, (steps, values)) in enumerate(sorted(curves.items())):
         axes = figure.add_subplot(rows, 4, i + 1)
         axes.plot(steps, values, linewidth=1, marker="." if len(steps) < 20 else None)
         axes.set_title(name)
         axes.set_xlabel("step")
+        axes.locator_params(nbins=4)
     path = folder / "curves.png"
     figure.savefig(path, dpi=80)
     return path

@@ -35,7 +35,7 @@ def listed_names(file: Path) -> list[str]:
     try:
         names = [" ".join(line.split()) for line in file.read_text("utf-8").splitlines()]
     except UnicodeDecodeError as error:
-        raise DataError(f"{file} is no UTF-8 text with a name on each line.") from error
+        raise DataError(f"{file} is not UTF-8 text with one name per line.") from error
     if "" in names:
         raise DataError(f"Line {names.index('') + 1} of {file} is empty; each must hold a name.")
     return names

@@ -23,7 +23,6 @@ from tips_model.train.config import (
     Weights,
 )
 
-CONTRASTIVE = Weights()
 FULL = Weights(distill=1.0, masked=2.0)
 SIZES = ("s14", "b14", "l14", "so14", "g14")
 
@@ -50,7 +49,7 @@ def nano() -> TrainConfig:
     """
     see = Stage(
         name="see",
-        steps=1682,
+        steps=2716,
         batch=256,
         resolution=112,
         global_scale=(0.35, 1.0),
@@ -61,12 +60,12 @@ def nano() -> TrainConfig:
         weights=GIVEN,
         final=1.0,
     )
-    fine = replace(see, name="fine", steps=220, resolution=168, restart=True, warmup=0, final=None)
+    fine = replace(see, name="fine", steps=260, resolution=168, restart=True, warmup=0, final=None)
     whole = replace(fine, name="whole", steps=60, patch_dropout=0.0, restart=False)
     read = replace(
         whole,
         name="read",
-        steps=500,
+        steps=600,
         texts=512,
         weights=Weights(web=0.0, caption=0.0, sentences=1.0),
         restart=True,

@@ -22,7 +22,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tips_model.errors import TipsError
+from tips_model.atomic import replacing
+from tips_model.errors import TipsError, check_installed
 from tips_model.processor import bfloat16_pays
 from tips_model.train.dataset import open_table
 from tips_model.train.given import SENTENCES
@@ -58,6 +59,7 @@ class SentenceModel:
                 f"The sentence model in {folder} does not take the mean of its tokens; choose one "
                 "that does."
             )
+        check_installed("train", "transformers")
         import tokenizers
         import transformers
 
@@ -218,6 +220,5 @@ def _write(
     ends = np.arange(len(vectors) + 1, dtype=np.int32) * model.width
     column = pa.ListArray.from_arrays(pa.array(ends), pa.array(vectors.ravel(), pa.float16()))
     table = pa.table({"text": texts.to_arrow().cast(pa.string()), "vector": column})
-    beside = file.with_suffix(".tmp")
-    pq.write_table(table.replace_schema_metadata({_MODEL: model.fingerprint}), beside)
-    beside.replace(file)
+    with replacing(file) as stream:
+        pq.write_table(table.replace_schema_metadata({_MODEL: model.fingerprint}), stream)

@@ -106,8 +106,8 @@ def check_teacher(config: TrainConfig) -> None:
         name = objective.teacher_model
         if name in OFFICIAL and cached_folder(name) is None:
             raise ConfigError(
-                f"The teacher of preset '{config.name}' is not here: `tips models fetch {name}` "
-                "brings it."
+                f"The teacher of preset '{config.name}' is not installed: run `tips models fetch "
+                f"{name}`."
             )
         return
     if not (Path(objective.teacher_model) / HEADS).is_file():

@@ -99,7 +99,7 @@ def _folder(folder: Path, label: str) -> Iterator[Item]:
                 continue
             yield _sample(key, files)
     if not found:
-        raise DataError(f"{folder} holds neither tar shards nor pictures with captions.")
+        raise DataError(f"{folder} contains neither tar shards nor pictures with captions.")
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -117,10 +117,10 @@ def _sample(key: str, files: dict[str, bytes]) -> Item:
     try:
         facts = json.loads(files["json"]) if "json" in files else {}
         if not isinstance(facts, dict):
-            raise ValueError("the JSON is no object")
+            raise ValueError("the JSON is not an object")
         web = files["txt"].decode("utf-8") if "txt" in files else facts.get("caption") or ""
         if not isinstance(web, str):
-            raise ValueError("the caption is no text")
+            raise ValueError("the caption is not text")
         synthetic = texts_of(facts.get("synthetic"))
     except ValueError as error:
         return Dropped(key, f"captions cannot be read ({type(error).__name__})")

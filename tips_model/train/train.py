@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from tips_model.errors import TipsError
+from tips_model.errors import TipsError, check_installed
 from tips_model.model import TIPS
 from tips_model.processor import bfloat16_pays
 from tips_model.tokenizer import Tokenizer
@@ -103,7 +103,7 @@ def make_trainer(
     able = bfloat16_pays(device)
     if config.precision == "bf16" and not able and distributed.rank() == 0:
         print(
-            "This processor is not quick in bfloat16: training computes in float32.",
+            "This processor is slow in bfloat16: training uses float32.",
             file=sys.stderr,
             flush=True,
         )
@@ -207,6 +207,7 @@ def run(
     goes on from the last checkpoint, or begins when there is none, so that one command serves a
     job that may be killed. Raises ConfigError when `out` holds a run and `resume` is not set.
     """
+    check_installed("train", "matplotlib", "tensorboard")
     check_tokenizer(config, tokenizer)
     check_given(config, given_of(source))
     with distributed.processes() as device, stop_signals() as asked:
@@ -290,5 +291,5 @@ def not_finite(step: int, loss: float, norm: float, batch: Batch, out: Path) -> 
     write_atomically(path, {name: getattr(batch, name) for name in batch.__slots__})
     return NotFiniteError(
         f"Step {step} is not finite (loss {loss}, gradient norm {norm}); the batch is in {path}, "
-        "and the last checkpoint stands."
+        "and the last checkpoint is intact."
     )

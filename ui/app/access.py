@@ -108,15 +108,15 @@ def _secrets() -> Mapping[str, Any]:
         named = st.config.is_manually_set("secrets.files")
         if named or any(file.exists() for file in files):
             raise AccessError(
-                "The file with the secrets of this page cannot be read, so nobody is let in; "
-                "repair it, and start `tips ui` again."
+                "The secrets file of this page cannot be read, so nobody can log in; fix it and "
+                "restart `tips ui`."
             ) from error
         return {}
 
 
 def _by_password(password: object) -> bool:
     if not isinstance(password, str) or not password:
-        raise AccessError('The password in the secrets has to be a text: password = "...".')
+        raise AccessError('The password in the secrets must be text: password = "...".')
     if st.session_state.get(ADMITTED):
         return True
     _title()
@@ -130,18 +130,18 @@ def _by_password(password: object) -> bool:
         st.session_state[ADMITTED] = True
         st.rerun()
     wait = f" Wait {seconds:.0f} s before the next attempt." if seconds >= 1 else ""
-    st.error(f"That was not the password.{wait}", icon=":material/lock:")
+    st.error(f"Wrong password.{wait}", icon=":material/lock:")
     return False
 
 
 def _by_provider(secrets: Mapping[str, Any]) -> bool:
     auth = secrets["auth"]
     if not isinstance(auth, Mapping) or not auth:
-        raise AccessError("The section [auth] of the secrets is empty; describe a provider there.")
+        raise AccessError("The section [auth] of the secrets is empty; configure a provider there.")
     if not is_authlib_installed():
         raise AccessError(
             "The login of this page needs Authlib; install it with `pip install Authlib`, and "
-            "start `tips ui` again."
+            "restart `tips ui`."
         )
     if st.user.is_logged_in:
         return _allowed(secrets)
@@ -165,7 +165,9 @@ def _allowed(secrets: Mapping[str, Any]) -> bool:
         return True
     allow = secrets["allow"]
     if not isinstance(allow, list) or not all(isinstance(one, str) for one in allow):
-        raise AccessError('The list in the secrets has to be texts: allow = ["anna@example.org"].')
+        raise AccessError(
+            'The list in the secrets must contain text: allow = ["anna@example.org"].'
+        )
     address = str(st.user.get("email") or "").casefold()
     # Some providers let people write any address into their profile, and say so.
     verified = st.user.get("email_verified", True) is not False
@@ -173,7 +175,7 @@ def _allowed(secrets: Mapping[str, Any]) -> bool:
         return True
     _title()
     st.error(
-        f"{plain(address) or 'This login'} may not enter; ask the owner of this page.",
+        f"{plain(address) or 'This login'} has no access; ask the owner of this page.",
         icon=":material/lock:",
     )
     st.button("Log out", icon=":material/logout:", on_click=st.logout)

@@ -41,7 +41,7 @@ def show_picture_button() -> None:
     if st.button(
         "Picture",
         icon=":material/add_photo_alternate:",
-        help="Search by a picture of yours",
+        help="Search with a picture",
         key="by-picture",
     ):
         _ask_picture()
@@ -52,7 +52,7 @@ def show_layout_button() -> None:
     if st.button(
         "Layout",
         icon=":material/dashboard_customize:",
-        help="Search by what is where in the picture",
+        help="Search by layout: what is where",
         key="by-layout",
     ):
         st.session_state.pop(WORDS, None)
@@ -135,7 +135,7 @@ def _ask_picture() -> None:
 @st.dialog("Search by layout", width="large")
 def _ask_layout(given: Sequence[PlacedWord]) -> None:
     words: tuple[PlacedWord, ...] = st.session_state.setdefault(WORDS, tuple(given))
-    st.caption("Write a word and put it where the thing should be in the photo.")
+    st.caption("Type a word and drag it to where the thing should be in the photo.")
     changed = draw_layout(key="layout-canvas", things=words)
     if changed is not None:
         words = st.session_state[WORDS] = changed

@@ -109,7 +109,7 @@ def _folders(library: Library, view: View, choices: Choices, rows: Rows | None) 
         for number, each in enumerate(below[:MOST_VALUES]):
             _folder(choices, each, f"folder-{number}")
         if len(below) > MOST_VALUES:
-            st.caption(f"and {len(below) - MOST_VALUES:,} more; write `in:NAME` into the filter")
+            st.caption(f"and {len(below) - MOST_VALUES:,} more; add `in:NAME` to the filter")
 
 
 def _folder(choices: Choices, each: Folder, key: str) -> None:
@@ -154,7 +154,7 @@ def show_places(library: Library, view: View, answer: Answer) -> None:
     """The photos on a map. A fragment: the map is moved without asking again."""
     extent = library.index.extent(answer.rows)
     if extent is None:
-        st.markdown("None of these photos says where it was taken.")
+        st.markdown("None of these photos has a location.")
         return
     seen = map_view("map")
     asked = seen.asked if seen else (WORLD, CELLS)
@@ -180,9 +180,9 @@ def show_duplicates(library: Library) -> None:
     if known is not None and known.revision == library.index.revision:
         return
     said = (
-        "Near-duplicates were not looked for since photos came in."
+        "New photos have not been checked for near-duplicates."
         if known
-        else ("Near-duplicates were not looked for in this collection yet.")
+        else ("This collection has not been checked for near-duplicates.")
     )
     with st.container(key="duplicates", horizontal=True, vertical_alignment="center"):
         st.markdown(f"{said} It takes a minute or two for 100,000 photos.", width="content")
@@ -194,4 +194,4 @@ def show_duplicates(library: Library) -> None:
 def _looking(library: Library) -> None:
     if not library.repeats.looking:
         st.rerun()
-    st.markdown(":material/hourglass_top: Looking for near-duplicates …")
+    st.markdown(":material/hourglass_top: Finding near-duplicates …")

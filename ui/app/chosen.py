@@ -73,7 +73,7 @@ def chosen() -> Known:
     if entry is None:
         st.session_state.pop(REMEMBERED, None)
         raise UnknownCollectionError(
-            f"There is no collection '{name}' here; choose one on the page of collections."
+            f"There is no collection '{name}' here; choose one on the Collections page."
         )
     choose(entry)
     return entry

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 STYLE = Path(__file__).with_name("collections.css")
 FAILURES = 20  # files on a page of them
 UNMANAGED = (
-    "Collections are made and changed on the machine that serves this page: others can reach it, "
-    "and `tips ui` was not started with `--manage`."
+    "Collections can only be managed on the machine that serves this page, since others can "
+    "reach it; start `tips ui` with `--manage` to allow it here."
 )
 
 
@@ -73,7 +73,7 @@ def _current() -> str:
 
 def _show_new(*, first: bool) -> None:
     if first:
-        st.markdown("There is no collection yet. Make one from a folder of photos.")
+        st.markdown("No collections yet. Create one from a folder of photos.")
     fold = st.expander(
         "New collection",
         icon=":material/create_new_folder:",
@@ -133,8 +133,8 @@ def _say(entry: Known, known_facts: Facts | None, *, manage: bool) -> None:
         job = jobs.find(entry.path)
         if job is None:
             st.markdown(
-                f":material/folder_off: {plain(f'There is no collection{where}.')} Plug in its "
-                "disk, or forget the entry."
+                f":material/folder_off: {plain(f'There is no collection{where}.')} Connect its "
+                "disk, or remove the entry."
             )
         return
     parts = [counted(known_facts.photos, "photo")]
@@ -182,7 +182,7 @@ def _actions(entry: Known, known_facts: Facts | None, *, busy: bool) -> None:
                 key=f"forget-{name}",
                 icon=":material/playlist_remove:",
                 type="tertiary",
-                help="Takes it off this list; the collection and the photos stay where they are.",
+                help="Removes it from this list; the collection and the photos stay.",
                 on_click=_forget,
                 args=(entry,),
             )

@@ -38,9 +38,7 @@ def show_detail(library: Library, view: View, answer: Answer | None) -> None:
     assert view.photo is not None
     hit = library.hit(view.photo)
     if hit is None:
-        st.warning(
-            "The photo in this address is not in the collection.", icon=":material/hide_image:"
-        )
+        st.warning("This photo is not in the collection.", icon=":material/hide_image:")
         if st.button("Back to the photos", icon=":material/arrow_back:"):
             _leave()
         return
@@ -99,8 +97,8 @@ def _layers(anything: bool) -> Layer:
         default="Box" if anything else "None",
         required=True,
         key="layer",
-        help="Features: the patches of the photo in the colours of their principal components. "
-        "What the model finds alike has one colour.",
+        help="Features: what looks alike to the model has the same colour (principal components "
+        "of the patches).",
     )
     return cast(Layer, layer or "None")
 
@@ -108,7 +106,7 @@ def _layers(anything: bool) -> Layer:
 def _tools() -> Tool:
     """What pointing into the photo does."""
     tool = st.segmented_control(
-        "Point at a thing to find it everywhere",
+        "Select a thing to find it everywhere",
         list(TOOLS),
         format_func=lambda name: TOOLS[name],
         default="look",
@@ -162,11 +160,13 @@ def _actions(hit: Hit) -> None:
         if st.button("More like this", icon=":material/add_photo_alternate:", key="more"):
             state.more_like(hit.id)
             st.rerun()
-        if st.button("Less", icon=":material/playlist_remove:", key="less", help="Less like this"):
+        if st.button(
+            "Fewer", icon=":material/playlist_remove:", key="less", help="Fewer like this"
+        ):
             state.less_like(hit.id)
             st.rerun()
-        label, icon = ("Chosen", "check_circle") if hit.id in marked else ("Choose", "circle")
-        if st.button(label, icon=f":material/{icon}:", key="choose", help="Mark it for export"):
+        label, icon = ("Selected", "check_circle") if hit.id in marked else ("Select", "circle")
+        if st.button(label, icon=f":material/{icon}:", key="choose", help="Select for export"):
             if hit.id in marked:
                 del marked[hit.id]
             else:
@@ -188,7 +188,7 @@ def _large(
     try:
         library.pictures.large(hit.id)
     except TipsError as error:
-        st.warning(f"{plain(str(error))} This is its thumbnail.", icon=":material/broken_image:")
+        st.warning(f"{plain(str(error))} Showing its thumbnail.", icon=":material/broken_image:")
         source = media.thumbnail_address(library, hit.id)
     places: Sequence[RegionHit] = ()
     heat = mask = None
@@ -220,7 +220,7 @@ def _large(
         has_next=around[1] is not None,
     )
     if words and layer in ("Box", "Mask") and not places:
-        st.caption("No place in this photo stands out for these words.")
+        st.caption("No clear match for these words in this photo.")
     if events.marks is not None:
         _keep_marks(view, hit.id, events.marks)
         st.rerun(scope="fragment")

@@ -56,12 +56,12 @@ def look(typed: str) -> Look:
     try:
         path = os.path.expanduser(to_bytes(text))
         if b"\0" in path:
-            return Look(problem="This is not a path.")
+            return Look(problem="Not a valid path.")
         if not os.path.isabs(path):
-            return Look(problem="Write the whole path of the folder, or begin with ~.")
+            return Look(problem="Enter the full path of the folder, or start with ~.")
         return _look(os.path.normpath(path), below=path.endswith(b"/"))
     except ValueError:  # half a character
-        return Look(problem="This is not a path.")
+        return Look(problem="Not a valid path.")
 
 
 def _look(path: bytes, *, below: bool) -> Look:
@@ -72,10 +72,10 @@ def _look(path: bytes, *, below: bool) -> Look:
         except OSError as error:
             return Look(
                 problem=f"{name} cannot be read ({error.strerror}); change its permissions, or "
-                "name another folder."
+                "choose another folder."
             )
     if os.path.exists(path):
-        return Look(problem=f"{name} is a file; name the folder that holds it.")
+        return Look(problem=f"{name} is a file; choose its folder.")
     around, beginning = os.path.split(path)
     try:
         near = () if below else _folders(around, beginning)

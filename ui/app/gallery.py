@@ -50,14 +50,14 @@ def _answer(library: Library, view: View, answer: Answer, waiting: bool) -> None
     elif view.asks:
         _nothing(view, answer)
     else:
-        st.markdown("No photo passes the filter. Take a part of it away.")
+        st.markdown("No photo matches the filter. Remove a part of it.")
     if answer.possible:
-        label = f"{len(answer.possible):,} possible"
+        label = f"{len(answer.possible):,} weaker"
         unfolded = bool(view.layout) and not answer.total
         fold = st.expander(label, expanded=unfolded, key=f"fold-{unfolded}", on_change="rerun")
         if fold.open:  # nothing is drawn for those who do not look
             with fold:
-                st.caption("The nearest of the rest: unrelated words would find as much here.")
+                st.caption("Weaker matches: unrelated words would score as high here.")
                 _grid(library, view, answer.possible, (), "possible")
 
 
@@ -111,7 +111,7 @@ def _switches(view: View, answer: Answer) -> View:
                 label_visibility="collapsed",
                 width="content",
             )
-        with st.popover("Look", icon=":material/tune:", width="content"):
+        with st.popover("Display", icon=":material/tune:", width="content"):
             st.slider("Columns", *COLUMNS, key="columns")
             st.slider("Opacity of masks and heat", 0.1, 1.0, 0.65, 0.05, key="opacity")
     return state.current()
@@ -122,9 +122,9 @@ def _count(view: View, answer: Answer) -> str:
         return f"**{counted(answer.total, 'photo')}**"
     if view.nearest:
         return f"**{counted(answer.total, 'photo')}**, the nearest first"
-    sure = f"**{answer.total:,} confident**"
-    possible = f", {len(answer.possible):,} possible" if answer.possible else ""
-    return f"{sure}{possible} of {counted(answer.searched, 'photo')}"
+    matches = f"{answer.total:,} match" + ("" if answer.total == 1 else "es")
+    weaker = f", {len(answer.possible):,} weaker" if answer.possible else ""
+    return f"**{matches}**{weaker} in {counted(answer.searched, 'photo')}"
 
 
 def _grid(
@@ -201,18 +201,18 @@ def _card(library: Library, view: View, hit: Hit, heading: str, folded: int) -> 
 def _nothing(view: View, answer: Answer) -> None:
     """The honest answer, with the ways on."""
     looked = counted(answer.searched, "photo")
-    st.markdown("#### Nothing found")
+    st.markdown("#### No clear match")
     if not answer.searched:
-        st.markdown("No photo passes the filter. Take a part of it away.")
+        st.markdown("No photo matches the filter. Remove a part of it.")
         if st.button(NO_FILTER, icon=":material/filter_alt_off:"):
             state.use_filter("")
             st.rerun()
         return
     sentence = f"Among {looked}, none stands out from what unrelated words would find."
-    st.markdown(f"{sentence} Try other words, or look at the possible ones below.")
+    st.markdown(f"{sentence} Try other words, or see the weaker matches below.")
     with st.container(horizontal=True):
         if view.show == "Photos" and view.q:
-            label = "Look for the words in parts of the photos"
+            label = "Search in parts of the photos"
             if st.button(label, icon=":material/select_all:"):
                 state.rank_by("Places")
                 st.rerun()

@@ -19,7 +19,7 @@ STAGES = {
     "scan": "Looking for photos",
     "fetch": "Downloading the model",
     "load": "Loading the model",
-    "index": "Looking at the photos",
+    "index": "Reading the photos",
     "publish": "Making the photos searchable",
     "tidy": "Tidying up",
 }
@@ -108,12 +108,12 @@ def words(job: Job) -> str:
     if job.state == "done":
         return _done(job)
     if job.state == "stopping":
-        return "Stopping; what is in hand is finished first."
+        return "Stopping after the current batch …"
     if job.state == "paused":
         return f"Paused{_at(job)}."
     if job.state == "stopped":
         reason = f" {job.error}" if job.error else ""
-        return f"Stopped{_at(job)}: its process ended. It can be resumed.{reason}"
+        return f"Stopped{_at(job)}: its process ended. Resume to continue.{reason}"
     stage = STAGES.get(job.stage, job.stage)
     return " · ".join([f"{stage}{_counts(job)}", *_pace(job)])
 
@@ -148,7 +148,7 @@ def _done(job: Job) -> str:
     sentence = f"Done: {', '.join(parts) or 'nothing to do'}."
     if missing:
         folders = counted(len(missing), "folder")
-        sentence += f" {folders} not there; nothing of that was removed."
+        sentence += f" {folders} missing; their photos stay in the collection."
     return sentence
 
 

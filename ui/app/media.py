@@ -98,7 +98,7 @@ async def export(request: Request) -> Response:
     with _lock:
         download = _tickets.get(request.path_params["ticket"])
     if download is None:
-        return _missing("This export is not here any more; make it again on the page.")
+        return _missing("This export has expired; export again on the page.")
     name = quote(download.name)
     headers = {**SAFE, "Content-Disposition": f"attachment; filename*=UTF-8''{name}"}
     headers["Cache-Control"] = "no-store"

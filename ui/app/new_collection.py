@@ -64,7 +64,7 @@ def show_form() -> None:
         format_func=lambda name: label(models[name]),
     )
     fetch = _about(models[name])
-    small = st.checkbox("Find small things too (five times the work)", key=SMALL)
+    small = st.checkbox("Find small things too (takes five times as long)", key=SMALL)
     if st.button("Create and index", type="primary", icon=":material/add:", key="new-create"):
         typed = folder or str(st.session_state.get(FOLDER) or "")
         try:
@@ -112,22 +112,22 @@ def create(wish: Wish) -> Known:
     """
     seen = look(wish.folder)
     if not seen.folder:
-        raise FormError(seen.problem or "Name the folder of photos.")
+        raise FormError(seen.problem or "Choose a folder of photos.")
     count = count_photos(seen.folder)
     if count.whole and not count.photos:
-        raise FormError(f"There are no photos in {shown(seen.folder)}; name another folder.")
+        raise FormError(f"There are no photos in {shown(seen.folder)}; choose another folder.")
     model = next((model for model in list_models() if model.name == wish.model), None)
     if model is None:
         raise FormError(f"There is no model {wish.model}.")
     if not model.here and not wish.fetch:
         raise FormError(
-            f"The model {model.name} is not on this machine; agree to the download of "
-            f"{download_size(model)}, or choose {BUNDLED} to try things out."
+            f"The model {model.name} is not installed; allow the download of "
+            f"{download_size(model)}, or choose {BUNDLED} to try it out."
         )
     title = wish.title or _title(seen.folder)
     entries = known()
     if any(title.casefold() == entry.title.casefold() for entry in entries):
-        raise FormError(f"There is a collection called {title} already; give another name.")
+        raise FormError(f"A collection called {title} already exists; choose another name.")
     entry = register(_place(title, {entry.name for entry in entries}), title)
     try:
         jobs.start_index(

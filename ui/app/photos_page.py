@@ -109,9 +109,9 @@ def _watch(library: Library, entry: Known, empty: bool) -> None:
 
 
 def _no_collection(error: TipsError) -> None:
-    st.markdown("### No collection is open")
+    st.markdown("### No collection yet")
     st.error(plain(str(error)), icon=":material/folder_off:")
-    st.markdown("Make one on the page Collections, or in a terminal; then load this page again:")
+    st.markdown("Create one on the Collections page, or in a terminal, then reload this page:")
     st.code("tips index ~/Pictures\ntips ui", language="bash")
 
 
@@ -164,7 +164,8 @@ def _switches(view: View) -> None:
             bind="query-params",
             on_change=state.asked_anew,
             label_visibility="collapsed",
-            help="Photos: the whole picture and its best place together. Places: the best place.",
+            help="Photos: rank by the whole photo and its best place. Places: rank by the best "
+            "place.",
         )
     st.segmented_control(
         "Order",
@@ -190,7 +191,7 @@ def _switches(view: View) -> None:
         key="group",
         bind="query-params",
         on_change=state.asked_anew,
-        help="One photo stands for all that show the same, and for the next shots of a scene.",
+        help="Show one photo for each group of copies and near-identical shots.",
     )
 
 

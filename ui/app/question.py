@@ -53,7 +53,7 @@ def request(view: View, picture: Image.Image | None, **page: Unpack[Page]) -> Re
     if view.find:
         return Request(examples=tuple(example(place) for place in view.find), **page)
     if view.picture and picture is None:
-        raise QueryError("The uploaded picture is not here any more; choose it again.")
+        raise QueryError("The uploaded picture has expired; choose it again.")
     return Request(
         words=view.q,
         like=view.like,

@@ -25,7 +25,7 @@ def show_taking(library: Library, view: View, answer: Answer) -> None:
     """The choice of what to take out, and how."""
     marked = list(chosen())
     with st.popover(
-        f"Export {len(marked):,} chosen" if marked else "Export",
+        f"Export {len(marked):,} selected" if marked else "Export",
         icon=":material/download:",
         key="export",
         on_change="rerun",
@@ -34,10 +34,10 @@ def show_taking(library: Library, view: View, answer: Answer) -> None:
         if not popover.open:
             return
         rows = library.rows_of(marked) if marked else answer.rows
-        which = " chosen" if marked else " found" if view.asks else ""
+        which = " selected" if marked else " found" if view.asks else ""
         st.markdown(f"**{counted(len(rows), 'photo')}{which}**")
         _links(library, view, rows)
-        if marked and st.button("Let the choice go", icon=":material/deselect:"):
+        if marked and st.button("Clear selection", icon=":material/deselect:"):
             chosen().clear()
             st.rerun()
 
@@ -65,4 +65,4 @@ def _links(library: Library, view: View, rows: Rows) -> None:
     for label, name, kind, make in forms:
         address = media.offer(media.Download(name, kind, partial(content, make)))
         st.link_button(label, address, icon=":material/download:", width="stretch")
-    st.caption("The originals are only read. A link is good for an hour.")
+    st.caption("Your originals are never changed. The link works for an hour.")

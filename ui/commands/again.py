@@ -30,8 +30,8 @@ def _place(name: str, form: str, what: str) -> Callable[[Command], Command]:
 
 @click.command()
 @click.argument("photo")
-@_place("--box", "X0,Y0,X1,Y1", "What to find lies in this box; in PHOTO unless another is named.")
-@_place("--point", "X,Y", "What to find lies at this point.")
+@_place("--box", "X0,Y0,X1,Y1", "What to find is in this box, in PHOTO unless you name another.")
+@_place("--point", "X,Y", "What to find is at this point.")
 @_place("--not-box", "X0,Y0,X1,Y1", "What not to find.")
 @_place("--not-point", "X,Y", "What not to find.")
 @draw_option

@@ -45,7 +45,7 @@ def backup(target: Path, as_json: bool, collection: Path) -> None:
         print_json(report.to_dict())
         return
     what = f"{counted(report.photos, 'photo')}, {file_size(report.size)}"
-    say(f"{what} in {report.seconds:.1f} s; read again, and as written.")
+    say(f"{what} in {report.seconds:.1f} s; verified.")
     click.echo(shown(report.file))
 
 
@@ -85,14 +85,16 @@ def restore(source: Path, check: bool, no_vectors: bool, as_json: bool, collecti
         if as_json:
             print_json(asdict(header))
         else:
-            say(f"{shown(str(source))} is whole: {counted(header.photos, 'photo')}, {header.made}.")
+            say(
+                f"{shown(str(source))} is intact: {counted(header.photos, 'photo')}, {header.made}."
+            )
         return
     remember(Path(report.collection))
     if as_json:
         print_json(report.to_dict())
         return
     if report.rebuilt_because:
-        say(f"The vectors were made anew: {report.rebuilt_because}.", "yellow")
+        say(f"The vectors were rebuilt: {report.rebuilt_because}.", "yellow")
     say(f"{counted(report.photos, 'photo')} restored in {report.seconds:.1f} s.")
     click.echo(shown(report.collection))
 

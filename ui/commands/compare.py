@@ -36,10 +36,10 @@ ROLES = ("now", "before", "next")
     default=10,
     show_default=True,
     metavar="N",
-    help="So many photos of each.",
+    help="Photos to compare from each.",
 )
-@click.option("--places", is_flag=True, help="Compare by places, as `tips regions` ranks.")
-@click.option("--filter", "filter_text", metavar="EXPR", help="Only photos that fit.")
+@click.option("--places", is_flag=True, help="Compare places, as `tips regions` does.")
+@click.option("--filter", "filter_text", metavar="EXPR", help="Only photos that match.")
 @click.option(
     "--sheet",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -86,7 +86,9 @@ def compare(
         all=True,
     )
     if sheet is not None and sheet.suffix.lower() not in (".jpg", ".jpeg", ".png", ".webp"):
-        raise click.BadParameter(f"{sheet} is no .jpg, .png or .webp.", param_hint="--sheet")
+        raise click.BadParameter(
+            f"{sheet} is not a .jpg, .png or .webp file.", param_hint="--sheet"
+        )
     if sheet is not None and not sheet.parent.is_dir():
         raise click.BadParameter(f"the folder {sheet.parent} is not there.", param_hint="--sheet")
     found: list[Results] = []
@@ -120,7 +122,7 @@ def compare(
         from search.sheet import contact_sheet
 
         contact_sheet(*columns).save(sheet, quality=90)
-        say(f"Both are in {sheet}.")
+        say(f"Both rankings are in {sheet}.")
     if not any(results.hits for results in found):
         ctx.exit(NOTHING_FOUND)
 
@@ -145,7 +147,7 @@ def resolve(name: str, folder: Path) -> Collection:
         return named[0]
     known = ", ".join(f"{role} ({model_words(model)})" for role, model in there.items())
     raise CollectionError(
-        f"'{shown(name)}' is no collection, and "
+        f"'{shown(name)}' is not a collection, and "
         + ("more than one model" if named else "no model")
         + f" of {folder}; there are {known}."
     )
@@ -158,8 +160,8 @@ def _check_begun(name: str, opened: Collection, searcher: Searcher) -> None:
 
     if opened.folder.parent.name == MODELS and not searcher.count("images"):
         raise CollectionError(
-            f"'{shown(name)}' ({model_words(opened)}) is being built and has no vectors yet; go on "
-            f"with `tips switch {opened.model.name}`."
+            f"'{shown(name)}' ({model_words(opened)}) is being built and has no vectors yet; "
+            f"continue with `tips switch {opened.model.name}`."
         )
 
 

@@ -115,12 +115,13 @@ def find_images(searcher: Searcher, words: str, remark: str = "") -> Row:
 
 
 def find_places(searcher: Searcher, words: str, out: Path) -> Row:
-    """Search places, print and draw the hits; for the sheet, the photos with boxes and, last, the
-    best one's heat map.
+    """Search places as `tips regions --draw` does, print and draw the hits; for the sheet, the
+    photos with boxes and, last, the best one's heat map.
     """
-    results, remark = searcher.regions(words, limit=HITS), "last: the best as heat"
+    results = searcher.regions(words, limit=HITS, refine=True)
+    remark = "last: the best as heat"
     if not results.hits:
-        results = searcher.regions(words, limit=HITS, all=True)
+        results = searcher.regions(words, limit=HITS, all=True, refine=True)
         remark = f"{POSSIBLE}; {remark}"
     _print("regions", results, remark if POSSIBLE in remark else "")
     return f"regions: {words} ({remark})", draw_places(searcher, results, words, out)

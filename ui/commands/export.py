@@ -61,34 +61,32 @@ class Targets:
     "--root",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="File names in --coco are relative to DIR; else they are absolute.",
+    help="Make file names in --coco relative to DIR.  [default: absolute]",
 )
-@click.option("--zip", type=FILE, metavar="FILE", help="Write copies of the photos into a zip.")
+@click.option("--zip", type=FILE, metavar="FILE", help="Write copies of the photos to a zip file.")
 @click.option(
     "--copy",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Copy the photos to DIR, a new or empty folder outside of those that are indexed.",
+    help="Copy the photos to DIR, a new or empty folder outside the indexed ones.",
 )
-@click.option(
-    "--places", is_flag=True, help="Rank by places, as `tips regions` does; each photo has one."
-)
+@click.option("--places", is_flag=True, help="Rank by places, as `tips regions` does.")
 @click.option(
     "--refine",
     is_flag=True,
-    help="Compute the places again from the photos: tighter, for one or more passes of the model "
-    "a photo.",
+    help="Recompute the places from the photos for tighter boxes; takes one or more model passes "
+    "per photo.",
 )
 @click.option(
     "-n",
     "--limit",
     type=click.IntRange(1),
     metavar="N",
-    help="At most N photos.  [default: all that are confident]",
+    help="At most N photos.  [default: all clear matches]",
 )
 @field_option("filter")
 @field_option("all")
-@click.option("--force", is_flag=True, help="Replace files that are there, but never photos.")
+@click.option("--force", is_flag=True, help="Overwrite existing files, but never photos.")
 @device_option
 @collection_option
 @click.pass_context
@@ -211,9 +209,9 @@ def check_targets(targets: Targets, collection: Path, *, force: bool) -> None:
 
     named = targets.named()
     if not named:
-        raise click.UsageError("Say what to write: --csv, --json, --coco, --zip or --copy.")
+        raise click.UsageError("Choose what to write: --csv, --json, --coco, --zip or --copy.")
     if targets.root is not None and targets.coco is None:
-        raise click.UsageError("--root is for the file names in --coco.")
+        raise click.UsageError("--root needs --coco.")
     to_stdout = [option for option, path in named.items() if path == STDOUT]
     if len(to_stdout) > 1:
         raise click.UsageError(f"Only one of {' and '.join(to_stdout)} can go to stdout.")
@@ -221,12 +219,12 @@ def check_targets(targets: Targets, collection: Path, *, force: bool) -> None:
     for option, path in named.items():
         if path == STDOUT:
             if option in ("--zip", "--copy"):
-                raise click.BadParameter("copies do not go to stdout.", param_hint=option)
+                raise click.BadParameter("copies cannot go to stdout.", param_hint=option)
         else:
             _check_target(option, path, opened, force=force)
     places = [_real(path) for path in named.values() if path != STDOUT]
     if len(set(places)) < len(places):
-        raise click.UsageError("Each form needs a file of its own.")
+        raise click.UsageError("Each format needs its own file.")
 
 
 def _check_target(option: str, path: Path, collection: Collection, *, force: bool) -> None:
@@ -240,17 +238,17 @@ def _check_target(option: str, path: Path, collection: Collection, *, force: boo
 
     indexed = any(inside(root) for root in collection.roots)
     if inside(_text(collection.folder)):
-        refuse("lies in the folder of the collection.")
+        refuse("is inside the folder of the collection.")
     if option == "--copy":
         if indexed:
-            refuse("lies in a folder that is indexed, where the copies would be found as photos.")
+            refuse("is in an indexed folder, where the copies would be indexed too.")
         if path.is_dir() and any(path.iterdir()) and not force:
-            refuse("is not empty; --force writes into it all the same.")
+            refuse("is not empty; --force writes to it anyway.")
     elif os.path.lexists(path):
         if indexed:
-            refuse("exists and lies among the indexed photos, where nothing is replaced.")
+            refuse("exists among the indexed photos, which are never overwritten.")
         if not force:
-            refuse("exists; --force replaces it.")
+            refuse("exists; --force overwrites it.")
 
 
 def _opened(path: Path) -> AbstractContextManager[BinaryIO]:

@@ -108,7 +108,7 @@ def plan_lines(found: PrunePlan, *, done: bool) -> list[str]:
     if found.orphans:
         lines.append(f"{counted(len(found.orphans), 'leftover')} {verb}")
     lines += [
-        f"{shown(root)} is not there; nothing of it is dropped (--missing-roots forgets it)"
+        f"{shown(root)} is missing; its photos stay (--missing-roots forgets them)"
         for root in found.away
     ]
     return lines
@@ -123,10 +123,10 @@ def _ask(found: PrunePlan) -> None:
     many = f"{len(found.leaving):,} of {counted(found.photos, 'photo')}"
     if not sys.stdin.isatty():
         raise click.UsageError(
-            f"{many} would be dropped from the collection, more than {MOST:.0%}; look with "
-            "--dry-run, then say --yes."
+            f"{many} would be removed from the collection, more than {MOST:.0%}; check with "
+            "--dry-run, then confirm with --yes."
         )
-    click.confirm(f"{many} would be dropped from the collection. Go on?", abort=True, err=True)
+    click.confirm(f"{many} would be removed from the collection. Continue?", abort=True, err=True)
 
 
 @click.command(cls=WaitingCommand)
@@ -168,7 +168,9 @@ def relocate(
     before, after = absolute_roots([old])[0], absolute_roots([new])[0]
     found = look(opened, before, after)
     if found.doubtful and not (yes or dry_run):
-        raise click.UsageError(f"{'; '.join(doubts(found))}. Nothing was changed; --yes goes on.")
+        raise click.UsageError(
+            f"{'; '.join(doubts(found))}. Nothing was changed; continue with --yes."
+        )
     done = 0
     if not dry_run:
         with index_progress() as bar:
@@ -184,7 +186,10 @@ def relocate(
     if dry_run:
         say(f"{found.there:,} of {counted(found.files, 'file')} are in {shown(after)}.")
     else:
-        say(f"{counted(done, 'path')} rewritten to {shown(after)}; `tips index` looks there now.")
+        say(
+            f"{counted(done, 'path')} now point to {shown(after)}; `tips index` uses them from "
+            "now on."
+        )
 
 
 def doubts(found: Relocation) -> list[str]:
@@ -198,7 +203,7 @@ def doubts(found: Relocation) -> list[str]:
         )
     if found.other:
         lines.append(
-            f"{len(found.other)} of the {found.compared} files that were compared are not what "
-            f"they were, such as {shown(found.other[0])}"
+            f"{len(found.other)} of the {found.compared} compared files differ, such as "
+            f"{shown(found.other[0])}"
         )
     return lines

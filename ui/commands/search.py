@@ -78,8 +78,8 @@ draw_option = click.option(
 refine_option = click.option(
     "--refine/--no-refine",
     default=None,
-    help="Compute the places again from the photos: tighter boxes, for one or more passes of the "
-    "model a photo. By default with --draw, and always with a small model or a GPU.",
+    help="Recompute the places from the photos for tighter boxes; takes one or more model passes "
+    "per photo. Default: with --draw, and always with a small model or a GPU.",
 )
 
 

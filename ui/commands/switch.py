@@ -123,7 +123,7 @@ def _switch(
         other = generations.following(opened)
         if other is not None and model != other.model.name:
             raise SwitchError(
-                f"{other.model.name} is being built in {opened.folder} already; go on with "
+                f"{other.model.name} is being built in {opened.folder} already; continue with "
                 f"`tips switch {other.model.name}`, or give it up with `tips switch --cancel`."
             )
         place = str(weights.absolute()) if weights else other.model.weights if other else None

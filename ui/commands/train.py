@@ -34,6 +34,6 @@ def train(ctx: click.Context, preset: str, data: str, out: Path, resume: bool) -
 
     result = train_preset(preset, data, out, resume=resume)
     if not result.finished:
-        say(f"Stopped and saved at step {result.step}; go on with --resume.")
+        say(f"Stopped and saved at step {result.step}; resume with --resume.")
         ctx.exit(STOPPED)
     say(f"The model is in {out / 'model'}, the curves in {out / 'curves.png'}.")

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from limits import RateLimitItem, parse_many
 from limits.storage import MemoryStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
+from limits.strategies import MovingWindowRateLimiter
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -38,7 +38,7 @@ class Guard:
         self._tokens = [_digest(token.encode()) for token in settings.tokens]
         self._upload = settings.largest_upload
         self._limits: Sequence[RateLimitItem] = parse_many(settings.rate) if settings.rate else ()
-        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it with a problem."""
@@ -73,7 +73,7 @@ class Guard:
             raise Problem(
                 400,
                 "host",
-                "The service does not answer to this name; start it with --allow-host NAME.",
+                "This host name is not allowed; start the service with --allow-host NAME.",
                 field="Host",
             )
 
@@ -85,7 +85,7 @@ class Guard:
             raise Problem(
                 403,
                 "origin",
-                "Web pages of this origin may not ask; start the service with --cors ORIGIN.",
+                "This origin is not allowed; start the service with --cors ORIGIN.",
                 field="Origin",
             )
 
@@ -113,7 +113,7 @@ class Guard:
             raise Problem(
                 401,
                 "token",
-                "Show a token of this service: Authorization: Bearer TOKEN.",
+                "A bearer token is required: Authorization: Bearer TOKEN.",
                 field="Authorization",
                 headers={"WWW-Authenticate": 'Bearer realm="tips"'},
             )

@@ -99,7 +99,7 @@ async def followed(collection: Named, given: Given) -> AsyncIterator[LiveCollect
     await _job(given, engine)
     if given.streams >= MOST_STREAMS:
         raise Problem(
-            503, "overloaded", "Too many follow jobs already.", headers={"Retry-After": "5"}
+            503, "overloaded", "Too many clients follow jobs already.", headers={"Retry-After": "5"}
         )
     given.streams += 1
     try:
@@ -180,7 +180,7 @@ def _below(folders: Sequence[str], allowed: Sequence[Path]) -> list[str]:
             path = to_bytes(folder)
             real = os.path.realpath(path)
         except ValueError as error:  # a NUL, or half of a surrogate pair
-            raise Problem(422, "folder", "This is no path.", field=field) from error
+            raise Problem(422, "folder", "Not a valid path.", field=field) from error
         # What is outside is not told from what is not there.
         if not os.path.isabs(path) or not any(is_under(to_text(real), root) for root in roots):
             raise Problem(

@@ -77,6 +77,6 @@ class Lane:
         return Problem(
             503,
             "overloaded",
-            "The service has more to do than it can; ask again in a moment.",
+            "The service is busy; try again in a moment.",
             headers={"Retry-After": str(RETRY_AFTER)},
         )

@@ -30,7 +30,7 @@ def bind(host: str, port: int) -> socket.socket:
         number = error.errno or 0
         reason = os.strerror(number) if number > 0 else str(error.strerror).partition(" (")[0]
         raise ListenError(
-            f"{host}:{port} cannot be listened on ({reason}); choose another --port or --host."
+            f"{host}:{port} cannot be used ({reason}); choose another --port or --host."
         ) from error
     # Connections inherit it. asyncio sets it only on sockets that name their protocol; without it
     # an answer waits 40 ms for an acknowledgement that the other side delays.

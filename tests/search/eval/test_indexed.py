@@ -68,7 +68,7 @@ def test_other_photos_and_missing_ones_are_named(folder: Path):
     (folder / "images" / "more.png").unlink()
     (folder / "images" / "1.png").write_bytes(b"broken")
     with (
-        pytest.raises(EvalDataError, match=r"1\.png is not there or cannot be read"),
+        pytest.raises(EvalDataError, match=r"1\.png is missing or cannot be read"),
         indexed_set(folder, ColourEmbedder()),
     ):
         pass

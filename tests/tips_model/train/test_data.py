@@ -61,11 +61,11 @@ def test_a_tokenizer_that_does_not_fit_is_told_before_the_table_is_opened(
 @pytest.mark.parametrize(
     ("change", "world", "resume", "words"),
     [
-        ({}, "1", False, "already holds a run"),
+        ({}, "1", False, "already contains a run"),
         ({"seed": 1}, "1", True, "another `seed`"),
         ({}, "3", True, "3 processes .* cannot share"),
         ({"teacher": "runs/none"}, "1", True, r"has no heads\.safetensors"),
-        ({"teacher": "tips-l14-hr"}, "1", True, "`tips models fetch tips-l14-hr` brings it"),
+        ({"teacher": "tips-l14-hr"}, "1", True, "run `tips models fetch tips-l14-hr`"),
     ],
 )
 def test_nothing_is_opened_when_the_folder_or_the_preset_does_not_fit(

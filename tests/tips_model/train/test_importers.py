@@ -109,7 +109,7 @@ def test_the_files_of_img2dataset_are_samples(tmp_path: Path):
         Pair(f"{name}/00000/000000010", b"10", "ten"),
     ]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="holds neither tar shards nor pictures"):
+    with pytest.raises(DataError, match="contains neither tar shards nor pictures"):
         list(read_shards([tmp_path / "empty"]))
 
 
@@ -167,7 +167,7 @@ def test_coco_captions_of_one_picture_are_synthetic_ones(tmp_path: Path):
         ),
     ]
     listing.write_text('{"images": []}')
-    with pytest.raises(DataError, match="no COCO caption file"):
+    with pytest.raises(DataError, match="not a COCO caption file"):
         list(read_coco(listing, tmp_path))
 
 
@@ -301,9 +301,9 @@ def test_instances_of_another_form_are_refused(tmp_path: Path):
     captions.write_text('{"images": [], "annotations": []}')
     for content, said in (
         ("[", "cannot be read as COCO's JSON"),
-        ("[]", "is no COCO instance file"),
+        ("[]", "is not a COCO instance file"),
         ('{"annotations": [{"image_id": 1, "category_id": 2, "bbox": [0, 0, 1, 1]}]}', "is no"),
-        ('{"annotations": [{"image_id": 1, "bbox": [0, 0]}]}', "is no COCO instance file"),
+        ('{"annotations": [{"image_id": 1, "bbox": [0, 0]}]}', "is not a COCO instance file"),
     ):
         instances.write_text(content)
         with pytest.raises(DataError, match=rf"instances.json {said}"):

@@ -92,7 +92,7 @@ def test_ctrl_c_saves_and_the_run_can_go_on(tmp_path: Path, kind: signal.Signals
 
 def test_a_folder_with_a_run_is_not_overwritten(tmp_path: Path) -> None:
     go(tiny_config(Weights()), tmp_path, stop_after=1)
-    with pytest.raises(ConfigError, match="already holds a run: add --resume"):
+    with pytest.raises(ConfigError, match="already contains a run: add --resume"):
         go(tiny_config(Weights()), tmp_path)
 
 
@@ -106,7 +106,7 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_is_a_run_too(tmp_path
     with pytest.raises(KeyboardInterrupt):
         run(config, Killed(), TOKENIZER, tmp_path)
     assert not saved_steps(tmp_path)
-    with pytest.raises(ConfigError, match="already holds a run"):
+    with pytest.raises(ConfigError, match="already contains a run"):
         go(config, tmp_path)
     with pytest.raises(ConfigError, match="another `seed`"):
         go(replace(config, seed=1), tmp_path, resume=True)
@@ -129,7 +129,7 @@ def test_a_damaged_checkpoint_is_set_aside_for_the_one_before(
     newest.write_bytes(newest.read_bytes()[:1000])
     capsys.readouterr()
     assert go(config, tmp_path / "parts", resume=True).finished
-    assert "is damaged (RuntimeError) and set aside; going on from step 3." in (
+    assert "is damaged (RuntimeError) and was set aside; resuming from step 3." in (
         capsys.readouterr().err
     )
     assert newest.with_name(newest.name + ".damaged").exists()
@@ -169,7 +169,7 @@ def test_a_checkpoint_of_another_version_is_refused(tmp_path: Path) -> None:
     config = tiny_config(Weights())
     go(config, tmp_path, stop_after=1)
     torch.save(final_state(tmp_path) | {"version": 1}, saved_steps(tmp_path)[-1][1])
-    with pytest.raises(CheckpointError, match=r"has the format 1, this program knows 2"):
+    with pytest.raises(CheckpointError, match=r"has format 1, this version reads 2"):
         go(config, tmp_path, resume=True)
 
 

@@ -244,4 +244,4 @@ def test_training_computes_in_float32_where_bfloat16_is_slow_and_says_so(
         trainer = make_trainer(tiny_config(precision="bf16"), torch.device("cpu"))
         assert trainer.half is able
         assert isinstance(trainer.optimizers[0], Float32Muon) is not able
-        assert ("training computes in float32" in capsys.readouterr().err) is not able
+        assert ("training uses float32" in capsys.readouterr().err) is not able

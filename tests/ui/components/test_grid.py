@@ -70,7 +70,7 @@ def test_every_act_reaches_python_once(browser: Browser, address: str) -> None:
     page.get_by_role("button", name="Open photo-2.jpg").click()
     assert events(page, 1) == [["open", f"{2:032x}"]]
     card = page.locator(".card").nth(1)
-    for count, (name, act) in enumerate((("More like", "more"), ("Less like", "less")), start=2):
+    for count, (name, act) in enumerate((("More like", "more"), ("Fewer like", "less")), start=2):
         card.hover()
         card.get_by_role("button", name=name).click()
         assert events(page, count)[-1] == [act, f"{1:032x}"]

@@ -127,7 +127,7 @@ def test_a_service_that_is_not_ready_says_so(tmp_path: Path) -> None:
     Collection.create(tmp_path / "empty", open_embedder("nano").info)
     metrics = Metrics()
     engines = Engines([tmp_path / "empty"], device="cpu", metrics=metrics)
-    with pytest.raises(TipsError, match="holds no photos yet"):
+    with pytest.raises(TipsError, match="has no photos yet"):
         engines.refresh()
     assert not (tmp_path / "empty" / "catalog").exists()  # looking writes nothing
     engines.close()

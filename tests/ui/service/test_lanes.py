@@ -141,7 +141,7 @@ def test_work_that_nobody_waits_for_any_more_is_not_begun() -> None:
 def test_who_waited_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lanes, "PATIENCE", -1.0)
     lane = Lane("test", 1, 0, Metrics())
-    with pytest.raises(Problem, match="ask again"):
+    with pytest.raises(Problem, match="try again"):
         asyncio.run(lane.run(lambda: "late"))
     lane.close()
 

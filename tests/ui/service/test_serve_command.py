@@ -50,7 +50,7 @@ WRONG = {
     "a name for a proxy": (["--trust-proxy", "my-proxy"], "is no address; write it as in"),
     "no such name": (
         ["--host", "photos.invalid", "--token-file", "{tmp}/long"],
-        "photos.invalid:8765 cannot be listened on (Name or service not known); choose",
+        "photos.invalid:8765 cannot be used (Name or service not known); choose",
     ),
     "no root": (["--allow-index", "{tmp}/none"], "does not exist"),
     "an empty token file": (["--token-file", "{tmp}/empty"], "has no token"),
@@ -59,7 +59,7 @@ WRONG = {
     "a token file that is no text": (["--token-file", "{tmp}/bytes"], "is no text"),
     "a port in use": (
         ["--port", "{port}"],
-        "cannot be listened on (Address already in use); choose",
+        "cannot be used (Address already in use); choose",
     ),
 }
 

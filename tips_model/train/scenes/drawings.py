@@ -122,7 +122,7 @@ def fetch(drawings: DrawingSet, folder: Path | None = None) -> Path:
             (Path(scratch) / drawings.file_name).replace(target)
     if integrity_of(target) != drawings.integrity:
         raise DrawingsError(
-            f"{target} is not the pinned {drawings.package}; delete it and fetch again"
+            f"{target} is not the pinned {drawings.package}; delete it and download again"
         )
     return target
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tips_model.run_lengths import run_lengths
 from tips_model.train.dataset import record_batches, write_table
 from tips_model.train.names import write_names
 from tips_model.train.scenes.attribution import attribution_text
@@ -125,17 +126,8 @@ def _annotation(number: int, image: int, category: int, mask: NDArray[np.bool_])
         "bbox": [x, y, int(xs.max()) + 1 - x, int(ys.max()) + 1 - y],
         "area": len(xs),
         "iscrowd": 0,
-        "segmentation": {"size": list(mask.shape), "counts": run_lengths(mask)},
+        "segmentation": {"size": list(mask.shape), "counts": run_lengths(mask).tolist()},
     }
-
-
-def run_lengths(mask: NDArray[np.bool_]) -> list[int]:
-    """COCO's uncompressed run lengths: column by column, beginning with the zeros."""
-    flat = mask.T.reshape(-1)
-    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    edges = np.concatenate([[0], changes, [flat.size]])
-    lengths: list[int] = np.diff(edges).tolist()
-    return [0, *lengths] if flat[0] else lengths
 
 
 def png(pixels: NDArray[Any]) -> bytes:

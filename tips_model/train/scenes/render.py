@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from tips_model.atomic import replacing
 from tips_model.train.scenes.concepts import CONCEPTS
 from tips_model.train.scenes.drawings import (
     DRAWING_SETS,
@@ -134,8 +134,7 @@ def load_bank(
     path = folder / _bank_name(size, sets)
     if not path.exists():
         bank = _render_all(size, folder, sets)
-        scratch = path.with_suffix(f".{os.getpid()}.tmp")
-        with scratch.open("wb") as stream:
+        with replacing(path) as stream:
             np.savez(
                 stream,
                 pixels=bank.pixels,
@@ -143,6 +142,5 @@ def load_bank(
                 drawing_set=bank.drawing_set,
                 slug=bank.slug,
             )
-        scratch.replace(path)
     with np.load(path, allow_pickle=False) as stored:
         return Bank(stored["pixels"], stored["concept"], stored["drawing_set"], stored["slug"])

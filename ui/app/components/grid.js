@@ -59,7 +59,7 @@ class GridView {
     image.src = item.src;
     const open = make("button", { type: "button", class: "open", "aria-label": `Open ${item.name}` });
     open.addEventListener("click", () => this.send("open", item.id));
-    const pick = make("input", { type: "checkbox", class: "pick", "aria-label": `Choose ${item.name}` });
+    const pick = make("input", { type: "checkbox", class: "pick", "aria-label": `Select ${item.name}` });
     pick.addEventListener("change", () => this.choose(item.id, pick.checked));
     const frame = make("div", { class: "frame" }, image, open, pick);
     if (item.folded) {
@@ -77,7 +77,7 @@ class GridView {
   }
 
   like(act, item) {
-    const label = act === "more" ? "More like" : "Less like";
+    const label = act === "more" ? "More like" : "Fewer like";
     const sign = shape("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, shape("path", { d: ICONS[act] }));
     const attributes = { type: "button", class: "act", title: `${label} this`, "aria-label": `${label} ${item.name}` };
     const made = make("button", attributes, sign);

@@ -21,7 +21,7 @@ _HTML = """
 <div class="root">
   <button type="button" class="zone">
     <span>Paste a picture, drop it here, or choose a file</span>
-    <small>It is looked at once and not kept.</small>
+    <small>Used for this search only, not stored.</small>
   </button>
   <input type="file" accept="image/*,.heic,.heif,.dng,.cr2,.cr3,.nef,.arw" tabindex="-1"
     aria-label="Picture file">
@@ -49,7 +49,7 @@ def take_picture(key: str) -> Image.Image | None:
 def read_picture(value: object) -> Image.Image:
     """The picture in a `data:` address from the browser. Raises `QueryError` when there is none."""
     if not isinstance(value, str) or len(value) > MOST_CHARACTERS or ";base64," not in value:
-        raise QueryError("That is no picture, or one larger than 25 MB; choose another file.")
+        raise QueryError("Not a picture, or larger than 25 MB; choose another file.")
     try:
         content = base64.b64decode(value.partition(";base64,")[2], validate=True)
         return decode_untrusted(content, target=SIDE).image

@@ -8,11 +8,12 @@ from PIL import Image
 
 from tests.tips_model.train.scenes import paint
 from tips_model.eval.coco import CocoImage, CocoObject, label_map, mask_of, read_coco_set
+from tips_model.run_lengths import run_lengths
 from tips_model.train.dataset import open_table
 from tips_model.train.scenes import SceneSource
 from tips_model.train.scenes.boxes import visible_boxes
 from tips_model.train.scenes.concepts import NAMES
-from tips_model.train.scenes.export import run_lengths, write_coco, write_training_table
+from tips_model.train.scenes.export import write_coco, write_training_table
 from tips_model.train.scenes.plan import SPECS
 
 
@@ -29,14 +30,14 @@ def test_boxes_hold_exactly_the_visible_pixels():
 
 def test_run_lengths_are_column_by_column_from_the_zeros():
     mask = np.array([[1, 0, 0], [1, 1, 0]], bool)
-    assert run_lengths(mask) == [0, 2, 1, 1, 2]
+    assert run_lengths(mask).tolist() == [0, 2, 1, 1, 2]
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_run_lengths_come_back_as_the_mask(seed: int):
     mask = np.random.default_rng(seed).random((7, 5)) > 0.5
     image = CocoImage(Path("x.png"), 5, 7, (), ())
-    stored = {"size": [7, 5], "counts": run_lengths(mask)}
+    stored = {"size": [7, 5], "counts": run_lengths(mask).tolist()}
     np.testing.assert_array_equal(mask_of(image, CocoObject(0, stored, (0, 0, 1, 1))), mask)
 
 
