@@ -30,9 +30,9 @@ from typing import Any
 from playwright.sync_api import Page, sync_playwright
 from scale import machine
 
-from search.words import word_list
-from ui.app.answers import answer
+from search.word_lists import word_list
 from ui.app.library import Library
+from ui.app.page_results import answer
 from ui.app.state import View
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]

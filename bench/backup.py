@@ -22,10 +22,10 @@ from typing import Any
 from scale_collection import build, make_source
 
 from indexer.collection import Collection
-from indexer.keeping.backup import backup
-from indexer.keeping.pinned import pinned
-from indexer.keeping.restore import check, restore
-from indexer.keeping.verify import verify
+from indexer.maintenance.backup import backup
+from indexer.maintenance.pinned_state import pinned
+from indexer.maintenance.restore import check, restore
+from indexer.maintenance.verify import verify
 
 REGIONS = 16
 

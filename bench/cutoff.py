@@ -33,8 +33,8 @@ from search.arrays import Array
 from search.confidence.calibration import Calibration, Sample, TermVector, asked, both
 from search.confidence.cutoff import best_region
 from search.confidence.sample import SAMPLE_PHOTOS, unrelated_texts
-from search.encode import QueryEncoder
 from search.eval.run import Library, encode_library
+from search.query_encoder import QueryEncoder
 from search.templates import TEMPLATES
 from tips_model.embedder import open_embedder
 from tips_model.eval.coco import read_coco_set

@@ -52,7 +52,7 @@ def inspect(folder: Path) -> dict[str, Any]:
     Readers must see a published state whole; rows that wait for their publishing are no problem.
     """
     from indexer.collection import Collection
-    from indexer.keeping.verify import verify
+    from indexer.maintenance.verify import verify
 
     if not Collection.exists(folder):
         return {"problems": [], "revision": 0, "rows": 0}
@@ -75,7 +75,7 @@ def settled(folder: Path, contents: dict[str, str], *, read: bool) -> list[str]:
     is merged away, the engine makes the folder anew; the next writer deletes it.
     """
     from indexer.collection import Collection
-    from indexer.keeping.verify import verify
+    from indexer.maintenance.verify import verify
 
     collection = Collection.open(folder)
     store = collection.vectors()

@@ -23,19 +23,19 @@ import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image
 
-from search.again import from_pixels, from_stored, terms
 from search.arrays import Array
 from search.confidence.calibration import Side
-from search.encode import QueryEncoder
 from search.eval.run import encode_pictures
+from search.find_again import from_pixels, from_stored, terms
 from search.hits import Box
 from search.places.distinct import Bools, Ints
 from search.places.refine import FinePhoto
 from search.places.windows import MOST_SCALES, window_grids
 from search.query import Example
-from search.stored import Regions
-from search.terms import crop as part_of
-from search.words import word_list
+from search.query_encoder import QueryEncoder
+from search.query_vectors import crop as part_of
+from search.stored_photos import Regions
+from search.word_lists import word_list
 from tips_model.embedder import open_embedder
 from tips_model.eval.coco import fractions, read_coco_set, shown_names
 from tips_model.eval.ranking import average_precision, chance_precision

@@ -6,7 +6,7 @@ import random
 
 from locust import FastHttpUser, constant, task
 
-from search.words import word_list
+from search.word_lists import word_list
 
 COLOURS = ("red", "blue", "green", "yellow", "black", "white", "brown", "grey", "orange", "pink")
 SIZES = ("", "small ", "large ")

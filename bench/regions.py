@@ -27,11 +27,11 @@ import torch
 from pooling import METHODS
 
 from search.arrays import Array
-from search.encode import QueryEncoder
 from search.eval.places import Grid, Places, Regions
 from search.eval.run import Index, Library, encode_library, measure
+from search.query_encoder import QueryEncoder
 from search.templates import expand
-from search.words import word_list
+from search.word_lists import word_list
 from tips_model.checkpoints import load
 from tips_model.embedder import open_embedder
 from tips_model.eval.coco import CocoSet, load_pictures, read_coco_set

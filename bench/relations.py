@@ -42,9 +42,9 @@ from indexer.collection import Collection
 from indexer.pipeline import index
 from indexer.regions import find_regions
 from indexer.vectors import point_ids
-from search.encode import QueryEncoder
 from search.eval.indexed import indexed_set
 from search.query import Query, Term
+from search.query_encoder import QueryEncoder
 from search.scenes.language import parse
 from search.scenes.relations import area, shared
 from search.scenes.scene import Scene

@@ -19,7 +19,7 @@ from indexer.vectors import REGION_VECTOR, Filter, Kind, Match
 from search import searcher as searching
 from search.confidence.calibration import Calibration, Direction, Side, TermVector
 from search.confidence.sample import calibrate
-from search.encode import QueryEncoder
+from search.query_encoder import QueryEncoder
 from search.ranking import Ranker
 from search.searcher import Searcher
 from tips_model.train.scenes.concepts import NAMES

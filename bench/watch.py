@@ -22,10 +22,10 @@ import polars as pl
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests' rows
 
 from indexer.catalog.table import LINK_SCHEMA, Catalog
+from indexer.folder_size import disk_bytes
 from indexer.folders.changes import compare
 from indexer.folders.scan import ScanResult, scan
 from indexer.folders.scope import Scope, touched
-from indexer.size import disk_bytes
 from tests.indexer.catalog_cases import photo, table
 from tests.indexer.vector_cases import DIM, HEADS
 

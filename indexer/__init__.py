@@ -7,6 +7,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tips_model.former_names import keep_former_names
+
 if TYPE_CHECKING:
     from indexer.collection import Collection
     from indexer.pipeline import index
@@ -20,3 +22,6 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+keep_former_names()

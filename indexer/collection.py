@@ -4,8 +4,8 @@ collection.json   id, model, region settings, roots, engine
 catalog/          the truth, LanceDB (see `catalog`)
 vectors/          the embedded Qdrant shards (see `edge`), made from the catalog
 lock              held by the one process that writes
-logs/             how runs began and ended (see `runs`)
-models/           catalogs and vectors of other models (see `generations`); collection.json says
+logs/             how runs began and ended (see `run_log`)
+models/           catalogs and vectors of other models (see `model_switch`); collection.json says
                   where the ones in use are, so replacing that file switches from one to another
 """
 
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from indexer.cleanup import sweep_temporaries
 from indexer.engines import open_vectors
 from indexer.errors import (
     CollectionError,
@@ -30,10 +31,9 @@ from indexer.errors import (
 from indexer.folders.paths import to_text
 from indexer.folders.scan import minimal_roots
 from indexer.folders.snapshot import drop_snapshot
-from indexer.holder import LOCK, NO_PATIENCE, Patience, held
 from indexer.settings import ModelRecord, check_settings, parse_settings
-from indexer.temporaries import sweep_temporaries
 from indexer.vectors import VectorStore
+from indexer.write_lock import LOCK, NO_PATIENCE, Patience, held
 from tips_model.atomic import write_alone
 
 if TYPE_CHECKING:

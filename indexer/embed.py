@@ -13,7 +13,7 @@ import numpy as np
 from indexer.catalog.rows import Features
 
 if TYPE_CHECKING:
-    from indexer.reading import Reading
+    from indexer.photo_reader import Reading
     from tips_model.features import Embedder
 
 T = TypeVar("T")

@@ -28,13 +28,13 @@ from indexer.folders.scan import ScanResult, absolute_roots, scan
 from indexer.folders.snapshot import read_snapshot, write_snapshot
 from indexer.options import IndexOptions
 from indexer.progress import IndexReport, Meter, Progress, ProgressCallback, ignore_progress
-from indexer.runs import recorded
+from indexer.run_log import recorded
 
 if TYPE_CHECKING:
     from indexer.catalog.table import Catalog
     from indexer.cluster.engine import RayWorkers
-    from indexer.ledger import Ledger
-    from indexer.reading import Reading
+    from indexer.commit import Ledger
+    from indexer.photo_reader import Reading
     from indexer.vectors import VectorStore
     from tips_model.features import Embedder
 
@@ -168,7 +168,7 @@ class _Run:
     def _apply(self, catalog: Catalog, changes: Changes) -> tuple[Counter[str], float]:
         """Decode and embed, commit, publish; the counts of the ledger, and the seconds that the
         photos took."""
-        from indexer.ledger import Ledger
+        from indexer.commit import Ledger
 
         commit = partial(self.workers.commit, catalog) if self.workers else None
         ledger = Ledger(catalog, changes.missing, self.options.retry_failed, commit)
@@ -195,7 +195,7 @@ class _Run:
         """The candidates as they are decoded and embedded, here or elsewhere."""
         if self.workers is not None:
             return self._elsewhere(self.workers, known, candidates)
-        from indexer.photos.decoders import decoders, processors
+        from indexer.photos.decoder_pool import decoders, processors
         from indexer.tiles import tiled
 
         worthwhile = -(-len(candidates) // _PHOTOS_PER_PROCESS)
@@ -211,7 +211,7 @@ class _Run:
         self, known: dict[str, bool], candidates: pl.DataFrame, embedder: Embedder, threads: int
     ) -> Generator[list[Reading], None, None]:
         from indexer.embed import add_features, look_ahead
-        from indexer.reading import found, read
+        from indexer.photo_reader import found, read
 
         meter = Meter(self.progress, "index", len(candidates))
         one = partial(read, known=known, embedder=embedder, limits=self.options.limits)

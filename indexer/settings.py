@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, BaseModel, Field, ValidationInfo
 
 from indexer.folders.storage import is_url
-from tips_model.foreign import Text, parse_json, read_as
+from tips_model.untrusted import Text, parse_json, read_as
 
 if TYPE_CHECKING:
     from tips_model.features import Embedder

@@ -8,6 +8,8 @@ The names are imported when they are first used: a question needs no torch.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tips_model.former_names import keep_former_names
+
 if TYPE_CHECKING:
     from search.hits import Results
     from search.request import Request
@@ -22,3 +24,6 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+keep_former_names()

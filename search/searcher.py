@@ -23,27 +23,27 @@ from PIL import Image
 from indexer.collection import Collection
 from indexer.tiles import tiled
 from indexer.vectors import Filter, KeyArray, Kind, point_array, point_keys
-from search.again import check
 from search.arrays import Array
 from search.confidence.calibration import Calibration, TermVector
 from search.confidence.sample import EmptySampleError, calibrate
-from search.encode import QueryEncoder
 from search.errors import QueryError, SearchError
 from search.filters import parse_filter, resolve
+from search.find_again import check
 from search.hits import Box, Hit, Results
 from search.layout import Placed, placed_things
-from search.page import build_page
 from search.places.pca import feature_colours
 from search.places.refiner import Refiner
 from search.query import Example, ImageTerm, Query
+from search.query_encoder import QueryEncoder
+from search.query_vectors import TermReader
 from search.ranking import Ranker
 from search.request import Page, RefinedPage, Request
+from search.result_page import build_page
 from search.scenes.language import parse
-from search.scenes.page import build_scene_page
+from search.scenes.result_page import build_scene_page
 from search.scenes.scene import Scene, wanted_queries, wanted_things
 from search.scenes.search import SceneSearch
-from search.stored import open_photo, photo_id
-from search.terms import TermReader
+from search.stored_photos import open_photo, photo_id
 from tips_model.features import Embedder
 
 FACET_LIMIT = 1_000_000
@@ -209,7 +209,7 @@ class Searcher:
 
     def find_again(self, examples: Sequence[Example], **page: Unpack[RefinedPage]) -> Results:
         """Places in other photos like those of the examples: boxes and points in indexed photos,
-        what to find and what not (`search/again.py`); `all` unless it is False.
+        what to find and what not (`search/find_again.py`); `all` unless it is False.
 
         The examples' own photos are not among the hits. Raises `QueryError` for an unknown photo
         and without a positive example.

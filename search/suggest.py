@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from search.words import word_list
+from search.word_lists import word_list
 
 if TYPE_CHECKING:
     from search.searcher import Searcher

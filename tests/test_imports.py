@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+
+from tips_model.former_names import RENAMED
 
 ROOT = Path(__file__).parents[1]
 FLOORS = ("tips_model", "indexer", "search", "ui")  # each may import those before it
@@ -114,8 +117,25 @@ def test_the_page_is_there_before_torch_is() -> None:
     assert run.stdout.split() == []
 
 
-@pytest.mark.parametrize("module", ["indexer.cluster.tasks", "indexer.photos.worker"])
+@pytest.mark.parametrize("module", ["indexer.cluster.tasks", "indexer.photos.decoder_worker"])
 def test_processes_that_are_started_often_start_without_torch(module: str) -> None:
     code = f"import sys, {module}; print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
+
+
+def test_modules_are_there_by_their_former_names_too() -> None:
+    for former, present in RENAMED.items():
+        with pytest.warns(DeprecationWarning, match=f"{former} is {present} now"):
+            assert importlib.import_module(former) is importlib.import_module(present)
+    with pytest.warns(DeprecationWarning, match="is indexer.maintenance.verify now"):
+        verify = importlib.import_module("indexer.keeping.verify")
+    assert verify is sys.modules["indexer.maintenance.verify"]
+    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+        importlib.import_module("indexer.no_such_module")
+
+
+def test_no_former_name_is_used_here() -> None:
+    for floor in FLOORS:
+        for file in (ROOT / floor).rglob("*.py"):
+            assert not members(file) & RENAMED.keys(), file

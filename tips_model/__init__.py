@@ -7,6 +7,8 @@ torch.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tips_model.former_names import keep_former_names
+
 if TYPE_CHECKING:
     from tips_model.checkpoints import load
     from tips_model.config import VARIANTS, TIPSConfig
@@ -30,3 +32,6 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+keep_former_names()

@@ -14,7 +14,6 @@ from safetensors.torch import save
 from tips_model.atomic import replacing
 from tips_model.config import VARIANTS, TIPSConfig
 from tips_model.errors import ModelNameError, WeightsError
-from tips_model.foreign import parse_json
 from tips_model.google_npz import read_google
 from tips_model.huggingface import read_huggingface
 from tips_model.model import TIPS
@@ -29,6 +28,7 @@ from tips_model.registry import (
 from tips_model.scenic_npz import read_scenic
 from tips_model.tensors import State, TensorSource, fingerprint, read_npz, read_safetensors
 from tips_model.tokenizer import Tokenizer
+from tips_model.untrusted import parse_json
 
 FORMAT_VERSION = 1
 

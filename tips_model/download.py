@@ -25,8 +25,8 @@ from typing import Any
 
 from tips_model.atomic import replacing
 from tips_model.errors import WeightsError
-from tips_model.foreign import parse_json
 from tips_model.locks import turn
+from tips_model.untrusted import parse_json
 
 MANIFEST = "manifest.json"
 LOCK = ".lock"

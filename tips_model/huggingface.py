@@ -14,9 +14,9 @@ from torch import Tensor
 
 from tips_model.config import TIPSConfig
 from tips_model.errors import WeightsError
-from tips_model.foreign import parse_json
 from tips_model.google_npz import read_google
 from tips_model.tensors import State, TensorSource, read_safetensors
+from tips_model.untrusted import parse_json
 
 _VISION_NAMES = (
     (r"^embeddings\.patch_embeddings\.projection\.", "patch_embed.proj."),

@@ -15,7 +15,7 @@ from platformdirs import user_cache_path
 from tips_model.config import VARIANTS
 from tips_model.download import Progress, RemoteFile, download
 from tips_model.errors import ModelNameError, WeightsError
-from tips_model.foreign import parse_json
+from tips_model.untrusted import parse_json
 
 BUCKET = "https://storage.googleapis.com/tips_data"
 TOKENIZER_FILE = "tokenizer.model"

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from tips_model.errors import WeightsError
-from tips_model.foreign import read_arrays
+from tips_model.untrusted import read_arrays
 
 State = dict[str, Tensor]
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")  # of a block

@@ -39,9 +39,9 @@ from ui.commands.switch import switch
 from ui.commands.train import train
 from ui.commands.ui import ui
 from ui.commands.watch import watch
+from ui.formatting import shown
 from ui.options import STOPPED
 from ui.render import say, talk
-from ui.words import shown
 
 DEFECT = 70  # EX_SOFTWARE of sysexits.h
 

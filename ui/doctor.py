@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from indexer.collection import Collection
 from tips_model.errors import TipsError
-from ui.words import counted, shown
+from ui.formatting import counted, shown
 
 State = Literal["ok", "warning", "problem"]
 LITTLE, TOO_LITTLE = 5e9, 500e6  # bytes free
@@ -152,7 +152,7 @@ def _pictures() -> tuple[State, str]:
 
 
 def _known() -> tuple[State, str]:
-    from ui.known import known, registry_file
+    from ui.registry import known, registry_file
 
     entries = known()
     away = [entry.folder for entry in entries if not entry.present]
@@ -165,12 +165,12 @@ def _known() -> tuple[State, str]:
 
 
 def _watching() -> tuple[State, str]:
-    from indexer.keeping import inotify
+    from indexer.maintenance import watch_limits
 
-    problem = inotify.problem()
+    problem = watch_limits.problem()
     if problem is not None:
         return "warning", f"{problem}; `tips watch --poll` goes without"
-    limit = inotify.limit()
+    limit = watch_limits.limit()
     return "ok", "by the system's events" + (f", up to {limit:,} folders" if limit else "")
 
 
@@ -224,7 +224,7 @@ def _model(opened: Collection) -> tuple[State, str]:
 
 
 def _lock(opened: Collection) -> tuple[State, str]:
-    from indexer.holder import holder
+    from indexer.write_lock import holder
 
     found = holder(opened.folder)
     if found is None:
@@ -278,10 +278,10 @@ def _folders(opened: Collection) -> tuple[State, str]:
 
 
 def _leftovers(opened: Collection) -> tuple[State, str]:
-    from indexer.keeping import generations
-    from indexer.keeping.prune import orphans
+    from indexer.maintenance import model_switch
+    from indexer.maintenance.prune import orphans
 
-    other, before = generations.following(opened), generations.previous(opened)
+    other, before = model_switch.following(opened), model_switch.previous(opened)
     kept = [f"{other.model.name} is being built" for _ in (1,) if other is not None]
     kept += [f"{before.model.name} is kept from before the switch" for _ in (1,) if before]
     found = orphans(opened)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ui.formatting import shown
 from ui.render import facts_table, photo_progress, print_json, say, talk
-from ui.words import shown
 
 if TYPE_CHECKING:
     from indexer.progress import IndexReport, Progress, ProgressCallback

@@ -15,9 +15,9 @@ from typing import Any
 
 from tips_model.atomic import write_alone
 from tips_model.errors import TipsError
-from tips_model.foreign import parse_json
 from tips_model.locks import lock
-from ui.known import data_folder, described
+from tips_model.untrusted import parse_json
+from ui.registry import data_folder, described
 
 TRIES, TRY_AGAIN = 25, 0.02  # seconds; those who only look hold the lock for less
 

@@ -23,8 +23,8 @@ from typing import Any, Literal
 
 from indexer.collection import Collection
 from indexer.folders.paths import to_bytes, to_text
+from ui.formatting import shown
 from ui.job_files import JobError, JobFiles
-from ui.words import shown
 
 Command = Literal["index", "rebuild"]
 State = Literal["running", "stopping", "paused", "stopped", "failed", "done"]

@@ -22,7 +22,7 @@ from search.request import SUBJECT, Request
 from ui.render import print_results, say
 
 if TYPE_CHECKING:
-    from indexer.holder import Patience
+    from indexer.write_lock import Patience
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 MOST_TILES = 4
@@ -144,7 +144,7 @@ def _is_number(text: str) -> bool:
 
 def patience_of(wait: float | None) -> Patience:
     """What `--wait` asks for; whom one waits for is said on stderr."""
-    from indexer.holder import NO_PATIENCE, Patience
+    from indexer.write_lock import NO_PATIENCE, Patience
 
     return NO_PATIENCE if wait is None else Patience(wait, say)
 

@@ -88,7 +88,7 @@ class Pictures:
 
     def photo(self, identifier: str) -> Image.Image:
         """The upright pixels; raises `TipsError` when the file cannot be read now."""
-        from search.stored import open_photo
+        from search.stored_photos import open_photo
 
         return open_photo(self._catalog(), identifier, side=LARGE)
 

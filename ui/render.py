@@ -26,8 +26,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from ui.words import counted, visible
-from ui.words import shown as shown_path
+from ui.formatting import counted, visible
+from ui.formatting import shown as shown_path
 
 if TYPE_CHECKING:
     from search.hits import Hit, Results

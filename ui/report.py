@@ -16,17 +16,17 @@ from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
 
-from indexer import runs
+from indexer import run_log
 from indexer.collection import Collection
+from indexer.folder_size import disk_bytes
 from indexer.folders.mounts import kind_of
 from indexer.folders.paths import to_bytes
 from indexer.folders.roots import identity
-from indexer.holder import holder
-from indexer.keeping import generations
-from indexer.size import disk_bytes
+from indexer.maintenance import model_switch
+from indexer.write_lock import holder
 from tips_model.errors import TipsError
+from ui.formatting import file_size
 from ui.pseudonyms import Pseudonyms, private_texts, report_key
-from ui.words import file_size
 
 FORMAT = 1
 LAST_RUNS = 40
@@ -40,7 +40,7 @@ def report(collection: Collection) -> str:
     """The report as text, a section for each thing."""
     files = collection.catalog().files()
     names = Pseudonyms(
-        report_key(collection.folder / runs.FOLDER),
+        report_key(collection.folder / run_log.FOLDER),
         collection.roots,
         files["path"],
         private_texts(collection.folder),
@@ -128,7 +128,7 @@ def _state(collection: Collection, names: Pseudonyms) -> Iterator[str]:
     found = holder(collection.folder)
     if found is not None:
         yield f"held since {found.since}, by a process that is {_alive(found.alive)}"
-    if generations.following(collection) is not None:
+    if model_switch.following(collection) is not None:
         yield "another model is being built"
     if collection.previous is not None:
         yield "another model is kept from before a switch"
@@ -139,7 +139,7 @@ def _alive(alive: bool | None) -> str:
 
 
 def _runs(collection: Collection, names: Pseudonyms) -> Iterator[str]:
-    for line in runs.read(collection.folder, LAST_RUNS):
+    for line in run_log.read(collection.folder, LAST_RUNS):
         yield " ".join(_run(line, names))
 
 

@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 
 from indexer.catalog.rows import FILE_TYPE, FileRef, PhotoRow, photo_schema, to_table
-from indexer.reading import Reading
+from indexer.photo_reader import Reading
 from tips_model.errors import TipsError
 
 FOUND = pa.schema([("file", FILE_TYPE), ("old_ids", pa.list_(pa.string()))])

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from indexer.catalog.table import Catalog
     from indexer.collection import Collection
     from indexer.options import IndexOptions
-    from indexer.reading import Reading
+    from indexer.photo_reader import Reading
     from tips_model.features import Embedder
 
 _CPUS_PER_WORKER = 4

@@ -1,8 +1,8 @@
 """What runs on the machines of a Ray cluster: read, embed, write fragments.
 
-The work is that of the local path: `reading.read`, `embed.look_ahead` and `embed.add_features`,
-with blocks (`blocks.py`) around them. Calls may be repeated at will: what was made twice is
-committed once.
+The work is that of the local path: `photo_reader.read`, `embed.look_ahead` and
+`embed.add_features`, with blocks (`blocks.py`) around them. Calls may be repeated at will: what was
+made twice is committed once.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from indexer.cluster import blocks as ray_blocks
 from indexer.embed import add_features, look_ahead
+from indexer.photo_reader import Reading, read
 from indexer.photos.limits import Limits
-from indexer.reading import Reading, read
 from indexer.tiles import tiled
 from tips_model.errors import TipsError
 

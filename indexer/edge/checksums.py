@@ -11,7 +11,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from indexer.edge.files import lasting_files
-from tips_model.foreign import parse_json
+from tips_model.untrusted import parse_json
 
 LIST = "checksums.json"
 _CHUNK = 1 << 20  # bytes

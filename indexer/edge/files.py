@@ -13,7 +13,7 @@ from pathlib import Path
 import qdrant_edge as edge
 
 from indexer.errors import is_disk_failing, is_disk_full
-from indexer.size import BLOCK
+from indexer.folder_size import BLOCK
 from indexer.vectors import VectorError
 
 _COPY_CHUNK = 1 << 22  # bytes

@@ -20,7 +20,7 @@ from pydantic import AfterValidator, Field
 from indexer.edge.files import walk_shard
 from indexer.vectors import Kind, VectorError
 from tips_model.atomic import sync_folder, write_alone
-from tips_model.foreign import Number, Text, parse_json, read_as
+from tips_model.untrusted import Number, Text, parse_json, read_as
 
 MANIFEST = "manifest.json"
 FORMAT = 2  # 2: wide vectors in Turbo8

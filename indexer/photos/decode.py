@@ -110,7 +110,7 @@ def decode_stream(
     target: int = 448,
     one_large: AbstractContextManager[object] = _one_large,
 ) -> Photo:
-    """Decode a seekable stream; for a stranger's bytes, `decoders` does so in another process.
+    """Decode a seekable stream; for a stranger's bytes, `decoder_pool` does so in another process.
 
     hint: the file name's ending. max_pixels: more are refused, before any is decoded. thumbnail:
     its long side in pixels. target: the image is kept at no less than about target x target pixels

@@ -13,10 +13,10 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from search.browse.choices import Choices, filter_text
 from search.browse.columns import Rows, Texts
 from search.browse.filter import holders
 from search.browse.index import PhotoIndex
+from search.browse.selection import Choices, filter_text
 
 Field = Literal["cameras", "lenses", "years", "types"]
 FIELDS: tuple[Field, ...] = get_args(Field)

@@ -7,7 +7,7 @@ with what, and in which folders they lie.
 
 Photos are named by rows: numbers that stay a photo's own as long as the index lives, through every
 `refresh`. Threads may share it. Facets and folders: `search/browse/facets.py`; what is chosen, as
-the text of a filter: `search/browse/choices.py`.
+the text of a filter: `search/browse/selection.py`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@ nothing to do with it.
 
 A raw cosine cannot be cut: the right place moves with the text, the model and the collection. So
 every score is first put on the text's own scale, then compared with the *best* photo that each of a
-few hundred unrelated texts (`search/words/unrelated.txt`) finds in a sample of the collection.
+few hundred unrelated texts (`search/word_lists/unrelated.txt`) finds in a sample of the collection.
 
 1.  **Standard scores.** For a text q and a photo x there are two pieces of evidence: the global
     score g = x·q and the best region's score r = max_k x_k·q. Over a sample of n photos each has a

@@ -22,12 +22,12 @@ import pyarrow.compute as pc
 from indexer.vectors import KINDS, REGION_VECTOR, Kind, VectorStore
 from search.arrays import Array
 from search.confidence.calibration import Calibration, Sample, asked
-from search.encode import QueryEncoder
+from search.query_encoder import QueryEncoder
 from search.templates import PLAIN, expand
-from search.words import word_list
+from search.word_lists import word_list
 from tips_model.atomic import replacing
-from tips_model.foreign import read_arrays
 from tips_model.templates import TEMPLATES
+from tips_model.untrusted import read_arrays
 
 if TYPE_CHECKING:
     from indexer.catalog.table import Catalog

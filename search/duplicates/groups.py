@@ -32,7 +32,7 @@ from indexer.vectors import KeyArray, PointArray, point_array, point_hex, point_
 from search.duplicates.likeness import DESCRIPTOR
 from search.duplicates.pairs import SAME, SIMILAR, Pairs, Progress, Survey, best_of_groups, silent
 from tips_model.atomic import replacing
-from tips_model.foreign import read_arrays
+from tips_model.untrusted import read_arrays
 
 Ints = npt.NDArray[np.int64]
 Tier = Literal["same", "similar"]

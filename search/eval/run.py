@@ -21,10 +21,10 @@ from indexer.collection import regions_for
 from indexer.regions import find_regions
 from indexer.tiles import tiled
 from search.arrays import Array
-from search.encode import QueryEncoder
 from search.eval.metrics import match, mean, picture_precision, place_figures
 from search.eval.places import Grid, Places, Regions, best_of
 from search.eval.truth import SIZES, Truth, read_truth
+from search.query_encoder import QueryEncoder
 from tips_model.eval.coco import CocoSet, EvalDataError, load_pictures
 from tips_model.eval.ranking import fused
 from tips_model.features import Embedder

@@ -2,7 +2,7 @@
 
 With one text alone everything in a picture lights up, because all patches lie in one cone
 (Test-time Contrastive Concepts, arXiv 2407.05061). So a query is held against the mean of contrast
-texts: backgrounds and broad kinds of things (`search/words/contrast.txt`). The mean, not the
+texts: backgrounds and broad kinds of things (`search/word_lists/contrast.txt`). The mean, not the
 nearest of them: that is often the query's own kind ("animal" for a squirrel), which takes away what
 should be pointed out.
 """

@@ -31,7 +31,7 @@ from torch.nn.functional import interpolate
 from search.arrays import Array
 from search.hits import Box, Mask
 from search.places.guided import GuidedFilter
-from search.stored import unit
+from search.stored_photos import unit
 
 CORE = 0.8
 """Connected patches with this share of the peak's heat are surely of the thing."""

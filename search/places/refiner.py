@@ -11,20 +11,20 @@ import numpy as np
 from PIL import Image
 
 from indexer.tiles import untiled
-from search.again import check, from_pixels, from_stored
-from search.again import terms as again_terms
 from search.arrays import Array
 from search.confidence.calibration import NEGATIVE, TermVector
-from search.encode import QueryEncoder
 from search.errors import QueryError
+from search.find_again import check, from_pixels, from_stored
+from search.find_again import terms as again_terms
 from search.hits import Hit, Results
 from search.places.contrast import pointing
 from search.places.heatmap import from_grids, from_regions
 from search.places.refine import FinePhoto, FinePlace, is_large
 from search.places.windows import MOST_SCALES, affordable, window_grids
 from search.query import Example
-from search.stored import open_photo, regions_of, unit
-from search.words import word_list
+from search.query_encoder import QueryEncoder
+from search.stored_photos import open_photo, regions_of, unit
+from search.word_lists import word_list
 
 if TYPE_CHECKING:
     from indexer.catalog.table import Catalog

@@ -22,7 +22,7 @@ hat"), and a plain sentence must stay one. So:
 4.  Without one they are plain text when photos are looked for. When places are looked for, `and`
     is a sign (each thing has a place), and so is a leading `not` (which alone leaves nothing to
     look for), and a size or number before at most three words.
-5.  Phrases that have such a word and another meaning stay whole: `search/words/phrases.txt`.
+5.  Phrases that have such a word and another meaning stay whole: `search/word_lists/phrases.txt`.
 6.  Nothing else is a sign: not in, on, under, near, behind, with, without, or. A single word such
     as `above` needs something on both sides ("a view from above" is a text), and what is in quotes
     is text.
@@ -44,7 +44,7 @@ from search.errors import QueryError, QuerySyntaxError
 from search.query import ImageTerm, Query, check_length
 from search.scenes.phrase import SHORT, Phrase, uncountable
 from search.scenes.scene import And, Chain, Clause, Not, Relation, Scene, Thing
-from search.words import word_list
+from search.word_lists import word_list
 
 Node = Tree[Token]
 RELATIONS: dict[str, Relation] = {

@@ -26,10 +26,10 @@ from search.confidence.calibration import Calibration, Direction, both
 from search.confidence.cutoff import Evidence
 from search.confidence.sample import unit_vectors
 from search.query import Query, Term
+from search.query_vectors import TermReader
 from search.ranking import Ranker, image_ids
 from search.scenes.compose import Board, evaluate
 from search.scenes.scene import Scene, sentence, things, wanted
-from search.terms import TermReader
 
 if TYPE_CHECKING:
     from indexer.catalog.table import Catalog

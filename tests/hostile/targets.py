@@ -31,7 +31,7 @@ from indexer.errors import BackupError, CollectionError, DecodeError, RootError
 from indexer.folders.ignore import IgnoreRules
 from indexer.folders.paths import to_bytes, to_text
 from indexer.folders.snapshot import LINK_SCHEMA, read_snapshot
-from indexer.keeping.archive import read_archive
+from indexer.maintenance.archive import read_archive
 from indexer.photos.decode import decode_stream, quiet
 from indexer.photos.exif import Facts, read_facts, unharmed
 from indexer.vectors import VectorError
@@ -50,10 +50,10 @@ from tips_model.registry import NANO_FOLDER
 from tips_model.tensors import read_npz, read_safetensors
 from ui.app.question import question
 from ui.app.state import Show, View
+from ui.formatting import shown, visible
 from ui.job_files import JobError, JobFiles
 from ui.jobs import find
-from ui.known import RegistryError, known, registry_file
-from ui.words import shown, visible
+from ui.registry import RegistryError, known, registry_file
 
 MOST_PIXELS = 4_000_000
 """What a picture may have here: fuzzing is for many small ones."""

@@ -21,7 +21,7 @@ from indexer.folders.ignore import IgnoreRules
 from indexer.folders.snapshot import read_snapshot
 from indexer.photos import decode
 from indexer.photos.decode import decode_stream
-from indexer.photos.decoders import decode_file
+from indexer.photos.decoder_pool import decode_file
 from indexer.photos.limits import Limits
 from indexer.vectors import VectorError
 from search.duplicates.likeness import signature
@@ -32,8 +32,8 @@ from tests.hostile import targets
 from tests.photos import make
 from tips_model.checkpoints import load_model
 from tips_model.errors import WeightsError
-from tips_model.foreign import parse_json, read_arrays
-from ui.words import visible
+from tips_model.untrusted import parse_json, read_arrays
+from ui.formatting import visible
 
 DEEP = b"[" * 100_000
 

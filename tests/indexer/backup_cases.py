@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from indexer.collection import EMBEDDED, Collection
-from indexer.keeping.archive import HEADER, MANIFEST, Header
+from indexer.maintenance.archive import HEADER, MANIFEST, Header
 from indexer.publish import publish
 from tests.indexer.catalog_cases import broken, photo, table
 from tests.indexer.vector_cases import DIM, HEADS

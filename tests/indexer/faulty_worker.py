@@ -1,5 +1,5 @@
-"""A process that decodes like `indexer.photos.worker`, and on some contents does what a defect in a
-C library would: it stands in for that library.
+"""A process that decodes like `indexer.photos.decoder_worker`, and on some contents does what a
+defect in a C library would: it stands in for that library.
 
 A content that begins with "FAULT " names the fault, then a file in which each attempt leaves a
 line, with the number of the process.
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from indexer.photos.decode import Photo, decode_stream
-from indexer.photos.worker import main as serve
+from indexer.photos.decoder_worker import main as serve
 
 MODULE = "tests.indexer.faulty_worker"
 MARK = b"FAULT "
@@ -91,7 +91,7 @@ class _Liar:
 
 
 def main(control: int, shared: int, lifeline: int) -> None:
-    """As `indexer.photos.worker.main`."""
+    """As `indexer.photos.decoder_worker.main`."""
     serve(control, shared, lifeline, decode)
 
 

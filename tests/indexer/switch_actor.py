@@ -12,7 +12,7 @@ import sys
 
 from indexer.catalog.table import Catalog
 from indexer.collection import Collection
-from indexer.keeping import generations
+from indexer.maintenance import model_switch
 from indexer.options import IndexOptions
 from tests.indexer.index_actor import _Fuse as Fuse
 from tests.search.colours import ColourEmbedder
@@ -39,10 +39,10 @@ def main(folder: str, point: str) -> None:
 
     embedder = ColourEmbedder()
     collection = Collection.open(folder)
-    with generations.building(collection):
-        other = generations.following(collection) or generations.begin(collection, embedder.info)
-        generations.build(collection, other, lambda: embedder, options=OPTIONS)
-        generations.take_over(collection, other, lambda: embedder)
+    with model_switch.building(collection):
+        other = model_switch.following(collection) or model_switch.begin(collection, embedder.info)
+        model_switch.build(collection, other, lambda: embedder, options=OPTIONS)
+        model_switch.take_over(collection, other, lambda: embedder)
 
 
 if __name__ == "__main__":

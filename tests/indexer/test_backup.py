@@ -20,12 +20,12 @@ from indexer.catalog import table as catalog_module
 from indexer.collection import Collection
 from indexer.edge.manifest import MANIFEST
 from indexer.errors import BackupError, DiskFullError
-from indexer.keeping import pinned as pinned_module
-from indexer.keeping.archive import Header, read_header
-from indexer.keeping.backup import backup
-from indexer.keeping.pinned import pinned
-from indexer.keeping.restore import check, restore
-from indexer.keeping.verify import verify
+from indexer.maintenance import pinned_state as pinned_module
+from indexer.maintenance.archive import Header, read_header
+from indexer.maintenance.backup import backup
+from indexer.maintenance.pinned_state import pinned
+from indexer.maintenance.restore import check, restore
+from indexer.maintenance.verify import verify
 from indexer.publish import publish
 from tests.indexer.backup_cases import make_collection, tree
 from tests.indexer.catalog_cases import photo, removal, table
@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[2]
 CODE = """
 import os, sys
 from pathlib import Path
-from indexer.keeping.backup import backup
+from indexer.maintenance.backup import backup
 from indexer.collection import Collection
 
 def show(stage, done, total):

@@ -22,11 +22,11 @@ from PIL import Image
 from indexer.collection import Collection
 from indexer.errors import DecodeError, DecoderError
 from indexer.options import IndexOptions
-from indexer.photos import decoders
+from indexer.photos import decoder_pool
 from indexer.photos.decode import Photo, decode
-from indexer.photos.decoders import Decoders, decode_file, decode_untrusted
+from indexer.photos.decoder_pool import Decoders, decode_file, decode_untrusted
+from indexer.photos.decoder_process import DecodeProcess
 from indexer.photos.limits import Limits
-from indexer.photos.process import DecodeProcess
 from indexer.pipeline import index
 from tests.indexer import faulty_worker
 from tests.indexer.colours import ColourEmbedder
@@ -212,7 +212,7 @@ def test_a_process_that_cannot_start_says_why() -> None:
 
 def test_decoding_needs_neither_torch_nor_the_stores() -> None:
     code = (
-        "import sys, indexer.photos.worker\n"
+        "import sys, indexer.photos.decoder_worker\n"
         "print(sorted({'torch', 'lancedb', 'polars', 'pyarrow', 'rawpy'} & set(sys.modules)))"
     )
     done = subprocess.run(
@@ -228,7 +228,7 @@ def test_the_working_directory_is_not_searched_for_modules(tmp_path: Path) -> No
     code = (
         "import sys\n"
         f"sys.path[:] = [p for p in sys.path if p] + [{str(ROOT)!r}]\n"
-        "from indexer.photos.decoders import decode_untrusted\n"
+        "from indexer.photos.decoder_pool import decode_untrusted\n"
         "print(decode_untrusted(sys.stdin.buffer.read()).format)"
     )
     done = subprocess.run(
@@ -244,7 +244,7 @@ def test_the_working_directory_is_not_searched_for_modules(tmp_path: Path) -> No
 def test_a_forked_child_has_processes_of_its_own() -> None:
     code = (
         "import os, sys\n"
-        "from indexer.photos.decoders import decode_untrusted, decoders\n"
+        "from indexer.photos.decoder_pool import decode_untrusted, decoders\n"
         "data, mine = sys.stdin.buffer.read(), decoders()\n"
         "decode_untrusted(data)\n"
         "child = os.fork()\n"
@@ -280,8 +280,8 @@ def test_no_process_is_left_when_the_program_is_killed(tmp_path: Path, end: sign
     code = (
         "import sys\n"
         "from functools import partial\n"
-        "from indexer.photos.decoders import Decoders\n"
-        "from indexer.photos.process import DecodeProcess\n"
+        "from indexer.photos.decoder_pool import Decoders\n"
+        "from indexer.photos.decoder_process import DecodeProcess\n"
         "from tests.indexer import faulty_worker\n"
         "pool = Decoders(2, partial(DecodeProcess, faulty_worker.MODULE))\n"
         "pool.warm_up(2)\n"
@@ -314,7 +314,7 @@ def gone(descriptor: int) -> bool:
 def test_a_run_goes_on_past_photos_that_kill_their_decoder(
     tmp_path: Path, faulty: Decoders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decoders, "_shared", faulty)
+    monkeypatch.setattr(decoder_pool, "_shared", faulty)
     photos = tmp_path / "photos"
     photos.mkdir()
     for number in range(12):

@@ -9,7 +9,7 @@ from PIL import Image
 from indexer.catalog.rows import FileRef, PhotoRow
 from indexer.chunks import chunks
 from indexer.embed import add_features, look_ahead
-from indexer.reading import Reading
+from indexer.photo_reader import Reading
 from tests.indexer.colours import ColourEmbedder
 
 

@@ -11,10 +11,10 @@ import pytest
 
 from indexer.collection import SETTINGS, Collection
 from indexer.errors import CollectionBusyError, CollectionError, SwitchError
-from indexer.keeping import generations
-from indexer.keeping.backup import backup
-from indexer.keeping.restore import restore
-from indexer.keeping.verify import verify
+from indexer.maintenance import model_switch
+from indexer.maintenance.backup import backup
+from indexer.maintenance.restore import restore
+from indexer.maintenance.verify import verify
 from indexer.pipeline import index
 from tests.indexer.test_pipeline import Library
 from tests.search.colours import ColourEmbedder as WideEmbedder
@@ -37,18 +37,18 @@ class Switched(Library):
         return Collection.open(self.collection.folder)
 
     def begin(self) -> Collection:
-        made: Collection = generations.begin(self.collection, self.other.info)
+        made: Collection = model_switch.begin(self.collection, self.other.info)
         return made
 
     def build(self, other: Collection) -> None:
-        generations.build(self.collection, other, lambda: self.other)
+        model_switch.build(self.collection, other, lambda: self.other)
 
     def switch(self) -> Collection:
         """All of it."""
-        with generations.building(self.collection):
+        with model_switch.building(self.collection):
             other = self.begin()
             self.build(other)
-            return generations.take_over(self.collection, other, lambda: self.other)
+            return model_switch.take_over(self.collection, other, lambda: self.other)
 
     def vectors(self, collection: Collection) -> int:
         store = collection.vectors()
@@ -64,21 +64,21 @@ def library(tmp_path: Path) -> Switched:
 
 
 def test_a_model_is_built_beside_the_one_in_use(library: Switched) -> None:
-    with generations.building(library.collection):
+    with model_switch.building(library.collection):
         other = library.begin()
         library.build(other)
         assert (library.vectors(library.reopened()), library.vectors(other)) == (8, 8)
         assert library.reopened().model.dim == 4
-        found = generations.following(library.reopened())
+        found = model_switch.following(library.reopened())
         assert found is not None
         assert (found.folder, found.model.dim) == (other.folder, 32)
         # Photos that come meanwhile are in both in the end.
         library.put("late.png", 100)
         (library.photos / "0.png").unlink()
         assert library.index().embedded == 1
-        switched = generations.take_over(library.collection, other, lambda: library.other)
+        switched = model_switch.take_over(library.collection, other, lambda: library.other)
     assert (switched.model.name, switched.model.dim) == ("colours", 32)
-    assert generations.following(switched) is None
+    assert model_switch.following(switched) is None
     names = [f"{number}.png" for number in range(1, 8)] + ["broken.jpg", "late.png"]
     assert sorted(Path(path).name for path in switched.catalog().files()["path"]) == names
     assert verify(library.reopened()).sound
@@ -89,15 +89,15 @@ def test_after_the_switch_indexing_goes_on_and_there_is_a_way_back(library: Swit
     library.put("new.png", 50)
     report = index(switched, [], library.other)
     assert (report.embedded, report.unchanged) == (1, 9)
-    before = generations.previous(switched)
+    before = model_switch.previous(switched)
     assert before is not None
     assert (before.model.dim, library.vectors(before)) == (4, 8)
     with pytest.raises(CollectionError, match="is not the model in use"), before.lock():
         pass
-    back = generations.go_back(library.reopened())
+    back = model_switch.go_back(library.reopened())
     assert (back.model.dim, back.data) == (4, "")
     assert index(back, [], library.embedder).embedded == 1  # what came while it was not in use
-    forth = generations.go_back(library.reopened())
+    forth = model_switch.go_back(library.reopened())
     assert verify(forth).sound
     assert library.vectors(forth) == 9
 
@@ -107,21 +107,21 @@ def test_what_was_used_before_is_dropped_when_asked(library: Switched) -> None:
     folder = library.collection.folder
     assert (folder / "catalog").exists()
     with pytest.raises(SwitchError, match="are kept since the last switch"):
-        generations.begin(switched, library.embedder.info)
-    generations.drop_previous(switched)
+        model_switch.begin(switched, library.embedder.info)
+    model_switch.drop_previous(switched)
     assert not (folder / "catalog").exists()
     assert not (folder / "vectors").exists()
     dropped = library.reopened()
-    assert generations.leftovers(dropped) == []
+    assert model_switch.leftovers(dropped) == []
     with pytest.raises(SwitchError, match="no previous model"):
-        generations.go_back(dropped)
+        model_switch.go_back(dropped)
     # And on to a third one, which is dropped in turn.
     third = WideEmbedder(seed=3)
-    with generations.building(dropped):
-        other = generations.begin(dropped, third.info)
-        generations.build(dropped, other, lambda: third)
-        changed = generations.take_over(dropped, other, lambda: third)
-    generations.drop_previous(changed)
+    with model_switch.building(dropped):
+        other = model_switch.begin(dropped, third.info)
+        model_switch.build(dropped, other, lambda: third)
+        changed = model_switch.take_over(dropped, other, lambda: third)
+    model_switch.drop_previous(changed)
     assert len(list((folder / "models").glob("*/"))) == 1
     assert verify(library.reopened()).sound
 
@@ -141,32 +141,32 @@ def test_a_backup_of_a_switched_collection_holds_the_model_in_use(
 
 
 def test_a_build_may_be_given_up(library: Switched) -> None:
-    with generations.building(library.collection):
+    with model_switch.building(library.collection):
         other = library.begin()
         library.build(other)
-        generations.cancel(library.collection)
-        assert generations.following(library.collection) is None
+        model_switch.cancel(library.collection)
+        assert model_switch.following(library.collection) is None
         with pytest.raises(SwitchError, match="No model is being built"):
-            generations.cancel(library.collection)
+            model_switch.cancel(library.collection)
     assert not other.folder.exists()
     assert verify(library.reopened()).sound
 
 
 def test_two_do_not_build_at_once(library: Switched) -> None:
     with (
-        generations.building(library.collection),
+        model_switch.building(library.collection),
         pytest.raises(CollectionBusyError, match="process"),
-        generations.building(library.reopened()),
+        model_switch.building(library.reopened()),
     ):
         pass
 
 
 def test_the_model_in_use_is_not_built_again(library: Switched) -> None:
     with (
-        generations.building(library.collection),
+        model_switch.building(library.collection),
         pytest.raises(SwitchError, match="made with colours already"),
     ):
-        generations.begin(library.collection, library.embedder.info)
+        model_switch.begin(library.collection, library.embedder.info)
     assert list((library.collection.folder / "models").glob("*/")) == []
 
 
@@ -179,14 +179,14 @@ def test_photos_whose_disk_is_away_are_not_lost_in_a_switch(
     (library.photos / "x.png").unlink()
     index(library.collection, [disk], library.embedder)
     disk.rename(tmp_path / "away")
-    with generations.building(library.collection):
+    with model_switch.building(library.collection):
         other = library.begin()
         library.build(other)
         with pytest.raises(SwitchError, match="1 photos cannot be read now"):
-            generations.take_over(library.collection, other, lambda: library.other)
+            model_switch.take_over(library.collection, other, lambda: library.other)
         assert library.reopened().model.dim == 4
         (tmp_path / "away").rename(disk)
-        switched = generations.take_over(library.collection, other, lambda: library.other)
+        switched = model_switch.take_over(library.collection, other, lambda: library.other)
     assert library.vectors(switched) == 9
     disk.rename(tmp_path / "away")
     assert index(switched, [], library.other).missing_roots == (str(disk),)
@@ -220,8 +220,8 @@ def test_a_switch_that_is_killed_goes_on_or_has_happened(library: Switched) -> N
     switched = library.reopened()
     # One build, gone on with, and the settings of its own; the old data are still to be deleted.
     assert len(list((switched.folder / "models").glob("*/"))) == 1
-    assert generations.following(switched) is None
-    swept = generations.sweep(switched)
+    assert model_switch.following(switched) is None
+    swept = model_switch.sweep(switched)
     assert [path.name for path in swept] == ["catalog", "vectors"]
     assert (switched.folder / SETTINGS).exists()
     assert verify(library.reopened()).sound

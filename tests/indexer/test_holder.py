@@ -13,13 +13,13 @@ import pytest
 
 from indexer.collection import Collection
 from indexer.errors import CollectionBusyError, CollectionError
-from indexer.holder import LOCK, holder, read_line
+from indexer.write_lock import LOCK, holder, read_line
 from tests.indexer.colours import ColourEmbedder
 
 HOLD = """
 import sys, subprocess
 from pathlib import Path
-from indexer.holder import held
+from indexer.write_lock import held
 with held(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

@@ -15,12 +15,12 @@ import pytest
 
 from indexer.collection import SETTINGS, Collection
 from indexer.errors import CollectionBusyError
-from indexer.holder import LOCK, Patience, held
+from indexer.write_lock import LOCK, Patience, held
 from tests.indexer.colours import ColourEmbedder
 
 ROOT = Path(__file__).parents[2]
 HOLD = (
-    "import sys; from pathlib import Path; from indexer.holder import held\n"
+    "import sys; from pathlib import Path; from indexer.write_lock import held\n"
     "with held(Path(sys.argv[1])):\n"
     "    print('held', flush=True); sys.stdin.read()\n"
 )

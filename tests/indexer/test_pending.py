@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from indexer.folders.scope import Scope
-from indexer.keeping.pending import Pending
+from indexer.maintenance.debounce import Pending
 
 
 class Clock:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from indexer.errors import CollectionError, RootError
-from indexer.keeping import generations
-from indexer.keeping.prune import PruneOptions, plan, prune
-from indexer.keeping.verify import verify
+from indexer.maintenance import model_switch
+from indexer.maintenance.prune import PruneOptions, plan, prune
+from indexer.maintenance.verify import verify
 from indexer.pipeline import index
 from tests.indexer.test_pipeline import Library, counts
 from tests.search.colours import ColourEmbedder as WideEmbedder
@@ -107,8 +107,8 @@ def test_what_killed_processes_left_goes(library: Library) -> None:
     (folder / "collection.json.tmp").write_text("{")
     (folder / "vectors/manifest.json.tmp").write_text("{")
     (folder / "vectors/shard-images-0123456789ab").mkdir()
-    with generations.building(library.collection):
-        other = generations.begin(library.collection, WideEmbedder().info)
+    with model_switch.building(library.collection):
+        other = model_switch.begin(library.collection, WideEmbedder().info)
     (other.folder / "collection.json").unlink()
     found = plan(library.collection, PruneOptions())
     assert sorted(path.name for path in found.orphans) == [

@@ -41,7 +41,7 @@ from indexer.cluster.tasks import write_rows
 from indexer.cluster.workers import Assignment, PhotoEmbedder, PhotoReader, PhotoWorker
 from indexer.folders.changes import compare
 from indexer.folders.scan import scan
-from indexer.reading import Reading
+from indexer.photo_reader import Reading
 
 SMALL = IndexOptions(window=4, commit_photos=16, threads=1)
 COUNTS = ("new", "modified", "moved", "copied", "removed", "unchanged", "failed", "embedded")

@@ -138,7 +138,7 @@ def test_the_catalog_of_a_read_only_collection_is_read(tmp_path: Path) -> None:
     index(Collection.create(tmp_path / "c", embedder.info), [tmp_path / "photos"], embedder)
     code = (
         "import sys; from indexer.collection import Collection\n"
-        "from indexer.keeping.verify import verify\n"
+        "from indexer.maintenance.verify import verify\n"
         "print(verify(Collection.open(sys.argv[1])).vectors_agree)"
     )
     with read_only_copy(tmp_path / "c") as copy:

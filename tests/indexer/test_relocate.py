@@ -11,9 +11,9 @@ import pytest
 from indexer.catalog.table import Catalog
 from indexer.collection import Collection
 from indexer.errors import RootError
-from indexer.keeping import relocate as module
-from indexer.keeping.relocate import look, relocate
-from indexer.keeping.verify import verify
+from indexer.maintenance import relocate as module
+from indexer.maintenance.relocate import look, relocate
+from indexer.maintenance.verify import verify
 from indexer.pipeline import index
 from tests.indexer.test_pipeline import Library, counts
 

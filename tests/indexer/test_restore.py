@@ -18,16 +18,16 @@ import pytest
 from indexer.collection import SETTINGS, Collection
 from indexer.edge import manifest as edge_manifest
 from indexer.errors import BackupError, DiskFullError
-from indexer.keeping.archive import read_archive
-from indexer.keeping.backup import backup
-from indexer.keeping.restore import check, restore
-from indexer.keeping.verify import verify
+from indexer.maintenance.archive import read_archive
+from indexer.maintenance.backup import backup
+from indexer.maintenance.restore import check, restore
+from indexer.maintenance.verify import verify
 from tests.indexer.backup_cases import forge, header, make_collection
 
 ROOT = Path(__file__).parents[2]
 DIE = """
 import os, sys
-from indexer.keeping.restore import restore
+from indexer.maintenance.restore import restore
 
 def show(done, total):
     if done > total / 2:
@@ -39,7 +39,7 @@ WATCH = """
 import sys
 from pathlib import Path
 from indexer.errors import BackupError
-from indexer.keeping.restore import restore
+from indexer.maintenance.restore import restore
 import indexer.catalog.table, indexer.edge.store
 
 def watch(event, arguments):

@@ -9,7 +9,7 @@ import pytest
 
 from indexer.errors import DiskFullError
 from indexer.progress import Progress
-from indexer.runs import FILE, FOLDER, MOST_BYTES, OLD_FILES, read, recorded, write
+from indexer.run_log import FILE, FOLDER, MOST_BYTES, OLD_FILES, read, recorded, write
 
 
 def test_a_run_leaves_its_beginning_its_counts_and_its_stages(tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ from indexer.folders.paths import folders
 from indexer.folders.roots import absent, is_gone
 from indexer.folders.scan import absolute_roots, scan
 from indexer.folders.storage import entries, facts, is_url, read
-from indexer.keeping.backup import backup
-from indexer.keeping.prune import PruneOptions, plan
+from indexer.maintenance.backup import backup
+from indexer.maintenance.prune import PruneOptions, plan
 from indexer.pipeline import index
 from tests.indexer.colours import ColourEmbedder
 from tests.indexer.object_storage import s3_server

@@ -13,7 +13,7 @@ import pytest
 from indexer.catalog.rows import FileRef, PhotoRow
 from indexer.collection import Collection
 from indexer.errors import CollectionBusyError
-from indexer.keeping.verify import verify
+from indexer.maintenance.verify import verify
 from indexer.publish import publish
 from indexer.vectors import VectorStore
 from tests.indexer.catalog_cases import photo, removal, table

@@ -16,7 +16,7 @@ import pytest
 from indexer.collection import Collection
 from indexer.errors import CollectionError, WatchError
 from indexer.folders.mounts import kind_of, on_network
-from indexer.keeping.watch import WatchOptions, watch
+from indexer.maintenance.watch import WatchOptions, watch
 from indexer.progress import IndexReport
 from tests.indexer.colours import ColourEmbedder
 from tests.indexer.test_pipeline import Library, counts
@@ -26,7 +26,7 @@ PATIENCE = 60.0  # seconds; a test that waits so long has failed
 LIMITED = """
 import sys, threading
 from pathlib import Path
-from indexer.keeping.watch import watch
+from indexer.maintenance.watch import watch
 stop = threading.Event()
 def done(report): {done}
 def tell(sentence):
@@ -199,7 +199,7 @@ def test_a_collection_in_a_watched_folder_does_not_wake_itself(tmp_path: Path) -
 
 
 def runs(folder: Path) -> list[dict[str, object]]:
-    from indexer.runs import read
+    from indexer.run_log import read
 
     return read(folder)
 

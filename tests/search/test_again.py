@@ -5,12 +5,12 @@ import pytest
 
 from indexer.collection import Collection
 from indexer.pipeline import index
-from search.again import NOT_THIS, from_stored, terms
 from search.errors import QueryError
+from search.find_again import NOT_THIS, from_stored, terms
 from search.hits import Box, Results
 from search.query import Example
 from search.searcher import Searcher
-from search.stored import Regions
+from search.stored_photos import Regions
 from tests.search.colours import ColourEmbedder, paint, save
 from tests.search.conftest import PLACES
 

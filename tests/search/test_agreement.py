@@ -2,7 +2,7 @@
 
 import pytest
 
-from search.agreement import agreement
+from search.rank_agreement import agreement
 
 
 def test_the_same_ranking_agrees_wholly() -> None:

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexer.catalog.table import Catalog
-from search.browse.choices import Choices, filter_text, read_choices
 from search.browse.index import PhotoIndex
 from search.browse.places import Bounds
+from search.browse.selection import Choices, filter_text, read_choices
 from search.errors import FilterError
 from search.filters import parse_filter
 from tests.indexer.catalog_cases import table

@@ -8,10 +8,10 @@ import pytest
 
 from indexer.catalog.table import Catalog
 from indexer.folders.paths import folders as folders_above
-from search.browse.choices import Choices
 from search.browse.columns import Rows
 from search.browse.facets import FacetValue, Field, facets, folder, narrowed, subfolders
 from search.browse.index import PhotoIndex
+from search.browse.selection import Choices
 from tests.indexer.catalog_cases import table
 from tests.indexer.vector_cases import DIM, HEADS
 from tests.search.browse_cases import PHOTOS, photos

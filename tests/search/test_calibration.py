@@ -3,7 +3,7 @@ import pytest
 
 from search.confidence.calibration import NEGATIVE, Calibration, Sample, Side, TermVector, both
 from search.confidence.cutoff import OWN, PRIOR, Scale
-from search.words import word_list
+from search.word_lists import word_list
 from tests.search.colours import TEXT_OFFSET, ColourEmbedder, noise, unit
 
 

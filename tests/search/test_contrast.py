@@ -1,7 +1,7 @@
 import numpy as np
 
 from search.places.contrast import pointing
-from search.words import word_list
+from search.word_lists import word_list
 
 
 def test_the_lists_hold_different_texts_and_no_comments() -> None:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from search import encode
-from search.encode import QueryEncoder, open_picture
+from search import query_encoder
 from search.errors import QueryError
+from search.query_encoder import QueryEncoder, open_picture
 from tests.search.colours import COLOURS, ColourEmbedder, paint
 from tips_model.templates import TEMPLATES
 
@@ -30,7 +30,7 @@ def test_a_known_text_is_not_encoded_again_and_order_is_kept() -> None:
 
 
 def test_only_the_latest_texts_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encode, "REMEMBERED", 2)
+    monkeypatch.setattr(query_encoder, "REMEMBERED", 2)
     model = ColourEmbedder()
     encoder = QueryEncoder(model)
     encoder.texts(["red", "blue", "green"], "images")

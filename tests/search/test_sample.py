@@ -10,8 +10,8 @@ from indexer.vectors import VectorStore, image_point_id, region_point_id
 from search.confidence import sample as module
 from search.confidence.calibration import asked
 from search.confidence.sample import FILE, EmptySampleError, ask_all, calibrate, draw_sample
-from search.encode import QueryEncoder
-from search.words import word_list
+from search.query_encoder import QueryEncoder
+from search.word_lists import word_list
 from tests.search.colours import ColourEmbedder
 
 

@@ -17,7 +17,7 @@ from search.errors import QueryError
 from search.hits import Results
 from search.layout import layout_scene
 from search.query import ImageTerm, Query, Term
-from search.scenes import page as scene_page
+from search.scenes import result_page as scene_page
 from search.scenes import search as scene_search
 from search.scenes.compose import Board, fulfilling
 from search.scenes.language import parse

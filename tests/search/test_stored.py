@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from search.stored import Regions, box_cells, pool, pool_patches
+from search.stored_photos import Regions, box_cells, pool, pool_patches
 
 
 def make_regions() -> Regions:

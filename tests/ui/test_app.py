@@ -13,12 +13,12 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from indexer.collection import Collection
-from ui.app import answers
-from ui.words import plain
+from ui.app import page_results
+from ui.formatting import plain
 
 from .conftest import HOSTILE, paint, tips
 
-APP = Path(answers.__file__).with_name("main.py")
+APP = Path(page_results.__file__).with_name("main.py")
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_nothing_found_is_said_and_the_possible_are_folded_away(page: AppTest) -
     assert "No clear match" in texts(page)
     assert "Among 30 photos, none stands out" in texts(page)
     assert not grid(page, "possible")
-    assert len(grid(open_fold(page), "possible")) == answers.POSSIBLE
+    assert len(grid(open_fold(page), "possible")) == page_results.POSSIBLE
 
 
 @pytest.mark.parametrize(
@@ -293,7 +293,9 @@ def test_near_duplicates_are_looked_for_and_folded_into_one_card(
     page: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TIPS_COLLECTION", str(tmp_path / "c"))
-    demo = sorted((Path(answers.__file__).parents[1] / "demo" / "photos").rglob("IMG_20*.jpg"))[:3]
+    demo = sorted(
+        (Path(page_results.__file__).parents[1] / "demo" / "photos").rglob("IMG_20*.jpg")
+    )[:3]
     (tmp_path / "photos").mkdir()
     for number, file in enumerate(demo):
         with Image.open(file) as picture:

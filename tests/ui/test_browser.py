@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from search.searcher import Searcher
-from ui.app import answers
+from ui.app import page_results
 
 from .browser import CHROMIUM, SKIP, settled, start, window
 from .conftest import HOSTILE, paint, tips
@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason=SKIP),
 ]
-DEMO = Path(answers.__file__).parents[1] / "demo" / "photos"
+DEMO = Path(page_results.__file__).parents[1] / "demo" / "photos"
 OPENABLE = re.compile("^Open ")
 
 
@@ -67,7 +67,7 @@ def test_a_search_is_a_link_and_the_back_button_works(server: str, word: str) ->
     with window(server) as page:
         cards = page.get_by_role("button", name=OPENABLE)
         expect(page.get_by_text("158 photos", exact=True)).to_be_visible()
-        expect(cards).to_have_count(answers.PAGE_SIZE)
+        expect(cards).to_have_count(page_results.PAGE_SIZE)
         box = page.get_by_placeholder("What does the photo show")
         box.fill(word)
         box.press("Enter")
@@ -112,8 +112,8 @@ def test_the_possible_ones_are_folded_away(server: str) -> None:
         expect(page.get_by_text("No clear match")).to_be_visible()
         cards = page.get_by_role("button", name=OPENABLE)
         expect(cards).to_have_count(0)
-        page.get_by_text(f"{answers.POSSIBLE} weaker", exact=True).click()
-        expect(cards).to_have_count(answers.POSSIBLE)
+        page.get_by_text(f"{page_results.POSSIBLE} weaker", exact=True).click()
+        expect(cards).to_have_count(page_results.POSSIBLE)
 
 
 def test_pages_and_the_keyboard(server: str) -> None:
@@ -121,7 +121,7 @@ def test_pages_and_the_keyboard(server: str) -> None:
 
     with window(server) as page:
         cards = page.get_by_role("button", name=OPENABLE)
-        expect(cards).to_have_count(answers.PAGE_SIZE)
+        expect(cards).to_have_count(page_results.PAGE_SIZE)
         first = cards.first.get_attribute("aria-label")
         cards.first.focus()
         page.keyboard.press("ArrowRight")

@@ -14,12 +14,12 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from indexer.collection import Collection
-from ui import jobs, known
+from ui import jobs, registry
 from ui.app.folder_field import Look, count_photos, look
 from ui.app.job_panel import fraction, time_left, words
 from ui.app.new_collection import FETCH, FOLDER, MODEL, FormError, Wish, create
 from ui.jobs import Job
-from ui.known import register
+from ui.registry import register
 
 from .conftest import HOSTILE, paint, tips
 
@@ -36,7 +36,7 @@ def own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("TIPS_MANAGE", "1")
     yield
     st.cache_data.clear()
-    for entry in known.known():
+    for entry in registry.known():
         job = jobs.find(entry.path)
         if job is not None and job.active and job.pid is not None:
             os.kill(job.pid, signal.SIGKILL)
@@ -96,7 +96,7 @@ def test_the_first_collection_is_made_from_a_folder(tmp_path: Path, page: AppTes
     page.selectbox(key=MODEL).set_value("nano").run()
     assert "the small bundled model" in texts(page)
     press(page, "new-create")
-    (entry,) = known.known()
+    (entry,) = registry.known()
     assert (entry.name, entry.title) == ("our-photos", "Our *photos*")
     assert entry.folder == str(tmp_path / "home" / "tips-search" / "collection")
     job = done(entry.path)
@@ -123,7 +123,7 @@ def test_what_is_missing_in_the_form_is_said(tmp_path: Path, page: AppTest) -> N
     page.text_input(key=FOLDER).set_value(str(tmp_path / "none")).run()
     press(page, "new-create")
     assert page.error[0].value.replace("\\", "") == f"There is no folder {tmp_path / 'none'}."
-    assert not known.known()
+    assert not registry.known()
 
 
 def test_a_model_that_is_not_here_shows_its_size_and_asks_first(
@@ -138,7 +138,7 @@ def test_a_model_that_is_not_here_shows_its_size_and_asks_first(
     assert page.checkbox(key=FETCH).label.startswith("Download 0.8 GB")
     press(page, "new-create")
     assert "allow the download of 0.8 GB" in texts(page)
-    assert not known.known()
+    assert not registry.known()
 
 
 def test_the_subfolders_of_what_is_typed_are_offered(tmp_path: Path, page: AppTest) -> None:
@@ -185,7 +185,7 @@ def test_a_second_collection_of_the_same_name_is_refused(tmp_path: Path) -> None
         create(Wish(str(tmp_path / "home"), "empty", "nano"))
     with pytest.raises(FormError, match="no model"):
         create(Wish(str(photos), "other", "../../nano"))
-    assert [entry.title for entry in known.known()] == ["Trip"]
+    assert [entry.title for entry in registry.known()] == ["Trip"]
 
 
 def test_collections_are_switched_and_the_address_says_which(tmp_path: Path, page: AppTest) -> None:
@@ -242,7 +242,7 @@ def test_a_collection_that_is_gone_can_be_forgotten(tmp_path: Path, page: AppTes
     assert f"There is no collection in {folder}" in texts(page.run())
     assert "open-collection-trip" not in keys(page)
     press(page, "forget-trip")
-    assert not known.known()
+    assert not registry.known()
     assert Collection.exists(tmp_path / "away")
 
 
@@ -258,7 +258,7 @@ def test_a_failed_start_can_be_tried_again_or_dropped(tmp_path: Path, page: AppT
     done(entry.path)
     page.run()
     press(page, "Cancel-trip")
-    assert not known.known() or entry.present
+    assert not registry.known() or entry.present
 
 
 def test_a_page_that_others_reach_shows_its_own_collection_and_no_paths(
@@ -291,11 +291,11 @@ def test_a_broken_list_is_a_sentence_and_the_started_collection_stays(
     photos = some(tmp_path / "photos", 1)
     assert tips("index", photos, "--model", "nano", "-c", folder).exit_code == 0
     monkeypatch.setenv("TIPS_COLLECTION", str(folder))
-    known.registry_file().write_text("{")
+    registry.registry_file().write_text("{")
     said = texts(page.run())
     assert "The list of collections" in said
     assert ">trip<" in said
-    known.registry_file().unlink()
+    registry.registry_file().unlink()
 
 
 def test_a_job_in_words() -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from indexer.collection import Collection
 from indexer.errors import ModelMismatchError
-from indexer.keeping import generations
+from indexer.maintenance import model_switch
 from search.searcher import Searcher
 from tests.search.colours import ColourEmbedder
 from tips_model.embedder import open_embedder
@@ -109,8 +109,8 @@ def test_a_model_with_nothing_to_show_yet_is_named(collection: Path, tmp_path: P
     folder = tmp_path / "c"
     shutil.copytree(collection, folder)
     opened = Collection.open(folder)
-    with generations.building(opened):
-        generations.begin(opened, open_embedder("nano").info, tiles=2)
+    with model_switch.building(opened):
+        model_switch.begin(opened, open_embedder("nano").info, tiles=2)
     result = tips("compare", "now", "next", "disc", "-c", folder)
     assert result.exit_code == 2
     said = " ".join(result.stderr.split())

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from indexer.folders.paths import to_text
-from ui import known
-from ui.known import RegistryError
+from ui import registry
+from ui.registry import RegistryError
 
 from .conftest import paint, tips
 
@@ -24,23 +24,23 @@ def own_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nothing_is_known_at_first() -> None:
-    assert known.known() == ()
-    assert known.find("holiday") is None
+    assert registry.known() == ()
+    assert registry.find("holiday") is None
 
 
 def test_a_collection_gets_a_stable_name_from_its_folder(tmp_path: Path) -> None:
-    entry = known.register(tmp_path / "Our Holiday.tips")
+    entry = registry.register(tmp_path / "Our Holiday.tips")
     assert (entry.name, entry.title) == ("our-holiday", "Our Holiday")
-    assert known.register(tmp_path / "x" / ".." / "Our Holiday.tips") == entry
-    assert known.find("our-holiday") == entry
-    assert known.known() == (entry,)
+    assert registry.register(tmp_path / "x" / ".." / "Our Holiday.tips") == entry
+    assert registry.find("our-holiday") == entry
+    assert registry.known() == (entry,)
     assert not entry.present
 
 
 def test_names_are_unique(tmp_path: Path) -> None:
     folders = [tmp_path / place / "trip" for place in ("a", "b", "c")]
-    assert [known.register(folder).name for folder in folders] == ["trip", "trip-2", "trip-3"]
-    assert [entry.path for entry in known.known()] == folders
+    assert [registry.register(folder).name for folder in folders] == ["trip", "trip-2", "trip-3"]
+    assert [entry.path for entry in registry.known()] == folders
 
 
 @pytest.mark.parametrize(
@@ -51,26 +51,26 @@ def test_names_are_unique(tmp_path: Path) -> None:
         ("../../etc", "etc"),
         ("<img src=x>&?#", "img-src-x"),
         ("...", "photos"),
-        ("x" * 100, "x" * known.LONGEST_NAME),
+        ("x" * 100, "x" * registry.LONGEST_NAME),
     ],
 )
 def test_any_folder_has_a_name_fit_for_an_address(tmp_path: Path, folder: str, name: str) -> None:
-    assert known.register(tmp_path / folder).name == name
+    assert registry.register(tmp_path / folder).name == name
 
 
 def test_a_name_that_is_no_utf8_survives(tmp_path: Path) -> None:
     folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/sch\xf6n"))
-    entry = known.register(folder)
-    assert known.find(entry.name) == entry
+    entry = registry.register(folder)
+    assert registry.find(entry.name) == entry
     assert entry.path == folder
     assert entry.folder == to_text(os.fsencode(folder))
 
 
 def test_forgetting_leaves_the_folder(tmp_path: Path) -> None:
     (tmp_path / "trip").mkdir()
-    entry = known.register(tmp_path / "trip")
-    known.forget(entry.name)
-    assert known.known() == ()
+    entry = registry.register(tmp_path / "trip")
+    registry.forget(entry.name)
+    assert registry.known() == ()
     assert (tmp_path / "trip").is_dir()
 
 
@@ -85,26 +85,26 @@ def test_forgetting_leaves_the_folder(tmp_path: Path) -> None:
     ],
 )
 def test_a_broken_list_is_one_sentence_and_never_overwritten(tmp_path: Path, text: str) -> None:
-    file = known.registry_file()
+    file = registry.registry_file()
     file.parent.mkdir(parents=True)
     file.write_text(text)
     with pytest.raises(RegistryError, match="cannot be read"):
-        known.known()
+        registry.known()
     with pytest.raises(RegistryError, match="move it away"):
-        known.register(tmp_path / "trip")
+        registry.register(tmp_path / "trip")
     assert file.read_text() == text
 
 
 def test_writers_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from ui.known import register\n"
+        "import sys; from pathlib import Path; from ui.registry import register\n"
         "for n in range(10): register(Path(sys.argv[1], str(n), 'trip'))"
     )
     writers = [
         subprocess.Popen([sys.executable, "-c", code, str(tmp_path / place)]) for place in "abc"
     ]
     assert [writer.wait(60) for writer in writers] == [0, 0, 0]
-    entries = known.known()
+    entries = registry.known()
     assert len({entry.folder for entry in entries}) == 30
     assert len({entry.name for entry in entries}) == 30
 
@@ -113,9 +113,9 @@ def test_index_registers_and_a_broken_list_does_not_stop_it(tmp_path: Path) -> N
     paint(tmp_path / "photos" / "a.jpg", 1)
     index = ("index", tmp_path / "photos", "--model", "nano", "-c")
     assert tips(*index, tmp_path / "one.tips").exit_code == 0
-    assert [entry.name for entry in known.known()] == ["one"]
-    assert known.known()[0].present
-    known.registry_file().write_text("{")
+    assert [entry.name for entry in registry.known()] == ["one"]
+    assert registry.known()[0].present
+    registry.registry_file().write_text("{")
     result = tips(*index, tmp_path / "two.tips", "--json")
     assert result.exit_code == 0
     assert json.loads(result.stdout)["new"] == 1

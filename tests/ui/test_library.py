@@ -13,9 +13,9 @@ from indexer.vectors import Match
 from search.errors import QueryError
 from search.query import Query
 from search.scenes.scene import Scene
-from ui.app import answers as module
-from ui.app.answers import answer, around, every_hit
+from ui.app import page_results as module
 from ui.app.library import Library
+from ui.app.page_results import answer, around, every_hit
 from ui.app.question import ask, question
 from ui.app.state import Place, PlacedWord, View
 

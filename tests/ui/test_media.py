@@ -17,8 +17,8 @@ from starlette.testclient import TestClient
 from search.export.files import ZipFormat
 from search.export.formats import CsvFormat, encoded
 from ui.app import media
-from ui.app.answers import answer, every_hit
 from ui.app.library import Library
+from ui.app.page_results import answer, every_hit
 from ui.app.state import View
 
 

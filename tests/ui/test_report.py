@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from indexer import runs
+from indexer import run_log
 from indexer.errors import RootError
 from ui.pseudonyms import NAME, Pseudonyms, private_texts, report_key
 
@@ -41,7 +41,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert result.exit_code == 0, result.output
     tips("search", "Zdenka at the altar", "-c", collection)
     for name in ODD:
-        with pytest.raises(RootError), runs.recorded(collection, "index"):
+        with pytest.raises(RootError), run_log.recorded(collection, "index"):
             raise RootError(f"{folder}/{name} is a file, and '{name}' of {name}: 7 of 9.")
     return collection
 

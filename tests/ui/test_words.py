@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from indexer.folders.paths import to_text
-from ui.words import counted, day, exposure_time, file_size, plain, shown
+from ui.formatting import counted, day, exposure_time, file_size, plain, shown
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,8 @@ from torch import Tensor
 
 from tips_model.pictures import open_picture, upright_rgb
 from tips_model.train.config import Stage, TrainConfig
-from tips_model.train.given import Given, read_given
 from tips_model.train.source import BadItems, DataError, Label, RawBatch, Thing
+from tips_model.train.supervision import Given, read_given
 
 TABLE = "pairs"
 SCHEMA = pa.schema(
@@ -237,7 +237,7 @@ class TableSource:
             return None
 
     def read_given(self, config: TrainConfig) -> None:
-        """Read the names and vectors that the losses of a run need; see `given.read_given`."""
+        """Read names and vectors that the losses of a run need; see `supervision.read_given`."""
         self.given = read_given(self._folder, self._table, config)
 
     def batch(self, stage: Stage, step: int, rank: int, world: int, size: int) -> RawBatch:

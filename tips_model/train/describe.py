@@ -26,7 +26,7 @@ from tips_model.train.grammar import (
     uncounted,
     words,
 )
-from tips_model.train.layout import (
+from tips_model.train.positions import (
     Box,
     area,
     around,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tips_model.tokenizer import Tokenizer
 from tips_model.train.config import Captions, Head
-from tips_model.train.given import Given
+from tips_model.train.supervision import Given
 
 TEMPERED = ("features", "labels", "regions", "pointing")
 """The losses on given vectors and names that have a temperature of their own."""

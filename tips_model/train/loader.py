@@ -25,11 +25,11 @@ from tips_model.tokenizer import Tokenizer
 from tips_model.train.augment import around, draw_cut, views
 from tips_model.train.batch import Batch, no_pictures
 from tips_model.train.config import Stage, TrainConfig, Weights
-from tips_model.train.given import Given, given_of
 from tips_model.train.masking import kept_patches, random_mask
-from tips_model.train.named import Names, choose_thing, seen_things
+from tips_model.train.name_targets import Names, choose_thing, seen_things
 from tips_model.train.schedules import loss_weights
 from tips_model.train.source import Label, RawBatch, Source, Thing
+from tips_model.train.supervision import Given, given_of
 
 TEXTS = 1 << 32
 """Where a picture's number stands in a seed, for the texts of a step: no picture has it."""

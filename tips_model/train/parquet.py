@@ -1,8 +1,8 @@
 """Parquet files with any columns to training pairs, a few rows in memory at a time.
 
-A mapping says which column feeds which part of a pair (`targets.py`). Everything but the pictures
-is read and checked once before the first pair is given, so that a mistake shows before anything is
-written.
+A mapping says which column feeds which part of a pair (`column_targets.py`). Everything but the
+pictures is read and checked once before the first pair is given, so that a mistake shows before
+anything is written.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from tips_model.train import columns as read
 from tips_model.train.boxes import NO_AREA, BoxForm, BoxUnit, placed_things
+from tips_model.train.column_targets import check_columns, check_mapping, check_type, column_of
 from tips_model.train.importers import Dropped, Item, Pair
 from tips_model.train.source import DataError, Label
-from tips_model.train.targets import check_columns, check_mapping, check_type, column_of
 
 _ROWS = 256  # read at once
 _SCORES = {"labels": "label_scores", "box_names": "box_scores"}

@@ -26,8 +26,8 @@ from tips_model.atomic import replacing
 from tips_model.errors import TipsError, check_installed
 from tips_model.processor import bfloat16_pays
 from tips_model.train.dataset import open_table
-from tips_model.train.given import SENTENCES
 from tips_model.train.names import LABELS, OBJECTS, listed_names, read_names
+from tips_model.train.supervision import SENTENCES
 
 _PARTS = "sentences.parts"  # a folder beside the table
 _PART = 8192  # texts in a part

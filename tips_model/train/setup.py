@@ -14,9 +14,9 @@ from tips_model.registry import OFFICIAL, cached_folder
 from tips_model.tokenizer import Tokenizer
 from tips_model.train.config import ConfigError, TrainConfig
 from tips_model.train.export import HEADS, load_heads
-from tips_model.train.given import Given
 from tips_model.train.heads import FeatureHeads, GivenHeads, Heads
 from tips_model.train.objective import Learner
+from tips_model.train.supervision import Given
 from tips_model.train.teacher import Teacher, make_teacher
 
 

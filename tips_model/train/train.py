@@ -35,13 +35,13 @@ from tips_model.train.checkpoint import (
 from tips_model.train.config import TrainConfig
 from tips_model.train.export import export
 from tips_model.train.folder import check_folder, check_tokenizer, check_world, claim_folder
-from tips_model.train.given import Given, check_given, given_of
 from tips_model.train.loader import load
 from tips_model.train.metrics import Metrics, draw_curves
 from tips_model.train.objective import Learner
 from tips_model.train.optim import make_optimizers, set_lr
 from tips_model.train.setup import build
 from tips_model.train.source import BadItems, Source, bad_items
+from tips_model.train.supervision import Given, check_given, given_of
 from tips_model.train.teacher import Teacher
 
 Evaluate = Callable[[TIPS, int], dict[str, float]]

@@ -37,7 +37,7 @@ from streamlit.auth_util import is_authlib_installed
 from streamlit.errors import StreamlitSecretNotFoundError
 
 from tips_model.errors import TipsError
-from ui.words import plain
+from ui.formatting import plain
 
 ADMITTED = "admitted"
 FREE_FAILURES = 3

@@ -9,8 +9,8 @@ from pathlib import Path
 import streamlit as st
 
 from indexer.collection import SETTINGS, Collection
-from indexer.size import disk_bytes
-from ui.known import Known
+from indexer.folder_size import disk_bytes
+from ui.registry import Known
 
 CACHED = 64  # collections
 

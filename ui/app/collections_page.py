@@ -2,8 +2,8 @@
 
 show_collections(search_page)        # called by the app's navigation
 
-Where the page is not managed (see `ui.app.chosen.managed`), it says what is open and shows no
-paths.
+Where the page is not managed (see `ui.app.collection_choice.managed`), it says what is open and
+shows no paths.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import streamlit as st
 
 from tips_model.errors import TipsError
 from ui import jobs
-from ui.app.chosen import choose, chosen, managed, offered, started_with
+from ui.app.collection_choice import choose, chosen, managed, offered, started_with
 from ui.app.collection_facts import Facts, facts, failures
 from ui.app.folder_field import folder_field, look
 from ui.app.job_panel import said_key, show_job
 from ui.app.new_collection import forget_form, show_form
-from ui.known import Known, RegistryError, forget
-from ui.words import counted, day, file_size, plain, shown
+from ui.formatting import counted, day, file_size, plain, shown
+from ui.registry import Known, RegistryError, forget
 
 if TYPE_CHECKING:
     from streamlit.navigation.page import StreamlitPage

@@ -11,7 +11,7 @@ import streamlit as st
 
 from indexer.folders.paths import to_bytes, to_text
 from indexer.folders.scan import scan
-from ui.words import counted, plain, shown
+from ui.formatting import counted, plain, shown
 
 MOST_PHOTOS = 20_000
 MOST_SECONDS = 0.4

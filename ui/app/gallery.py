@@ -10,12 +10,12 @@ import streamlit as st
 from search.hits import Hit
 from tips_model.errors import TipsError
 from ui.app import media, state
-from ui.app.answers import Answer
 from ui.app.components.grid import Card, GridEvents, show_grid
 from ui.app.library import Library
+from ui.app.page_results import Answer
 from ui.app.state import OVERLAYS, View
+from ui.formatting import counted, month, plain, shown
 from ui.overlays import heat_picture, mask_picture
-from ui.words import counted, month, plain, shown
 
 COLUMNS = (2, 8, 5)  # least, most, at first
 LOOK_AGAIN = 0.8  # seconds

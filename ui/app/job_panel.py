@@ -9,9 +9,9 @@ import streamlit as st
 
 from tips_model.errors import TipsError
 from ui import jobs
+from ui.formatting import counted, plain
 from ui.jobs import Job
-from ui.known import Known, forget
-from ui.words import counted, plain
+from ui.registry import Known, forget
 
 SECONDS = 1.0  # between two looks at a running job
 STAGES = {

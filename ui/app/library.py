@@ -26,10 +26,10 @@ from indexer.vectors import point_array, point_keys
 from search.hits import Hit, RegionHit, Results
 from search.scenes.language import refuse_files
 from tips_model.errors import TipsError
-from ui.app.facts import facts_of
+from ui.app.near_duplicates import Repeats
+from ui.app.photo_facts import facts_of
+from ui.app.place_refiner import Sharpener
 from ui.app.question import ask, question
-from ui.app.repeats import Repeats
-from ui.app.sharpen import Sharpener
 from ui.app.state import View
 from ui.background import Background
 from ui.live_collection import LiveCollection

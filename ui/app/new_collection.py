@@ -15,9 +15,9 @@ from tips_model.registry import ModelFiles, list_models
 from ui import jobs
 from ui.app.folder_field import count_photos, folder_field, look
 from ui.commands.models import BYTES_PER_PARAMETER
-from ui.known import Known, data_folder, forget, known, register, slug, unused
+from ui.formatting import plain, shown
 from ui.options import default_collection
-from ui.words import plain, shown
+from ui.registry import Known, data_folder, forget, known, register, slug, unused
 
 FOLDER, TITLE, MODEL, SMALL, FETCH = (
     f"new-{part}" for part in ("folder", "title", "model", "small", "fetch")

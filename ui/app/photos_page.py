@@ -10,18 +10,18 @@ import streamlit as st
 from search.errors import QuerySyntaxError
 from tips_model.errors import TipsError
 from ui import jobs
-from ui.app import answers, asking, media, state
-from ui.app.answers import Answer
-from ui.app.browsing import show_duplicates, show_facets, show_filter, show_places, show_time
-from ui.app.chosen import chosen
-from ui.app.detail import show_detail
+from ui.app import media, page_results, query_controls, state
+from ui.app.collection_choice import chosen
+from ui.app.export_menu import show_taking
+from ui.app.filter_controls import show_duplicates, show_facets, show_filter, show_places, show_time
 from ui.app.gallery import show_answer
 from ui.app.job_panel import words
 from ui.app.library import Library
+from ui.app.page_results import Answer
+from ui.app.photo_view import show_detail
 from ui.app.state import MODES, ORDERS, SHOWS, View
-from ui.app.taking import show_taking
-from ui.known import Known
-from ui.words import counted, plain
+from ui.formatting import counted, plain
+from ui.registry import Known
 
 OPEN_COLLECTIONS = 4
 LOOK_AGAIN = 2.0  # seconds
@@ -55,7 +55,7 @@ def show_photos() -> None:
         return
     # Widgets that are not drawn lose their values: with a photo open they are drawn unseen.
     with st.container(key="aside" if view.photo else "around"):
-        asking.show_asked(library, view)
+        query_controls.show_asked(library, view)
         bar = st.container(
             key="switches", horizontal=True, vertical_alignment="center", gap="small"
         )
@@ -65,7 +65,7 @@ def show_photos() -> None:
             show_filter()
     view = state.current()
     if not view.asks and not view.filter and not view.photo:
-        asking.show_examples(library)
+        query_controls.show_examples(library)
     answer = _answered(library, view, revision)
     if view.photo:
         show_detail(library, view, answer)
@@ -148,8 +148,8 @@ def _question() -> None:
             on_change=state.asked_anew,
             max_chars=500,
         )
-        asking.show_picture_button()
-        asking.show_layout_button()
+        query_controls.show_picture_button()
+        query_controls.show_layout_button()
 
 
 def _switches(view: View) -> None:
@@ -200,11 +200,13 @@ def _answered(library: Library, view: View, revision: object) -> Answer | None:
     is said.
     """
     repeats = library.repeats.state if view.group or view.same else 0
-    asked = (library.token, revision, repeats, asking.part_of_answer(view))
+    asked = (library.token, revision, repeats, query_controls.part_of_answer(view))
     if st.session_state.get("asked") != asked:
         st.session_state.pop("asked", None)
         try:
-            st.session_state["answer"] = answers.answer(library, view, asking.picture(view))
+            st.session_state["answer"] = page_results.answer(
+                library, view, query_controls.picture(view)
+            )
         except TipsError as error:
             st.warning(plain(str(error)), icon=":material/edit:")
             if isinstance(error, QuerySyntaxError):

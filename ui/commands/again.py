@@ -62,7 +62,7 @@ def again(
       tips again beach.jpg --point 0.4,0.6 --draw hits/
       tips again a.jpg --box 0.1,0.2,0.4,0.5 --box b.jpg@0,0,0.5,0.5 --not-point 0.8,0.1
     """
-    from search.again import check
+    from search.find_again import check
 
     check_draw(draw_folder)
     searcher = open_searcher(collection, device)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ui.formatting import counted, file_size, shown
 from ui.options import collection_option, json_option
 from ui.render import bytes_progress, print_json, say
-from ui.words import counted, file_size, shown
 
 if TYPE_CHECKING:
-    from indexer.keeping.backup import BackupProgress
+    from indexer.maintenance.backup import BackupProgress
 
 STAGES = {"write": "Writing", "check": "Reading it again"}
 
@@ -37,7 +37,7 @@ def backup(target: Path, as_json: bool, collection: Path) -> None:
       tips backup -c ~/all.tips all.tar.zst
     """
     from indexer.collection import Collection
-    from indexer.keeping.backup import backup as write
+    from indexer.maintenance.backup import backup as write
 
     with _two_bars() as show:
         report = write(Collection.open(collection), target, show)
@@ -72,9 +72,9 @@ def restore(source: Path, check: bool, no_vectors: bool, as_json: bool, collecti
       tips restore all.tar.zst -c ~/restored.tips
       tips restore --check all.tar.zst
     """
-    from indexer.keeping.restore import check as read
-    from indexer.keeping.restore import restore as unpack
-    from ui.opening import remember
+    from indexer.maintenance.restore import check as read
+    from indexer.maintenance.restore import restore as unpack
+    from ui.open_collection import remember
 
     with _bar("Checking" if check else "Restoring") as show:
         if check:

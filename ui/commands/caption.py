@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 from rich.progress import Progress
 
+from ui.formatting import counted
 from ui.render import say, talk
-from ui.words import counted
 
 SHOWN = 5  # keys of pictures without caption
 

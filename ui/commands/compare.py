@@ -12,14 +12,14 @@ from rich.text import Text
 
 from search.request import Request
 from ui.commands.search import NOTHING_FOUND
+from ui.formatting import counted, model_words, shown
 from ui.options import collection_option, device_option, json_option, pick_device
 from ui.render import print_json, say
-from ui.words import counted, model_words, shown
 
 if TYPE_CHECKING:
     from indexer.collection import Collection
-    from search.agreement import Agreement
     from search.hits import Hit, Results
+    from search.rank_agreement import Agreement
     from search.searcher import Searcher
 
 ROLES = ("now", "before", "next")
@@ -75,7 +75,7 @@ def compare(
       tips compare tipsv2-b14 tipsv2-l14 "dog on a beach" -n 20 --sheet both.jpg
       tips compare ~/small.tips ~/large.tips "at night" --json
     """
-    from search.agreement import agreement
+    from search.rank_agreement import agreement
     from search.searcher import Searcher
 
     asked = Request(
@@ -119,7 +119,7 @@ def compare(
             )
             say(f"They do not hold as many: {', '.join(counts)}.", "yellow")
     if sheet is not None:
-        from search.sheet import contact_sheet
+        from search.contact_sheet import contact_sheet
 
         contact_sheet(*columns).save(sheet, quality=90)
         say(f"Both rankings are in {sheet}.")
@@ -133,12 +133,12 @@ def resolve(name: str, folder: Path) -> Collection:
     """
     from indexer.collection import Collection
     from indexer.errors import CollectionError
-    from indexer.keeping import generations
+    from indexer.maintenance import model_switch
 
     if name not in ROLES and Collection.exists(name):
         return Collection.open(name)
     opened = Collection.open(folder)
-    models = (opened, generations.previous(opened), generations.following(opened))
+    models = (opened, model_switch.previous(opened), model_switch.following(opened))
     there = {role: model for role, model in zip(ROLES, models, strict=True) if model is not None}
     if name in there:
         return there[name]

@@ -10,8 +10,8 @@ import click
 from rich.progress import Progress
 
 from ui.commands.tables import describe, folder, join, sentences, tokenizer
+from ui.formatting import counted
 from ui.render import say, talk
-from ui.words import counted
 
 if TYPE_CHECKING:
     from tips_model.train.boxes import BoxForm, BoxUnit

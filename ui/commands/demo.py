@@ -81,7 +81,7 @@ def demo(out: Path) -> None:
     from indexer.pipeline import index
     from search.searcher import Searcher
     from ui.index_progress import index_progress, print_report
-    from ui.opening import Wanted, open_or_create
+    from ui.open_collection import Wanted, open_or_create
 
     collection, load = open_or_create(out / "collection", Wanted(model=MODEL, tiles=TILES), "cpu")
     with index_progress() as progress:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
+from ui.formatting import shown
 from ui.options import collection_option, device_option, json_option, pick_device
 from ui.render import print_json
-from ui.words import shown
 
 PROBLEM = 2
 SIGNS = {"ok": "green", "warning": "yellow", "problem": "red"}

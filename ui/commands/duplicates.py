@@ -15,9 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ui.commands.search import NOTHING_FOUND
+from ui.formatting import counted, day, file_size, shown
 from ui.options import collection_option, device_option, json_option, pick_device
 from ui.render import print_json, print_paths, say, talk
-from ui.words import counted, day, file_size, shown
 
 if TYPE_CHECKING:
     from indexer.collection import Collection

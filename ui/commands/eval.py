@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from ui.opening import model_loader
+from ui.open_collection import model_loader
 from ui.options import device_option, json_option, pick_device, regions_option, tiles_option
 from ui.render import print_json
 

@@ -16,9 +16,9 @@ import click
 from search.query import ImageTerm
 from search.request import Request
 from ui.commands.search import NOTHING_FOUND, open_searcher
+from ui.formatting import counted, shown
 from ui.options import collection_option, device_option, field_option, image_option
 from ui.render import nothing_found, say
-from ui.words import counted, shown
 
 if TYPE_CHECKING:
     from indexer.collection import Collection

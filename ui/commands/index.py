@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ui.cluster_workers import ray_workers
 from ui.index_progress import both, index_progress, print_report
-from ui.opening import (
+from ui.open_collection import (
     DEFAULT_MODEL,
     Wanted,
     check_first_call,
@@ -36,7 +37,6 @@ from ui.options import (
     weights_option,
 )
 from ui.render import say
-from ui.workers import ray_workers
 
 if TYPE_CHECKING:
     from indexer.photos.limits import Limits

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ui.formatting import counted, shown
 from ui.index_progress import index_progress
 from ui.options import (
     RootType,
@@ -18,11 +19,10 @@ from ui.options import (
     wait_option,
 )
 from ui.render import print_json, say
-from ui.words import counted, shown
 
 if TYPE_CHECKING:
-    from indexer.keeping.prune import PrunePlan
-    from indexer.keeping.relocate import Relocation
+    from indexer.maintenance.prune import PrunePlan
+    from indexer.maintenance.relocate import Relocation
 
 MOST = 0.1
 """The share of the photos that leave without a question."""
@@ -74,8 +74,8 @@ def prune(
     """
     from indexer.collection import Collection
     from indexer.folders.scan import absolute_roots
-    from indexer.keeping.prune import PruneOptions, plan
-    from indexer.keeping.prune import prune as carry_out
+    from indexer.maintenance.prune import PruneOptions, plan
+    from indexer.maintenance.prune import prune as carry_out
 
     opened = Collection.open(collection)
     opened.patience = patience_of(wait)
@@ -159,8 +159,8 @@ def relocate(
     """
     from indexer.collection import Collection
     from indexer.folders.scan import absolute_roots
-    from indexer.keeping.relocate import look
-    from indexer.keeping.relocate import relocate as carry_out
+    from indexer.maintenance.relocate import look
+    from indexer.maintenance.relocate import relocate as carry_out
     from indexer.progress import Meter
 
     opened = Collection.open(collection)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ui.opening import check_layout_has_server, warn_of_clear_key
+from ui.formatting import counted
+from ui.open_collection import check_layout_has_server, warn_of_clear_key
 from ui.options import (
     WaitingCommand,
     collection_option,
@@ -18,7 +19,6 @@ from ui.options import (
     wait_option,
 )
 from ui.render import print_json, say
-from ui.words import counted
 
 if TYPE_CHECKING:
     from indexer.collection import Collection
@@ -64,9 +64,9 @@ def rebuild(
         raise click.UsageError("--qdrant and --embedded exclude each other.")
     from indexer.collection import Collection
     from indexer.errors import explain_full_disk
-    from indexer.keeping.move import discard, move, same_place
+    from indexer.maintenance.migrate import discard, move, same_place
     from indexer.progress import Meter
-    from indexer.runs import recorded
+    from indexer.run_log import recorded
     from ui.index_progress import both, index_progress
     from ui.progress_file import reporting
 
@@ -105,7 +105,7 @@ def _engine(
     `layout` on top of how it lies there.
     """
     from indexer.collection import EMBEDDED
-    from indexer.keeping.move import server_engine
+    from indexer.maintenance.migrate import server_engine
     from indexer.server.layout import ServerLayout
 
     known = opened.engine

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ui.formatting import counted
 from ui.render import say
-from ui.words import counted
 
 if TYPE_CHECKING:
     from tips_model.train.scenes.plan import SceneSpec

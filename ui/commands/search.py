@@ -11,9 +11,9 @@ import click
 
 from search.query import ImageTerm, PlacedThing
 from search.request import Page, Request
+from ui.formatting import counted
 from ui.options import Show, image_option, pick_device, result_options
 from ui.render import say
-from ui.words import counted
 
 if TYPE_CHECKING:
     from search.hits import Results

@@ -165,10 +165,10 @@ def serve(
         for folder in collections:
             Collection.open(folder)  # a mistyped folder would be waited for
     from ui.options import pick_device
-    from ui.service.engines import Engines
-    from ui.service.given import Service
-    from ui.service.journal import log_to_stderr
+    from ui.service.access_log import log_to_stderr
+    from ui.service.context import Service
     from ui.service.metrics import Metrics
+    from ui.service.open_collections import Engines
     from ui.service.server import bind
     from ui.service.server import serve as run
     from ui.service.settings import Settings

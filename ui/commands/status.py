@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
+from ui.formatting import counted, shown, visible
 from ui.options import (
     WaitingCommand,
     collection_option,
@@ -19,7 +20,6 @@ from ui.options import (
     wait_option,
 )
 from ui.render import facts_table, print_json, say
-from ui.words import counted, shown, visible
 
 if TYPE_CHECKING:
     from indexer.collection import Collection
@@ -101,8 +101,8 @@ def verify(
       tips verify --repair
     """
     from indexer.collection import Collection
-    from indexer.holder import holder
-    from indexer.keeping.verify import verify as check
+    from indexer.maintenance.verify import verify as check
+    from indexer.write_lock import holder
 
     opened = Collection.open(collection)
     opened.patience = patience_of(wait)
@@ -137,7 +137,7 @@ def _engine(opened: Collection) -> str:
 
 
 def _facts(opened: Collection) -> dict[str, Any]:
-    from indexer.holder import holder
+    from indexer.write_lock import holder
 
     counts = opened.catalog().counts()
     store = opened.vectors()
@@ -164,11 +164,11 @@ def _facts(opened: Collection) -> dict[str, Any]:
 
 def _next(opened: Collection, counts: dict[str, int]) -> dict[str, Any] | None:
     """How far the model is that is being built (see `tips switch`)."""
-    from indexer.holder import holder
-    from indexer.keeping import generations
+    from indexer.maintenance import model_switch
     from indexer.settings import MODELS
+    from indexer.write_lock import holder
 
-    other = generations.following(opened)
+    other = model_switch.following(opened)
     if other is None:
         return None
     done = other.catalog().counts() if other.catalog_folder.exists() else {}
@@ -197,7 +197,7 @@ def _activity(facts: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _holder(facts: dict[str, Any]) -> str:
-    from indexer.holder import Holder
+    from indexer.write_lock import Holder
 
     return shown(str(Holder(**facts)))
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ui.formatting import model_words, shown
 from ui.index_progress import index_progress, print_report
-from ui.opening import model_loader
+from ui.open_collection import model_loader
 from ui.options import (
     STOPPED,
     collection_option,
@@ -21,7 +22,6 @@ from ui.options import (
     weights_option,
 )
 from ui.render import print_json, say
-from ui.words import model_words, shown
 
 if TYPE_CHECKING:
     from indexer.collection import Collection
@@ -77,7 +77,7 @@ def switch(
     """
     from indexer.collection import Collection
     from indexer.errors import InterruptedIndexError
-    from indexer.keeping import generations
+    from indexer.maintenance import model_switch
 
     if sum(map(bool, (model, back, drop_old, cancel))) != 1:
         raise click.UsageError("Name a MODEL, or one of --back, --drop-old and --cancel.")
@@ -92,13 +92,13 @@ def switch(
             say("Stopped; the same command goes on. The collection is searched as before.")
             ctx.exit(STOPPED)
     elif back:
-        opened = generations.go_back(opened)
+        opened = model_switch.go_back(opened)
         say("Photos that came since the switch are taken up by `tips index`.")
     elif drop_old:
-        opened = generations.drop_previous(opened)
+        opened = model_switch.drop_previous(opened)
     else:
-        with generations.building(opened):
-            generations.cancel(opened)
+        with model_switch.building(opened):
+            model_switch.cancel(opened)
     if as_json:
         before = opened.previous["model"]["name"] if opened.previous else None
         print_json({"model": opened.model.name, "kept": before})
@@ -117,10 +117,10 @@ def _switch(
     as_json: bool,
 ) -> Collection:
     from indexer.errors import SwitchError
-    from indexer.keeping import generations
+    from indexer.maintenance import model_switch
 
-    with generations.building(opened):
-        other = generations.following(opened)
+    with model_switch.building(opened):
+        other = model_switch.following(opened)
         if other is not None and model != other.model.name:
             raise SwitchError(
                 f"{other.model.name} is being built in {opened.folder} already; continue with "
@@ -129,14 +129,14 @@ def _switch(
         place = str(weights.absolute()) if weights else other.model.weights if other else None
         load = model_loader(model, place, device)
         if other is None:
-            other = generations.begin(
+            other = model_switch.begin(
                 opened, load().info, weights=place, max_regions=max_regions, tiles=tiles or 1
             )
         else:
             say("Going on with what was built before.")
         say(f"Building {model_words(other)} beside {model_words(opened)}; searches go on.")
         with index_progress() as bar:
-            report = generations.build(opened, other, load, progress=bar)
+            report = model_switch.build(opened, other, load, progress=bar)
             if not as_json:
                 print_report(report, as_json=False)
             switched = _take_over(opened, other, load, without_missing, bar)
@@ -156,12 +156,12 @@ def _take_over(
 ) -> Collection:
     """Switch as soon as nobody writes the collection."""
     from indexer.errors import CollectionBusyError
-    from indexer.keeping import generations
+    from indexer.maintenance import model_switch
 
     told = False
     while True:
         try:
-            return generations.take_over(
+            return model_switch.take_over(
                 opened, other, load, without_missing=without_missing, progress=progress
             )
         except CollectionBusyError as busy:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ui.formatting import counted
 from ui.render import say, talk
-from ui.words import counted
 
 if TYPE_CHECKING:
     from tips_model.train.coco_folder import CaptionKind
@@ -75,7 +75,7 @@ def tokenizer(table: Path, pieces: int) -> None:
     Example:
       tips data tokenizer photos-table --pieces 12000
     """
-    from tips_model.train.pieces import write_tokenizer
+    from tips_model.train.table_tokenizer import write_tokenizer
 
     say(f"{counted(write_tokenizer(table, pieces), 'piece')} in {table}.")
 
@@ -93,7 +93,7 @@ def join(tables: tuple[Path, ...], out: Path) -> None:
     Example:
       tips data join photos-table drawn-table -o table
     """
-    from tips_model.train.join import join_tables
+    from tips_model.train.join_tables import join_tables
 
     say(f"{counted(join_tables(tables, out), 'pair')} in {out}.")
 

@@ -83,7 +83,7 @@ def ui(
       tips ui -c ~/trip.tips --host 0.0.0.0 --secrets trip.toml
     """
     from indexer.collection import Collection
-    from ui.opening import remember
+    from ui.open_collection import remember
 
     if secrets is not None:
         check_secrets(secrets)

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ui.formatting import shown
 from ui.index_progress import index_progress
-from ui.opening import Wanted, check_first_call, model_loader, open_or_create, remember
+from ui.open_collection import Wanted, check_first_call, model_loader, open_or_create, remember
 from ui.options import (
     Number,
     RootType,
@@ -28,7 +29,6 @@ from ui.options import (
     weights_option,
 )
 from ui.render import say
-from ui.words import shown
 
 if TYPE_CHECKING:
     from indexer.collection import Collection
@@ -96,8 +96,8 @@ def watch(
       tips watch /mnt/nas/photos --poll
     """
     from indexer.folders.scan import absolute_roots
-    from indexer.keeping.watch import WatchOptions, check_watchable
-    from indexer.keeping.watch import watch as follow
+    from indexer.maintenance.watch import WatchOptions, check_watchable
+    from indexer.maintenance.watch import watch as follow
     from indexer.options import IndexOptions
 
     if paths:

@@ -15,10 +15,10 @@ from fastapi_offline import FastAPIOffline
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from ui.service import collections, index_jobs, photos, probes, problems, searches, uploads
+from ui.service import collections, health, index_jobs, photos, problems, searches, uploads
 from ui.service.access import Guard
-from ui.service.given import Service, documented, known_parameters
-from ui.service.journal import Journal
+from ui.service.access_log import Journal
+from ui.service.context import Service, documented, known_parameters
 from ui.service.openapi import DESCRIPTION, TAGS, with_problems
 from ui.service.settings import MOST_JSON
 
@@ -47,7 +47,7 @@ def make_app(service: Service) -> FastAPI:
     problems.install(app)
     for module in (searches, uploads, photos, collections, index_jobs):
         app.include_router(module.router, dependencies=[*documented, Depends(known_parameters)])
-    app.include_router(probes.router)
+    app.include_router(health.router)
     document(app, service)
     return app
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 import httpx
 from pydantic import BaseModel
 
-from ui.service.answers import (
+from ui.service.responses import (
     CollectionSummary,
     Facets,
     Found,

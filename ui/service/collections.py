@@ -7,12 +7,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from search.browse.choices import Choices
 from search.browse.facets import FacetValue, Folder, facets, folder, narrowed, subfolders
+from search.browse.selection import Choices
 from ui.live_collection import LiveCollection, State
-from ui.service.answers import CollectionSummary, Facets, Status, Value
-from ui.service.given import V1, Given, InCollection
-from ui.service.questions import FilterText
+from ui.service.context import V1, Given, InCollection
+from ui.service.requests import FilterText
+from ui.service.responses import CollectionSummary, Facets, Status, Value
 from ui.service.settings import MOST_VALUES
 
 router = APIRouter(prefix=V1, tags=["collections"])

@@ -20,10 +20,10 @@ from indexer.folders.paths import is_under, to_bytes, to_text
 from indexer.folders.storage import is_url
 from ui import jobs
 from ui.live_collection import LiveCollection
-from ui.service.answers import IndexJob
-from ui.service.given import V1, Given, Service, json_only, service_of
+from ui.service.context import V1, Given, Service, json_only, service_of
 from ui.service.problems import Problem
-from ui.service.questions import JobQuestion
+from ui.service.requests import JobQuestion
+from ui.service.responses import IndexJob
 from ui.service.settings import MOST_STREAMS
 
 router = APIRouter(prefix=f"{V1}/jobs", tags=["jobs"])

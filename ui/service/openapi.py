@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ui.service.given import V1
+from ui.service.context import V1
 from ui.service.problems import PROBLEM_JSON, ProblemAnswer
 from ui.service.settings import (
     MOST_FILTER,

@@ -12,10 +12,10 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from search.scenes.language import refuse_files
 from ui.live_collection import State
 from ui.pictures import FOREVER
-from ui.service.answers import PhotoFacts, PhotoFile
-from ui.service.given import V1, Given, InCollection, Responses, json_only
+from ui.service.context import V1, Given, InCollection, Responses, json_only
 from ui.service.problems import Problem
-from ui.service.questions import HeatQuestion, PhotoId
+from ui.service.requests import HeatQuestion, PhotoId
+from ui.service.responses import PhotoFacts, PhotoFile
 
 router = APIRouter(prefix=f"{V1}/photos/{{photo}}", tags=["photos"])
 Named = Annotated[PhotoId, Path()]

@@ -105,7 +105,7 @@ class Problem(Exception):
 
 
 def instance_of(request: Request) -> str:
-    """The name of a request, given by `ui.service.journal`."""
+    """The name of a request, given by `ui.service.access_log`."""
     return f"urn:uuid:{request.scope['state']['request_id']}"
 
 

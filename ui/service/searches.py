@@ -13,10 +13,9 @@ from search.query import ImageTerm
 from search.scenes.language import refuse_files
 from tips_model.errors import TipsError
 from ui.live_collection import State
-from ui.service.answers import Found
-from ui.service.given import V1, Given, Service, json_only
+from ui.service.context import V1, Given, Service, json_only
 from ui.service.problems import Problem, of_error
-from ui.service.questions import (
+from ui.service.requests import (
     AgainQuestion,
     Asked,
     LayoutQuestion,
@@ -24,6 +23,7 @@ from ui.service.questions import (
     Question,
     SimilarQuestion,
 )
+from ui.service.responses import Found
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -9,7 +9,7 @@ import uvicorn
 
 from tips_model.errors import ModelNameError, TipsError, WeightsError
 from ui.service.app import make_app
-from ui.service.given import Service
+from ui.service.context import Service
 
 GRACE = 20  # seconds that requests under way have when the service ends
 KEEP_ALIVE = 20  # seconds

@@ -9,10 +9,10 @@ from pydantic import ConfigDict, Field
 
 from indexer.photos.limits import Limits
 from ui.live_collection import State
-from ui.service.answers import Found
-from ui.service.given import FORM_TYPE, V1, Given, Service, form_only
+from ui.service.context import FORM_TYPE, V1, Given, Service, form_only
 from ui.service.problems import Problem
-from ui.service.questions import PlaceQuestion, Question
+from ui.service.requests import PlaceQuestion, Question
+from ui.service.responses import Found
 from ui.service.searches import find
 from ui.service.settings import MOST_MEMORY, MOST_PIXELS, MOST_SECONDS
 
@@ -88,7 +88,7 @@ def _opened(file: BinaryIO, side: int, limits: Limits) -> Image.Image:
     a process that may die of it.
     """
     from indexer.errors import DecodeError
-    from indexer.photos.decoders import decode_untrusted
+    from indexer.photos.decoder_pool import decode_untrusted
 
     try:
         return decode_untrusted(file.read(), target=side, limits=limits).image

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from tips_model.config import TextConfig, TIPSConfig, VisionConfig
 from tips_model.tokenizer import Tokenizer
 from tips_model.train.config import Head, Objective, Optimizer, Stage, TrainConfig, Weights
-from tips_model.train.given import Given, Sentences
 from tips_model.train.scenes.vocabulary import train_tokenizer
 from tips_model.train.source import Label, RawBatch, Thing
+from tips_model.train.supervision import Given, Sentences
 
 COLOURS = {
     "red": (220, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 220),

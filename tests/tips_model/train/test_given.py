@@ -10,10 +10,10 @@ import torch
 
 from tips_model.train import losses
 from tips_model.train.augment import Cut, around
-from tips_model.train.given import Given
 from tips_model.train.masking import kept_patches
-from tips_model.train.named import Names, choose_thing, seen_things
+from tips_model.train.name_targets import Names, choose_thing, seen_things
 from tips_model.train.source import Label, Thing
+from tips_model.train.supervision import Given
 
 
 def unit(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -10,10 +10,10 @@ from tests.tips_model.train.test_labelled import picture, sentences, table
 from tips_model.tokenizer import Tokenizer
 from tips_model.train.dataset import open_table
 from tips_model.train.importers import Pair, import_pairs
-from tips_model.train.join import join_tables
+from tips_model.train.join_tables import join_tables
 from tips_model.train.names import LABELS, OBJECTS, read_names
-from tips_model.train.pieces import write_tokenizer
 from tips_model.train.source import DataError, Thing
+from tips_model.train.table_tokenizer import write_tokenizer
 
 
 def test_joined_tables_hold_all_rows_and_the_names_of_both(tmp_path: Path) -> None:

@@ -20,12 +20,12 @@ from tests.tips_model.train.pairs import COLOURS, ColourSource, tiny_config, tok
 from tips_model.train.batch import Batch
 from tips_model.train.config import ConfigError, TrainConfig, Weights
 from tips_model.train.dataset import TableSource, record_batches, write_table
-from tips_model.train.given import SENTENCES
 from tips_model.train.importers import Pair, import_pairs
 from tips_model.train.loader import load
 from tips_model.train.schedules import loss_weights
 from tips_model.train.setup import build
 from tips_model.train.source import DataError, Label, Thing
+from tips_model.train.supervision import SENTENCES
 from tips_model.train.train import run
 
 EVERYTHING = Weights(

@@ -1,6 +1,6 @@
 import pytest
 
-from tips_model.train.layout import Box, depth, place, relations, same_place
+from tips_model.train.positions import Box, depth, place, relations, same_place
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ from click.testing import CliRunner
 from PIL import Image
 
 from tips_model.train import sentences
-from tips_model.train.given import Sentences
 from tips_model.train.importers import Label, Pair, Thing, import_pairs
 from tips_model.train.sentences import (
     SentenceModel,
@@ -18,6 +17,7 @@ from tips_model.train.sentences import (
     embed_sentences,
     table_texts,
 )
+from tips_model.train.supervision import Sentences
 from ui.cli import cli
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "dog", "cat", "on", "the", "left", "barn"]

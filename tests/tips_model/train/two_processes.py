@@ -26,10 +26,10 @@ from tips_model.train import distributed
 from tips_model.train.checkpoint import saved_steps
 from tips_model.train.config import Stage, TrainConfig, Weights
 from tips_model.train.dataset import TableSource, record_batches, write_table
-from tips_model.train.given import given_of
 from tips_model.train.loader import load
 from tips_model.train.presets import preset
 from tips_model.train.source import DataError, RawBatch
+from tips_model.train.supervision import given_of
 from tips_model.train.train import backward, make_trainer, run
 
 

@@ -14,9 +14,9 @@ from fastapi import FastAPI
 
 from search.searcher import Searcher
 from ui.service.client import Client
-from ui.service.engines import Engines
-from ui.service.given import Service
+from ui.service.context import Service
 from ui.service.metrics import Metrics
+from ui.service.open_collections import Engines
 from ui.service.server import bind, make_server
 from ui.service.settings import Settings
 

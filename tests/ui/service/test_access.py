@@ -15,7 +15,7 @@ import pytest
 from fastapi import FastAPI
 from PIL import Image
 
-from ui.service.given import Service
+from ui.service.context import Service
 
 from .conftest import problem, running
 

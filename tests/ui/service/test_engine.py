@@ -11,9 +11,9 @@ import pytest
 from indexer.collection import Collection
 from tips_model.errors import TipsError
 from ui.live_collection import NotOpenError
-from ui.service.engines import Engines
-from ui.service.given import Service
+from ui.service.context import Service
 from ui.service.metrics import Metrics
+from ui.service.open_collections import Engines
 
 from ..conftest import paint, tips
 from .conftest import WORDS, problem, running

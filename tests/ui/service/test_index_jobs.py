@@ -14,7 +14,7 @@ import pytest
 from ui import jobs
 from ui.service import index_jobs
 from ui.service.client import Client, ServiceError
-from ui.service.given import Service
+from ui.service.context import Service
 
 from ..conftest import paint, tips
 from .conftest import problem, running

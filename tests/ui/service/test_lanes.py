@@ -13,10 +13,10 @@ import pytest
 
 from tips_model.embedder import open_embedder
 from tips_model.features import Embedder
-from ui.service import lanes
-from ui.service.lanes import Lane
+from ui.service import worker_pool
 from ui.service.metrics import Metrics
 from ui.service.problems import Problem
+from ui.service.worker_pool import Lane
 from ui.warm_models import MOST_TEXTS, BatchingEmbedder
 
 from .conftest import problem, running
@@ -139,7 +139,7 @@ def test_work_that_nobody_waits_for_any_more_is_not_begun() -> None:
 
 
 def test_who_waited_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "PATIENCE", -1.0)
+    monkeypatch.setattr(worker_pool, "PATIENCE", -1.0)
     lane = Lane("test", 1, 0, Metrics())
     with pytest.raises(Problem, match="try again"):
         asyncio.run(lane.run(lambda: "late"))

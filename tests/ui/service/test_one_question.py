@@ -20,20 +20,20 @@ from search.request import SUBJECT, Page, RefinedPage
 from ui.app.question import request
 from ui.app.state import Place, PlacedWord, View
 from ui.cli import cli
-from ui.service import questions, uploads
+from ui.service import requests, uploads
 from ui.service.client import Client
-from ui.service.questions import Asked
+from ui.service.requests import Asked
 
 FIELDS = set(Request.model_fields)
 A, B = "ab" * 16, "cd" * 16
 BOX = (0.1, 0.2, 0.5, 0.6)
 WHICH: dict[str, Any] = {"limit": 3, "offset": 2, "filter": "date:2021", "all": True}
 ROUTES: dict[str, type[Asked]] = {
-    "search": questions.Question,
-    "regions": questions.PlaceQuestion,
-    "similar": questions.SimilarQuestion,
-    "layout": questions.LayoutQuestion,
-    "find-again": questions.AgainQuestion,
+    "search": requests.Question,
+    "regions": requests.PlaceQuestion,
+    "similar": requests.SimilarQuestion,
+    "layout": requests.LayoutQuestion,
+    "find-again": requests.AgainQuestion,
 }
 IN_SERVICE_BY_ROUTE = {
     "by": "the route says it",
@@ -102,8 +102,8 @@ def test_every_route_takes_what_all_take_and_together_they_take_every_field() ->
     assert all(body >= FIELDS - SUBJECT for body in bodies)
     assert set.union(*bodies) == FIELDS - IN_SERVICE_BY_ROUTE.keys()
     for upload, plain in (
-        (uploads.UploadedQuestion, questions.Question),
-        (uploads.UploadedPlaceQuestion, questions.PlaceQuestion),
+        (uploads.UploadedQuestion, requests.Question),
+        (uploads.UploadedPlaceQuestion, requests.PlaceQuestion),
     ):
         assert set(upload.model_fields) == {*plain.model_fields, "picture"}
 

@@ -14,7 +14,7 @@ from schemathesis import Case, GenerationMode
 from schemathesis.schemas import APIOperation
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from ui.service import questions
+from ui.service import requests
 
 from .conftest import problem, running
 
@@ -87,7 +87,7 @@ def test_every_question_has_an_example_that_fits_it(document: dict[str, Any]) ->
             examples = schemas[name]["examples"]
             assert examples, f"{method} {path}"
             for example in examples:
-                getattr(questions, name).model_validate(example)
+                getattr(requests, name).model_validate(example)
 
 
 def test_every_field_is_described_or_plain(document: dict[str, Any]) -> None:

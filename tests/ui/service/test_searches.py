@@ -12,8 +12,8 @@ import pytest
 from search.hits import Results
 from search.query import Example, ImageTerm, Query
 from search.searcher import Searcher
-from ui.service.answers import Found
 from ui.service.client import Client
+from ui.service.responses import Found
 
 from .conftest import WORDS, problem
 

@@ -9,7 +9,7 @@ import streamlit as st
 from PIL import Image
 
 from indexer.errors import DecodeError
-from indexer.photos.decoders import decode_untrusted
+from indexer.photos.decoder_pool import decode_untrusted
 from search.errors import QueryError
 from ui.app.components.assets import text
 from ui.app.components.edits import ignore, last_edit

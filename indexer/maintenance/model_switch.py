@@ -1,0 +1,252 @@
+"""The models of a collection: the one in use, the one before it, and the one that is being built.
+
+models/NAME/            catalog and vectors of another model
+models/NAME/collection.json   while it is built: it is a collection of its own then, so building
+                        may be stopped, killed and gone on with as indexing may
+models/lock             held by the one process that builds
+
+Searches go on with the model in use until `take_over` replaces the collection's own collection.json
+in one step. Photos are those that the catalog in use knows, as it knows them: nothing is walked.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from indexer.collection import EMBEDDED, SETTINGS, Collection
+from indexer.errors import SwitchError
+from indexer.folders.changes import below
+from indexer.folders.paths import to_bytes
+from indexer.folders.roots import absent, is_gone
+from indexer.folders.scan import FILE_SCHEMA, ScanResult
+from indexer.options import IndexOptions
+from indexer.pipeline import index
+from indexer.progress import IndexReport, ProgressCallback
+from indexer.run_log import recorded
+from indexer.settings import MODELS
+from indexer.write_lock import held
+
+if TYPE_CHECKING:
+    from tips_model.features import Embedder, ModelInfo
+
+_DERIVED = ("calibration.npz", "duplicates.npz")
+_PARTS = ("catalog", "vectors", *_DERIVED)
+
+
+def previous(collection: Collection) -> Collection | None:
+    """The collection as it was before the last switch, to read only; None when there is none."""
+    if collection.previous is None:
+        return None
+    before = Collection(collection.folder, {**collection.previous, "roots": collection.roots})
+    before.read_only = True
+    return before
+
+
+def following(collection: Collection) -> Collection | None:
+    """The collection of the model that is being built, a collection of its own; None when there is
+    none."""
+    taken = {collection.data, (collection.previous or {}).get("data", "")}
+    for folder in sorted(collection.folder.glob(f"{MODELS}/*")):
+        if f"{MODELS}/{folder.name}" not in taken and Collection.exists(folder):
+            return Collection.open(folder)
+    return None
+
+
+@contextmanager
+def building(collection: Collection) -> Iterator[None]:
+    """Be the one who builds or drops models; raises `CollectionBusyError` naming who does."""
+    (collection.folder / MODELS).mkdir(exist_ok=True)
+    with held(collection.folder / MODELS):
+        yield
+
+
+def begin(
+    collection: Collection,
+    info: ModelInfo,
+    *,
+    weights: str | None = None,
+    max_regions: int | None = None,
+    tiles: int = 1,
+) -> Collection:
+    """Make room for another model; arguments as for `Collection.create`. Within `building`.
+
+    Raises `SwitchError` for the model in use, and while the one before the last switch is kept.
+    """
+    if collection.previous is not None:
+        name = collection.previous["model"]["name"]
+        raise SwitchError(
+            f"The vectors of {name} are kept since the last switch; `tips switch --drop-old` "
+            "deletes them, or `tips switch --back` returns to them."
+        )
+    sweep(collection)
+    name = _free_name(collection.folder / MODELS, info.name)
+    engine = dict(EMBEDDED)
+    if collection.engine.get("kind") == "server":
+        engine = {**collection.engine, "prefix": f"{collection.engine['prefix']}-{name}"}
+    made = Collection.create(
+        collection.folder / MODELS / name,
+        info,
+        weights=weights,
+        engine=engine,
+        max_regions=max_regions,
+        tiles=tiles,
+    )
+    now = collection.part()
+    if (info.model_id, made.max_regions, made.tiles) == (
+        now["model"]["model_id"],
+        now["regions"]["max_regions"],
+        now["regions"]["tiles"],
+    ):
+        _remove(made.folder)
+        raise SwitchError(f"The collection {collection.folder} is made with {info.name} already.")
+    return made
+
+
+def build(
+    collection: Collection,
+    other: Collection,
+    load: Callable[[], Embedder],
+    *,
+    options: IndexOptions | None = None,
+    progress: ProgressCallback | None = None,
+) -> IndexReport:
+    """Bring the model that is built up to what the catalog in use knows. Within `building`; the
+    collection may be searched and written meanwhile."""
+    return index(
+        other,
+        [to_bytes(root) for root in collection.roots],
+        load,
+        options=options,
+        progress=progress,
+        find=partial(_listed, collection),
+    )
+
+
+def take_over(
+    collection: Collection,
+    other: Collection,
+    load: Callable[[], Embedder],
+    *,
+    without_missing: bool = False,
+    progress: ProgressCallback | None = None,
+) -> Collection:
+    """Take up the last photos and use the built model from now on; the collection as it is then.
+
+    Raises `CollectionBusyError` while another process writes, and `SwitchError` when photos would
+    be lost because their folders are not there now, unless `without_missing`.
+    """
+    with collection.lock(), recorded(collection.folder, "switch"):
+        build(collection, other, load, progress=progress)
+        lost = missing(collection, other)
+        if lost and not without_missing:
+            raise SwitchError(
+                f"{len(lost):,} photos cannot be read now, so {other.model.name} would lack them "
+                f"(such as {lost[0]}); reconnect their disk and rerun, or continue without them "
+                "(--without-missing)."
+            )
+        data = f"{MODELS}/{other.folder.name}"
+        changed = collection.use_part(other.part() | {"data": data}, collection.part())
+        # It is no collection of its own any more; what it said is in the collection's file.
+        (other.folder / SETTINGS).unlink(missing_ok=True)
+        return changed
+
+
+def missing(collection: Collection, other: Collection) -> list[str]:
+    """Paths of the catalog in use that the other does not have, and that are not just gone: their
+    folder is not there, or they are."""
+    here, there = collection.catalog().files(), other.catalog().files()
+    paths = here.join(there, on="path", how="anti")["path"].unique().sort().to_list()
+    away = tuple(root.rstrip("/") + "/" for root in absent(collection.roots))
+    return [path for path in paths if path.startswith(away) or not is_gone(path)]
+
+
+def go_back(collection: Collection) -> Collection:
+    """Use the model from before the last switch again, and keep this one instead."""
+    if collection.previous is None:
+        raise SwitchError(f"There is no previous model in {collection.folder}.")
+    with collection.lock():
+        return collection.use_part(collection.previous, collection.part())
+
+
+def drop_previous(collection: Collection) -> Collection:
+    """Delete catalog and vectors of the model from before the last switch."""
+    before = previous(collection)
+    if before is None:
+        raise SwitchError(f"There are no vectors of a previous model in {collection.folder}.")
+    with collection.lock():
+        _drop_server(before)  # first: afterwards nothing tells where they are
+        changed = collection.use_part(collection.part(), None)
+        sweep(changed)
+        return changed
+
+
+def cancel(collection: Collection) -> None:
+    """Delete the model that is being built. Within `building`."""
+    other = following(collection)
+    if other is None:
+        raise SwitchError(f"No model is being built in {collection.folder}.")
+    with other.lock():
+        _drop_server(other)
+        _remove(other.folder)
+
+
+def leftovers(collection: Collection) -> list[Path]:
+    """Files and folders of models that are neither used nor kept nor built: what a process left
+    that was killed while it deleted."""
+    used = {collection.data, (collection.previous or collection.part())["data"]}
+    left = [] if "" in used else [collection.folder / name for name in _PARTS]
+    for folder in sorted(collection.folder.glob(f"{MODELS}/*/")):
+        if f"{MODELS}/{folder.name}" not in used and not Collection.exists(folder):
+            left.append(folder)
+    return [path for path in left if path.exists()]
+
+
+def sweep(collection: Collection) -> list[Path]:
+    """Delete the leftovers; what was deleted."""
+    left = leftovers(collection)
+    for path in left:
+        _remove(path)
+    return left
+
+
+def _drop_server(view: Collection) -> None:
+    """Delete what a model has on a Qdrant server; nothing for the embedded engine."""
+    from indexer.server.store import ServerStore
+
+    store = view.vectors(read_only=False)
+    try:
+        if isinstance(store, ServerStore):
+            store.drop()
+    finally:
+        store.close()
+
+
+def _listed(collection: Collection, roots: Sequence[str], **_: Any) -> ScanResult:
+    """The photos that a catalog knows, as if they had been found by `scan`."""
+    files = collection.catalog().files().select(FILE_SCHEMA.names())
+    latest = files.sort("ctime_ns").unique("path", keep="last", maintain_order=True)
+    away = absent(tuple(roots))
+    return ScanResult(files=latest.filter(~below(latest["path"], away)), missing_roots=away)
+
+
+def _free_name(folder: Path, model: str) -> str:
+    stem = re.sub(r"[^a-z0-9]+", "-", model.lower().rpartition("/")[2]).strip("-") or "model"
+    taken = {path.name for path in folder.iterdir()}
+    return next(
+        name for number in range(1, len(taken) + 2) if (name := f"{stem}-{number}") not in taken
+    )
+
+
+def _remove(path: Path) -> None:
+    """Delete a file, or a folder so that it is no collection from the first moment on."""
+    if path.is_dir():
+        (path / SETTINGS).unlink(missing_ok=True)
+        shutil.rmtree(path)
+    else:
+        path.unlink()

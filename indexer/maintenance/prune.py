@@ -1,0 +1,192 @@
+"""Drop what a collection keeps for nothing: photos that are gone, failures, folders that will not
+come back, and what killed processes left behind. Photos themselves are never touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection as Container
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from indexer.collection import Collection
+from indexer.commit import Ledger
+from indexer.edge.manifest import read_manifest
+from indexer.edge.shards import PREFIX
+from indexer.errors import CollectionError, RootError
+from indexer.folders.changes import below
+from indexer.folders.paths import is_under
+from indexer.folders.roots import absent, is_gone
+from indexer.folders.snapshot import write_snapshot
+from indexer.maintenance import model_switch
+from indexer.publish import publish
+from indexer.run_log import recorded
+from indexer.vectors import VectorError
+
+if TYPE_CHECKING:
+    from indexer.catalog.table import Catalog
+
+_LINK = ("path", "id")
+_NO_LINKS = pl.Schema({"path": pl.String, "id": pl.String})
+
+
+@dataclass(frozen=True, slots=True)
+class PruneOptions:
+    """What to drop besides photos whose files are gone: failed (rows of files that cannot be read;
+    the next run reads them again), roots (absolute texts of folders to forget), missing_roots (all
+    folders that are not there now)."""
+
+    failed: bool = False
+    roots: tuple[str, ...] = ()
+    missing_roots: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrunePlan:
+    """What would be dropped.
+
+    photos: those in the collection now, failed ones too. gone, failed, forgotten: the files of each
+    sort, (path, id). leaving: ids of photos that no file is left of. roots: the folders to forget.
+    away: folders that are not there, of which nothing is dropped. orphans: files and folders that
+    belong to nothing. versions: of the catalog that are on the disk.
+    """
+
+    photos: int
+    gone: pl.DataFrame
+    failed: pl.DataFrame
+    forgotten: pl.DataFrame
+    leaving: frozenset[str] = field(repr=False)
+    roots: tuple[str, ...] = ()
+    away: tuple[str, ...] = ()
+    orphans: tuple[Path, ...] = ()
+    versions: int = 0
+
+    @property
+    def share(self) -> float:
+        """The share of the photos that leave, 0..1."""
+        return len(self.leaving) / self.photos if self.photos else 0.0
+
+    def links(self) -> pl.DataFrame:
+        """All files that are dropped: (path, id)."""
+        return pl.concat([self.gone, self.failed, self.forgotten]).unique()
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: the numbers of files and photos, and the names of folders."""
+        return {
+            "photos": self.photos,
+            "leaving": len(self.leaving),
+            "gone": len(self.gone),
+            "failed": len(self.failed),
+            "forgotten": len(self.forgotten),
+            "roots": list(self.roots),
+            "away": list(self.away),
+            "orphans": [str(path) for path in self.orphans],
+            "versions": self.versions,
+        }
+
+
+def plan(collection: Collection, options: PruneOptions) -> PrunePlan:
+    """What `prune` would drop now. Raises `RootError` for a folder that the collection does not
+    know."""
+    catalog = collection.catalog()
+    roots = _forgotten(collection.roots, options.roots)
+    away = absent(collection.roots)
+    if options.missing_roots:
+        roots = tuple(sorted({*roots, *away}))
+    files = catalog.files().select(_LINK)
+    under = below(files["path"], roots)
+    here = files.filter(~under & ~below(files["path"], away))
+    gone = here.filter(pl.Series([is_gone(path) for path in here["path"]], dtype=pl.Boolean))
+    failed = catalog.failures().select(_LINK) if options.failed else pl.DataFrame(schema=_NO_LINKS)
+    dropped = pl.concat([gone, failed, files.filter(under)]).unique()
+    left = files.join(dropped, on=_LINK, how="anti")["id"].unique()
+    counts = catalog.counts()
+    return PrunePlan(
+        photos=counts["ok"] + counts["failed"],
+        gone=gone,
+        failed=failed,
+        forgotten=files.filter(under),
+        leaving=frozenset(dropped["id"]) - frozenset(left),
+        roots=roots,
+        away=tuple(root for root in away if root not in roots),
+        orphans=tuple(orphans(collection)),
+        versions=catalog.versions(),
+    )
+
+
+def prune(
+    collection: Collection, options: PruneOptions, agreed: Container[str] | None = None
+) -> PrunePlan:
+    """Drop it; what was dropped. May be killed at any moment and run again.
+
+    agreed: ids that may leave; None means all. Raises `CollectionError` when others would leave as
+    well, and what `Collection.lock` raises.
+    """
+    with collection.lock(), recorded(collection.folder, "prune") as record:
+        found = plan(collection, options)
+        if agreed is not None and not all(key in agreed for key in found.leaving):
+            raise CollectionError(
+                "More photos would go than a moment ago; nothing was removed: check again with "
+                "`tips prune --dry-run`."
+            )
+        catalog, store = collection.catalog(), collection.vectors(read_only=False)
+        try:
+            _drop(catalog, found.links())
+            publish(catalog, store)
+            with store.writer():  # sweeps up what killed writers left
+                pass
+        finally:
+            store.close()
+        collection.forget_roots(found.roots)
+        model_switch.sweep(collection)
+        for path in found.orphans:
+            if path.is_file():
+                path.unlink()
+        catalog.optimize()
+        write_snapshot(collection.catalog_folder, catalog.files())
+        record.counts = {"leaving": len(found.leaving), "files": len(found.links())}
+        return found
+
+
+def _drop(catalog: Catalog, links: pl.DataFrame) -> None:
+    ledger = Ledger(catalog, pl.DataFrame(schema=_NO_LINKS), False)
+    ledger.drop(links.select(_LINK).iter_rows())
+
+
+def _forgotten(known: Sequence[str], asked: Sequence[str]) -> tuple[str, ...]:
+    """The known roots that the user means; raises `RootError`."""
+    found: set[str] = set()
+    for folder in asked:
+        meant = [root for root in known if is_under(root, folder)]
+        if not meant:
+            around = next((root for root in known if is_under(folder, root)), None)
+            if around is not None:
+                raise RootError(
+                    f"{folder} is a part of {around}, so the next run would index it again; "
+                    f"exclude it with a .tipsignore file in {around}, or forget {around}."
+                )
+            raise RootError(
+                f"{folder} is not a folder of this collection; its folders are "
+                f"{', '.join(known) or 'none'}."
+            )
+        found |= set(meant)
+    return tuple(sorted(found))
+
+
+def orphans(collection: Collection) -> list[Path]:
+    """What killed processes left: half-written files, shards that no manifest names, data of models
+    that were dropped."""
+    folders = (collection.folder, collection.catalog_folder, collection.data_folder / "vectors")
+    found = [path for folder in folders for path in sorted(folder.glob("*.tmp"))]
+    if collection.engine["kind"] == "embedded":
+        try:
+            manifest = read_manifest(folders[2])
+        except VectorError:  # `tips rebuild` makes them anew, and sweeps
+            return found + model_switch.leftovers(collection)
+        named = {shard.name for shard in manifest.shards} if manifest else set()
+        shards = sorted(folders[2].glob(f"*{PREFIX}*/"))  # with those that a sweep did not finish
+        found += [path for path in shards if path.name not in named]
+    return found + model_switch.leftovers(collection)

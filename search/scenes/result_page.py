@@ -1,0 +1,81 @@
+"""A page of a scene's photos -> hits with the places that fulfil it, each with its thing's name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from search.arrays import Array
+from search.hits import Hit, RegionHit
+from search.places.distinct import distinct, overlaps
+from search.result_page import BESIDE, make_hit
+from search.scenes.compose import Board, fulfilling
+from search.scenes.scene import Chain, Scene, wanted
+from search.scenes.search import RankedScenes, SceneSearch
+from search.stored_photos import masks_of, page_rows
+
+if TYPE_CHECKING:
+    from indexer.catalog.table import Catalog
+
+Place = tuple[str, int, float]  # the thing's name, the region's number, its score as this thing
+
+
+def build_scene_page(
+    catalog: Catalog,
+    search: SceneSearch,
+    scene: Scene,
+    ranked: RankedScenes,
+    ranks: slice,
+    *,
+    weak_places: bool,
+) -> tuple[Hit, ...]:
+    """The hits at these ranks, in order. Photos whose files are gone are left out.
+
+    Places are in the order of the things in the query, of each thing the best one first. A hit
+    shows the confident places; `weak_places` shows the best place of a thing that has none.
+    """
+    ids = ranked.ids[ranks]
+    rows = page_rows(catalog, ids)
+    shown = [key for key in ids if key in rows]
+    if not shown:
+        return ()
+    board = search.board(ranked, shown)
+    chains = list(wanted(scene.clause))
+    served = [fulfilling(chain, board) for chain in chains]
+    score = dict(zip(ids, ranked.scores[ranks].tolist(), strict=True))
+    hits = []
+    for number, key in enumerate(shown):
+        places = [
+            place
+            for chain, each in zip(chains, served, strict=True)
+            for place in _places(chain, [v[number] for v in each], board, number, weak_places)
+        ]
+        masks = masks_of(rows[key])
+        boxes = board.boxes[number].tolist()
+        regions = [
+            RegionHit(tuple(boxes[region]), value, masks[region], name)
+            for name, region, value in dict.fromkeys(places)
+        ]
+        hits.append(make_hit(rows[key], score[key], regions))
+    return tuple(hits)
+
+
+def _places(
+    chain: Chain, served: list[Array], board: Board, number: int, weak: bool
+) -> list[Place]:
+    """The places of one photo for the things of a chain; `served` (R,) as in `fulfilling`."""
+    places: list[Place] = []
+    known = overlaps(board.boxes[number][None])
+    for thing, values in zip(chain.things, served, strict=True):
+        best = float(values.max())
+        if best < 1 and not weak:
+            continue
+        line = max(1.0, BESIDE * best) if best >= 1 else best
+        scores = board.of(thing)[number]
+        # All that serve well enough: which of them shows the thing best is told by their own
+        # scores, since `values` are cut off at what the rest of the chain is worth.
+        kept = np.where(values >= line, scores, 0 if best >= 1 else -np.inf).astype(np.float32)
+        regions = distinct(known, kept[None]).region.tolist() if best >= 1 else [kept.argmax()]
+        places += [(thing.name, int(region), float(scores[region])) for region in regions]
+    return places
