@@ -26,7 +26,7 @@ from indexer.folder_size import disk_bytes
 from indexer.folders.changes import compare
 from indexer.folders.scan import ScanResult, scan
 from indexer.folders.scope import Scope, touched
-from tests.indexer.catalog_cases import photo, table
+from tests.indexer.catalog.catalog_cases import photo, table
 from tests.indexer.vector_cases import DIM, HEADS
 
 PER_FOLDER = 500

@@ -1,5 +1,5 @@
 """Filters over the columns of all photos: the meaning that the vector stores give them, without the
-stores (`tests/search/test_browse.py` holds them against each other).
+stores (`tests/search/browse/test_index.py` holds them against each other).
 
 A page of a filtered collection needs all rows that match: milliseconds here, and some tenths of a
 second from a store.

@@ -42,7 +42,7 @@ from search.errors import FilterError, QueryError, QuerySyntaxError
 from search.filters import parse_filter
 from search.scenes.language import parse
 from search.scenes.scene import Scene, things
-from tests.indexer.backup_cases import forge
+from tests.indexer.maintenance.backup_cases import forge
 from tests.photos import make
 from tips_model.checkpoints import load_model
 from tips_model.errors import WeightsError

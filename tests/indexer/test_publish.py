@@ -15,8 +15,8 @@ from indexer.edge.store import EdgeStore
 from indexer.publish import publish
 from indexer.server.store import ServerStore
 from indexer.vectors import Match, Near, VectorStore, image_point_id, region_point_id
-from tests.indexer.catalog_cases import GRID, REGIONS, broken, photo, removal, table
-from tests.indexer.qdrant import CLIENTS, qdrant
+from tests.indexer.catalog.catalog_cases import GRID, REGIONS, broken, photo, removal, table
+from tests.indexer.server.qdrant import CLIENTS, qdrant
 from tests.indexer.vector_cases import DIM, HEADS, image_id, unit
 
 pytestmark = [

@@ -25,7 +25,7 @@ from indexer.vectors import (
     image_point_id,
     region_point_id,
 )
-from tests.indexer.qdrant import CLIENTS, qdrant
+from tests.indexer.server.qdrant import CLIENTS, qdrant
 from tests.indexer.vector_cases import (
     DIM,
     FILTERS,

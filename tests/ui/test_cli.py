@@ -19,10 +19,9 @@ from PIL import Image
 from indexer.catalog.rows import Link
 from indexer.collection import Collection
 from search.hits import Results
+from tests.ui.conftest import HOSTILE, paint, tips
 from tips_model.registry import NANO_FOLDER
 from ui.render import nothing_found
-
-from .conftest import HOSTILE, paint, tips
 
 TIPS = [sys.executable, "-c", "from ui.cli import main; main()"]
 

@@ -10,9 +10,8 @@ import pytest
 import torch
 
 from indexer.collection import Collection
+from tests.ui.conftest import tips
 from tips_model.download import MANIFEST, damaged
-
-from .conftest import tips
 
 
 def states(folder: Path) -> dict[str, tuple[str, str]]:

@@ -17,12 +17,11 @@ import pytest
 from indexer.collection import Collection
 from indexer.errors import CollectionBusyError
 from indexer.progress import Progress
+from tests.ui.conftest import paint, tips
 from ui import jobs
 from ui.job_files import JobError, JobFiles
 from ui.jobs import Job
 from ui.progress_file import ProgressFile
-
-from .conftest import paint, tips
 
 SECONDS = 120  # at most; a loaded machine takes its time to import everything
 MANY = 300  # photos: enough to be stopped in between

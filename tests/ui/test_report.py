@@ -12,9 +12,8 @@ import pytest
 
 from indexer import run_log
 from indexer.errors import RootError
+from tests.ui.conftest import paint, tips
 from ui.pseudonyms import NAME, Pseudonyms, private_texts, report_key
-
-from .conftest import paint, tips
 
 ODD = (
     "Zdenka's wedding (2019)",

@@ -15,9 +15,8 @@ import pytest
 from fastapi import FastAPI
 from PIL import Image
 
+from tests.ui.service.conftest import problem, running
 from ui.service.context import Service
-
-from .conftest import problem, running
 
 TOKEN, OTHER = "a-long-enough-token", "another-long-enough-token"
 ASK = {"q": "red", "limit": 1}

@@ -9,10 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.ui.service.conftest import running
 from ui.service import client as module
 from ui.service.client import Client, ServiceError
-
-from .conftest import running
 
 TOKEN = "a-long-enough-token"
 

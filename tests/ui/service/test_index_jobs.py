@@ -11,13 +11,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.ui.conftest import paint, tips
+from tests.ui.service.conftest import problem, running
 from ui import jobs
 from ui.service import index_jobs
 from ui.service.client import Client, ServiceError
 from ui.service.context import Service
-
-from ..conftest import paint, tips
-from .conftest import problem, running
 
 Allowed = tuple[httpx.Client, Service, Path]
 

@@ -14,9 +14,8 @@ from schemathesis import Case, GenerationMode
 from schemathesis.schemas import APIOperation
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from tests.ui.service.conftest import problem, running
 from ui.service import requests
-
-from .conftest import problem, running
 
 EXAMPLES = 8  # requests of each operation, half of them wrong
 # Words that fit the schema may still be no query, and ids no photo.

@@ -12,10 +12,9 @@ from PIL import Image
 
 from indexer.collection import Collection
 from search.searcher import Searcher
+from tests.ui.service.conftest import WORDS, problem
 from ui.overlays import heat_pixels
 from ui.service.client import Client
-
-from .conftest import WORDS, problem
 
 
 def test_the_facts_are_those_of_the_catalog(

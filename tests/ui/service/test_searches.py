@@ -12,10 +12,9 @@ import pytest
 from search.hits import Results
 from search.query import Example, ImageTerm, Query
 from search.searcher import Searcher
+from tests.ui.service.conftest import WORDS, problem
 from ui.service.client import Client
 from ui.service.responses import Found
-
-from .conftest import WORDS, problem
 
 BOX = (0.1, 0.1, 0.6, 0.7)
 

@@ -18,10 +18,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.ui.conftest import tips
 from ui.commands.serve import take_tokens
 from ui.service.server import bind
-
-from ..conftest import tips
 
 TOKEN = "a-long-enough-token"
 SECONDS = 120
