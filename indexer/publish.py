@@ -8,7 +8,6 @@ row until the store has let it go.
 from __future__ import annotations
 
 import time
-from calendar import timegm
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -20,7 +19,7 @@ import pyarrow.compute as pc
 
 from indexer.catalog.rows import unpack_masks
 from indexer.catalog.table import Catalog
-from indexer.folders.paths import folders
+from indexer.fields import COLUMNS, point_payload
 from indexer.vectors import (
     REGION_VECTOR,
     FloatArray,
@@ -32,19 +31,7 @@ from indexer.vectors import (
     region_point_id,
 )
 
-_FACTS = [
-    "id",
-    "status",
-    "files",
-    "format",
-    "width",
-    "height",
-    "taken",
-    "camera",
-    "lens",
-    "latitude",
-    "longitude",
-]
+_FACTS = ["status", *COLUMNS]
 _REGIONS = ["region_vectors", "region_boxes", "region_masks", "grid_h", "grid_w"]
 
 
@@ -121,7 +108,7 @@ def _changes(catalog: Catalog, revision: int) -> Iterator[pa.RecordBatch]:
 
 def image_points(rows: pa.RecordBatch) -> PointBatch:
     """The image points of rows with vectors (see `columns`)."""
-    facts = [_payload(row) for row in rows.select(_FACTS).to_pylist()]
+    facts = [point_payload(row) for row in rows.select(_FACTS).to_pylist()]
     heads = [name for name in rows.schema.names if name.startswith("vector_")]
     vectors = {name.removeprefix("vector_"): _matrix(rows[name]) for name in heads}
     return PointBatch([image_point_id(f["image"]) for f in facts], vectors, facts)
@@ -155,25 +142,3 @@ def _matrix(column: pa.FixedSizeListArray) -> FloatArray:
     """(N, D) float32 of a column of vectors without nulls."""
     flat = column.flatten().to_numpy(zero_copy_only=False)
     return np.asarray(flat, np.float32).reshape(len(column), column.type.list_size)
-
-
-def _payload(row: Payload) -> Payload:
-    """The facts that points can be filtered by; what is not known is left out."""
-    taken, latitude, longitude = row["taken"], row["latitude"], row["longitude"]
-    above = {folder for file in row["files"] for folder in folders(file["path"])}
-    payload = {
-        "image": row["id"],
-        "folders": sorted(above),
-        "taken": None if taken is None else timegm(taken.timetuple()),
-        "year": None if taken is None else taken.year,
-        "month": None if taken is None else f"{taken:%Y-%m}",
-        "camera": row["camera"],
-        "lens": row["lens"],
-        "type": None if row["format"] is None else row["format"].lower(),
-        "place": None
-        if latitude is None or longitude is None
-        else {"lat": latitude, "lon": longitude},
-        "width": row["width"],
-        "height": row["height"],
-    }
-    return {name: value for name, value in payload.items() if value is not None}

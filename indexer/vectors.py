@@ -7,10 +7,9 @@ read (`VectorStore`) and publish (`VectorWriter`). Scores are cosines in [-1, 1]
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Literal, Protocol
 from uuid import UUID
 
@@ -28,25 +27,6 @@ Payload = dict[str, Any]
 
 REGION_VECTOR = "region"  # the name of the only vector of a region point
 MAX_REGIONS = 255  # the region's number lives in one byte of its point id
-
-FieldType = Literal["keyword", "integer", "float", "geo"]
-FIELDS: Mapping[str, FieldType] = MappingProxyType(
-    {
-        "image": "keyword",  # id of the photo, 32 hex characters
-        "folders": "keyword",  # every ancestor folder of every file of the photo
-        "taken": "integer",  # seconds since 1970, local time of the camera
-        "year": "integer",
-        "month": "keyword",  # "2024-05"
-        "camera": "keyword",
-        "lens": "keyword",
-        "type": "keyword",  # file format, lower case: "jpeg"
-        "place": "geo",  # {"lat": degrees, "lon": degrees}
-        "width": "integer",  # pixels of the upright photo
-        "height": "integer",
-    }
-)
-"""Payload fields of both kinds that are indexed; regions carry `box`, `area` and `k` besides."""
-REGION_FIELDS: Mapping[str, FieldType] = MappingProxyType({"area": "float"})
 
 
 class VectorError(TipsError):

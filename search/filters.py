@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from indexer.fields import FIELDS as FACTS
+from indexer.fields import written
 from indexer.vectors import All, AnyOf, Filter, Has, Match, Near, Not, Range, Within
 from search.errors import FilterError
 
@@ -26,8 +28,9 @@ DATE = re.compile(r"(\d{4})(?:-(\d{1,2}))?(?:-(\d{1,2}))?$")
 PLACE = re.compile(r"([-+]?\d+(?:\.\d+)?),([-+]?\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?)(km|m)?)?$")
 DEGREES = re.compile(r"[-+]?\d+(?:\.\d+)?$")
 SIDE = re.compile(r"\d{0,9}$")
-NAMES = ("camera", "lens", "in")  # whose values may begin and end with blanks
-PRESENT = {"gps": "place", "place": "place", "date": "taken", "camera": "camera", "lens": "lens"}
+TEXTS, NUMBERS = written("text"), written("number")
+NAMES = (*TEXTS, "in")  # whose values may begin and end with blanks
+PRESENT = {"gps": "place", "place": "place", "date": "taken"} | {name: name for name in TEXTS}
 TYPES = {"jpg": "jpeg", "tif": "tiff", "heic": "heif"}
 NEAR_KM = 10.0
 QUOTED = re.compile(r'"((?:[^"]|"")*)"')
@@ -149,8 +152,7 @@ def _is_folder(asked: str, value: str) -> bool:
 
 
 MEANT: dict[str, Callable[[str, str], bool]] = {
-    "camera": _contains,
-    "lens": _contains,
+    **dict.fromkeys(TEXTS, _contains),
     "folders": _is_folder,
 }
 
@@ -250,12 +252,18 @@ def _has(value: str) -> Filter:
     return Has(PRESENT[value.lower()])
 
 
-def _pixels(field: str) -> Callable[[str], Filter]:
+def _text(field: str) -> Callable[[str], Filter]:
+    return lambda value: Match(field, (value,))
+
+
+def _number(field: str) -> Callable[[str], Filter]:
     def read(value: str) -> Filter:
         start, dots, end = value.partition("..")
         sides = [start, end] if dots else [start, start]
         if not any(sides) or not all(SIDE.match(side) for side in sides):
-            raise FilterError(f"{field}:{value} is not a size in pixels; write {EXAMPLES[field]}.")
+            raise FilterError(
+                f"{field}:{value} is not a number or a range of numbers; write {EXAMPLES[field]}."
+            )
         low, high = (int(side) if side else None for side in sides)
         return Range(field, low, None if high is None else high + 1)
 
@@ -263,27 +271,22 @@ def _pixels(field: str) -> Callable[[str], Filter]:
 
 
 FIELDS: dict[str, Callable[[str], Filter]] = {
-    "camera": lambda value: Match("camera", (value,)),
-    "lens": lambda value: Match("lens", (value,)),
-    "in": lambda value: Match("folders", (value,)),
+    **{name: _text(name) for name in TEXTS},
+    "in": _text("folders"),
     "date": _date,
     "near": _near,
     "within": _within,
     "type": _type,
     "has": _has,
-    "width": _pixels("width"),
-    "height": _pixels("height"),
+    **{name: _number(name) for name in NUMBERS},
 }
 """Readers of the fields that a filter may name."""
 EXAMPLES = {
-    "camera": "camera:canon",
-    "lens": "lens:50mm",
+    **{name: FACTS[name].example for name in (*TEXTS, *NUMBERS)},
     "in": 'in:"Trip to Rome"',
     "date": "date:2021, date:2021-05, date:2021-05-03 or date:2021..2022",
     "near": "near:48.1,11.5,20km",
     "within": "within:48,11,48.5,12 (south,west,north,east)",
     "type": "type:jpeg",
     "has": "has:gps",
-    "width": "width:2000..",
-    "height": "height:..1080",
 }

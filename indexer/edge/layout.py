@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import qdrant_edge as edge
 
-from indexer.vectors import FieldType
+from indexer.fields import FieldType
 
 QUANTISE_FROM = 20_000  # points
 SEGMENT_POINTS = 131_072  # about

@@ -22,8 +22,8 @@ from indexer.edge.checksums import damaged_files, write_checksums
 from indexer.edge.files import check_room, copy_shard, disk_size
 from indexer.edge.layout import PAYLOAD_INDEX, shard_config
 from indexer.edge.manifest import ShardEntry, sync_tree
+from indexer.fields import FIELDS
 from indexer.vectors import (
-    FIELDS,
     FloatArray,
     Kind,
     PointBatch,
@@ -36,12 +36,6 @@ _DROPPED = "dropped-"
 _WRITE_CHUNK = 1024  # points per engine call
 _PAYLOAD = 2048  # bytes of a point's payload and its entries in indexes, about
 INDEX_FROM = 512  # points; an index is a dozen synced files, and few payloads are read faster
-# Filters on other fields read the payload.
-_FILTERED = ("image", "folders", "taken", "camera", "lens", "type", "place")
-_INDEXED: dict[Kind, tuple[str, ...]] = {
-    "images": (*_FILTERED, "year", "month"),  # facets are over images
-    "regions": _FILTERED,
-}
 ImageIds = npt.NDArray[np.bytes_]
 
 
@@ -202,8 +196,10 @@ def _finish(
     shard.optimize()
     if points >= INDEX_FROM:
         # Of the new segment: indexes of the old ones would be made for nothing.
-        for name in _INDEXED[kind]:
-            shard.update(edge.UpdateOperation.create_field_index(name, PAYLOAD_INDEX[FIELDS[name]]))
+        for name, field in FIELDS.items():
+            if kind in field.indexed:
+                index = PAYLOAD_INDEX[field.type]
+                shard.update(edge.UpdateOperation.create_field_index(name, index))
     shard.flush()
     shard.close()
 

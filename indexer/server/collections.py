@@ -15,10 +15,11 @@ from typing import Any
 
 from qdrant_client import QdrantClient, models
 
+from indexer.fields import FIELDS, REGION_FIELDS
 from indexer.server.client import WRITE_TRIES, call
 from indexer.server.layout import ServerLayout
 from indexer.server.models import index_schema, quantization_config
-from indexer.vectors import FIELDS, KINDS, REGION_FIELDS, Kind, VectorError, vector_names
+from indexer.vectors import KINDS, Kind, VectorError, vector_names
 
 INDEX_FROM_KB = 20_000  # KB of vectors in a segment from which Qdrant builds a graph: its default
 _ABANDONED = 24 * 3600.0  # seconds after which a build that nobody went on with is dropped
@@ -232,7 +233,9 @@ class Collections:
 
         call(create, WRITE_TRIES)
         # Before the points: the graph then gets links along the indexed fields.
-        fields = FIELDS if kind == "images" else {**FIELDS, **REGION_FIELDS}
+        fields = {field_name: field.type for field_name, field in FIELDS.items()}
+        if kind == "regions":
+            fields |= REGION_FIELDS
         for field_name, type_ in fields.items():
             call(
                 partial(

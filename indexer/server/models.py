@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from qdrant_client import models
 
+from indexer.fields import FieldType
 from indexer.server.layout import Quantization
-from indexer.vectors import FieldType
 
 _SCHEMA: Mapping[FieldType, models.PayloadSchemaType] = {
     "keyword": models.PayloadSchemaType.KEYWORD,

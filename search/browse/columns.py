@@ -6,7 +6,7 @@ the columns are brought up to date; one that is gone leaves a dead row behind.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -16,17 +16,19 @@ import polars as pl
 import pyarrow as pa
 
 from indexer.catalog.table import Catalog
+from indexer.fields import written
 from indexer.vectors import KeyArray, PointArray, image_point_array, point_array, point_keys
 
 Rows = npt.NDArray[np.int64]
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
-TEXTS = ("camera", "lens", "type", "folders")
+NUMBERS = written("number")
+TEXTS = (*written("text"), "type", "folders")
 BETWEEN = "\0"  # of the folders of one photo; no path has it
 MISSING = -1
-_NUMBERS = ("taken", "latitude", "longitude", "width", "height")
-_READ = ("id", "status", "files", "format", "camera", "lens", *_NUMBERS)
+_PLACE = ("latitude", "longitude")
+_READ = ("id", "status", "files", "format", "taken", *_PLACE, *written("text"), *NUMBERS)
 _BATCH = 65_536
 _LAST = np.iinfo(np.int64).max
 
@@ -41,9 +43,11 @@ class Texts:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """N rows, dead ones among them. `taken` is NaT, places are NaN and sizes `MISSING` where
-    nothing is known; `folders` are those that hold the photo's files, joined by `BETWEEN`.
+    """N rows, dead ones among them. `taken` is NaT, places and numbers are NaN where nothing is
+    known.
 
+    numbers: each of `NUMBERS` (N,). texts: each of `TEXTS`; "folders" are those that hold the
+    photo's files, joined by `BETWEEN`.
     by_id: all rows in the order of their ids. newest: the live ones as they were taken, the newest
     first, undated ones last, ties by id. rank: each row's place in that order.
     """
@@ -54,12 +58,8 @@ class Columns:
     taken: npt.NDArray[np.datetime64]
     latitude: Floats
     longitude: Floats
-    width: Ints
-    height: Ints
-    camera: Texts
-    lens: Texts
-    type: Texts
-    folders: Texts
+    numbers: Mapping[str, npt.NDArray[np.float32]]
+    texts: Mapping[str, Texts]
     by_id: Ints = field(init=False)
     newest: Ints = field(init=False)
     rank: Ints = field(init=False)
@@ -82,18 +82,20 @@ class Columns:
     @classmethod
     def none(cls) -> Columns:
         """No photos, as at revision 0."""
-        none, texts = np.empty(0, np.int32), Texts((), np.empty(0, np.int32))
+        texts = dict.fromkeys(TEXTS, Texts((), np.empty(0, np.int32)))
+        numbers = dict.fromkeys(NUMBERS, np.empty(0, np.float32))
         floats = np.empty(0, np.float64)
         moments = np.empty(0, "datetime64[us]")
         ids, live = np.empty(0, "S16"), np.empty(0, np.bool_)
-        return cls(0, ids, live, moments, floats, floats, none, none, texts, texts, texts, texts)
+        return cls(0, ids, live, moments, floats, floats, numbers, texts)
 
     @property
     def nbytes(self) -> int:
         """The size of the arrays."""
-        values = (getattr(self, each.name) for each in fields(self))
-        arrays = (v.codes if isinstance(v, Texts) else v for v in values)
-        return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
+        own = (getattr(self, each.name) for each in fields(self))
+        arrays = [array for array in own if isinstance(array, np.ndarray)]
+        arrays += [*self.numbers.values(), *(texts.codes for texts in self.texts.values())]
+        return sum(array.nbytes for array in arrays)
 
     def find(self, keys: KeyArray) -> Rows:
         """The row (N,) of each key (N,), live or dead; `MISSING` for an unknown one."""
@@ -111,7 +113,7 @@ def read_columns(catalog: Catalog, known: Columns, *, all: bool) -> Columns:
     all: read every row, and let die what is not among them; otherwise only what changed since.
     """
     revision = catalog.revision  # first: what is committed meanwhile is read again next time
-    texts = {name: _Vocabulary(getattr(known, name).values) for name in TEXTS}
+    texts = {name: _Vocabulary(known.texts[name].values) for name in TEXTS}
     batches = catalog.changed_since(0 if all else known.revision, _READ, _BATCH)
     parts = [_part(batch, texts) for batch in batches]
     if not parts:
@@ -140,15 +142,16 @@ def _part(batch: pa.RecordBatch, texts: dict[str, _Vocabulary]) -> dict[str, npt
     frame = pl.DataFrame(batch.select(["format", "files"])).select(
         pl.col("format").str.to_lowercase().alias("type"), _holders().alias("folders")
     )
-    columns = {"camera": batch["camera"], "lens": batch["lens"]}
-    columns |= {name: frame[name].to_arrow() for name in frame.columns}
-    part: dict[str, npt.NDArray[Any]] = {name: texts[name].encode(columns[name]) for name in TEXTS}
-    for name in ("width", "height"):
-        part[name] = batch[name].fill_null(MISSING).to_numpy(zero_copy_only=False)
-    for name in ("taken", "latitude", "longitude"):
+    part: dict[str, npt.NDArray[Any]] = {
+        name: texts[name].encode(frame[name].to_arrow() if name in frame.columns else batch[name])
+        for name in TEXTS
+    }
+    for name in NUMBERS:
+        part[name] = batch[name].cast(pa.float32()).to_numpy(zero_copy_only=False)
+    for name in ("taken", *_PLACE):
         part[name] = batch[name].to_numpy(zero_copy_only=False)
     nowhere = np.isnan(part["latitude"]) | np.isnan(part["longitude"])
-    for name in ("latitude", "longitude"):
+    for name in _PLACE:
         part[name] = np.where(nowhere, np.nan, part[name])
     part["ids"] = point_array(batch["id"].to_pylist())
     part["live"] = (pl.Series(batch["status"]) == "ok").to_numpy()
@@ -175,17 +178,25 @@ def _merged(
     fresh = rows == MISSING
     rows[fresh] = len(known.ids) + np.arange(np.count_nonzero(fresh))
 
-    def column(name: str) -> Any:
-        before = getattr(known, name)
-        old = before.codes if isinstance(before, Texts) else before
-        if name == "live" and all:
-            old = np.zeros_like(old)
+    def merged(name: str, old: npt.NDArray[Any]) -> Any:
         values = np.concatenate([old, np.empty(np.count_nonzero(fresh), old.dtype)])
         values[rows] = new[name]
-        return Texts(tuple(texts[name]), values) if isinstance(before, Texts) else values
+        return values
 
-    names = ("ids", "live", *_NUMBERS, *TEXTS)
-    return Columns(revision, **{name: column(name) for name in names})
+    lived = np.zeros_like(known.live) if all else known.live
+    return Columns(
+        revision,
+        merged("ids", known.ids),
+        merged("live", lived),
+        merged("taken", known.taken),
+        merged("latitude", known.latitude),
+        merged("longitude", known.longitude),
+        numbers={name: merged(name, old) for name, old in known.numbers.items()},
+        texts={
+            name: Texts(tuple(texts[name]), merged(name, old.codes))
+            for name, old in known.texts.items()
+        },
+    )
 
 
 def _schema(catalog: Catalog) -> pa.Schema:

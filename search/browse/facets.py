@@ -101,7 +101,7 @@ def _facet(
         for month in index.months(kept):
             counts[month.year] = counts.get(month.year, 0) + month.count
     else:
-        counts = dict(_count(getattr(index.columns, _COLUMNS[field]), kept))
+        counts = dict(_count(index.columns.texts[_COLUMNS[field]], kept))
     counts |= {value: 0 for value in chosen if value not in counts}
     found = sorted(counts, key=lambda value: (-counts[value], str(value)))
     found = [value for place, value in enumerate(found) if place < limit or value in chosen]
@@ -120,4 +120,5 @@ def _count(texts: Texts, rows: Rows) -> Iterator[tuple[str, int]]:
 def _holders(index: PhotoIndex, rows: Rows | None) -> Iterator[tuple[list[str], int]]:
     """The folders that hold the files of some photos, and how many photos these are."""
     rows = index.matching(None) if rows is None else rows
-    return ((holders(value), count) for value, count in _count(index.columns.folders, rows))
+    found = _count(index.columns.texts["folders"], rows)
+    return ((holders(value), count) for value, count in found)

@@ -50,7 +50,7 @@ def mask(columns: Columns, filter: Filter) -> Flags:
             return inside(columns.latitude, columns.longitude, filter)
         case Has(field):
             if field in TEXTS:
-                return np.not_equal(_texts(columns, field).codes, MISSING)
+                return np.not_equal(columns.texts[field].codes, MISSING)
             return ~np.isnan(_numbers(columns, field))
         case All(parts):
             return reduce(np.logical_and, (mask(columns, p) for p in parts), _all(columns, True))
@@ -74,9 +74,9 @@ def holders(value: str) -> list[str]:
 def _matches(columns: Columns, filter: Match) -> Flags:
     field, asked = filter.field, set(filter.values)
     if field == "folders":
-        return texts_with(columns.folders, lambda value: _lies_in(value, asked))
+        return texts_with(columns.texts[field], lambda value: _lies_in(value, asked))
     if field in TEXTS:
-        return texts_with(_texts(columns, field), asked.__contains__)
+        return texts_with(columns.texts[field], asked.__contains__)
     if field == "image":
         ids = [str(value) for value in asked if len(str(value)) == _ID_DIGITS]
         rows = columns.find(point_keys(point_array(ids)))
@@ -93,16 +93,10 @@ def _lies_in(value: str, asked: set[str | int]) -> bool:
     return any(is_under(holder, str(folder)) for holder in holders(value) for folder in asked)
 
 
-def _texts(columns: Columns, field: str) -> Texts:
-    texts: Texts = getattr(columns, field)
-    return texts
-
-
 def _numbers(columns: Columns, field: str) -> Floats:
     """A field of numbers (N,), NaN where it is missing."""
-    if field in ("width", "height"):
-        sizes: Floats = getattr(columns, field).astype(np.float64)
-        return np.where(sizes == MISSING, np.nan, sizes)
+    if field in columns.numbers:
+        return columns.numbers[field].astype(np.float64)
     if field == "place":
         return columns.latitude
     if field in ("taken", "year"):

@@ -22,7 +22,7 @@ import numpy as np
 from indexer.catalog.table import Catalog
 from indexer.folders.paths import folders
 from indexer.vectors import Filter, KeyArray, point_hex, point_keys
-from search.browse.columns import MISSING, Columns, Rows, Texts, read_columns
+from search.browse.columns import MISSING, Columns, Rows, read_columns
 from search.browse.filter import holders, mask
 from search.browse.places import Bounds, Clusters, extent, inside, spots_of
 from search.filters import Unmatched, parse_filter, resolve
@@ -187,7 +187,7 @@ class PhotoIndex:
 
     def _values(self, field: str) -> Iterable[str]:
         """The values that a keyword field has; those of dead rows may be among them."""
-        texts: Texts = getattr(self._columns, field)
+        texts = self._columns.texts[field]
         if field != "folders":
             return texts.values
         if self._folders is None or self._folders[0] is not texts.values:

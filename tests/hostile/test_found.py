@@ -150,7 +150,7 @@ def test_long_and_deep_queries_are_refused_at_once() -> None:
         parse("/" + "a" * 1500)
     with pytest.raises(FilterError, match="at most 10,000"):
         parse_filter("type:" + "a|" * 20_000)
-    with pytest.raises(FilterError, match="not a size in pixels"):
+    with pytest.raises(FilterError, match="not a number or a range"):
         parse_filter("width:" + "9" * 5000)
     parse_filter("type:" + "a|" * 4990 + "a")
     assert time.process_time() - began < 20

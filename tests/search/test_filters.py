@@ -80,7 +80,7 @@ def test_no_text_is_no_filter(text: str) -> None:
         ("within:48,11,49,190", "not on Earth"),
         ('camera:" "', "needs a value"),
         ("has:colour", "has:colour is unknown"),
-        ("width:big", "not a size in pixels"),
+        ("width:big", "not a number or a range"),
         ('camera:"canon', "quote is not closed.*character 8"),
         ("| type:png", "on both sides"),
         ("type:png |", "on both sides"),

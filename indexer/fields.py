@@ -1,0 +1,107 @@
+"""What a search can filter photos by: one table, and everything that follows from it.
+
+A row says what a point of the vector store holds (`point_payload`), how the engines index it, what
+browsing keeps in memory (`search/browse/columns.py`) and how a filter writes it
+(`search/filters.py`). A fact that the catalog knows becomes a filter by one more row here; `tips
+rebuild` then puts it on the points that are there.
+"""
+
+from __future__ import annotations
+
+from calendar import timegm
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal
+
+from indexer.folders.paths import folders
+
+Row = Mapping[str, Any]
+FieldType = Literal["keyword", "integer", "float", "geo"]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A fact of a photo on its points.
+
+    type: how an engine indexes it. columns: of the catalog that `value` takes it from; None is not
+    stored. indexed: the kinds of points of which embedded shards keep an index ("images" for
+    facets, both for filters that many photos fail); filters on others read the payload.
+    written: how a filter asks by the field's own name, which is then that of its only column: for a
+    text that values contain, or a number or range of numbers; "" where it has words of its own.
+    example: of such a filter.
+    """
+
+    type: FieldType
+    columns: tuple[str, ...]
+    value: Callable[[Row], object | None]
+    indexed: tuple[Literal["images", "regions"], ...] = ()
+    written: Literal["", "text", "number"] = ""
+    example: str = ""
+
+
+def _same(name: str) -> Callable[[Row], object | None]:
+    return lambda row: row[name]
+
+
+def _folders(row: Row) -> list[str]:
+    return sorted({folder for file in row["files"] for folder in folders(file["path"])})
+
+
+def _taken(row: Row) -> int | None:
+    return None if row["taken"] is None else timegm(row["taken"].timetuple())
+
+
+def _year(row: Row) -> int | None:
+    return None if row["taken"] is None else int(row["taken"].year)
+
+
+def _month(row: Row) -> str | None:
+    return None if row["taken"] is None else f"{row['taken']:%Y-%m}"
+
+
+def _type(row: Row) -> str | None:
+    return None if row["format"] is None else str(row["format"]).lower()
+
+
+def _place(row: Row) -> dict[str, float] | None:
+    latitude, longitude = row["latitude"], row["longitude"]
+    known = latitude is not None and longitude is not None
+    return {"lat": latitude, "lon": longitude} if known else None
+
+
+_BOTH: tuple[Literal["images", "regions"], ...] = ("images", "regions")
+FIELDS: Mapping[str, Field] = MappingProxyType(
+    {
+        # Id of the photo, 32 hex characters.
+        "image": Field("keyword", ("id",), _same("id"), _BOTH),
+        # Every ancestor folder of every file of the photo.
+        "folders": Field("keyword", ("files",), _folders, _BOTH),
+        # Seconds since 1970 by the camera's clock.
+        "taken": Field("integer", ("taken",), _taken, _BOTH),
+        "year": Field("integer", ("taken",), _year, ("images",)),
+        "month": Field("keyword", ("taken",), _month, ("images",)),  # "2024-05"
+        "camera": Field("keyword", ("camera",), _same("camera"), _BOTH, "text", "camera:canon"),
+        "lens": Field("keyword", ("lens",), _same("lens"), _BOTH, "text", "lens:50mm"),
+        "type": Field("keyword", ("format",), _type, _BOTH),  # lower case: "jpeg"
+        "place": Field("geo", ("latitude", "longitude"), _place, _BOTH),  # {"lat", "lon"}, degrees
+        # Pixels of the upright photo.
+        "width": Field("integer", ("width",), _same("width"), (), "number", "width:2000..4000"),
+        "height": Field("integer", ("height",), _same("height"), (), "number", "height:..1080"),
+    }
+)
+"""Payload of both kinds of points; regions carry `box`, `area` and `k` besides."""
+REGION_FIELDS: Mapping[str, FieldType] = MappingProxyType({"area": "float"})
+COLUMNS = tuple(dict.fromkeys(name for field in FIELDS.values() for name in field.columns))
+"""What of the catalog `point_payload` reads."""
+
+
+def written(how: Literal["text", "number"]) -> tuple[str, ...]:
+    """The fields that a filter writes so."""
+    return tuple(name for name, field in FIELDS.items() if field.written == how)
+
+
+def point_payload(row: Row) -> dict[str, Any]:
+    """The facts on a photo's points, from `COLUMNS` of its row; what is not known is left out."""
+    values = {name: field.value(row) for name, field in FIELDS.items()}
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,61 @@
+"""A fact that is added to `indexer/fields.py` is a filter everywhere; nothing else changes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.search.colours import paint, save
+
+ROOT = Path(__file__).parents[2]
+CODE = """
+import sys
+from pathlib import Path
+
+from indexer import fields
+
+own = {"iso": fields.Field("integer", ("iso",), lambda row: row["iso"], (), "number", "iso:200..800")}
+fields.FIELDS = {**fields.FIELDS, **own}
+fields.COLUMNS = (*fields.COLUMNS, "iso")
+
+from indexer import Collection, index
+from search import Searcher
+from search.browse.index import PhotoIndex
+from search.errors import FilterError
+from tests.search.colours import ColourEmbedder
+
+photos, model = Path(sys.argv[1]), ColourEmbedder()
+collection = Collection.create(Path(sys.argv[2]), model.info)
+index(collection, [photos], model)
+browsed = PhotoIndex.load(collection.catalog())
+with Searcher.open(collection.folder, embedder=model) as searcher:
+    for text in ("iso:200..400", "iso:800", "-iso:..3200", "camera:x"):
+        hits = searcher.images("red", filter=text, all=True).hits
+        rows = browsed.matching(text)
+        print(text, sorted(Path(hit.path).stem for hit in hits), len(rows))
+try:
+    browsed.matching("iso:fast")
+except FilterError as error:
+    print(error)
+"""
+
+
+def test_a_field_of_the_table_is_on_the_points_in_browsing_and_in_filters(tmp_path: Path) -> None:
+    for number, iso in enumerate((None, 100, 200, 400, 800)):
+        exif = {} if iso is None else {"iso": iso}
+        save(paint("red", [], seed=number), tmp_path / "photos" / f"{iso}.jpg", **exif)
+    run = subprocess.run(
+        [sys.executable, "-c", CODE, str(tmp_path / "photos"), str(tmp_path / "c")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.stdout.splitlines() == [
+        "iso:200..400 ['200', '400'] 2",
+        "iso:800 ['800'] 1",
+        "-iso:..3200 ['None'] 1",
+        "camera:x [] 0",
+        "iso:fast is not a number or a range of numbers; write iso:200..800.",
+    ], run.stderr
