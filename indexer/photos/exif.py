@@ -1,5 +1,5 @@
-"""The EXIF facts that search filters by. Cameras, phones and editors write garbage; a bad field is
-left out."""
+"""The EXIF facts that search filters by. Cameras, phones and editors write garbage; bad fields are
+skipped."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TEXT_LIMIT = 100  # characters of a camera's or lens's name
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a photo's EXIF says; None where it says nothing usable.
+    """The EXIF facts of a photo; None where there is no usable value.
 
     taken: local time of the camera, naive (the zone is ignored). latitude, longitude: degrees,
     north and east positive. exposure: seconds. focal_length: millimetres (of the lens itself).
@@ -41,7 +41,7 @@ class Facts:
 
 
 def read_facts(exif: Image.Exif) -> Facts:
-    """The facts of an EXIF block; never raises for what a file holds."""
+    """The facts of an EXIF block; never raises for bad content."""
     main = _tags(lambda: exif)
     photo = _tags(lambda: exif.get_ifd(IFD.Exif))
     gps = _tags(lambda: exif.get_ifd(IFD.GPSInfo))
@@ -63,11 +63,11 @@ def read_facts(exif: Image.Exif) -> Facts:
 
 
 def unharmed(read: Callable[[], T], otherwise: Callable[[], T]) -> T:
-    """What `read` gives, or `otherwise` where the tags of a file are damaged.
+    """The result of `read`, or of `otherwise` where the tags of a file are damaged.
 
-    Pillow parses offsets and types that the file chooses; whatever it raises for hostile bytes
-    (struct.error, TypeError, KeyError, SyntaxError ...) means the same: no such facts. They are
-    extras, so the photo is read without them.
+    Pillow parses offsets and types that the file controls; any exception for hostile bytes
+    (struct.error, TypeError, KeyError, SyntaxError ...) means that there are no such facts. They
+    are optional, so the photo is read without them.
     """
     try:
         return read()
@@ -144,7 +144,7 @@ def _degrees(parts: object, reference: object, negative: str, limit: float) -> f
 def _place(gps: dict[int, Any]) -> tuple[float | None, float | None]:
     latitude = _degrees(gps.get(GPS.GPSLatitude), gps.get(GPS.GPSLatitudeRef), "S", 90)
     longitude = _degrees(gps.get(GPS.GPSLongitude), gps.get(GPS.GPSLongitudeRef), "W", 180)
-    # Half a place is none, and 0,0 is what devices without a fix write.
+    # Half a place is useless, and devices without a fix write 0,0.
     if latitude is None or longitude is None or (latitude == 0 and longitude == 0):
         return None, None
     return latitude, longitude
