@@ -122,7 +122,7 @@ def vectors(column: pa.Array, where: str) -> tuple[NDArray[np.float16], NDArray[
         raise DataError(
             f"{where} holds vectors of {widths[0]} and of {widths[1]} numbers; all need one width."
         )
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         small = flat.astype(np.float16)
     if not np.isfinite(small).all():
         raise DataError(f"{where} holds numbers that are missing, or too large for float16.")

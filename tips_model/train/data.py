@@ -68,7 +68,8 @@ def table_tokenizer(folder: Path, config: TrainConfig) -> Path:
         source = (
             f"`tips models fetch {PUBLISHED}` brings the published one"
             if pieces >= VARIANTS[PUBLISHED].text.vocab
-            else "`tips scenes table` writes one beside its table"
+            else f"`tips data tokenizer {folder} --pieces {pieces}` trains one, and "
+            "`tips scenes table` writes one beside its table"
         )
         raise ConfigError(
             f"{folder} has no {TOKENIZER_FILE}: preset '{config.name}' needs a sentencepiece model "

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from tips_model.train.dataset import SCHEMA, open_table, write_table
 from tips_model.train.names import write_names
 from tips_model.train.source import DataError
+from tips_model.train.supervision import features_of
 
 
 def join_tables(folders: Sequence[Path], out: Path) -> int:
@@ -23,6 +25,7 @@ def join_tables(folders: Sequence[Path], out: Path) -> int:
     if out.resolve() in [folder.resolve() for folder in folders]:
         raise DataError(f"{out} is one of the tables to join: choose another folder.")
     tables = [open_table(folder) for folder in folders]
+    _check_widths(folders, tables)
     counts = {"objects": Counter[str](), "labels": Counter[str]()}
 
     def batches() -> Iterator[pa.RecordBatch]:
@@ -38,6 +41,17 @@ def join_tables(folders: Sequence[Path], out: Path) -> int:
     rows = write_table(out, batches())
     write_names(out, **counts)
     return rows
+
+
+def _check_widths(folders: Sequence[Path], tables: Sequence[Any]) -> None:
+    """Raise `DataError` when tables have a teacher's vectors of different widths."""
+    widths = {folder: features_of(table)[0] for folder, table in zip(folders, tables, strict=True)}
+    known = {folder: width for folder, width in widths.items() if width}
+    if len({*known.values()}) > 1:
+        told = ", ".join(f"{width} in {folder}" for folder, width in known.items())
+        raise DataError(
+            f"The tables have features of different widths ({told}); join those of one teacher."
+        )
 
 
 def _column(batch: pa.RecordBatch, field: pa.Field) -> pa.Array:

@@ -136,7 +136,7 @@ def read_given(folder: Path, table: Any, config: TrainConfig) -> Given | None:
             f"The table in {folder} has neither boxes nor labels, which the loss `labels` of "
             f"preset '{config.name}' needs: import it with one of them."
         )
-    width, without = _features(table) if featured else (0, 0)
+    width, without = features_of(table) if featured else (0, 0)
     if featured and not width:
         raise DataError(
             f"The table in {folder} has no features, which the loss `features` of preset "
@@ -151,7 +151,7 @@ def read_given(folder: Path, table: Any, config: TrainConfig) -> Given | None:
     return given
 
 
-def _features(table: Any) -> tuple[int, int]:
+def features_of(table: Any) -> tuple[int, int]:
     """Width of the teacher's vectors, 0 when there are none, and the rows that have none.
 
     Raises `DataError` when they have several widths.
@@ -179,7 +179,8 @@ def _check_vectors(folder: Path, table: Any, given: Given) -> None:
             missing.update(text for text in texts.to_pylist() if text not in given.sentences)
     missing -= {None, ""}
     if missing:
+        texts = "1 text" if len(missing) == 1 else f"{len(missing):,} texts"
         raise DataError(
-            f"{len(missing)} texts of the table in {folder} have no sentence vector, one of them "
+            f"The table in {folder} has {texts} without a sentence vector, such as "
             f"{min(missing)!r}: run `tips data sentences {folder} --model FOLDER` again."
         )

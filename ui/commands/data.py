@@ -183,7 +183,7 @@ def parquet(
         images=images,
         where=where,
     )
-    _run(iter(source), out, limit)
+    _run(iter(source), out, limit, features="features" in columns)
 
 
 @data.command("openimages")
@@ -206,7 +206,7 @@ def open_images(boxes: Path, classes: Path, images: Path, out: Path, limit: int)
     _run(read_open_images(boxes, classes, images), out, limit)
 
 
-def _run(items: Iterator[Item], out: Path, limit: int) -> None:
+def _run(items: Iterator[Item], out: Path, limit: int, *, features: bool = False) -> None:
     from tips_model.train.importers import import_pairs
 
     with Progress(console=talk(), transient=True) as progress:
@@ -214,13 +214,13 @@ def _run(items: Iterator[Item], out: Path, limit: int) -> None:
         report = import_pairs(
             items, out, limit=limit, progress=lambda rows: progress.update(task, completed=rows)
         )
-    _tell(report, out)
+    _tell(report, out, features)
 
 
-def _tell(report: ImportReport, out: Path) -> None:
+def _tell(report: ImportReport, out: Path, features: bool) -> None:
     say(f"{counted(report.rows, 'pair')} in {out}.")
     for reason, count in report.summary().iter_rows():
         say(f"Left out {count}: {reason}.")
-    if 0 < report.features < report.rows:
+    if features and report.features < report.rows:
         without = report.rows - report.features
         say(f"{counted(without, 'row')} {'has' if without == 1 else 'have'} no features.")

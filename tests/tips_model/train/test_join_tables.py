@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.tips_model.train.test_labelled import picture, sentences, table
@@ -53,3 +54,13 @@ def test_a_tokenizer_reads_what_the_table_knows_and_is_made_alike(tmp_path: Path
 def test_without_sentence_vectors_there_are_no_texts_to_train_on(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="tips data sentences"):
         write_tokenizer(tmp_path, 100)
+
+
+def test_tables_of_two_teachers_are_not_joined(tmp_path: Path) -> None:
+    for name, width in (("one", 4), ("two", 8), ("none", 0)):
+        vector = np.ones(width, np.float16) if width else None
+        import_pairs([Pair(name, picture("red"), "red", features=vector)], tmp_path / name)
+    with pytest.raises(DataError, match=r"different widths \(4 in .*one, 8 in .*two\)"):
+        join_tables([tmp_path / "one", tmp_path / "two"], tmp_path / "both")
+    assert not (tmp_path / "both").exists()
+    assert join_tables([tmp_path / "one", tmp_path / "none"], tmp_path / "some") == 2
