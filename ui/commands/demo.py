@@ -108,7 +108,8 @@ def find_images(searcher: Searcher, words: str, remark: str = "") -> Row:
     """
     results = searcher.images(words, limit=HITS)
     if not results.hits and remark != ABSENT:
-        results, remark = searcher.images(words, limit=HITS, all=True), remark or POSSIBLE
+        results = searcher.images(words, limit=HITS, all=True)
+        remark = f"{remark}; {POSSIBLE}" if remark else POSSIBLE
     _print("search", results, remark)
     caption = f"search: {words}" + (f" ({remark})" if remark else "")
     return caption, [searcher.photo(hit.id) for hit in results.hits]
