@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from indexer.photos.exif import Facts
+from indexer.photos.facts import Facts
 
 IDS_PER_QUERY = 500
 FILE_TYPE = pa.struct(

@@ -1,4 +1,4 @@
-"""From the pixels as a decoder leaves them to 8-bit RGB, made smaller on the way.
+"""From the pixels as a decoder leaves them to 8-bit sRGB, made smaller on the way.
 
 A picture may have 250 megapixels in a mode that has to be converted first. That is done in tiles,
 so that beside the decoded picture (1 GB at 4 bytes a pixel; decoders that do not write into it hold
@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from indexer.photos.colour import to_srgb
+
 WORKING_BYTES = 64 << 20
 _TILE = 1024  # pixels, the side of what is converted at a time: floats of it take 8 MB
 _PLAIN = frozenset(["RGB", "L", "CMYK", "YCbCr", "LAB", "HSV"])
@@ -21,9 +23,22 @@ _TO_EIGHT = ((np.arange(65536) * 255 + 32767) // 65535).astype(np.uint8)
 Range = tuple[float, float]
 
 
-def small_rgb(image: Image.Image, factor: int) -> Image.Image:
-    """The loaded picture in RGB, `factor` times smaller; transparent pixels over white."""
-    return _rgb(_reduced(image, factor))
+def small_rgb(
+    image: Image.Image, factor: int, *, profile: bytes | None = None
+) -> tuple[Image.Image, str]:
+    """The loaded picture in sRGB, `factor` times smaller, transparent pixels over white; and why
+    its ICC profile was not used, "" when it was or there is none.
+    """
+    small = _reduced(image, factor)
+    if small.mode not in ("RGBA", "LA", "La", "RGBa"):
+        return to_srgb(small, profile)
+    if small.mode in ("La", "RGBa"):
+        small = small.convert(small.mode.upper())
+    opaque = small.convert("L" if small.mode == "LA" else "RGB")
+    colours, ignored = to_srgb(opaque, profile)
+    white = Image.new("RGB", small.size, "white")
+    white.paste(colours, mask=small.getchannel("A"))
+    return white, ignored
 
 
 def _reduced(image: Image.Image, factor: int) -> Image.Image:
@@ -87,13 +102,3 @@ def _value_range(image: Image.Image) -> Range:
     if low >= 0 and high <= 65535 and high > 255:
         return 0.0, 65535.0
     return (0.0, 1.0) if low >= 0 and high <= 1 else (min(low, 0.0), max(high, 255.0))
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    """RGB; transparent pixels over white."""
-    if image.mode in ("RGBA", "LA", "La", "RGBa"):
-        rgba = image.convert("RGBA")
-        white = Image.new("RGB", image.size, "white")
-        white.paste(rgba, mask=rgba.getchannel("A"))
-        return white
-    return image if image.mode == "RGB" else image.convert("RGB")

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from indexer import fields
 
-own = {"iso": fields.Field("integer", ("iso",), lambda row: row["iso"], (), "number", "iso:200..800")}
+row = "integer", ("iso",), lambda row: row["iso"], (), "number", "iso:200..800"
+own = {"iso": fields.Field(*row)}
 fields.FIELDS = {**fields.FIELDS, **own}
 fields.COLUMNS = (*fields.COLUMNS, "iso")
 

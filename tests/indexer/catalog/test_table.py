@@ -12,7 +12,7 @@ from indexer.catalog.rows import Features, FileRef, Link, PhotoRow, to_table, un
 from indexer.catalog.table import Catalog
 from indexer.errors import CollectionError
 from indexer.folders.snapshot import read_snapshot, write_snapshot
-from indexer.photos.exif import Facts
+from indexer.photos.facts import Facts
 
 DIM = 4
 HEADS = ("web", "caption")
