@@ -1,7 +1,7 @@
-"""Photos become vectors: scan, decode, embed, pool regions, keep the catalog, publish.
+"""The indexing pipeline: scan, decode, embed, pool regions, update the catalog, publish vectors.
 
-`from indexer import Collection, index`. The names are imported when they are first used, so that
-`import indexer` loads neither torch nor LanceDB.
+`from indexer import Collection, index`. Names are imported on first use, so `import indexer` loads
+neither torch nor LanceDB.
 """
 
 from importlib import import_module

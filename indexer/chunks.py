@@ -1,4 +1,4 @@
-"""A long row of things, some at a time."""
+"""Split an iterable into lists of a fixed size."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What killed processes left: files that were to take another's place, and work in progress that
-its maker holds as long as it lives."""
+"""Clean up after killed processes: stale temporary files, and work in progress whose lock is
+free."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 
 from tips_model.locks import claim
 
-ABANDONED = 3600.0  # seconds: nobody writes so long at one of them
+ABANDONED = 3600.0  # seconds; no writer takes this long for one of them
 _NAMES = (".*.part", "*.tmp")
 
 
 def sweep_temporaries(folder: Path) -> None:
-    """Delete those in `folder` that nobody can be writing any more. Who searches writes there too,
-    without the lock, so only old ones go.
+    """Delete temporary files in `folder` that no process can still be writing. Searching also
+    writes there, without the lock, so only old files are deleted.
     """
     now = time.time()
     for pattern in _NAMES:
@@ -24,16 +24,16 @@ def sweep_temporaries(folder: Path) -> None:
             try:
                 if now - path.stat().st_mtime > ABANDONED:
                     path.unlink()
-            except FileNotFoundError:  # it took its place just now
+            except FileNotFoundError:  # just renamed to its final name
                 continue
 
 
 def sweep(folder: Path, pattern: str) -> None:
-    """Delete the files and folders of this pattern that nobody holds (`claim`)."""
+    """Delete the files and folders matching this pattern that no process holds (`claim`)."""
     for path in folder.glob(pattern):
         try:
             held = claim(path)
-        except OSError:  # gone meanwhile, or not ours
+        except OSError:  # already gone, or not ours
             continue
         if held is not None:
             try:
@@ -43,7 +43,7 @@ def sweep(folder: Path, pattern: str) -> None:
 
 
 def delete(path: Path) -> None:
-    """Delete a file, or a folder and all that is in it; nothing when it is not there."""
+    """Delete a file, or a folder with its contents; does nothing when it does not exist."""
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:

@@ -1,12 +1,12 @@
-"""A collection: the folder with everything known of some photos, made with one model.
+"""A collection: a folder with the settings, catalog and vectors of some photos, for one model.
 
 collection.json   id, model, region settings, roots, engine
-catalog/          the truth, LanceDB (see `catalog`)
-vectors/          the embedded Qdrant shards (see `edge`), made from the catalog
+catalog/          the source of truth, LanceDB (see `catalog`)
+vectors/          the embedded Qdrant shards (see `edge`), built from the catalog
 lock              held by the one process that writes
 logs/             how runs began and ended (see `run_log`)
-models/           catalogs and vectors of other models (see `model_switch`); collection.json says
-                  where the ones in use are, so replacing that file switches from one to another
+models/           catalogs and vectors of other models (see `model_switch`); collection.json names
+                  the ones in use, so replacing that file switches from one to another
 """
 
 from __future__ import annotations
@@ -42,23 +42,22 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 SWITCHED_VERSION = 2
-"""Of a collection whose catalog is not in its folder itself: programs that know version 1 only must
-not open the catalog that they find there."""
+"""Schema of a collection whose catalog is not directly in its folder: programs that only know
+version 1 must not open the catalog they find there."""
 SETTINGS = "collection.json"
 EMBEDDED: Mapping[str, str] = {"kind": "embedded"}
 MAX_REGIONS = 16
-"""Regions of a photo in a new collection; `MAX_REGIONS_TILED` with tiles. More of them cost
-accuracy as well as bytes (docs/regions.md): pieces of things begin to score like things.
+"""Regions per photo in a new collection; `MAX_REGIONS_TILED` with tiles. More of them cost accuracy
+as well as bytes (docs/regions.md): parts of objects start to score like objects.
 """
 MAX_REGIONS_TILED = 32
 FEWEST_REGIONS = 8
 PATCHES_PER_REGION = 9
-"""A coarse grid is kept in fewer regions: one for so many patches, at least `FEWEST_REGIONS`."""
+"""A coarse grid gets fewer regions: one per this many patches, at least `FEWEST_REGIONS`."""
 
 
 class Collection:
-    """An opened collection. Opening reads one small file; catalog and vectors open when asked
-    for."""
+    """An opened collection. Opening reads one small file; catalog and vectors open on demand."""
 
     def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
         """Use `create` or `open`."""
@@ -76,7 +75,7 @@ class Collection:
         self.catalog_url: str | None = settings.get("catalog")
         self.read_only = False
         self.patience = NO_PATIENCE
-        """How `lock` waits for another writer: not at all, unless it is set."""
+        """How long `lock` waits for another writer; by default it does not wait."""
 
     @classmethod
     def create(
@@ -92,24 +91,24 @@ class Collection:
         patience: Patience = NO_PATIENCE,
         catalog_url: str | None = None,
     ) -> Collection:
-        """Make a collection for photos seen by this model.
+        """Create a collection for photos embedded with this model.
 
-        weights: what was given to `open_embedder`, so that search can open the same model again.
-        max_regions: of a photo; None follows the number of patches. tiles: windows a side in which
-        photos are seen besides as a whole (see `tiles`). collection_id: of `new_id`, when the
-        engine was named by it already. patience: with another process that is making it.
-        catalog_url: where on object storage the catalog lies, with nothing in it so far; None is
-        the folder itself.
-        Raises `CollectionError` when the folder holds a collection already, or anything else.
+        weights: the argument given to `open_embedder`, so that search can open the same model
+        again. max_regions: per photo; None derives it from the number of patches. tiles: windows
+        per side in which photos are embedded in addition to the whole (see `tiles`). collection_id:
+        from `new_id`, when the engine already uses it in names. patience: how long to wait for
+        another process that is creating it. catalog_url: an empty location on object storage for
+        the catalog; None uses the folder itself.
+        Raises `CollectionError` when the folder already holds a collection, or anything else.
         """
         folder = _path(folder)
         if (folder / SETTINGS).exists():
             raise CollectionError(f"{folder} already contains a collection.")
         with explain_full_disk(folder):
             try:
-                # Thumbnails and places of photos are the owner's, until he says otherwise.
+                # Thumbnails and photo locations are private to the owner by default.
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                # A process that was killed while it made the collection may have left these.
+                # A process killed while creating the collection may have left these.
                 own = (LOCK, f"{SETTINGS}.tmp")
                 surplus = sorted(e.name for e in folder.iterdir() if e.name not in own)
             except OSError as error:
@@ -141,7 +140,7 @@ class Collection:
                 },
             )
             with held(folder, patience):
-                if (folder / SETTINGS).exists():  # made by another process in this moment
+                if (folder / SETTINGS).exists():  # another process has just created it
                     raise CollectionError(f"{folder} already contains a collection.")
                 if catalog_url is not None:
                     from indexer.catalog.table import check_vacant
@@ -152,7 +151,7 @@ class Collection:
 
     @classmethod
     def open(cls, folder: str | Path) -> Collection:
-        """Open a collection; raises `CollectionError` when there is none or it cannot be read."""
+        """Open a collection; raises `CollectionError` when there is none or it is unreadable."""
         folder = _path(folder)
         try:
             settings = parse_settings((folder / SETTINGS).read_bytes())
@@ -182,13 +181,13 @@ class Collection:
 
     @property
     def data_folder(self) -> Path:
-        """Where catalog, vectors and what is derived from them live: the folder itself, or one of
-        `models/`."""
+        """Where the catalog, the vectors and data derived from them live: the folder itself, or one
+        of `models/`."""
         return self.folder / self.data
 
     @property
     def catalog_folder(self) -> Path:
-        """Where the catalog lives, and what belongs to it: on object storage is its table only."""
+        """Where the catalog and its companion files live; object storage only holds its table."""
         return self.data_folder / "catalog"
 
     def catalog(self) -> Catalog:
@@ -205,8 +204,8 @@ class Collection:
     def vectors(
         self, read_only: bool = True, engine: Mapping[str, Any] | None = None
     ) -> VectorStore:
-        """Open the vectors, of another engine than the collection's when it is given; raises
-        `VectorError` for an engine that cannot be used.
+        """Open the vectors, in `engine` if given instead of the collection's own; raises
+        `VectorError` for an unusable engine.
         """
         return open_vectors(
             self.engine if engine is None else engine,
@@ -227,21 +226,21 @@ class Collection:
             )
 
     def add_roots(self, roots: Sequence[str]) -> None:
-        """Remember roots (absolute texts); those inside another are left out."""
+        """Add roots (absolute texts); skips those inside another."""
         merged = minimal_roots({*self.roots, *roots})
         if merged != self.roots:
             self.roots = merged
             self._save()
 
     def ensure_id(self) -> str:
-        """The collection's own name among others, made and saved if it has none yet."""
+        """The collection's unique id, created and saved if it has none yet."""
         if self.id is None:
             self.id = new_id()
             self._save()
         return self.id
 
     def use_engine(self, engine: Mapping[str, Any]) -> None:
-        """Look for the vectors there from now on; they have been published there before (`move`
+        """Use this engine for the vectors from now on; they must already be published there (`move`
         does both)."""
         if dict(engine) != self.engine:
             drop_snapshot(self.catalog_folder)
@@ -249,14 +248,14 @@ class Collection:
             self._save()
 
     def become_own(self, engine: Mapping[str, Any]) -> None:
-        """Take a new id and this engine: a copy must not write where its original does. It has its
-        data in its folder, and those of no other model."""
+        """Take a new id and this engine, as a copy must not write to its original's engine. The
+        copy keeps its data in its own folder and has none of another model."""
         self.id, self.engine = new_id(), dict(engine)
         self.data, self.previous = "", None
         self._save()
 
     def part(self) -> dict[str, Any]:
-        """What differs from one model to another, as collection.json holds it."""
+        """The settings that differ between models, as stored in collection.json."""
         return {
             "model": asdict(self.model),
             "regions": {"max_regions": self.max_regions, "tiles": self.tiles},
@@ -266,8 +265,8 @@ class Collection:
         }
 
     def use_part(self, part: Mapping[str, Any], previous: Mapping[str, Any] | None) -> Collection:
-        """Use another model's catalog and vectors from now on, in one atomic step, and keep
-        `previous` to go back to; the collection as it is then. Needs the lock."""
+        """Switch to another model's catalog and vectors in one atomic step, keeping `previous` for
+        switching back; returns the resulting collection. Requires the lock."""
         settings = {
             **part,
             "id": self.id,
@@ -279,7 +278,7 @@ class Collection:
         return changed
 
     def forget_roots(self, roots: Sequence[str]) -> None:
-        """Take these folders off the list; what is known of their photos stays."""
+        """Remove these folders from the list; the catalog keeps their photos."""
         self.set_roots([root for root in self.roots if root not in roots])
 
     def set_roots(self, roots: Sequence[str]) -> None:
@@ -290,9 +289,9 @@ class Collection:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Be the one writer; raises `CollectionBusyError` naming the holder, and `CollectionError`
-        when the folder cannot be written, or the collection was switched to another model since it
-        was opened. The lock ends with the process."""
+        """Hold the write lock; raises `CollectionBusyError` naming the holder, and
+        `CollectionError` when the folder is not writable or the collection has been switched to
+        another model since it was opened. The lock is released when the process ends."""
         if self.read_only:
             raise CollectionError(
                 f"{self.model.name} is not the model in use in {self.folder}; `tips switch "
@@ -305,7 +304,7 @@ class Collection:
             yield
 
     def _take_up(self) -> None:
-        """What others wrote into collection.json since it was read, before this one writes it."""
+        """Reload what other processes wrote into collection.json, before this one writes it."""
         now = Collection.open(self.folder)
         if (now.data, now.model) != (self.data, self.model):
             raise CollectionError(
@@ -335,14 +334,14 @@ class Collection:
 
 
 def new_id() -> str:
-    """32 hex characters that no other collection has: folders of one name on two machines must not
-    share the collections of a server.
+    """A unique id of 32 hex characters: folders with the same name on two machines must not share a
+    server's collections.
     """
     return uuid4().hex
 
 
 def regions_for(info: ModelInfo, tiles: int = 1) -> int:
-    """The most regions of a photo that a new collection keeps with this model."""
+    """The maximum number of regions per photo in a new collection with this model."""
     if tiles > 1:
         return MAX_REGIONS_TILED
     patches = (info.image_size // info.patch) ** 2

@@ -1,5 +1,5 @@
-"""What a run learns about files, and how it becomes one commit: new rows, and rows whose files
-changed."""
+"""The ledger of a run: turns file readings into atomic commits of new rows and changed file
+lists."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _LINKS_PER_COMMIT = 1000  # rows are rewritten whole; this bounds the memory
 
 
 class Ledger:
-    """Writes readings to the catalog and counts what they meant.
+    """Writes readings to the catalog and counts their outcomes.
 
-    `known` holds the ids in the catalog and whether they have vectors; it grows with every commit.
+    `known` maps the ids in the catalog to whether they have vectors; it grows with every commit.
     counts: new, modified, moved, copied, removed, unchanged, failed, embedded (see `IndexReport`).
     """
 
@@ -35,9 +35,8 @@ class Ledger:
         retry: bool,
         commit: Commit | None = None,
     ) -> None:
-        """missing: links (path, id) whose file is gone. retry: contents that failed are read
-        again. commit: how rows whose features are elsewhere get into the catalog (None: the rows
-        have them)."""
+        """missing: links (path, id) whose file is gone. retry: read failed contents again. commit:
+        how rows whose features are elsewhere get into the catalog (None: the rows have them)."""
         self.catalog = catalog
         self._commit = commit or self._commit_here
         self.known = {key: sound for key, sound in catalog.ids().items() if sound or not retry}
@@ -52,7 +51,7 @@ class Ledger:
         added: defaultdict[str, list[FileRef]] = defaultdict(list)
         dropped: defaultdict[str, set[str]] = defaultdict(set)
         for reading in readings:
-            # Copies that were decoded side by side: the first one's row is everyone's.
+            # Copies decoded in parallel share the first one's row.
             if reading.row is not None and reading.id not in self.known:
                 fresh.setdefault(reading.id, reading.row)
             added[reading.id].append(reading.file)
@@ -66,13 +65,13 @@ class Ledger:
             self.counts["embedded"] += row.reason is None
 
     def drop_missing(self) -> None:
-        """Take files that are gone, and have not turned up elsewhere, out of their rows."""
+        """Remove files that are gone, and have not turned up elsewhere, from their rows."""
         self.counts["removed"] += sum(len(paths) for paths in self._missing.values())
         self.drop((path, key) for key, paths in self._missing.items() for path in paths)
         self._missing.clear()
 
     def drop(self, links: Iterable[tuple[str, str]]) -> None:
-        """Take paths out of rows: (path, id)."""
+        """Remove paths from rows: (path, id)."""
         dropped: defaultdict[str, set[str]] = defaultdict(set)
         for path, key in links:
             dropped[key].add(path)
@@ -89,7 +88,7 @@ class Ledger:
         sound = fresh[key].reason is None if key in fresh else self.known[key]
         gone = self._missing.get(key)
         moved = bool(gone)
-        if gone:  # the same content has left another path
+        if gone:  # the same content is gone from another path
             dropped[key].add(gone.pop())
         if not sound:
             self.counts["failed"] += 1

@@ -1,5 +1,5 @@
-"""Read ahead in threads, embed in the calling one. Order is kept, memory is that of two
-windows."""
+"""Read photos ahead in threads and embed them in the calling thread. Keeps the order; memory is
+bounded by two windows."""
 
 from __future__ import annotations
 
@@ -23,11 +23,10 @@ R = TypeVar("R")
 def look_ahead(
     function: Callable[[T], R], items: Iterable[T], *, threads: int, ahead: int
 ) -> Generator[R, None, None]:
-    """`function` of each item, in order; at most `ahead` items are being worked on or wait to be
-    taken.
+    """`function` of each item, in order; at most `ahead` items are in progress or waiting.
 
-    What the function raises is raised here, in its turn. Closing the iterator drops what has not
-    begun.
+    Exceptions of the function are raised here, in order. Closing the iterator cancels items that
+    have not started.
     """
     pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
     try:
@@ -52,10 +51,10 @@ def add_features(
     """Embed the readings that have pixels, and find their regions; returns the finished ones in
     order.
 
-    advance: called with the number of photos embedded since the last call. stopped: asked between
-    two batches of the model; when it says yes, the readings not embedded so far are left out.
+    advance: called with the number of photos embedded since the last call. stopped: called between
+    two batches; when it returns True, the remaining readings are dropped.
     """
-    from indexer.regions import find_regions  # with torch
+    from indexer.regions import find_regions  # imports torch
 
     todo = [reading for reading in readings if reading.pixels is not None]
     for batch in embedder.embed_images([r.pixels for r in todo if r.pixels is not None]):

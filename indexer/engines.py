@@ -1,4 +1,4 @@
-"""The engine that a collection's vectors are in, by its settings."""
+"""Open the vector engine (embedded or server) that a collection's settings name."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def open_vectors(
 ) -> VectorStore:
     """Open the vector store of a collection.
 
-    `engine` is {"kind": "embedded"}, or {"kind": "server", "url": ..., "prefix": ...} and what
-    `ServerLayout.to_settings` adds, with the key in QDRANT_API_KEY. `folder` is where the embedded
-    engine lives. `heads` name the image vectors; all vectors have `dim` entries. Raises
-    `VectorError` if the engine is unknown; a server out of reach and a store with another model's
-    vectors raise it when first used.
+    `engine` is {"kind": "embedded"}, or {"kind": "server", "url": ..., "prefix": ...} plus the keys
+    of `ServerLayout.to_settings`; the API key comes from QDRANT_API_KEY. `folder` is where the
+    embedded engine lives. `heads` name the image vectors; all vectors have `dim` entries. Raises
+    `VectorError` if the engine is unknown; an unreachable server and a store with another model's
+    vectors raise it on first use.
     """
     kind = engine.get("kind")
     if kind == "embedded":

@@ -1,5 +1,4 @@
-"""What can go wrong while indexing: mistakes a user repairs, and what is said about a single
-photo."""
+"""Errors of indexing: the ones a user can fix, and the reasons why a photo cannot be read."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class CollectionError(TipsError):
-    """The collection is not there, not readable, or not what was asked for."""
+    """The collection is missing, unreadable, or not the expected one."""
 
 
 class CollectionBusyError(CollectionError):
@@ -31,7 +30,7 @@ class ModelMismatchError(CollectionError):
 
 
 class SwitchError(CollectionError):
-    """The collection cannot be switched to another model now."""
+    """The collection cannot switch to another model now."""
 
 
 class RootError(TipsError):
@@ -43,35 +42,35 @@ class WatchError(TipsError):
 
 
 class CatalogDamagedError(CollectionError):
-    """The catalog cannot be read as it is."""
+    """The current state of the catalog is unreadable."""
 
 
 class StorageError(TipsError):
-    """Object storage with photos cannot be read."""
+    """Photos on object storage cannot be read."""
 
 
 class RayError(TipsError):
-    """A Ray cluster is not there, or fails."""
+    """A Ray cluster is unreachable or fails."""
 
 
 class DiskError(TipsError):
-    """The disk that holds the collection fails; what was committed stands."""
+    """The disk of the collection fails; committed data is safe."""
 
 
 class DiskFullError(DiskError):
-    """The disk that holds the collection is full; what was committed stands."""
+    """The disk of the collection is full; committed data is safe."""
 
 
 class DecoderError(TipsError):
-    """No process can be started in which photos are decoded."""
+    """No decoder process can be started."""
 
 
 class BackupError(TipsError):
-    """A backup cannot be written, or what is there is none that can be restored."""
+    """A backup cannot be written, or there is no valid backup to restore."""
 
 
 class InterruptedIndexError(TipsError):
-    """Indexing was stopped by the user; `report` says how far it came."""
+    """The user stopped indexing; `report` says how far it got."""
 
     def __init__(self, message: str, report: IndexReport) -> None:
         super().__init__(message)
@@ -79,7 +78,7 @@ class InterruptedIndexError(TipsError):
 
 
 class DecodeError(Exception):
-    """One photo cannot be read: `reason` is what its row in the catalog says. Never stops a run."""
+    """One photo cannot be read; its row in the catalog stores `reason`. Never stops a run."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -92,12 +91,12 @@ _FAILING_DISK = (errno.EIO, errno.EROFS, errno.ESTALE, errno.ENODEV, errno.ENXIO
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether the error, or one that it came from, says that the disk or the quota is full."""
+    """Whether the error or one of its causes reports a full disk or quota."""
     return _says(error, _FULL_DISK) is not None
 
 
 def _says(error: BaseException, numbers: tuple[int, ...]) -> int | None:
-    """Which of these system errors the error, or one that it came from, reports."""
+    """Which of these errno values the error or one of its causes reports."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, OSError) and seen.errno in numbers:
@@ -111,9 +110,9 @@ def _says(error: BaseException, numbers: tuple[int, ...]) -> int | None:
 
 
 def _is_full(folder: Path) -> bool:
-    """Whether a little file cannot be written in the folder since the disk is full.
+    """Whether writing a small file in the folder fails because the disk is full.
 
-    The engine drops the reason of some errors ("Failed to create mmap payload storage directory").
+    The engine drops the cause of some errors ("Failed to create mmap payload storage directory").
     """
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -124,19 +123,19 @@ def _is_full(folder: Path) -> bool:
 
 
 def is_disk_failing(error: BaseException) -> bool:
-    """Whether the error, or one that it came from, says that the disk does not work."""
+    """Whether the error or one of its causes reports a failing disk."""
     return _says(error, _FAILING_DISK) is not None
 
 
 @contextmanager
 def explain_full_disk(folder: Path) -> Iterator[None]:
-    """Turn a full disk into `DiskFullError`, and one that fails into `DiskError`; everything else
-    passes as it is.
+    """Turn a full disk into `DiskFullError` and a failing one into `DiskError`; other errors pass
+    unchanged.
     """
     try:
         yield
     except BaseException as error:
-        # A panic of an engine is no Exception.
+        # An engine's panic is not an `Exception`.
         if isinstance(error, TipsError | KeyboardInterrupt | SystemExit | GeneratorExit):
             raise
         number = _says(error, (*_FULL_DISK, *_FAILING_DISK))

@@ -1,9 +1,9 @@
-"""What a search can filter photos by: one table, and everything that follows from it.
+"""The fields that searches can filter by: one table for payloads, indexes and filter syntax.
 
-A row says what a point of the vector store holds (`point_payload`), how the engines index it, what
-browsing keeps in memory (`search/browse/columns.py`) and how a filter writes it
-(`search/filters.py`). A fact that the catalog knows becomes a filter by one more row here; `tips
-rebuild` then puts it on the points that are there.
+A row defines a field of a point's payload (`point_payload`), how the engines index it, what
+browsing keeps in memory (`search/browse/columns.py`) and the filter syntax (`search/filters.py`).
+To turn a catalog fact into a filter, add a row here; `tips rebuild` then adds it to existing
+points.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ FieldType = Literal["keyword", "integer", "float", "geo"]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A fact of a photo on its points.
+    """A payload field with a fact about a photo.
 
-    type: how an engine indexes it. columns: of the catalog that `value` takes it from; None is not
-    stored. indexed: the kinds of points of which embedded shards keep an index ("images" for
-    facets, both for filters that many photos fail); filters on others read the payload.
-    written: how a filter asks by the field's own name, which is then that of its only column: for a
-    text that values contain, or a number or range of numbers; "" where it has words of its own.
-    example: of such a filter.
+    type: index type in the engine. columns: catalog columns that `value` reads; a value of None is
+    not stored. indexed: the kinds of points for which embedded shards keep an index ("images" for
+    facets, both for selective filters); other filters read the payload.
+    written: filter syntax under the field's own name, which must then equal its only column: "text"
+    for a substring, "number" for a number or a range; "" for fields with their own keywords.
+    example: such a filter.
     """
 
     type: FieldType
@@ -90,18 +90,18 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
         "height": Field("integer", ("height",), _same("height"), (), "number", "height:..1080"),
     }
 )
-"""Payload of both kinds of points; regions carry `box`, `area` and `k` besides."""
+"""Payload of both kinds of points; regions also have `box`, `area` and `k`."""
 REGION_FIELDS: Mapping[str, FieldType] = MappingProxyType({"area": "float"})
 COLUMNS = tuple(dict.fromkeys(name for field in FIELDS.values() for name in field.columns))
-"""What of the catalog `point_payload` reads."""
+"""The catalog columns that `point_payload` reads."""
 
 
 def written(how: Literal["text", "number"]) -> tuple[str, ...]:
-    """The fields that a filter writes so."""
+    """The fields with this filter syntax."""
     return tuple(name for name, field in FIELDS.items() if field.written == how)
 
 
 def point_payload(row: Row) -> dict[str, Any]:
-    """The facts on a photo's points, from `COLUMNS` of its row; what is not known is left out."""
+    """The payload of a photo's points, from `COLUMNS` of its row; unknown values are omitted."""
     values = {name: field.value(row) for name, field in FIELDS.items()}
     return {name: value for name, value in values.items() if value is not None}

@@ -1,4 +1,4 @@
-"""How to index: what is left out, what a photo may cost, and how often is committed."""
+"""Options of indexing: ignore patterns, limits per photo, and commit and publish intervals."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from indexer.photos.limits import Limits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexOptions:
-    """How to index.
+    """Options of indexing.
 
     ignore: gitignore patterns relative to each root. include_hidden: also names that begin with a
     dot.
-    limits: what one photo may cost. retry_failed: read photos that failed again although their
-    files are the same. threads: that read (None: one per processor). window: photos embedded
-    together; twice as many are decoded ahead, which bounds the memory.
-    commit_photos, commit_seconds, publish_photos, publish_seconds: how much may pass between two
-    commits, and between two publishings, whichever comes first.
+    limits: what one photo may cost. retry_failed: read failed photos again although their files are
+    unchanged. threads: reader threads (None: one per processor). window: photos embedded together;
+    twice as many are decoded ahead, which bounds the memory.
+    commit_photos, commit_seconds, publish_photos, publish_seconds: the maximum between two commits
+    and between two publishes, whichever comes first.
     """
 
     ignore: tuple[str, ...] = ()

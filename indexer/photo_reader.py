@@ -1,4 +1,4 @@
-"""One found file -> what it holds: known content, pixels for the model, or a reason why not."""
+"""Read one found file: known content, pixels for the model, or the reason why it is unreadable."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 class Reading:
     """A file on its way into the catalog.
 
-    As it was found: `file`, and `old_ids`, what its path was known to hold. As it was read: `id`
-    ("" when it had gone), the `row` of content that the catalog does not have yet, and `pixels` as
-    the model takes them, until it has.
+    From the scan: `file`, and `old_ids`, the known contents of its path. From reading: `id` (""
+    when the file is gone), the `row` of content that is new to the catalog, and `pixels` prepared
+    for the model, until they are embedded.
     """
 
     file: FileRef
@@ -36,7 +36,7 @@ class Reading:
 
 
 def found(candidates: pl.DataFrame) -> Iterator[Reading]:
-    """The files of `changes.Changes.candidates`, to be read."""
+    """Readings for the files of `changes.Changes.candidates`."""
     for *facts, old_ids in candidates.select(*FileRef._fields, "old_ids").iter_rows():
         yield Reading(FileRef(*facts), tuple(old_ids or ()))
 
@@ -44,10 +44,9 @@ def found(candidates: pl.DataFrame) -> Iterator[Reading]:
 def read(
     reading: Reading, *, known: Collection[str], embedder: Embedder, limits: Limits
 ) -> Reading:
-    """Read a file that was found; from several threads at once.
+    """Read a found file; thread-safe.
 
-    known: ids that need no decoding; it may grow meanwhile. limits: what exceeds them becomes a
-    failure.
+    known: ids that need no decoding; it may grow meanwhile. limits: exceeding them is a failure.
     """
     path = reading.file.path
     try:

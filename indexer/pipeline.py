@@ -1,8 +1,8 @@
-"""Index photos: a plan (scan, compare), and how it is applied (decode, embed, commit, publish).
+"""The index run: plan (scan, compare), then apply (decode, embed, commit, publish).
 
     index(Collection.open(folder), roots, lambda: open_embedder("nano"))
 
-A run may be killed at any moment; the next one goes on from its last commit.
+A run may be killed at any moment; the next one resumes from its last commit.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     from indexer.vectors import VectorStore
     from tips_model.features import Embedder
 
-# Torch's threads share the processors with the decoding ones. Waiting actively, their default, they
-# took 3 to 7 times the processor time for a small model on a busy machine and gained nothing on an
-# idle one. Read when torch is loaded; a process that has loaded it already keeps its way.
+# Torch's threads share the processors with the decoders. Busy waiting, their default, took 3 to 7
+# times the processor time for a small model on a busy machine and gained nothing on an idle one.
+# Torch reads this when it loads; an already loaded torch is not affected.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 Finder = Callable[..., ScanResult]
-_PHOTOS_PER_PROCESS = 8  # to start one for fewer does not pay
+_PHOTOS_PER_PROCESS = 8  # starting one for fewer does not pay
 
 
 def index(
@@ -57,16 +57,16 @@ def index(
     find: Finder = scan,
     workers: RayWorkers | None = None,
 ) -> IndexReport:
-    """Bring a collection up to date with some folders, and remember these.
+    """Bring a collection up to date with some folders, and add them to its roots.
 
-    roots: folders; none means all that the collection knows. embedder: the collection's model, or a
-    function that loads it, which is called only when there is something to embed. find: lists the
-    photos, with the signature of `scan`; one that looks at less says so (`ScanResult.scope`).
-    workers: other processes or machines that read and embed (see `indexer.cluster.engine`); None is
-    this process, with `embedder`.
+    roots: folders; none means all roots of the collection. embedder: the collection's model, or a
+    function that loads it, called only when there is something to embed. find: lists the photos,
+    with the signature of `scan`; a partial scan sets `ScanResult.scope`. workers: other processes
+    or machines that read and embed (see `indexer.cluster.engine`); None uses this process, with
+    `embedder`.
     Raises `RootError`, `ModelMismatchError`, `CollectionBusyError`, `DiskFullError`, `VectorError`,
-    and `InterruptedIndexError` after the first Ctrl-C: what was embedded until then is committed
-    and published.
+    and `InterruptedIndexError` after the first Ctrl-C: photos embedded by then are committed and
+    published.
     """
     options, progress = options or IndexOptions(), progress or ignore_progress
     run = _Run(collection, embedder, options, progress, workers)
@@ -84,7 +84,7 @@ def index(
 
 @contextmanager
 def _stop_at_interrupt(run: _Run) -> Iterator[None]:
-    """The first Ctrl-C lets the run finish what it has in hand, the second is the usual one."""
+    """The first Ctrl-C lets the run finish its current batch; the second interrupts as usual."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -113,7 +113,7 @@ class _Run:
     started: float = field(default_factory=time.monotonic)
 
     def run(self, roots: tuple[str, ...], find: Finder) -> IndexReport:
-        """Plan, and apply the plan."""
+        """Plan, then apply the plan."""
         if not roots:
             raise RootError("Nothing to index; name a folder: `tips index PHOTOS`.")
         if not callable(self.embedder):
@@ -143,8 +143,8 @@ class _Run:
     def _plan(
         self, roots: tuple[str, ...], find: Finder
     ) -> tuple[ScanResult, Changes, Catalog | None]:
-        """What lies there, what of it is to be done, and the catalog in which; None when nothing
-        is. Remembers the roots."""
+        """The scan result, the changes to apply, and the open catalog, None when there are no
+        changes. Adds the roots to the collection."""
         self.progress(Progress("scan"))
         found = find(
             roots,
@@ -166,8 +166,8 @@ class _Run:
         return found, changes, catalog
 
     def _apply(self, catalog: Catalog, changes: Changes) -> tuple[Counter[str], float]:
-        """Decode and embed, commit, publish; the counts of the ledger, and the seconds that the
-        photos took."""
+        """Decode, embed, commit and publish; returns the ledger's counts and the seconds spent on
+        photos."""
         from indexer.commit import Ledger
 
         commit = partial(self.workers.commit, catalog) if self.workers else None
@@ -192,7 +192,7 @@ class _Run:
     def _readings(
         self, known: dict[str, bool], candidates: pl.DataFrame
     ) -> Generator[list[Reading], None, None]:
-        """The candidates as they are decoded and embedded, here or elsewhere."""
+        """Decode and embed the candidates, here or on the workers."""
         if self.workers is not None:
             return self._elsewhere(self.workers, known, candidates)
         from indexer.photos.decoder_pool import decoders, processors
@@ -200,7 +200,7 @@ class _Run:
 
         worthwhile = -(-len(candidates) // _PHOTOS_PER_PROCESS)
         threads = min(self.options.threads or processors(), worthwhile)
-        decoders().warm_up(threads)  # beside the model
+        decoders().warm_up(threads)  # in parallel to loading the model
         if callable(self.embedder):
             self.progress(Progress("load"))
             self.embedder = self.embedder()
@@ -240,7 +240,7 @@ class _Run:
     def _commit(
         self, ledger: Ledger, store: VectorStore, stream: Generator[list[Reading], None, None]
     ) -> None:
-        """Commit what comes, and publish it, now and then (see `IndexOptions`)."""
+        """Commit readings and publish at intervals (see `IndexOptions`)."""
         options = self.options
         committed = published = time.monotonic()
         waiting: list[Reading] = []
@@ -270,7 +270,7 @@ class _Run:
         from indexer.publish import publish
 
         meter = Meter(self.progress, "publish")
-        # Vectors from the future belong to a catalog that is no more.
+        # Vectors newer than the catalog belong to a catalog that no longer exists.
         publish(
             catalog,
             store,

@@ -1,5 +1,4 @@
-"""How indexing tells what it does: one report at the end, and progress on the way. No printing
-here."""
+"""Progress of a run through a callback, and the report at its end. Prints nothing."""
 
 from __future__ import annotations
 
@@ -14,12 +13,11 @@ Stage = Literal["scan", "load", "index", "publish", "tidy"]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a run stands.
+    """The state of a run.
 
     stage: "scan" (walking the folders), "load" (the model), "index" (reading and embedding photos),
     "publish" (making the vectors searchable), "tidy" (clean-up).
-    done, total: files of the stage; total is None while it is not known. failed: photos that could
-    not be read.
+    done, total: files of the stage; total is None while unknown. failed: unreadable photos.
     rate: files per second since the stage began, 0.0 before the first. eta: seconds left, None when
     unknown.
     """
@@ -36,20 +34,19 @@ ProgressCallback = Callable[[Progress], None]
 
 
 def ignore_progress(progress: Progress) -> None:
-    """The callback of those who do not look."""
+    """A callback that does nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class IndexReport:
-    """What a run did, in files.
+    """The outcome of a run, in files.
 
-    new: photos the collection did not have (a copy of a known one counts under copied); modified:
+    new: photos not yet in the collection (a copy of a known one counts under copied); modified:
     same path, other content; moved: known content whose old path is gone; removed: paths that are
-    gone; unchanged: files left as they were; failed: among the files looked at, those that cannot
-    be read.
+    gone; unchanged: files with unchanged facts; failed: unreadable files among those examined.
     seconds: the whole run. images_per_second: photos embedded per second of the indexing stage.
-    missing_roots: folders that were not there, of which nothing was removed. problems: (path,
-    reason) of what could not be walked.
+    missing_roots: folders that do not exist; their photos are kept. problems: (path, reason) of
+    what the scan could not read.
     """
 
     new: int = 0
@@ -66,17 +63,17 @@ class IndexReport:
     problems: tuple[tuple[str, str], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """A JSON-serialisable dict."""
         return asdict(self)
 
     def counts(self) -> dict[str, int]:
-        """The numbers of files that are not 0."""
+        """The nonzero file counts."""
         numbers = {name: value for name, value in asdict(self).items() if isinstance(value, int)}
         return {name: value for name, value in numbers.items() if value}
 
 
 class Meter:
-    """Counts files of a stage and tells the callback; the rate is that of the last half minute.
+    """Counts files of a stage and calls the callback; the rate is that of the last 30 seconds.
 
     clock: seconds, monotonic.
     """
@@ -90,7 +87,7 @@ class Meter:
         total: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Start the stage and say so."""
+        """Start the stage and report it."""
         self._callback, self._stage, self._total, self._clock = callback, stage, total, clock
         self._recent = deque([(clock(), 0)])
         self.done = 0
@@ -98,7 +95,7 @@ class Meter:
         callback(Progress(stage, total=total))
 
     def add(self, done: int, failed: int = 0) -> None:
-        """Count some more files."""
+        """Add to the counts."""
         self.done += done
         self.failed += failed
         now = self._clock()

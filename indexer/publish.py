@@ -1,8 +1,8 @@
-"""Make the vector store equal to the catalog: what changed since the last time, or everything.
+"""Sync the vector store with the catalog: the changes since the last publish, or everything.
 
-Publishing may be repeated or cut off at any moment: points have fixed ids, a commit is atomic, and
-the store's revision moves only with it. A photo that left the catalog stays there as a "removed"
-row until the store has let it go.
+Publishing is idempotent and can be interrupted at any moment: points have fixed ids, a commit is
+atomic, and the store's revision changes only with a commit. A deleted photo stays in the catalog as
+a "removed" row until the store has dropped it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ _REGIONS = ["region_vectors", "region_boxes", "region_masks", "grid_h", "grid_w"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishReport:
-    """What a publish did: photos put in or replaced, photos taken out, the state now shown."""
+    """The result of a publish: photos inserted or replaced, photos removed, and the new
+    revision."""
 
     published: int
     removed: int
@@ -54,7 +55,7 @@ def publish(
 ) -> PublishReport:
     """Bring the store to the catalog's state; `rebuild` fills a new one from the catalog alone.
 
-    `progress` is called with the number of rows done so far. Afterwards the store shows the new
+    `progress` is called with the number of rows done so far. Afterwards the store serves the new
     state.
     """
     started = time.monotonic()
@@ -77,7 +78,7 @@ def publish(
         store.refresh()
     else:
         store.tidy()
-    # Only now, and also after a publish that was killed in between.
+    # Not earlier, but also after a publish that was killed before this line.
     catalog.purge(store.revision)
     seconds = time.monotonic() - started
     return PublishReport(
@@ -86,7 +87,7 @@ def publish(
 
 
 def columns(catalog: Catalog) -> list[str]:
-    """The columns of the catalog that points are made of."""
+    """The catalog columns that points are built from."""
     heads = [name for name in catalog.schema.names if name.startswith("vector_")]
     return [*_FACTS, *heads, *_REGIONS]
 
@@ -130,7 +131,7 @@ def _region_points(rows: pa.RecordBatch, facts: list[Payload]) -> PointBatch:
 def _areas(
     rows: pa.RecordBatch, boxes: list[list[list[float]]]
 ) -> Iterator[npt.NDArray[np.float64]]:
-    """For each row the share of the picture that each region's mask covers, (R,)."""
+    """For each row the fraction of the picture that each region's mask covers, (R,)."""
     sizes = zip(rows["grid_h"].to_pylist(), rows["grid_w"].to_pylist(), strict=True)
     for packed, row_boxes, (height, width) in zip(
         rows["region_masks"].to_pylist(), boxes, sizes, strict=True
@@ -139,6 +140,6 @@ def _areas(
 
 
 def _matrix(column: pa.FixedSizeListArray) -> FloatArray:
-    """(N, D) float32 of a column of vectors without nulls."""
+    """(N, D) float32 from a vector column without nulls."""
     flat = column.flatten().to_numpy(zero_copy_only=False)
     return np.asarray(flat, np.float32).reshape(len(column), column.type.list_size)

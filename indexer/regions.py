@@ -1,7 +1,7 @@
-"""The patch grid of a photo -> a few regions, each with one vector, a mask and a box.
+"""Pool a photo's patch grid into a few regions, each with one vector, a mask and a box.
 
-A region is a connected set of patches that look alike, so that one vector stands for one thing:
-an object of 200 patches costs one point, and a small object keeps its own. The grid is merged
+A region is a connected set of patches that look alike, so that one vector stands for one thing: an
+object of 200 patches costs one point, and a small object keeps its own. The grid is merged
 bottom-up along its 4-neighbour edges by Ward's criterion until ``leaves`` regions are left; from
 there every further merge is a region of its own as well, so the regions are the nodes of a tree and
 cover all scales between "a thing" and "half of the picture".
@@ -88,8 +88,8 @@ def merge_grid(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Merge each photo's patches into exactly ``leaves`` connected regions.
 
-    Rounds instead of single steps: in each, every pair of neighbouring regions that are each
-    other's cheapest merge is merged, for all photos at once; a photo close to its target takes
+    Works in rounds instead of single steps: each round merges, for all photos at once, every pair
+    of neighbouring regions that are each other's cheapest merge; a photo close to its target merges
     only its cheapest pairs. Ward's cost of merging a and b is n_a n_b / (n_a + n_b) |m_a - m_b|^2
     (Ward 1963), the growth of the within-region scatter.
 
@@ -110,11 +110,11 @@ def merge_grid(
     while int(alive.max()) > leaves:
         target, alive = _choose_merges(cost, edges, alive, leaves, sums.shape[1])
         regions = int(alive.max())
-        # Survivors are numbered in order; a merged region takes its partner's number.
+        # Survivors are renumbered in order; a merged region takes its partner's number.
         survivor = target == torch.arange(target.shape[1], device=target.device)
         renumbered = (survivor.cumsum(dim=1) - 1).gather(1, target)
         labels = renumbered.gather(1, labels)
-        renumbered = renumbered.clamp(max=regions - 1)  # padding, which counts nothing
+        renumbered = renumbered.clamp(max=regions - 1)  # padding, which has zero counts
         sums = _add_rows(sums, renumbered, regions)
         counts = torch.zeros_like(counts[:, :regions]).scatter_add_(1, renumbered, counts)
         edges = _compact_edges(edges, renumbered, regions)
@@ -175,14 +175,14 @@ def _flat(index: Tensor, rows: int) -> Tensor:
 def _choose_merges(
     cost: Tensor, edges: Tensor, alive: Tensor, leaves: int, regions: int
 ) -> tuple[Tensor, Tensor]:
-    """One round: which of the `regions` each becomes part of, and how many are left, from the costs
-    (B, E) of the edges.
+    """One round: the region that each of `regions` merges into, and how many are left, from the
+    edge costs (B, E).
 
     Returns:
         target (B, R) int64 with target[a] <= a, and alive (B,) int64.
     """
     batch = len(cost)
-    # Rank edges by (cost, index), a total order, so that the cheapest edge of two regions is one.
+    # Rank edges by (cost, index), a total order, so that each region has a single cheapest edge.
     order = cost.argsort(dim=1, stable=True)
     rank = torch.empty_like(order).scatter_(
         1, order, torch.arange(order.shape[1], device=order.device).expand_as(order)
@@ -193,7 +193,7 @@ def _choose_merges(
         best = best.scatter_reduce(1, edges[..., end], rank, "amin")
     mutual = (rank == best.gather(1, edges[..., 0])) & (rank == best.gather(1, edges[..., 1]))
     mutual &= rank != _FAR
-    # A photo may only lose as many regions as it is above its target: its cheapest pairs.
+    # A photo may lose at most its excess over the target: take its cheapest pairs.
     position = mutual.gather(1, order).cumsum(dim=1)
     allowed = position <= (alive - leaves).unsqueeze(1)
     mutual &= torch.zeros_like(mutual).scatter_(1, order, allowed)
@@ -222,14 +222,14 @@ def _compact_edges(edges: Tensor, renumbered: Tensor, regions: int) -> Tensor:
 
 
 def _merge_tree(sums: Tensor, counts: Tensor, edges: Tensor) -> Tensor:
-    """All nodes of the merge tree above the leaves, the root left out.
+    """All nodes of the merge tree except the root.
 
-    Greedy Ward merging on the few leaves, one merge a step for all photos at once, in terms of the
-    leaves' inner products alone: |m_a - m_b|^2 = g_aa / n_a^2 + g_bb / n_b^2 - 2 g_ab / (n_a n_b),
-    and the products of a merged region are the sums of its parts'.
+    Greedy Ward merging of the leaves, one merge per step for all photos at once, using only the
+    leaves' inner products: |m_a - m_b|^2 = g_aa / n_a^2 + g_bb / n_b^2 - 2 g_ab / (n_a n_b), and a
+    merged region's products are the sums of its parts' products.
 
     Returns:
-        (B, max(1, 2K - 2), K) bool: which leaves each node holds; the leaves come first.
+     (B, max(1, 2K - 2), K) bool: the leaves that each node contains; the leaves come first.
     """
     batch, leaves, _ = sums.shape
     device = sums.device

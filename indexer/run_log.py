@@ -1,11 +1,11 @@
-"""The log of a collection: one JSON line when a run begins and one when it ends, in `logs/`.
+"""The run log of a collection: one JSON line when a run begins and one when it ends, in `logs/`.
 
     with recorded(folder, "index") as record:
         ...
         record.counts = {"new": 12}
 
-Small files that follow each other, so that it never grows. It holds what a user needs to say when
-something is wrong (`tips status --report` takes names and paths out); no photo depends on it.
+Log files rotate, so the total size is bounded. The log holds what a bug report needs (`tips status
+--report` removes names and paths); no photo depends on it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ End = Literal["done", "stopped", "failed"]
 
 @dataclass(slots=True)
 class Stage:
-    """Seconds spent in a stage of a run, and files that it did."""
+    """Seconds spent in a stage of a run, and files processed."""
 
     seconds: float = 0.0
     done: int = 0
@@ -44,14 +44,14 @@ class Stage:
 
 @dataclass(slots=True)
 class Record:
-    """What is known of a run at its end: counts by name, and the time of each stage."""
+    """The outcome of a run: counts by name, and the time of each stage."""
 
     counts: dict[str, int] = field(default_factory=dict)
     stages: dict[str, Stage] = field(default_factory=dict)
     _now: tuple[str, float] = ("", 0.0)
 
     def following(self, callback: ProgressCallback) -> ProgressCallback:
-        """A callback that also takes the time of the stages."""
+        """A callback that also measures the time of the stages."""
 
         def show(progress: Progress) -> None:
             self._take(progress.stage)
@@ -62,7 +62,7 @@ class Record:
         return show
 
     def finish(self) -> None:
-        """The last stage ends now."""
+        """End the last stage."""
         self._take("")
 
     def _take(self, stage: str) -> None:
@@ -76,8 +76,8 @@ class Record:
 
 @contextmanager
 def recorded(folder: Path, command: str) -> Iterator[Record]:
-    """Note in the log of the collection in `folder` that a run of this command begins, and how it
-    ends. Errors pass on as they are."""
+    """Log that a run of this command begins on the collection in `folder`, and how it ends. Errors
+    pass through unchanged."""
     record, began = Record(), time.monotonic()
     write(folder, event="began", command=command, pid=os.getpid(), version=version("tips-search"))
 
@@ -109,7 +109,7 @@ def recorded(folder: Path, command: str) -> Iterator[Record]:
 
 
 def write(folder: Path, **values: Any) -> None:
-    """Add a line with these values and the time."""
+    """Append a line with these values and the time."""
     line = {"time": datetime.now(UTC).isoformat(timespec="seconds"), **values}
     try:
         (folder / FOLDER).mkdir(exist_ok=True)
@@ -120,7 +120,7 @@ def write(folder: Path, **values: Any) -> None:
             encoding="utf-8",
             errors="backslashreplace",
         )
-    except OSError:  # a full disk, a folder that may not be written: the run itself says so
+    except OSError:  # full disk or unwritable folder: the run itself reports it
         return
     text = json.dumps(line, ensure_ascii=False)
     try:
@@ -130,7 +130,7 @@ def write(folder: Path, **values: Any) -> None:
 
 
 def read(folder: Path, most: int = 200) -> list[dict[str, Any]]:
-    """The last lines of the log, oldest first; lines that were cut off are left out."""
+    """The last lines of the log, oldest first; truncated lines are skipped."""
     names = [f"{FILE}.{number}" for number in range(OLD_FILES, 0, -1)] + [FILE]
     lines: list[dict[str, Any]] = []
     for name in names:
@@ -141,7 +141,7 @@ def read(folder: Path, most: int = 200) -> list[dict[str, Any]]:
         for text in texts:
             try:
                 line = json.loads(text)
-            except ValueError:  # the process was killed while it wrote this line
+            except ValueError:  # the process was killed while writing this line
                 continue
             if isinstance(line, dict):
                 lines.append(line)
@@ -150,4 +150,4 @@ def read(folder: Path, most: int = 200) -> list[dict[str, Any]]:
 
 class _Handler(RotatingFileHandler):
     def handleError(self, record: logging.LogRecord) -> None:
-        """A line that cannot be written is lost; hours of work must not end for it."""
+        """Drop a line that cannot be written; it must not abort hours of work."""

@@ -1,4 +1,4 @@
-"""The text of `collection.json`, checked: a collection may come from a stranger, or be edited."""
+"""Parse and validate `collection.json`, which may come from a stranger or be edited by hand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tips_model.features import Embedder
 
 MODELS = "models"
-_MOST = 1 << 20  # more than any width, size or number of regions that makes sense
+_MOST = 1 << 20  # more than any sensible width, size or number of regions
 _Count = Annotated[int, Field(strict=True, gt=0, le=_MOST)]
 
 
@@ -32,7 +32,7 @@ def _head(name: str, info: ValidationInfo) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelRecord:
-    """The model of a collection: what `open_embedder` needs, and what `ModelInfo` says of it."""
+    """The model of a collection: the arguments of `open_embedder`, and its `ModelInfo`."""
 
     name: Text
     weights: Text | None = None
@@ -45,11 +45,11 @@ class ModelRecord:
     note: Annotated[str, Field(strict=True)] = ""
 
     def open(self, device: str) -> Embedder:
-        """Load the model on a device ("cpu", "cuda"), with its saved weights: a path that must be
-        the same on every machine, or None for where each keeps downloaded ones. Raises `TipsError`
-        as `open_embedder`.
+        """Load the model on a device ("cpu", "cuda") with its saved weights: a path that must be
+        the same on every machine; None uses each machine's download cache. Raises the `TipsError`s
+        of `open_embedder`.
         """
-        from tips_model.embedder import open_embedder  # torch: not for what needs no model
+        from tips_model.embedder import open_embedder  # imports torch, which few callers need
 
         return open_embedder(self.name, weights=self.weights, device=device)
 
@@ -61,7 +61,7 @@ class _Regions:
 
 
 class _Engine(BaseModel, extra="allow"):
-    """The numbers of `ServerLayout`; all else is texts."""
+    """The numeric fields of `ServerLayout`; all others are strings."""
 
     __pydantic_extra__: dict[str, Text]
     kind: Text
@@ -72,8 +72,8 @@ class _Engine(BaseModel, extra="allow"):
 
 @dataclass(frozen=True, kw_only=True)
 class _Part:
-    """What differs from one model to another (see `collection.Collection.part`). data: "" or
-    models/NAME, since what is read as the collection's own must lie in its folder."""
+    """The settings that differ between models (see `collection.Collection.part`). data: "" or
+    models/NAME, as a collection's data must lie in its own folder."""
 
     model: ModelRecord
     regions: _Regions
@@ -90,8 +90,8 @@ class _Settings(_Part):
 
 
 def parse_settings(text: str | bytes) -> dict[str, Any]:
-    """The settings; `schema` may be anything that a later version writes. Raises ValueError that
-    names what is wrong."""
+    """Parse the settings; `schema` may be any value that a later version writes. Raises ValueError
+    naming the problem."""
     stored = parse_json(text)
     if not isinstance(stored, dict) or "schema" not in stored:
         raise ValueError("it states no schema")
@@ -99,5 +99,5 @@ def parse_settings(text: str | bytes) -> dict[str, Any]:
 
 
 def check_settings(stored: dict[str, Any]) -> None:
-    """Raise ValueError, naming the field, unless these are settings of this version."""
+    """Raise ValueError, naming the field, unless these are valid settings of this version."""
     read_as(_Settings, stored)

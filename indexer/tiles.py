@@ -1,10 +1,11 @@
-"""Finer patches for small things: a photo is seen as a whole and in overlapping windows.
+"""Finer patches for small objects: embed a photo as a whole and in overlapping windows.
 
-A model takes a photo at some fixed number of patches, so a thing of 1 % of a large photo covers a
+A model sees a photo at a fixed number of patches, so an object of 1 % of a large photo covers a
 patch or two. With T tiles the photo is enlarged until T x T windows of the model's own size, each
-overlapping the next by a quarter, cover it; every window is embedded like a photo, and the patches
-are put together to one fine grid. A window does not see what the whole is, so the patches of the
-whole photo, brought to the fine grid, are mixed in; its heads are the photo's global vectors.
+overlapping the next by a quarter, cover it; every window is embedded like a photo, and their
+patches are stitched into one fine grid. A window lacks the context of the whole, so the patches of
+the whole photo, resized to the fine grid, are mixed in; the photo's global vectors are the heads of
+the whole.
 
 Letters: B photos, h x w patches of the whole, f x g patches of the fine grid, T tiles, D width.
 """
@@ -29,16 +30,16 @@ if TYPE_CHECKING:
 
 MOST_TILES = 4
 WHOLE = 0.25
-"""Weight of the whole photo's patches beside those of the windows."""
+"""Weight of the whole photo's patches relative to those of the windows."""
 _TOKENS = 32_768
-"""Fine patches that are held at once."""
+"""Maximum number of fine patches in memory at once."""
 
 
 class TiledEmbedder:
     """An `Embedder` whose patches come from T x T windows and the whole photo together.
 
-    A photo with no more pixels than the model takes has nothing to show in windows and is embedded
-    as it is. Vectors are comparable with those of the model without tiles.
+    A photo with no more pixels than the model takes gains nothing from windows and is embedded as
+    is. Vectors are comparable with those of the model without tiles.
     """
 
     def __init__(self, embedder: Embedder, tiles: int) -> None:
@@ -51,8 +52,8 @@ class TiledEmbedder:
         self.info = replace(embedder.info, image_size=fine_side(side, tiles) * self._patch)
 
     def prepare(self, image: Image.Image) -> Tensor:
-        """A picture as uint8 (3, H, W): of the fine grid's size, or the plain one if it has no more
-        pixels than that.
+        """A picture as uint8 (3, H, W): at the fine grid's size, or at the model's if it has no
+        more pixels than that.
         """
         width, height = fit_size(*image.size, self._size, self._patch)
         if image.width * image.height <= width * height:
@@ -60,11 +61,11 @@ class TiledEmbedder:
         wide, high = (fine_side(n // self._patch, self._tiles) for n in (width, height))
         size = wide * self._patch, high * self._patch
         resized = image.convert("RGB").resize(size, Image.Resampling.BILINEAR)
-        pixels = np.array(resized, dtype=np.uint8)  # a copy: torch needs memory it may write
+        pixels = np.array(resized, dtype=np.uint8)  # a copy: torch needs writable memory
         return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
     def embed_images(self, images: Sequence[Tensor]) -> Iterator[FeatureBatch]:
-        """Features of prepared pictures, grouped by size; every index comes exactly once."""
+        """Features of prepared pictures, grouped by size; every index occurs exactly once."""
         plain = [i for i, image in enumerate(images) if not self._is_fine(image)]
         for batch in self.plain.embed_images([images[i] for i in plain]):
             yield replace(batch, indices=tuple(plain[i] for i in batch.indices))
@@ -79,11 +80,11 @@ class TiledEmbedder:
                 yield self._fine(tuple(chosen), torch.stack([images[i] for i in chosen]))
 
     def embed_texts(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """As the model without tiles."""
+        """Same as the model without tiles."""
         return self.plain.embed_texts(texts)
 
     def truncated(self, text: str) -> bool:
-        """As the model without tiles."""
+        """Same as the model without tiles."""
         return self.plain.truncated(text)
 
     def _is_fine(self, image: Tensor) -> bool:
@@ -122,24 +123,24 @@ class TiledEmbedder:
 
 
 def tiled(embedder: Embedder, tiles: int) -> Embedder:
-    """The embedder with this many tiles a side; itself for 1."""
+    """Wrap the embedder to use this many tiles per side; returns it unchanged for 1."""
     return embedder if tiles == 1 else TiledEmbedder(embedder, tiles)
 
 
 def untiled(embedder: Embedder) -> Embedder:
-    """The model itself, which sees a picture as a whole."""
+    """The underlying model, which embeds a picture as a whole."""
     return embedder.plain if isinstance(embedder, TiledEmbedder) else embedder
 
 
 def fine_side(side: int, tiles: int) -> int:
-    """Patches that `tiles` windows of `side` patches cover, each overlapping the next by a
-    quarter.
+    """Number of patches that `tiles` windows of `side` patches cover, each overlapping the next by
+    a quarter.
     """
     return side + (tiles - 1) * _stride(side)
 
 
 def whole_side(fine: int, tiles: int) -> int:
-    """The inverse of `fine_side`. Raises ValueError when no window has that many patches."""
+    """The inverse of `fine_side`. Raises ValueError when no window size matches."""
     for side in range(1, fine + 1):
         if fine_side(side, tiles) == fine:
             return side
@@ -147,15 +148,15 @@ def whole_side(fine: int, tiles: int) -> int:
 
 
 def starts(side: int, tiles: int) -> list[int]:
-    """Where the windows of `side` patches begin along the fine grid."""
+    """Start offsets of the windows of `side` patches along the fine grid."""
     return [number * _stride(side) for number in range(tiles)]
 
 
 def stitch(windows: Tensor, corners: Sequence[tuple[int, int]], fine: tuple[int, ...]) -> Tensor:
     """Patches (W, B, h, w, D) of windows with these corners (top, left) -> unit (B, f, g, D).
 
-    Where windows overlap, each counts by how far the patch lies from the window's edge: there it
-    has seen least of what is around.
+    Overlapping windows are weighted by the patch's distance from the window's edge, where it has
+    seen the least context.
     """
     _, batch, height, width, dim = windows.shape
     weight = torch.outer(_inwards(height), _inwards(width)).unsqueeze(-1)
@@ -170,7 +171,7 @@ def _stride(side: int) -> int:
 
 
 def _inwards(side: int) -> Tensor:
-    """Distance of each patch's middle from the nearer edge, in patches, at most a quarter of the
+    """Distance of each patch's centre from the nearer edge, in patches, capped at a quarter of the
     side: (side,).
     """
     middle = torch.arange(side) + 0.5

@@ -1,7 +1,7 @@
-"""The vector side of a collection: points, filters, and the one interface that both engines serve.
+"""Vectors of a collection: points, filters, and the one interface that both engines implement.
 
-The vectors are derived data, which can be made again from the catalog, so the interface is small:
-read (`VectorStore`) and publish (`VectorWriter`). Scores are cosines in [-1, 1], best first.
+Vectors are derived data that the catalog can recreate, so the interface is small: read
+(`VectorStore`) and publish (`VectorWriter`). Scores are cosines in [-1, 1], best first.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Kind = Literal["images", "regions"]
 KINDS: tuple[Kind, ...] = ("images", "regions")
 FloatArray = npt.NDArray[np.float32]
 PointArray = npt.NDArray[np.bytes_]  # S16: the 16 bytes of each point's UUID
-KeyArray = npt.NDArray[np.bytes_]  # S15: the bytes that all points of an image share
+KeyArray = npt.NDArray[np.bytes_]  # S15: the bytes shared by all points of an image
 Payload = dict[str, Any]
 
 REGION_VECTOR = "region"  # the name of the only vector of a region point
@@ -30,7 +30,7 @@ MAX_REGIONS = 255  # the region's number lives in one byte of its point id
 
 
 class VectorError(TipsError):
-    """The vector store cannot do what was asked; the sentence says what to do instead."""
+    """The vector store cannot do what was asked; the message says what to do instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Within:
     east: float
 
     def widened(self) -> Within:
-        """A hair larger: Qdrant's own boxes leave out their edges."""
+        """A slightly larger box: Qdrant's own boxes exclude their edges."""
         return Within(
             max(-90.0, math.nextafter(self.south, -math.inf)),
             max(-180.0, math.nextafter(self.west, -math.inf)),
@@ -116,7 +116,7 @@ class PointBatch:
     """N points of one kind: `ids` UUID strings, `vectors` name -> (N, D) float32, `payload` dicts.
 
     Every payload has `image`. A batch holds all points of each of its images: publishing it
-    replaces what these images had before.
+    replaces their previous points.
     """
 
     ids: list[str]
@@ -150,27 +150,27 @@ class VectorHits:
 
 
 class VectorWriter(AbstractContextManager["VectorWriter"], Protocol):
-    """The only way to change a store, one at a time. What is not committed is dropped at exit."""
+    """The only way to change a store; one writer at a time. Exit drops uncommitted changes."""
 
     def upsert(self, kind: Kind, points: PointBatch) -> None:
-        """Replace all points of this kind that the batch's images had by the batch."""
+        """Replace all points of this kind of the batch's images by the batch."""
         ...
 
     def remove(self, image_ids: Sequence[str]) -> None:
-        """Drop the points of both kinds of these images; unknown ids are fine."""
+        """Drop the points of both kinds of these images; unknown ids are ignored."""
         ...
 
     def commit(self, revision: int) -> None:
-        """Make everything so far visible and durable, as state `revision` of the catalog."""
+        """Make all changes so far visible and durable, as revision `revision` of the catalog."""
         ...
 
 
 class VectorStore(Protocol):
-    """The published points, searchable; `refresh` takes up what was published since."""
+    """The published points, searchable; `refresh` loads what was published since."""
 
     @property
     def revision(self) -> int:
-        """The catalog's revision that this state shows; 0 when nothing was published."""
+        """The catalog revision that this state shows; 0 before the first publish."""
         ...
 
     def count(self, kind: Kind, filter: Filter | None = None) -> int:
@@ -192,7 +192,7 @@ class VectorStore(Protocol):
     def vectors(self, kind: Kind, ids: Sequence[str], using: str) -> FloatArray:
         """The vectors (N, D), unit norm, of these points in this order.
 
-        An id that is not there raises `VectorError`.
+        An unknown id raises `VectorError`.
         """
         ...
 
@@ -201,23 +201,24 @@ class VectorStore(Protocol):
     ) -> FloatArray:
         """The cosines (N,) of these points, each named once, with one vector (D,).
 
-        A point that is not there raises `VectorError`.
+        An unknown point raises `VectorError`.
         """
         ...
 
     def payloads(
         self, kind: Kind, points: PointArray, fields: Sequence[str] | None = None
     ) -> list[Payload]:
-        """The payloads of these points in this order, all of it or some fields.
+        """The payloads of these points in this order, all fields or some.
 
-        A point that is not there raises `VectorError`.
+        An unknown point raises `VectorError`.
         """
         ...
 
     def facet(
         self, field: str, filter: Filter | None = None, limit: int = 100
     ) -> list[tuple[str | int, int]]:
-        """The values of a keyword or integer field over images: (value, count), most first."""
+        """The values of a keyword or integer field over images: (value, count), most frequent
+        first."""
         ...
 
     def scroll_ids(self, kind: Kind) -> Iterator[list[str]]:
@@ -225,25 +226,25 @@ class VectorStore(Protocol):
         ...
 
     def refresh(self) -> bool:
-        """Take up what was published since; True when there was something new."""
+        """Load what was published since; True when there was something new."""
         ...
 
     def writer(self, rebuild: bool = False) -> VectorWriter:
-        """A writer on top of the published state, or on nothing when `rebuild`."""
+        """A writer on top of the published state, or on an empty one for `rebuild`."""
         ...
 
     def damaged(self) -> list[str]:
-        """The files of the published state that are not as they were written, as names for people;
-        reads all of them.
+        """The files of the published state that are damaged, as names for people; reads all of
+        them.
         """
         ...
 
     def tidy(self) -> None:
-        """Delete what writers that were killed left behind; only the one writer may."""
+        """Delete leftovers of killed writers; only the one writer may."""
         ...
 
     def close(self) -> None:
-        """Release files and connections; the store is not used afterwards."""
+        """Release files and connections; the store must not be used afterwards."""
         ...
 
 
@@ -276,7 +277,7 @@ def point_array(ids: Sequence[str]) -> PointArray:
 
 
 def point_hex(points: PointArray) -> list[str]:
-    """The ids of points (N,) as 32 hex digits, which stores take as well as UUID texts."""
+    """The ids of points (N,) as 32 hex digits, which stores accept as well as UUID texts."""
     text = np.ascontiguousarray(points).tobytes().hex()
     return [text[i : i + 32] for i in range(0, len(text), 32)]
 
@@ -287,7 +288,7 @@ def point_texts(points: PointArray) -> list[str]:
 
 
 def point_keys(points: PointArray) -> KeyArray:
-    """What the points (N,) of one image have in common, as bytes (see `image_key`)."""
+    """The bytes that the points (N,) of one image share (see `image_key`)."""
     return np.ascontiguousarray(_octets(points)[:, :15]).view("S15").reshape(-1)
 
 
@@ -316,7 +317,8 @@ def query_rows(vectors: npt.ArrayLike, dim: int) -> FloatArray:
 
 
 def check_points(kind: Kind, points: PointBatch, names: Sequence[str], dim: int) -> None:
-    """Raise `ValueError` unless the batch has exactly these vectors of `dim` finite entries."""
+    """Raise `ValueError` unless the batch has exactly these vectors with `dim` finite entries
+    each."""
     if set(points.vectors) != set(names):
         raise ValueError(f"{kind} have the vectors {sorted(names)}, not {sorted(points.vectors)}")
     for name, vectors in points.vectors.items():
@@ -325,5 +327,5 @@ def check_points(kind: Kind, points: PointBatch, names: Sequence[str], dim: int)
 
 
 def vector_names(kind: Kind, heads: Sequence[str]) -> tuple[str, ...]:
-    """The named vectors of the points of this kind."""
+    """The vector names of the points of this kind."""
     return tuple(heads) if kind == "images" else (REGION_VECTOR,)

@@ -1,6 +1,6 @@
-"""Who writes a collection: one process holds the lock file, and says in it who it is.
+"""The write lock of a collection: one process writes at a time, and the lock file names it.
 
-with held(folder, Patience(60, print)):  # waits a minute, and prints whom it waits for
+with held(folder, Patience(60, print)):  # waits up to a minute, printing the holder's name
     ...
 """
 
@@ -22,19 +22,19 @@ from indexer.errors import CollectionBusyError, CollectionError, is_disk_full
 from tips_model.locks import lock
 
 LOCK = "lock"
-LOOKS, TRY_AGAIN = 0.2, 0.02  # seconds; those who only look hold the lock for less
-SIGNS = 0.5  # seconds; who has just taken the lock has written its name by then
+LOOKS, TRY_AGAIN = 0.2, 0.02  # seconds; `holder` keeps the lock for less
+SIGNS = 0.5  # seconds; a new holder has written its name by then
 _LINE = re.compile(r"process (\d+) on (\S+) \(`(.*)`, since ([\d: -]+)\)", re.DOTALL)
-_LONGEST = 1000  # bytes of a lock file that are read
+_LONGEST = 1000  # bytes of a lock file to read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """The process that holds a collection.
+    """The process that holds a collection's lock.
 
-    pid, host, command, since ("2026-05-01 10:00:00", local time): as it wrote them; 0 and "" where
-    the file does not say. alive: whether that process is there; None on another host. Where it is
-    not, a process that it started still holds the lock.
+    pid, host, command, since ("2026-05-01 10:00:00", local time): from the lock file; 0 and ""
+    where it does not say. alive: whether that process exists; None on another host. If it does not,
+    one of its child processes still holds the lock.
     """
 
     pid: int
@@ -50,12 +50,12 @@ class Holder:
         return f"{text}, which has ended, or one that it started" if self.alive is False else text
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """A JSON-serialisable dict."""
         return asdict(self)
 
 
 def read_line(line: str) -> Holder:
-    """The holder that wrote this line."""
+    """Parse a lock file's line."""
     match = _LINE.fullmatch(line.strip())
     if match is None:
         return Holder(pid=0, host="", command="", since="", alive=None)
@@ -65,13 +65,13 @@ def read_line(line: str) -> Holder:
 
 
 def _silent(sentence: str) -> None:
-    """For those who do not listen."""
+    """A callback that does nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long to wait for another writer, in seconds (`math.inf`: as long as it takes), and who is
-    told, in a sentence, whom one waits for.
+    """How long to wait for another writer, in seconds (`math.inf`: forever), and a callback that
+    receives a sentence naming it.
     """
 
     seconds: float = 0.0
@@ -83,9 +83,9 @@ NO_PATIENCE = Patience()
 
 @contextmanager
 def held(folder: Path, patience: Patience = NO_PATIENCE) -> Iterator[None]:
-    """Be the one who writes the collection in `folder`; raises `CollectionBusyError` naming the
-    holder when patience ends, and `CollectionError` when the folder cannot be written. The lock
-    ends with the process. Temporary files that killed processes left there are deleted.
+    """Hold the write lock of the collection in `folder`; raises `CollectionBusyError` naming the
+    holder when patience ends, and `CollectionError` when the folder is not writable. The lock is
+    released when the process ends. Deletes temporary files left by killed processes.
     """
     try:
         descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -104,15 +104,15 @@ def held(folder: Path, patience: Patience = NO_PATIENCE) -> Iterator[None]:
         try:
             yield
         finally:
-            os.ftruncate(descriptor, 0)  # nobody is to be told of a holder that has ended
+            os.ftruncate(descriptor, 0)  # do not report a holder that has ended
     finally:
         os.close(descriptor)
 
 
 def holder(folder: Path) -> Holder | None:
-    """Who holds the collection in `folder` now; None when nobody does.
+    """The current holder of the collection in `folder`; None when nobody holds it.
 
-    Looking takes the lock for a moment, shared with others who look; a writer tries again.
+    This briefly takes the lock, shared with other callers of `holder`; a writer retries.
     """
     try:
         descriptor = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
@@ -143,7 +143,7 @@ def _acquire(descriptor: int, folder: Path, patience: Patience) -> None:
     while not lock(descriptor):
         holder = _read(descriptor)
         waited = time.monotonic() - began
-        # Without a name, or with that of one that has ended, the holder is about to sign.
+        # Without a name, or with that of an ended process, the holder is about to write its own.
         if waited >= max(patience.seconds, LOOKS if holder.alive is not False else SIGNS):
             after = f" (waited {waited:.1f} s)" if patience.seconds else ""
             raise CollectionBusyError(
@@ -157,7 +157,7 @@ def _acquire(descriptor: int, folder: Path, patience: Patience) -> None:
 
 
 def _own_line() -> str:
-    """What this process writes into a lock file."""
+    """The line that this process writes into a lock file."""
     command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]
     since = time.strftime("%Y-%m-%d %H:%M:%S")
     return f"process {os.getpid()} on {socket.gethostname()} (`{command}`, since {since})"

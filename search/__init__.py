@@ -1,8 +1,8 @@
-"""From a question to hits with boxes, masks, heatmaps and a cut-off.
+"""Search a collection: from a query to hits with boxes, masks, heatmaps and a confidence cut-off.
 
     from search import Request, Searcher
 
-The names are imported when they are first used: a question needs no torch.
+Names are imported on first use: a `Request` needs no torch.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""What the arrays of a search are made of."""
+"""Type aliases of the arrays used in search."""
 
 import numpy as np
 import numpy.typing as npt

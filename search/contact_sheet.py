@@ -1,4 +1,4 @@
-"""Two rankings side by side as one picture: a contact sheet of thumbnails with their places."""
+"""Two rankings side by side as one picture: a contact sheet of thumbnails with their ranks."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ Column = tuple[str, Sequence[Hit], Mapping[str, bytes]]
 def contact_sheet(first: Column, second: Column) -> Image.Image:
     """Two columns, each a title, hits (best first) and their thumbnails by id (WebP).
 
-    Photos that are in both columns have a green number. A photo without a thumbnail is an empty
-    cell.
+    Photos in both columns have a green number. A photo without a thumbnail is an empty cell.
     """
     width, height = CELL
     rows = max(len(first[1]), len(second[1]), 1)
@@ -50,5 +49,5 @@ def _picture(hit: Hit, thumbnail: bytes | None) -> Image.Image:
 
 
 def _plain(text: str) -> str:
-    """The font knows Latin letters only."""
+    """The font only has Latin letters."""
     return text.encode("latin-1", "replace").decode("latin-1")

@@ -1,7 +1,7 @@
-"""Hits on the photo: boxes with labels, masks, and a heat overlay, drawn with Pillow.
+"""Draw hits on the photo with Pillow: boxes with labels, masks, and a heat overlay.
 
 Everything scales with the photo's size. Cells of the patch grid are drawn with smooth edges, since
-a staircase of patches says more about the encoder than about the thing.
+a staircase of patches says more about the encoder than about the object.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PALETTE: tuple[Colour, ...] = (
     (168, 132, 255),
     (255, 128, 82),
 )
-"""Colours of the regions of a photo, best first; light enough to carry dark text."""
+"""Colours of the regions of a photo, best first; light enough for dark text."""
 HEAT_STOPS: tuple[tuple[float, Colour], ...] = (
     (0.0, (38, 12, 74)),
     (0.35, (140, 32, 110)),
@@ -33,9 +33,7 @@ HEAT_STOPS: tuple[tuple[float, Colour], ...] = (
     (0.85, (252, 176, 48)),
     (1.0, (252, 250, 176)),
 )
-"""Dark violet to pale yellow: brightness rises all the way, so that it reads without colour vision
-too.
-"""
+"""Dark violet to pale yellow: brightness increases monotonically, for colour-blind readers too."""
 INK = (24, 22, 28)
 
 
@@ -48,11 +46,11 @@ def draw_hit(
     masks: bool = False,
     heat: Array | None = None,
 ) -> Image.Image:
-    """The upright photo with what was found in it; the photo itself is not changed.
+    """A copy of the upright photo with the hit's regions drawn in; the photo itself is not changed.
 
-    `label` stands in the tag of each box, before its score; the name of the thing there, if a query
-    asked for several, goes before. `masks` fills the regions, `heat` (h,
-    w) in [0, 1] is laid under the boxes.
+    `label` is shown in the tag of each box, before its score; for a query of several things, the
+    thing's name precedes it. `masks` fills the regions, `heat` (h, w) in [0, 1] is drawn under the
+    boxes.
     """
     picture = photo.convert("RGB")
     if heat is not None:
@@ -70,7 +68,7 @@ def draw_hit(
 
 
 def draw_heat(photo: Image.Image, heat: Array, strength: float = 0.8) -> Image.Image:
-    """Lay a map (h, w) in [0, 1] over the photo: cold places go dim and grey, warm ones glow."""
+    """Overlay a map (h, w) in [0, 1]: cold areas become dim and grey, warm ones glow."""
     size = photo.size
     field = _smooth(heat, size)
     grey = np.asarray(photo.convert("L").convert("RGB"), np.float32)
@@ -91,8 +89,8 @@ def heat_colours(values: Array) -> Array:
 
 
 def draw_masks(photo: Image.Image, masks: Sequence[Mask]) -> Image.Image:
-    """Fill each mask (h, w) with its colour, translucent, and draw its outline; the best one lies
-    on top.
+    """Fill each mask (h, w) with its colour, translucent, and draw its outline; the best one on
+    top.
     """
     picture = photo.convert("RGB")
     width = max(2, round(_unit(picture) * 0.6))
@@ -109,7 +107,7 @@ def draw_masks(photo: Image.Image, masks: Sequence[Mask]) -> Image.Image:
 
 
 def draw_boxes(photo: Image.Image, boxes: Sequence[Box], tags: Sequence[str]) -> Image.Image:
-    """Draw boxes, fractions of the photo, each with a tag ("" for none); the best lies on top."""
+    """Draw boxes, fractions of the photo, each with a tag ("" for none); the best one on top."""
     picture = photo.convert("RGB")
     line = max(2, round(0.7 * _unit(picture)))
     for number in reversed(range(len(boxes))):
@@ -139,7 +137,7 @@ def _draw_frame(picture: Image.Image, box: Box, inset: int, line: int, colour: C
 def _draw_tag(
     picture: Image.Image, box: Box, text: str, colour: Colour, taken: Sequence[Box]
 ) -> Box:
-    """Write a tag above, below or inside the box, clear of other tags; give back its place."""
+    """Draw a tag above, below or inside the box, clear of other tags; returns its position."""
     unit = _unit(picture)
     font = ImageFont.load_default(size=max(11.0, 4.6 * unit))
     draw = ImageDraw.Draw(picture)
@@ -162,7 +160,7 @@ def _draw_tag(
 
 
 def _smooth(values: Array, size: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """A grid (h, w) stretched over `size` (width, height), bicubic, within [0, 1]."""
+    """A grid (h, w) resized to `size` (width, height), bicubic, within [0, 1]."""
     grid = Image.fromarray(np.ascontiguousarray(values, np.float32))
     return np.asarray(grid.resize(size, Image.Resampling.BICUBIC), np.float32).clip(0, 1)
 
@@ -174,5 +172,5 @@ def _pixels(box: Box, size: tuple[int, int]) -> Box:
 
 
 def _unit(picture: Image.Image) -> float:
-    """About 1/150 of the picture's side: all line widths are multiples of it."""
+    """About 1/150 of the picture's side; all line widths are multiples of it."""
     return max(1.0, math.sqrt(picture.width * picture.height) / 150)

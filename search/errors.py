@@ -1,4 +1,4 @@
-"""What a user can ask in vain."""
+"""Errors of searching: invalid queries and filters, and collections that cannot answer."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from tips_model.errors import TipsError
 
 
 class QueryError(TipsError):
-    """The question cannot be asked; the sentence says why."""
+    """The query cannot be answered; the message says why."""
 
 
 class QuerySyntaxError(QueryError):
-    """The query cannot be read as one: `spot` (start, end) is where in `text`."""
+    """The query has a syntax error: `spot` (start, end) is its position in `text`."""
 
     def __init__(self, sentence: str, text: str, spot: tuple[int, int]) -> None:
         start, end = spot
@@ -25,8 +25,8 @@ class QuerySyntaxError(QueryError):
 
 
 class FilterError(TipsError):
-    """The filter cannot be read; the sentence names the spot and what is known."""
+    """The filter cannot be parsed; the message names the spot and the known fields."""
 
 
 class SearchError(TipsError):
-    """The collection cannot answer: it is empty, or made by another model."""
+    """The collection cannot answer: it is empty, or made with another model."""

@@ -1,11 +1,11 @@
-"""The text of `--filter` -> the filter of the vector store.
+"""Parse the text of `--filter` into a filter of the vector store.
 
     camera:canon date:2021-05 in:"Trip to Rome" near:48.1,11.5,20km type:jpeg|png -has:gps
 
 Terms are joined by "and", `|` means "or" (between values, or alone between groups of terms), a
-leading `-` negates. Quotes keep blanks and bars in a value; a quote in quotes is doubled. Names of
-cameras, lenses and folders are given in part, or whole after `=`: `resolve` looks up which values
-of the collection they mean.
+leading `-` negates. Quotes protect blanks and bars in a value; a quote within quotes is doubled.
+Names of cameras, lenses and folders may be partial, or exact after `=`: `resolve` looks up the
+matching values of the collection.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from search.errors import FilterError
 TOKEN = re.compile(r"""(?P<bar>\|)(?=\s|$)|(?P<term>(?:"[^"]*"|[^\s"])+)""")
 QUOTE_OR_BAR = re.compile(r'"[^"]*"|\|')
 LONGEST = 10_000
-"""Characters of a filter; one that a page writes may name many folders."""
+"""Maximum characters of a filter; one written by a page may name many folders."""
 DATE = re.compile(r"(\d{4})(?:-(\d{1,2}))?(?:-(\d{1,2}))?$")
 PLACE = re.compile(r"([-+]?\d+(?:\.\d+)?),([-+]?\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?)(km|m)?)?$")
 DEGREES = re.compile(r"[-+]?\d+(?:\.\d+)?$")
 SIDE = re.compile(r"\d{0,9}$")
 TEXTS, NUMBERS = written("text"), written("number")
-NAMES = (*TEXTS, "in")  # whose values may begin and end with blanks
+NAMES = (*TEXTS, "in")  # fields whose values may begin and end with blanks
 PRESENT = {"gps": "place", "place": "place", "date": "taken"} | {name: name for name in TEXTS}
 TYPES = {"jpg": "jpeg", "tif": "tiff", "heic": "heif"}
 NEAR_KM = 10.0
@@ -39,21 +39,19 @@ EXACT = "="
 
 @dataclass(frozen=True, slots=True)
 class Unmatched:
-    """A filter term that no value of the collection fits: its field and what was asked for."""
+    """A filter term that matches no value of the collection: its field and its text."""
 
     field: str
     text: str
 
     def __str__(self) -> str:
-        """The sentence for the user."""
+        """The message for the user."""
         field = "folder" if self.field == "folders" else self.field
         return f"No {field} of the collection fits '{self.text.removeprefix(EXACT)}'."
 
 
 def parse_filter(expr: str) -> Filter | None:
-    """Read a filter expression; None for an empty one. Raises `FilterError` for what cannot be
-    read.
-    """
+    """Parse a filter expression; None for an empty one. Raises `FilterError` for a syntax error."""
     groups = [tuple(_term(term) for term in terms) for terms in term_groups(expr)]
     alternatives = [parts[0] if len(parts) == 1 else All(parts) for parts in groups if parts]
     if not alternatives:
@@ -63,7 +61,7 @@ def parse_filter(expr: str) -> Filter | None:
 
 def term_groups(expr: str) -> list[list[str]]:
     """The texts of the terms; groups are joined by "or", terms of a group by "and". One empty group
-    for an empty expression. Raises `FilterError` for an open quote or a bar beside nothing.
+    for an empty expression. Raises `FilterError` for an open quote or a bar without an operand.
     """
     if len(expr) > LONGEST:
         raise FilterError(
@@ -86,13 +84,13 @@ def term_groups(expr: str) -> list[list[str]]:
 
 
 def term_values(term: str) -> tuple[str, list[str]]:
-    """The field of a term, a leading `-` with it, and its values without their quotes."""
+    """The field of a term, including a leading `-`, and its unquoted values."""
     name, _, rest = term.partition(":")
     return name.lower(), [_unquoted(value) for value in _alternatives(rest)]
 
 
 def _alternatives(text: str) -> list[str]:
-    """The parts between the bars that are not in quotes."""
+    """Split a text at bars outside of quotes."""
     parts, start = list[str](), 0
     for match in QUOTE_OR_BAR.finditer(text):
         if match[0] == "|":
@@ -104,12 +102,12 @@ def _alternatives(text: str) -> list[str]:
 def resolve(
     filter: Filter, values: Callable[[str], Iterable[str]]
 ) -> tuple[Filter, tuple[Unmatched, ...]]:
-    """Replace partial names by the collection's values that they mean.
+    """Replace partial names by the matching values of the collection.
 
-    `values(field)` gives the values that the collection has in a keyword field. A camera or lens is
-    meant when it contains the text, a folder when it is the path given or ends with the name; case
-    does not count, unless a folder's path is given to the letter. A text after `=` means the value
-    that equals it. What nothing fits finds nothing and is returned besides.
+    `values(field)` returns the collection's values of a keyword field. A camera or lens matches
+    when it contains the text, a folder when it is the given path or ends with the name; matching
+    ignores case, unless a folder's path is given exactly. A text after `=` matches the value that
+    equals it. Unmatched terms find nothing and are also returned.
     """
     unmatched: list[Unmatched] = []
 
@@ -178,7 +176,7 @@ def _term(text: str) -> Filter:
 
 
 def quoted(value: str) -> str:
-    """A value as it is written in a filter, in quotes where it needs them."""
+    """A value as written in a filter, quoted where necessary."""
     if value and not re.search(r'[\s"|]', value):
         return value
     return '"' + value.replace('"', '""') + '"'
@@ -280,7 +278,7 @@ FIELDS: dict[str, Callable[[str], Filter]] = {
     "has": _has,
     **{name: _number(name) for name in NUMBERS},
 }
-"""Readers of the fields that a filter may name."""
+"""Parsers of the fields that a filter may name."""
 EXAMPLES = {
     **{name: FACTS[name].example for name in (*TEXTS, *NUMBERS)},
     "in": 'in:"Trip to Rome"',

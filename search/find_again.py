@@ -1,8 +1,8 @@
-"""Find this again: boxes and clicks in indexed photos -> what to look for in all the others.
+"""Find again: turn boxes and clicks in indexed photos into a query for all other photos.
 
-An example says "this" or "not this". The thing under it is cut out of the photo's patches at all
-scales (`search/places/refine.py`), so that a click selects what a box would, and a small thing is
-seen large. A photo that cannot be read any more is answered from its stored regions.
+An example says "this" or "not this". The object under it is segmented in the photo's patches at all
+scales (`search/places/refine.py`), so that a click selects what a box would, and a small object is
+seen enlarged. For an unreadable photo its stored regions are used.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from search.query import Example
 from search.stored_photos import Regions, pool
 
 NOT_THIS = 0.5
-"""What all negative examples together count beside the positive ones, before `NEGATIVE` of
-`search/confidence/calibration.py`. A wrong hit is close to what is looked for, so more of it takes
-away what both share (`docs/regions.md`).
+"""Total weight of all negative examples relative to the positive ones, before `NEGATIVE` of
+`search/confidence/calibration.py`. A wrong hit resembles the target, so a higher weight would
+remove what both share (`docs/regions.md`).
 """
 
 
 def check(examples: Sequence[Example]) -> None:
-    """Raises `QueryError` unless at least one example says what to find."""
+    """Raises `QueryError` unless at least one example is positive."""
     if not any(example.positive for example in examples):
         raise QueryError("Nothing to find: give a box or a point on what you look for.")
 
 
 def from_pixels(fine: FinePhoto, example: Example) -> Array:
-    """The unit vector (D,) of the thing under an example."""
+    """The unit vector (D,) of the object under an example."""
     if example.box is not None:
         return fine.pooled(fine.in_box(example.box))
     assert example.point is not None
@@ -40,8 +40,8 @@ def from_pixels(fine: FinePhoto, example: Example) -> Array:
 
 
 def from_stored(regions: Regions, example: Example) -> Array:
-    """The same from the stored regions: those that the box overlaps, or the smallest region of
-    more than one patch at the point.
+    """The same from the stored regions: those that the box overlaps, or the smallest region of more
+    than one patch at the point.
     """
     if example.box is not None:
         return pool(regions, example.box)
@@ -49,7 +49,7 @@ def from_stored(regions: Regions, example: Example) -> Array:
     row, column = cell_of(example.point, regions.masks.shape[1:])
     sizes = regions.masks.sum(axis=(1, 2))
     order = np.where(regions.masks[:, row, column], sizes + sizes.max() * (sizes < 2), np.inf)
-    if not np.isfinite(order).any():  # regions need not cover everything
+    if not np.isfinite(order).any():  # regions may not cover the point
         return pool(regions, (0.0, 0.0, 1.0, 1.0))
     vector: Array = regions.vectors[int(order.argmin())]
     return vector

@@ -1,8 +1,8 @@
-"""What a search answers: photos with score, path and the places in them.
+"""The result types of a search: photos with score, path and the places in them.
 
 Boxes are (x0, y0, x1, y1) as fractions of the upright photo. Scores of text queries are on the
-scale of `search/confidence/cutoff.py`: 0 is what an unrelated text's best photo gets in this
-collection, 1 is the line above which a hit counts.
+scale of `search/confidence/cutoff.py`: 0 is what the best photo for an unrelated text gets in this
+collection, 1 is the confidence line above which a hit counts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Mask = npt.NDArray[np.bool_]
 class RegionHit:
     """A place in a photo: its box, its score, and its cells on the photo's patch grid, (h, w).
 
-    `text` names the thing that is there when a query asks for several; "" otherwise.
+    `text` names the thing in it when a query asks for several; "" otherwise.
     """
 
     box: Box
@@ -44,11 +44,11 @@ class RegionHit:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A photo that answers, with its regions best first.
+    """A matching photo, with its regions best first.
 
     `path` is the first of `paths` (copies of one photo share an id), in the reversible text form of
     `indexer.folders.paths`. `width` and `height` are pixels of the upright photo. `confident`: the
-    score reaches the line of the cut-off.
+    score reaches the confidence line.
     """
 
     id: str
@@ -61,7 +61,7 @@ class Hit:
     regions: tuple[RegionHit, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """The hit as the command line's JSON shows it."""
+        """The hit as in the command line's JSON."""
         return {
             "id": self.id,
             "path": self.path,
@@ -76,9 +76,9 @@ class Results:
     """One page of hits, best first.
 
     `confident` counts the confident photos of the whole answer, not of the page. `searched` is the
-    number of photos that passed the filter. `notes` are plain sentences for the user, for instance
-    what was cut from a long query. `keys`: all confident photos of the answer, best first, by what
-    their point ids share (`indexer.vectors.image_key`).
+    number of photos that passed the filter. `notes` are sentences for the user, for instance about
+    the truncated part of a long query. `keys`: all confident photos of the answer, best first, as
+    the shared part of their point ids (`indexer.vectors.image_key`).
     """
 
     query: str
@@ -93,7 +93,7 @@ class Results:
 
     def to_dict(self) -> dict[str, Any]:
         """`{"query", "model", "hits": [{"id", "path", "score", "confident", "regions": [{"box",
-        "score"}]}]}`; regions of a composed query have the "text" of their thing besides.
+        "score"}]}]}`; regions of a composed query also have the "text" of their thing.
         """
         return {
             "query": self.query,
@@ -102,12 +102,12 @@ class Results:
         }
 
     def to_json(self) -> str:
-        """`to_dict` as indented JSON text, non-ASCII characters as they are."""
+        """`to_dict` as indented JSON text, with unescaped non-ASCII characters."""
         return json.dumps(self.to_dict(), ensure_ascii=False, indent=2)
 
     def to_polars(self) -> pl.DataFrame:
-        """One row per hit: its JSON's fields, width and height in pixels, and all paths; the
-        regions are a list of structs (box, score, text), text null for a plain query.
+        """One row per hit: the JSON fields, width and height in pixels, and all paths; the regions
+        are a list of structs (box, score, text), with text null for a plain query.
         """
         region = pl.Struct({"box": pl.Array(pl.Float64, 4), "score": pl.Float64, "text": pl.String})
         schema: dict[str, pl.DataType | type[pl.DataType]] = {

@@ -1,4 +1,4 @@
-"""Things where a user placed them -> a scene.
+"""Build a scene from a layout: things in boxes that a user has drawn.
 
 [("tree", (0, 0, 0.4, 1)), ("dog", (0.5, 0.6, 0.9, 1))]
 """
@@ -18,8 +18,8 @@ Placed = tuple[Query | str, Box]
 def layout_scene(placed: Sequence[Placed | PlacedThing]) -> Scene:
     """The scene of all things, each in its box (fractions of the upright picture).
 
-    A text is read as a plain query: weights, signs and picture files mean what they always mean.
-    Raises `QueryError` for no things, an empty text or a box outside the picture.
+    Each text is parsed as a plain query, including weights, signs and picture files. Raises
+    `QueryError` for no things, an empty text or a box outside the picture.
     """
     things = [_thing(entry) for entry in placed_things(placed)]
     written = ", ".join(
@@ -29,7 +29,7 @@ def layout_scene(placed: Sequence[Placed | PlacedThing]) -> Scene:
 
 
 def placed_things(placed: Sequence[Placed | PlacedThing]) -> tuple[PlacedThing, ...]:
-    """The things of pairs of a text and four numbers. Raises `QueryError` for another form."""
+    """The things from pairs of a text and four numbers. Raises `QueryError` for any other form."""
     if not placed:
         raise QueryError("The layout is empty: give at least one thing and its box.")
     return tuple(

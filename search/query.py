@@ -1,6 +1,6 @@
-"""What is looked for: weighted texts and pictures, and the one-line way to write them. Things with
-places (`dog left of car`) are read by `search/scenes/language.py`, which hands everything else to
-this.
+"""Plain queries: weighted texts and pictures, and their one-line syntax.
+`search/scenes/language.py` parses things with places (`dog left of car`) and passes everything else
+to this module.
 
     2:red + mug - cup            weights, more of, less of (`- 3:cup` for far less of)
     "salt + pepper"              quotes keep a text in one piece
@@ -39,9 +39,10 @@ TERM = re.compile(
 Box = tuple[float, float, float, float]
 Point = tuple[float, float]
 LONGEST = 2000
-"""Characters of a query: many times what any model reads."""
+"""Maximum characters of a query: many times what any model reads."""
 Made = GetPydanticSchema(lambda kind, handler: is_instance_schema(kind))
-"""Says that a field's value is made in Python: an object of the class, taken as it is."""
+"""Pydantic annotation of a field whose value is made in Python: an instance of the class, taken as
+is."""
 FILE_STARTS = ("./", "../", "~/", "/")
 
 
@@ -135,7 +136,7 @@ class Query:
 
     @classmethod
     def parse(cls, text: str) -> Query:
-        """Read the one-line form of the module's docstring. Raises `QueryError`."""
+        """Parse the one-line syntax of the module's docstring. Raises `QueryError`."""
         texts: list[Term] = []
         images: list[ImageTerm] = []
         for term in _split(text):
@@ -183,7 +184,7 @@ def check_box(box: Box) -> Box:
 
 
 def _is_unicode(text: str) -> bool:
-    """False for the lone surrogates that stand for bytes of another encoding on a command line."""
+    """False for lone surrogates, which represent bytes of another encoding on a command line."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -192,7 +193,7 @@ def _is_unicode(text: str) -> bool:
 
 
 def check_length(text: str) -> None:
-    """Raise `QueryError` for a text that nobody wrote by hand."""
+    """Raise `QueryError` for a text that is too long to be typed by hand."""
     if len(text) > LONGEST:
         raise QueryError(
             f"The query has {len(text):,} characters, and at most {LONGEST:,} are read; shorten it."
@@ -249,5 +250,5 @@ def _term(text: str, weight: float, quoted: bool) -> Term | ImageTerm:
 def _is_file(text: str) -> bool:
     try:
         return Path(text).expanduser().is_file()
-    except (OSError, RuntimeError):  # longer than a name can be, in nobody's home
+    except (OSError, RuntimeError):  # name too long, or an unknown home folder
         return False

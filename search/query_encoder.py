@@ -1,4 +1,4 @@
-"""Terms of a query -> unit vectors, with a memory of what was encoded before."""
+"""Encode the terms of a query into unit vectors, with a cache of recent texts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tips_model.features import Embedder
 
 REMEMBERED = 1024
-"""Vectors of so many recent texts are kept; a few megabytes."""
+"""Number of recent texts whose vectors are cached; a few megabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class PictureFeatures:
 
 
 class QueryEncoder:
-    """Encodes texts as they are compared with photos or with regions, and single pictures."""
+    """Encodes texts for comparison with photos or with regions, and single pictures."""
 
     def __init__(self, embedder: Embedder) -> None:
         self.embedder = embedder
@@ -45,15 +45,13 @@ class QueryEncoder:
             "images": PLAIN,
             "regions": TEMPLATES[embedder.info.prompts],
         }
-        # Threads share it; texts are encoded outside, so that an embedder may take those of several
-        # questions together.
+        # Guards the cache; texts are encoded outside, so that an embedder may batch those of
+        # several queries.
         self._lock = Lock()
         self._known: OrderedDict[tuple[str, tuple[str, ...]], Array] = OrderedDict()
 
     def texts(self, texts: Sequence[str], kind: Kind) -> Array:
-        """Unit vectors (N, D) of the texts, averaged over the templates for `kind`; remembers the
-        last ones.
-        """
+        """Unit vectors (N, D) of the texts, averaged over the templates for `kind`; cached."""
         templates = self._templates[kind]
         if kind == "regions":
             texts = [bare(text) for text in texts]
@@ -72,7 +70,7 @@ class QueryEncoder:
         return np.stack([vectors[text, templates] for text in texts])
 
     def encode(self, sentences: Sequence[Sequence[str]]) -> Array:
-        """The unit mean of each group of sentences, (N, D); nothing is remembered."""
+        """The unit mean of each group of sentences, (N, D); not cached."""
         flat = [sentence for group in sentences for sentence in group]
         if not flat:
             return np.empty((0, self.embedder.info.dim), np.float32)
@@ -88,7 +86,7 @@ class QueryEncoder:
         return PictureFeatures(heads, np.asarray(batch.patches[0].float().numpy(), np.float32))
 
     def cut(self, text: str) -> str:
-        """What the model does not read of a text that is too long for it; empty if it reads all."""
+        """The part of a long text that the model truncates; empty if it reads everything."""
         if not self.embedder.truncated(text):
             return ""
         words = text.split()
@@ -103,8 +101,8 @@ class QueryEncoder:
 
 
 def open_picture(path: Path, side: int = 448) -> Image.Image:
-    """A picture file that a user names in a query, read as an indexed photo is: upright, RGB, of no
-    less than about side x side pixels if it has them. Raises `QueryError` when it cannot be read.
+    """A picture file named in a query, decoded like an indexed photo: upright, RGB, at least about
+    side x side pixels if it has them. Raises `QueryError` when it is unreadable.
     """
     try:
         return decode_file(os.fsencode(path), target=side).image

@@ -1,4 +1,4 @@
-"""The terms of a query -> vectors on the side they are compared with: photos or regions."""
+"""Turn the terms of a query into vectors for comparison with photos or with regions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class TermReader:
     def read(self, query: Query, kind: Kind, *, exact: bool = False) -> list[TermVector]:
         """One vector per term, for a search among `kind`.
 
-        `exact`: parts of indexed photos are computed from the pixels, not from the stored regions.
+        `exact`: compute parts of indexed photos from the pixels instead of the stored regions.
         """
         self._check_script(query)
         vectors = (
@@ -48,7 +48,7 @@ class TermReader:
         return terms
 
     def notes(self, query: Query) -> tuple[str, ...]:
-        """What the user should know about how the texts were read."""
+        """Notes for the user about how the texts were read."""
         cut = [self._encoder.cut(term.text) for term in query.texts]
         long = tuple(
             f"The text is longer than the model can read; ignored: '{rest}'."
@@ -63,7 +63,7 @@ class TermReader:
         return tuple(dict.fromkeys(found))
 
     def _check_script(self, query: Query) -> None:
-        """Raise `QueryError` for a text that the model cannot read."""
+        """Raise `QueryError` for a text in a script that the model cannot read."""
         if self._info.name.startswith("openclip:"):  # some of those read many languages
             return
         for term in query.texts:

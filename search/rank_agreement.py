@@ -1,4 +1,4 @@
-"""How far two rankings of the same photos agree."""
+"""Agreement of two rankings of the same photos: overlap and rank correlation."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ DEPTHS = (1, 5, 10, 20, 50, 100)
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """overlap: depth k -> the share of the first k photos that both have, 0..1; no deeper than the
-    longer of the two. correlation: Spearman's, of the ranks of the photos that both have, -1..1;
-    None with fewer than three of them, or all in one place. shared: how many they are."""
+    """overlap: depth k -> the fraction of the first k photos that both have, 0..1; no deeper than
+    the longer of the two. correlation: Spearman's, of the ranks of the photos that both have,
+    -1..1; None with fewer than three of them, or with constant ranks. shared: how many they are."""
 
     overlap: dict[int, float]
     correlation: float | None
     shared: int
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON, whose keys are texts."""
+        """A JSON-serialisable dict, whose keys are strings."""
         return asdict(self) | {"overlap": {str(k): share for k, share in self.overlap.items()}}
 
 

@@ -1,12 +1,11 @@
-"""From the answers of the vector store to photos in order: numpy over whole answers, nothing per
-hit.
+"""Rank photos from the vector store's answers: numpy over whole answers, no per-hit objects.
 
-The store is asked for some photos and some regions, and what it did not return is at most as good
-as the last that it did. Where that leaves open whether a photo is shown, the missing half of its
-evidence is asked for, of those few photos.
+The store is asked for some photos and some regions; whatever it did not return is at most as good
+as the last one it did. Where that leaves open whether a photo is shown, the missing half of its
+evidence is fetched, for those few photos.
 
-A photo is named by its key here: the bytes that all point ids of the photo share. Payloads are read
-for the photos that are shown only.
+A photo is identified by its key: the bytes that all its point ids share. Payloads are read only for
+the photos shown.
 """
 
 from __future__ import annotations
@@ -36,12 +35,12 @@ from search.confidence.calibration import Calibration, Direction, both
 from search.confidence.cutoff import Evidence
 
 PHOTOS = 256
-"""Photos that are looked at first, or `PER_WANTED` times as many as are wanted by the photo; four
-times as many whenever that is not deep enough.
+"""Initial number of photos to fetch, or `PER_WANTED` times the wanted ones when ranking photos;
+increased fourfold whenever that is not deep enough.
 """
 PER_WANTED = 5
 REGIONS_PER_PHOTO = 2
-"""So many regions are looked at for each of these photos."""
+"""Number of regions to fetch per photo."""
 DEEPER = 4
 UNKNOWN = np.float32(-np.inf)
 
@@ -52,8 +51,8 @@ By = Literal["photo", "place"]
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """How the regions of P ranked photos are scored as places: by their cosines with `direction`,
-    and by the standard scores `photo_z` (P,) of their photos where those count.
+    """How regions of P ranked photos are scored as places: by their cosines with `direction`, and
+    by the standard scores `photo_z` (P,) of their photos where those count.
 
     Regions that the store did not return have a standard score of at most `floor`; `UNKNOWN`: there
     are none.
@@ -79,13 +78,13 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """Photos best first and the regions that were found in them.
+    """Photos best first and the regions found in them.
 
     `photo_scores` (P,) and `photo_keys` (P,). Regions, best first: their numbers `regions` (M,)
     within their photos, `region_scores` (M,), and the rank `owners` (M,) of their photos.
-    `complete`: there are no further photos. `settled`: no confident photo is missing; by place,
-    none with a place as good as the weakest that the store returned. `places` scores further
-    regions of these photos; None where regions have nothing to say.
+    `complete`: there are no further photos. `settled`: no confident photo is missing; when ranking
+    by place, none with a place as good as the weakest one returned by the store. `places` scores
+    further regions of these photos; None where regions are not scored.
     """
 
     photo_scores: Array
@@ -99,7 +98,7 @@ class Ranked:
     store: VectorStore = field(repr=False)
 
     def confident(self) -> int:
-        """How many photos reach the line."""
+        """The number of photos above the confidence line."""
         return int((self.photo_scores >= 1).sum())
 
     def image_ids(self, ranks: slice) -> list[str]:
@@ -121,10 +120,10 @@ class Ranker:
         filter: Filter | None,
         wanted: int,
     ) -> Ranked:
-        """Rank by the photo's evidence or by the place's, at least the first `wanted` photos and
-        all confident ones.
+        """Rank by the evidence of photos or of places: at least the first `wanted` photos and all
+        confident ones.
 
-        A direction is None where that side has nothing to say (a picture among photos, a box among
+        A direction is None where that side does not apply (a picture among photos, a box among
         regions).
         """
         assert (photo if by == "photo" else region) is not None, f"nothing to rank by {by} with"
@@ -139,12 +138,12 @@ class Ranker:
 
 
 class _Look:
-    """What the store tells of N photos for one query: their keys (N,), the standard scores of each,
+    """The store's data on N photos for one query: their keys (N,), the standard scores of each,
     `_photo_z`, and of its best region, `_best` (N,), `UNKNOWN` where they were not returned; and M
-    regions, with their numbers, their standard scores and the places of their photos among the
+    regions, with their numbers, their standard scores and the indexes of their photos among the
     keys.
 
-    What was not returned scores at most `_photo_floor` and `_region_floor`; `UNKNOWN`: there is
+    Whatever was not returned scores at most `_photo_floor` and `_region_floor`; `UNKNOWN`: there is
     nothing else.
     """
 
@@ -162,7 +161,7 @@ class _Look:
         self._by, self._photo, self._region = by, photo, region
 
     def search(self, filter: Filter | None, depth: int) -> None:
-        """Ask for the best `depth` photos, unless places are ranked, and for the best regions."""
+        """Fetch the best `depth` photos, unless ranking places, and the best regions."""
         limit = depth * REGIONS_PER_PHOTO
         photo = self._photo if self._by == "photo" else None
         found, photo_z = self._nearest("images", photo, filter, depth)
@@ -181,8 +180,9 @@ class _Look:
         ) == UNKNOWN
 
     def settle(self, wanted: int) -> bool:
-        """Ask for what is open about photos that were returned. Whether no confident photo is
-        missing; by place, none with a place as good as the weakest that the store returned.
+        """Fetch missing evidence of photos that were returned. Returns whether no confident photo
+        is missing; when ranking by place, none with a place as good as the weakest one returned by
+        the store.
         """
         if self._by == "place":
             if self._photo is not None:
@@ -200,7 +200,7 @@ class _Look:
         return True
 
     def ranked(self, settled: bool) -> Ranked:
-        """Photos by falling score, equal ones by key; regions by falling score, with the rank of
+        """Photos by descending score, ties by key; regions by descending score, with the rank of
         their photo.
         """
         scores = self._scores(self._photo_z, self._best)
@@ -225,22 +225,22 @@ class _Look:
         )
 
     def _line(self, wanted: int) -> float:
-        """What a photo must reach to be among the first `wanted` or the confident ones."""
+        """The score a photo must reach to be among the first `wanted` or the confident ones."""
         scores = self._scores(self._photo_z, self._best)
         if len(scores) < wanted:
             return float(UNKNOWN)
         return min(1.0, float(np.partition(scores, -wanted)[-wanted])) if wanted else 1.0
 
     def _most(self) -> Array:
-        """The most that each photo can score, (N,)."""
+        """The upper bound of each photo's score, (N,)."""
         photo_z = np.where(self._photo_z == UNKNOWN, self._photo_floor, self._photo_z)
         return self._scores(photo_z, np.maximum(self._best, self._region_floor))
 
     def _scores(self, photo_z: Array, best: Array) -> Array:
-        """The scores of photos by their own standard scores and those of their best regions.
+        """The scores of photos from their own standard scores and those of their best regions.
 
-        A photo none of whose regions came back is taken as middling there: it is below all that
-        did.
+        A photo without returned regions counts as average there: it is below all that were
+        returned.
         """
         z: dict[Evidence, Array]
         if self._region is None:
@@ -253,7 +253,7 @@ class _Look:
         return self._calibration.score(z, picture=self._picture())
 
     def _places(self, order: Indices | None = None) -> Places:
-        """How regions of the photos in this order are scored."""
+        """The `Places` that score regions of the photos in this order."""
         assert self._region is not None
         photo_z = None if self._photo is None else self._photo_z
         if photo_z is not None and order is not None:
@@ -281,7 +281,7 @@ class _Look:
         return hits.points, direction.standard(hits.scores)
 
     def _ask_photos(self, photo: Direction, which: Bools) -> None:
-        """Get the standard scores of these photos (N,)."""
+        """Fetch the standard scores of these photos (N,)."""
         if which.any():
             cosines = self._store.scores(
                 "images",
@@ -292,7 +292,7 @@ class _Look:
             self._photo_z[which] = photo.standard(cosines)
 
     def _ask_regions(self, which: Bools) -> None:
-        """Get all regions of these photos (N,), of which none was returned."""
+        """Fetch all regions of these photos (N,), none of which was returned."""
         if which.any():
             filter = Match("image", tuple(image_ids(self._store, self._keys[which])))
             limit = int(which.sum()) * MAX_REGIONS

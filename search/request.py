@@ -1,10 +1,10 @@
-"""A question to a collection: what to look for, and which of the hits to show.
+"""The search request: what to look for, and which of the hits to show.
 
     Request(words="red bicycle", by="places", filter="date:2021", limit=5)
 
-`Searcher.search` answers it. The command line, the page's address, the service and its client read
-this one class: its descriptions are theirs, and a field that is added here appears in all of them.
-Importing it loads no model, no engine and no numpy.
+`Searcher.search` answers it. The command line, the page's URL, the service and its client all use
+this one class and its descriptions, and a field added here appears in all of them. Importing it
+loads no model, no engine and no numpy.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from search.scenes.scene import Scene
 if TYPE_CHECKING:
     from indexer.vectors import Filter
 else:
-    Filter = Any  # its module loads numpy; nothing but Python can give one
+    Filter = Any  # its module loads numpy; only Python can provide one
 
 
 SUBJECT = frozenset(
     {"words", "like", "unlike", "pictures", "box", "exact", "layout", "examples", "by", "refine"}
 )
-"""Fields of a `Request` that say what is looked for, and how: a command or a route takes some of
-them, in its own form. All take the others, as they are here.
+"""Fields of a `Request` that define the query; a command or a route takes some of them, in its own
+form. All take the other fields as they are here.
 """
 
 
 class Page(TypedDict, total=False):
-    """Which hits, for the short methods of `Searcher`: fields of `Request`."""
+    """Page arguments of the short methods of `Searcher`: fields of `Request`."""
 
     filter: Filter | str | None
     limit: int
@@ -62,7 +62,7 @@ class Request(BaseModel):
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", populate_by_name=True, defer_build=True
-    )  # built when first asked with: `tips --help` reads the names of its fields alone
+    )  # built on first use: `tips --help` only reads the names of its fields
 
     words: Annotated[
         str | SkipJsonSchema[Annotated[Query, Made] | Annotated[Scene, Made]],
@@ -133,15 +133,15 @@ class Request(BaseModel):
 
     @property
     def finds_places(self) -> bool:
-        """Whether the hits are ranked by their best place: a part of a photo, a layout and examples
-        leave no choice.
+        """Whether hits are ranked by their best place: always so for a part of a photo, a layout
+        and examples.
         """
         return self.by == "places" or bool(self.box or self.layout or self.examples)
 
     @property
     def query(self) -> Query | Scene:
-        """Words, pictures and layout as they are read. Raises `QueryError`; where the language is
-        to blame, a `QuerySyntaxError` with the spot.
+        """Parse words, pictures and layout. Raises `QueryError`; for a syntax error, a
+        `QuerySyntaxError` with the spot.
         """
         from search.layout import layout_scene
         from search.scenes.language import parse, with_pictures
@@ -159,7 +159,7 @@ class Request(BaseModel):
 
     @property
     def within(self) -> Filter | None:
-        """The filter, without the photos that the question names; None when it keeps everything.
+        """The filter, without the photos that the query names; None when it keeps everything.
         Raises `FilterError`.
         """
         from indexer.vectors import All, Match, Not

@@ -1,5 +1,5 @@
-"""A page of ranked photos -> hits with paths, boxes and masks. The only place that makes an object
-per hit.
+"""Build a page of hits with paths, boxes and masks from ranked photos. The only place that creates
+an object per hit.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from indexer.catalog.table import Catalog
 
 BESIDE = 0.75
-"""A place is shown beside the photo's best one if its score is at least this share of it."""
+"""A place is shown beside the photo's best one if its score is at least this fraction of it."""
 
 
 def build_page(
     catalog: Catalog, ranked: Ranked, ranks: slice, *, weak_places: bool
 ) -> tuple[Hit, ...]:
-    """The hits at these ranks, in order. Photos whose files are gone are left out.
+    """The hits at these ranks, in order. Skips photos whose files are gone.
 
     A hit shows its confident places; `weak_places` shows the best one where there is none. Where
-    the ranking has not seen all that may count, all regions of these photos are scored.
+    the ranking may have missed relevant regions, all regions of these photos are scored.
     """
     ids = ranked.image_ids(ranks)
     scored = ranked.places
@@ -49,8 +49,8 @@ def build_page(
 def _with_all_regions(
     ranked: Ranked, scored: Places, rows: Sequence[dict[str, Any] | None], ranks: slice
 ) -> Ranked:
-    """The ranking with the regions of the photos at these ranks that it lacks, by the vectors in
-    their rows.
+    """The ranking completed with the missing regions of the photos at these ranks, using the
+    vectors in their rows.
     """
     present = [(rank, row) for rank, row in enumerate(rows, ranks.start) if row is not None]
     if not present:
@@ -73,7 +73,7 @@ def _with_all_regions(
 
 
 def _codes(owners: Indices, numbers: Indices) -> Indices:
-    """One number for each region of each photo."""
+    """A unique number for each region of each photo."""
     return owners * (MAX_REGIONS + 1) + numbers
 
 
@@ -87,7 +87,7 @@ def _places(row: dict[str, Any], ranked: Ranked, rank: int, weak_places: bool) -
     if not len(shown):
         return []
     boxes = np.array(row["region_boxes"], np.float64)[ranked.regions[shown]]
-    # Weak places may score below 0: what counts here is their order.
+    # Weak places may score below 0: only their order counts here.
     scores = np.maximum(ranked.region_scores[shown], np.float32(1e-6))
     chosen = distinct(overlaps(boxes[None]), scores[None])
     return [int(shown[index]) for index in chosen.region]

@@ -1,13 +1,13 @@
-"""Ask a collection: `Searcher.open(folder)`, then `search` with a `Request`, or in short `images`,
-`regions`, `similar`, `similar_region`, `layout`, `find_again`; and `heatmap` for one photo.
+"""The `Searcher` of a collection: answers search requests with one model. `Searcher.open(folder)`,
+then `search` with a `Request`, or the shortcuts `images`, `regions`, `similar`, `similar_region`,
+`layout`, `find_again`; and `heatmap` for one photo.
 
     with Searcher.open("photos.tips") as searcher:
         for hit in searcher.regions("red bicycle").hits:
             print(hit.score, hit.path, hit.regions[0].box)
 
-Scores are on the scale of `search/confidence/cutoff.py`: 1 is the line of confidence. Only
-confident hits come back unless `all` is set. Model, calibration and vectors are loaded when they
-are first needed.
+Scores are on the scale of `search/confidence/cutoff.py`: 1 is the confidence line. Only confident
+hits are returned unless `all` is set. Model, calibration and vectors are loaded on first use.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ from search.stored_photos import open_photo, photo_id
 from tips_model.features import Embedder
 
 FACET_LIMIT = 1_000_000
-"""So many cameras, lenses and folders are looked through for a name given in part."""
+"""Maximum number of cameras, lenses and folders considered for a partial name."""
 
 
 class Searcher:
-    """The questions to one collection with one model. Close it, or use it as a context manager."""
+    """Searches one collection with one model. Close it, or use it as a context manager."""
 
     def __init__(self, collection: Collection, embedder: Embedder | None, device: str) -> None:
         """See `open`."""
@@ -85,11 +85,11 @@ class Searcher:
         self.close()
 
     def close(self) -> None:
-        """Let go of the vectors."""
+        """Close the vectors."""
         self._store.close()
 
     def search(self, request: Request) -> Results:
-        """The page of hits that is asked for. Raises `TipsError` for what cannot be asked."""
+        """The requested page of hits. Raises `TipsError` for an invalid request."""
         terms: list[TermVector] | None = None
         told: tuple[str, ...] = ()
         if request.examples:
@@ -124,10 +124,10 @@ class Searcher:
     def images(self, query: Query | Scene | str, **page: Unpack[Page]) -> Results:
         """Photos for a query, ranked by the whole photo and its best region together.
 
-        A text is read as `search/scenes/language.py` says; one that is composed of things with
-        places (`dog left of car`) ranks photos by their weakest link. `offset` (0) and `limit` (20)
-        cut a page out of the answer. `filter` is a filter or its text. `all` gives weak hits too.
-        Raises `TipsError` for what cannot be asked.
+        A text is parsed as in `search/scenes/language.py`; one composed of things with places (`dog
+        left of car`) ranks photos by their weakest link. `offset` (0) and `limit` (20) select a
+        page of the answer. `filter` is a filter or its text. `all` includes weak hits. Raises
+        `TipsError` for an invalid query.
         """
         return self.search(Request(words=query, **page))
 
@@ -141,7 +141,7 @@ class Searcher:
         """Photos that show things where they were placed: pairs of a text and a box (x0, y0, x1,
         y1) as fractions of the upright picture, `[("tree", (0, 0, 0.4, 1)), ("dog", ...)]`.
 
-        Each thing has a place of its own, as good as its score and its agreement with the box
+        Each thing has its own place, rated by its score and its agreement with the box
         (`search/scenes/relations.py`, `placed`); a photo is as good as its weakest thing. Other
         arguments as for `regions`. Raises `QueryError` for no things, an empty text or a box
         outside the picture.
@@ -149,7 +149,7 @@ class Searcher:
         return self.search(Request(layout=placed_things(things), **page))
 
     def load(self) -> None:
-        """Load the model and the calibration now, not with the first question. Nothing for a
+        """Load the model and the calibration now instead of on the first search. Does nothing for a
         collection without photos.
         """
         if self._store.count("images"):
@@ -157,26 +157,25 @@ class Searcher:
 
     @property
     def revision(self) -> int:
-        """The catalog's revision that the vectors show; 0 when nothing is searchable yet."""
+        """The catalog revision that the vectors show; 0 when nothing is searchable yet."""
         return self._store.revision
 
     def count(self, kind: Kind) -> int:
-        """How many photos ("images") or places ("regions") can be found."""
+        """The number of searchable photos ("images") or places ("regions")."""
         return self._store.count(kind)
 
     @property
     def refines_quickly(self) -> bool:
-        """Whether `refine` takes less than about 100 ms a hit: a small model, or not on a CPU."""
+        """Whether `refine` takes less than about 100 ms per hit: a small model, or not on a CPU."""
         return self._refiner.cheap
 
     def refine(self, results: Results, query: Query | Scene | str) -> Results:
-        """The same hits, their places computed again from the photos' pixels: tighter boxes, and
-        masks with the edges of things (`search/places/refine.py`).
+        """The same hits with places recomputed from the photos' pixels: tighter boxes, and masks
+        along the edges of things (`search/places/refine.py`).
 
-        One encoder pass a photo, or 14 where places are small and that is cheap. A photo that
-        cannot be read now keeps its stored places, and a note says so. Where a composed query says
-        how things lie, how large or how many they are, they stay where they were found, so that it
-        holds.
+        One encoder pass per photo, or 14 where places are small and that is cheap. An unreadable
+        photo keeps its stored places, and a note says so. Places of a composed query with
+        relations, sizes or counts stay where they were found, so that these still hold.
         """
         asked = parse(query, places=True) if isinstance(query, str) else query
         if isinstance(asked, Scene):
@@ -188,7 +187,7 @@ class Searcher:
         return self._refiner.refine(results, targets, bound=bound)
 
     def similar(self, image_id: str, **page: Unpack[Page]) -> Results:
-        """Photos like an indexed one, which is not among them; `all` unless it is False. Raises
+        """Photos similar to an indexed one, which is excluded; `all` unless it is False. Raises
         `TipsError` for an unknown id.
         """
         return self.search(Request(like=(image_id,), **(Page(all=True) | page)))
@@ -196,34 +195,33 @@ class Searcher:
     def similar_region(
         self, image_id: str, box: Box, *, exact: bool = False, **page: Unpack[Page]
     ) -> Results:
-        """Places in other photos like what lies in a box of an indexed one; `all` unless it is
-        False.
+        """Places in other photos similar to a box of an indexed one; `all` unless it is False.
 
-        The stored regions that the box overlaps are pooled; `exact` computes the patches of the
-        photo again and pools those in the box. Raises `TipsError` for an unknown id or a box
-        outside the picture.
+        Pools the stored regions that the box overlaps; `exact` recomputes the patches of the photo
+        and pools those in the box. Raises `TipsError` for an unknown id or a box outside the
+        picture.
         """
         return self.search(
             Request(like=(image_id,), box=box, exact=exact, **(Page(all=True) | page))
         )
 
     def find_again(self, examples: Sequence[Example], **page: Unpack[RefinedPage]) -> Results:
-        """Places in other photos like those of the examples: boxes and points in indexed photos,
-        what to find and what not (`search/find_again.py`); `all` unless it is False.
+        """Places in other photos similar to the examples: boxes and points in indexed photos, what
+        to find and what not (`search/find_again.py`); `all` unless it is False.
 
-        The examples' own photos are not among the hits. Raises `QueryError` for an unknown photo
-        and without a positive example.
+        The examples' own photos are excluded. Raises `QueryError` for an unknown photo and without
+        a positive example.
         """
         check(examples)
         return self.search(Request(examples=tuple(examples), **(RefinedPage(all=True) | page)))
 
     def heatmap(self, image_id: str, text: Query | Scene | str, *, exact: bool = False) -> Array:
-        """Where an indexed photo shows the texts: (h, w) float32 in [0, 1].
+        """Heatmap of the texts in an indexed photo: (h, w) float32 in [0, 1].
 
-        From the stored regions at once, on the photo's patch grid; or, `exact`, from the file, on a
-        grid that is finer where the model can afford windows (`search/places/windows.py`). Of a
-        composed query, all things that must be there are shown. Raises `TipsError` for an unknown
-        id, a file that is gone, or a query without a text.
+        By default from the stored regions, at once and on the photo's patch grid; with `exact` from
+        the file, on a finer grid where the model can afford windows (`search/places/windows.py`).
+        For a composed query, all wanted things are shown. Raises `TipsError` for an unknown id, a
+        missing file, or a query without a text.
         """
         asked = parse(text) if isinstance(text, str) else text
         queries = wanted_queries(asked) if isinstance(asked, Scene) else [asked]
@@ -233,17 +231,17 @@ class Searcher:
         return self._refiner.heat(image_id, targets, exact=exact)
 
     def feature_picture(self, image_id: str) -> Array:
-        """What an indexed photo looks like to the model: (h, w, 3) in [0, 1], see
-        `search/places/pca.py`. Raises `QueryError` when the file cannot be read now.
+        """A visualisation of the model's features of an indexed photo: (h, w, 3) in [0, 1], see
+        `search/places/pca.py`. Raises `QueryError` when the file is unreadable.
         """
         return feature_colours(self._refiner.look(image_id)[1])
 
     def photo_id(self, name: str) -> str:
-        """The id of an indexed photo, named by its id or its path. Raises `QueryError`."""
+        """The id of an indexed photo, given its id or path. Raises `QueryError`."""
         return photo_id(self._catalog, name)
 
     def photo(self, image_id: str, *, side: int = 1024) -> Image.Image:
-        """The upright pixels of an indexed photo, reduced to about `side` pixels at least, for
+        """The upright pixels of an indexed photo, reduced to no less than about `side` pixels, for
         drawing on.
         """
         return open_photo(self._catalog, image_id, side=side)
@@ -277,7 +275,7 @@ class Searcher:
         return Refiner(self._encoder, self._catalog, self._device)
 
     def _target(self, query: Query) -> Array:
-        """The direction that points out in a photo what a query looks for."""
+        """The direction that highlights in a photo what a query looks for."""
         side = self._calibrated().sides["regions"]
         return self._refiner.target(self._terms.read(query, "regions"), side.picture_centre)
 
@@ -293,7 +291,7 @@ class Searcher:
                     "`tips index FOLDER`."
                 ) from None
             if not self._store.count("images"):
-                self._calibration = None  # they may be there when it is asked again
+                self._calibration = None  # photos may appear before the next request
                 raise SearchError(
                     f"The collection {self._collection.folder} has photos and no vectors yet; "
                     "`tips rebuild` makes them, unless `tips index` is still running."
@@ -301,7 +299,7 @@ class Searcher:
         return self._calibration
 
     def _filter(self, filter: Filter | str | None) -> tuple[Filter | None, tuple[str, ...]]:
-        """The filter with partial names resolved, and a note for each name that nothing fits."""
+        """The filter with partial names resolved, and a note for each unmatched name."""
         parsed = parse_filter(filter) if isinstance(filter, str) else filter
         if parsed is None:
             return None, ()
@@ -318,9 +316,7 @@ class Searcher:
     def _plain(
         self, query: Query, terms: list[TermVector] | None, request: Request, within: Filter | None
     ) -> tuple[tuple[Hit, ...], KeyArray]:
-        """The page for a query, and the keys of all confident photos; `terms` where they are read
-        already.
-        """
+        """The page for a query, and the keys of all confident photos. `terms`, if known."""
         calibration, photo, region = self._calibrated(), None, None
         places = request.finds_places
         if not places or not query.images:
@@ -358,11 +354,11 @@ class Searcher:
 
 
 def _depth(request: Request) -> int:
-    """So many photos have to be ranked at least, besides all confident ones."""
+    """The number of photos to rank at least, besides all confident ones."""
     return request.offset + request.limit if request.all else 0
 
 
 def _ranks(request: Request, count: int, confident: int) -> slice:
-    """The ranks on the page, of `count` photos that were ranked."""
+    """The ranks on the page, of `count` ranked photos."""
     last = min(request.offset + request.limit, count if request.all else confident)
     return slice(min(request.offset, last), last)

@@ -1,4 +1,4 @@
-"""What the catalog knows of single photos, read for a query: files, masks, region vectors, pixels.
+"""Read single photos from the catalog for a query: files, masks, region vectors, pixels.
 
 Letters: R regions of the photo, h x w its patch grid, D width.
 """
@@ -50,7 +50,7 @@ class Regions:
 def page_rows(
     catalog: Catalog, ids: Sequence[str], *, vectors: bool = False
 ) -> dict[str, dict[str, Any]]:
-    """The rows of a page of hits by id; photos that have no file any more are left out.
+    """The rows of a page of hits by id; skips photos without files.
 
     `vectors`: also "region_vectors", unit (R, D).
     """
@@ -83,8 +83,8 @@ def regions_of(catalog: Catalog, image_id: str) -> Regions:
 
 
 def photo_id(catalog: Catalog, name: str) -> str:
-    """The id of an indexed photo that is named by its id or by the path of its file. Raises
-    `QueryError` when there is none.
+    """The id of an indexed photo, given its id or the path of its file. Raises `QueryError` when
+    there is none.
     """
     if len(catalog.rows([name], ["id"])):
         return name
@@ -102,7 +102,7 @@ def open_photo(catalog: Catalog, image_id: str, *, side: int) -> Image.Image:
     """The upright pixels of an indexed photo, its shorter side at least about `side` pixels if it
     has them.
 
-    Raises `QueryError` for an unknown id, or when none of its files can be read any more.
+    Raises `QueryError` for an unknown id, or when none of its files is readable.
     """
     files = catalog.rows([image_id], ["files"]).to_pylist()
     if not files:
@@ -117,25 +117,25 @@ def open_photo(catalog: Catalog, image_id: str, *, side: int) -> Image.Image:
 
 
 def pool(regions: Regions, box: Box) -> Array:
-    """The unit vector (D,) of what lies in a box: the stored regions that overlap it, weighted by
-    the square of the overlap.
+    """The unit vector (D,) of a box's content: the stored regions that overlap it, weighted by the
+    square of the overlap.
 
-    Overlap is intersection over union of cells, and regions with less than half of the best one's
-    are left out, so that a box drawn around a thing gives that thing's region.
+    Overlap is intersection over union of cells; regions with less than half of the best overlap are
+    dropped, so that a box drawn around an object gives that object's region.
     """
     cells = box_cells(box, regions.masks.shape[1:])
     inside = (regions.masks * cells).sum(axis=(1, 2))
     union = regions.masks.sum(axis=(1, 2)) + cells.sum() - inside
     overlap = inside / np.maximum(union, 1e-9)
     weights = np.where(overlap >= overlap.max() / 2, overlap**2, 0.0)
-    if not weights.any():  # a box between regions: the photo as a whole
+    if not weights.any():  # a box between regions: use the whole photo
         weights = regions.masks.sum(axis=(1, 2)).astype(np.float64)
     return unit(weights @ regions.vectors)
 
 
 def pool_patches(patches: Array, box: Box | None) -> Array:
-    """The unit vector (D,) of the patches (h, w, D) in a box, each weighted by the part of it that
-    the box covers.
+    """The unit vector (D,) of the patches (h, w, D) in a box, each weighted by its covered
+    fraction.
     """
     height, width, dim = patches.shape
     cells = np.ones((height, width)) if box is None else box_cells(box, (height, width))
@@ -143,7 +143,7 @@ def pool_patches(patches: Array, box: Box | None) -> Array:
 
 
 def box_cells(box: Box, grid: tuple[int, ...]) -> npt.NDArray[np.float64]:
-    """How much of each cell of a grid (h, w) a box covers, in [0, 1]."""
+    """The fraction of each cell of a grid (h, w) that a box covers, in [0, 1]."""
     rows, columns = (
         np.clip(np.minimum(np.arange(n) + 1, high * n) - np.maximum(np.arange(n), low * n), 0, 1)
         for n, low, high in ((grid[0], box[1], box[3]), (grid[1], box[0], box[2]))
@@ -152,5 +152,5 @@ def box_cells(box: Box, grid: tuple[int, ...]) -> npt.NDArray[np.float64]:
 
 
 def unit(vector: npt.NDArray[np.floating[Any]]) -> Array:
-    """The vector (D,) at length 1."""
+    """The vector (D,) normalised to unit length."""
     return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), np.float32)

@@ -1,4 +1,4 @@
-"""Searches to begin with: everyday words that this collection answers with confidence."""
+"""Suggest first searches: everyday words that this collection answers with confidence."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ if TYPE_CHECKING:
 
 SEED = 0
 TRIED = 80
-"""So many words are tried: each costs a text and a search, and a large model is slow at texts."""
+"""Number of words to try: each costs a text and a search, and a large model encodes texts
+slowly."""
 CLEAR = 1.3
-"""The least score of a suggestion's best photo. Of so many words some pass the line (1) by chance:
-on the demo with `nano` all four that passed it and not this were wrong, and some above it.
+"""Minimum score of a suggestion's best photo. With this many words some pass the line (1) by
+chance: on the demo with `nano`, all four words between the line and this value were wrong, and some
+above it.
 """
 
 
 def suggestions(searcher: Searcher, limit: int = 6) -> Iterator[str]:
-    """At most `limit` of the words in `concepts.txt` that clearly find something, each with another
-    best photo; the same ones every time for the same collection. Each word costs a search.
+    """At most `limit` of the words in `concepts.txt` that clearly find something, each with a
+    different best photo; deterministic for a collection. Each word costs a search.
     """
     words = list(word_list("concepts"))
     random.Random(SEED).shuffle(words)

@@ -1,7 +1,7 @@
-"""Texts of a query -> the sentences that are encoded for them, from the templates of a model.
+"""Expand query texts into the sentences to encode, using the model's prompt templates.
 
-Whole photos are compared with plain texts, as the authors evaluate retrieval; regions with a name
-in the templates of the model's configuration (`tips_model/templates.py`).
+For whole photos plain texts are encoded, as the authors evaluate retrieval; for regions, names in
+the templates of the model's configuration (`tips_model/templates.py`).
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from tips_model.templates import TEMPLATES
 
 PLAIN = TEMPLATES["plain"]
 LONGEST_NAME = 4
-"""A text of more words than these is a sentence, not the name of a thing."""
+"""A text of more words than this is a sentence, not the name of a thing."""
 ARTICLE = re.compile(r"^(?:an?|the)\s+", re.IGNORECASE)
 
 
 def expand(text: str, templates: tuple[str, ...]) -> list[str]:
-    """The sentences for a text: a name in every template (without its own article), a sentence as
-    it is.
+    """The sentences for a text: a name in every template (without its own article), a sentence
+    unchanged.
     """
     text = " ".join(text.split())
     if templates == PLAIN or len(text.split()) > LONGEST_NAME:
@@ -28,10 +28,10 @@ def expand(text: str, templates: tuple[str, ...]) -> list[str]:
 
 
 def bare(text: str) -> str:
-    """The name of a thing without its article; a sentence as it is.
+    """The name of a thing without its article; a sentence unchanged.
 
-    Patches answer to names: with `nano`, 69 % of the peaks for "squirrel" lie on the thing, and
-    67 % of those for "a squirrel".
+    Patches match bare names better: with `nano`, 69 % of the peaks for "squirrel" lie on the
+    object, and 67 % of those for "a squirrel".
     """
     text = " ".join(text.split())
     return text if len(text.split()) > LONGEST_NAME else ARTICLE.sub("", text) or text

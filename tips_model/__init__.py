@@ -1,7 +1,6 @@
 """TIPS image and text encoders: `load("nano")`, `model.vision(pixels)`, `model.text(...)`.
 
-The names are imported when they are first used: a command that needs no model should not wait for
-torch.
+Names are imported lazily: a command that needs no model should not wait for torch.
 """
 
 from importlib import import_module

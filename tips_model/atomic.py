@@ -1,4 +1,4 @@
-"""Files that are either old or whole, never half written."""
+"""Atomic file writes: a file is either the old one or the complete new one."""
 
 import os
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ from typing import BinaryIO
 
 @contextmanager
 def replacing(path: Path, *, alone: bool = False) -> Iterator[BinaryIO]:
-    """A file beside `path` that takes its place, on the disk, when the block ends well; a failed
-    block leaves nothing behind.
+    """A temporary file that atomically and durably replaces `path` when the block succeeds; if the
+    block fails, it is removed.
 
-    Its name is its own, so two writers cannot mix. alone: there is one writer, who holds a lock:
-    the name is always the same, so that the next one overwrites what a killed one left.
+    Its name is unique, so two writers cannot mix. alone: there is one writer, who holds a lock: the
+    name is fixed, so that the next writer overwrites what a killed one left.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     name = f"{path.name}.tmp" if alone else f".{path.name}.{token_hex(4)}.part"
@@ -32,13 +32,13 @@ def replacing(path: Path, *, alone: bool = False) -> Iterator[BinaryIO]:
 
 
 def write_alone(path: Path, text: str) -> None:
-    """Replace a file that one process at a time writes (see `replacing`) by this text."""
+    """Replace a file that one process at a time writes (see `replacing`) with this text."""
     with replacing(path, alone=True) as file:
         file.write(text.encode())
 
 
 def sync_folder(folder: Path) -> None:
-    """Let the names in a folder be on the disk."""
+    """Flush a folder's entries to disk (fsync)."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -1,7 +1,7 @@
-"""From a name or a folder to a model: our own folder format, and the readers of others' files.
+"""Load and save models: our own folder format, and detection of the official formats.
 
 Our folder holds `model.safetensors` (our names), `config.json` and `tokenizer.model`. config.json
-is written last and names the weights, so a folder that two writers mixed is noticed.
+is written last and contains the weights id, so a folder mixed by two writers is detected.
 """
 
 import json
@@ -43,10 +43,10 @@ def load(
     """A model in evaluation mode, float32 unless `dtype` says otherwise.
 
     name: one of VARIANTS, or a folder in our own format.
-    weights: a folder with the weights; None takes the package's own for `nano` and otherwise the
-    files that `tips models fetch NAME` brought. A folder in our own format says itself what it
-    holds, so its model comes back under its own name; in a folder with Google's npz pair or the
-    Hugging Face files, `name` says which model they are.
+    weights: a folder with the weights; None means the package's own for `nano` and otherwise the
+    files downloaded by `tips models fetch NAME`. A folder in our own format states its own model
+    name; for a folder with Google's npz pair or the Hugging Face files, `name` says which model
+    they are.
     Raises ModelNameError for an unknown name, WeightsError when weights are missing or do not fit.
     """
     if weights is None and name not in VARIANTS and Path(name).is_dir():
@@ -77,7 +77,8 @@ def load(
 def read_foreign(folder: Path, config: TIPSConfig) -> tuple[State, TIPSConfig]:
     """The weights in a folder with Google's npz pair (either layout) or Hugging Face's files.
 
-    Returns them in our names, float32, and the configuration, its position table as in the file.
+    Returns them under our names, float32, and the configuration with the file's position table
+    size.
     """
     pair = [sorted(folder.glob(f"*_{tower}.npz")) for tower in ("vision", "text")]
     if any(pair):
@@ -102,8 +103,8 @@ def save_model(
 ) -> str:
     """Write a model in our own format and return its weights id.
 
-    dtype: what the tensors are stored as, by default as they are. note: a sentence for users,
-    by default the model's. Each file is replaced atomically, config.json last.
+    dtype: storage type of the tensors, by default unchanged. note: a sentence for users, by default
+    the model's. Each file is replaced atomically, config.json last.
     """
     folder = Path(folder)
     state = {
@@ -131,7 +132,7 @@ def load_model(
     device: str | torch.device = "cpu",
     dtype: torch.dtype | None = None,
 ) -> TIPS:
-    """Read a folder that `save_model` wrote; strict about keys, shapes and the weights id."""
+    """Read a folder written by `save_model`; strict about keys, shapes and the weights id."""
     folder = Path(folder)
     stated = _read_config(folder)
     config: TIPSConfig = stated["model"]
@@ -178,7 +179,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
 
 
 def _on_meta(config: TIPSConfig) -> TIPS:
-    """The model without memory: nothing is allocated or drawn."""
+    """The model on the meta device: nothing is allocated or initialised."""
     with torch.device("meta"):
         return TIPS(config)
 
@@ -201,7 +202,7 @@ def _fill(
     model.weights_id = fingerprint(state)
     model.tokenizer = tokenizer
     model.requires_grad_(False).eval().to(device=device, dtype=dtype or torch.float32)
-    # Logits are divided by it: half precision would shift all of them.
+    # Logits are divided by it: in half precision, all of them would shift.
     model.temperature.data = state["temperature"].to(device=device, dtype=torch.float32)
     return model
 

@@ -1,4 +1,4 @@
-"""The shapes of every published TIPS model, and of the small one that is in the package.
+"""Architectures of every published TIPS model, and of the small bundled one.
 
 Sizes are those of the official `vit.py` and `text_encoder.py`; they reproduce the published
 parameter counts (see the tests). v1 has a 16 x 16 position table, v2 a 32 x 32 one.
@@ -15,7 +15,7 @@ Prompts = Literal["tcl", "plain"]
 
 LARGEST = 1 << 20
 DEEPEST = 1000
-"""Beyond these a description is no model's: building it, even without memory, would not end."""
+"""Upper bounds for sizes in a config file: building a larger model, even on meta, would not end."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,8 +60,7 @@ class TextConfig:
 
 
 def _check_sizes(config: VisionConfig | TextConfig) -> None:
-    """Raise ValueError unless all sizes are counts that a model may have; they may come from a
-    stranger's file."""
+    """Raise ValueError unless all sizes are plausible; they may come from an untrusted file."""
     for name, value in asdict(config).items():
         if name != "ffn" and (type(value) is not int or not 0 < value <= LARGEST):
             raise ValueError(f"{name} cannot be {value!r}")
@@ -75,12 +74,12 @@ def _check_sizes(config: VisionConfig | TextConfig) -> None:
 class TIPSConfig:
     """One model: both towers and how its outputs are meant to be used.
 
-    `image_size` is the side in pixels of the square whose area a picture is brought to.
-    `dense` is the patch feature that goes against text: "values_ffn" is the official notebook's
-    (value path, residual, feed-forward, final norm), "values" the projected values alone, then the
-    final norm. `retrieval_head` is the image vector that goes against text by default.
-    `temperature` is the initial value of tau in `cosine / tau`. `prompts` says how names are put
-    to regions: in the templates of "tcl" or as they are, "plain".
+    A picture is resized to the area of a square with a side of `image_size` pixels. `dense` is the
+    patch feature that is compared with text: "values_ffn" is the official notebook's (value path,
+    residual, feed-forward, final norm), "values" the projected values alone, then the final norm.
+    `retrieval_head` is the image vector that is compared with text by default. `temperature` is the
+    initial value of tau in `cosine / tau`. `prompts` says how names are compared with regions: in
+    the templates of "tcl" or unchanged, "plain".
     """
 
     name: str
@@ -116,7 +115,7 @@ class TIPSConfig:
         return vision + t.vocab * d + t.depth * text_block + 2 * d
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain nested dict, as it stands in `config.json`."""
+        """Plain nested dict, as stored in `config.json`."""
         return asdict(self)
 
     @classmethod
@@ -161,7 +160,7 @@ NANO = TIPSConfig(
     image_size=168,
     prompts="plain",
 )
-"""The model in the package, of photographs."""
+"""The bundled model, trained on photographs."""
 
 DRAWN = TIPSConfig(
     name="drawn",
@@ -171,7 +170,7 @@ DRAWN = TIPSConfig(
     dense="values",
     prompts="plain",
 )
-"""A smaller one for drawn scenes alone, which learns in minutes what the objective does."""
+"""A smaller model for drawn scenes only, which trains in minutes, for trying out the objective."""
 
 VARIANTS: dict[str, TIPSConfig] = {
     config.name: config

@@ -1,12 +1,13 @@
-"""Fetch one large file so that it is whole or not there.
+"""Resumable, checksummed download of one large file: either complete or absent.
 
-Bytes go to NAME.part; an interrupted download resumes with a Range request, guarded by the
-server's ETag so that two versions are never joined. A finished file is checked against the stated
-length and, where the server states one (Google's does, in x-goog-hash), the md5; then it is renamed
-into place.
-The authors publish no checksums. So the sha256 of what came the first time is written to
-manifest.json beside the file, and a later download of the same file must have it: that guards
-against damage and silent change, not against a wrong first answer.
+Bytes go to NAME.part; an interrupted download resumes with a Range request, guarded by the server's
+ETag so that two versions are never joined. A finished file is checked against the stated length
+and, if the server states one (Google's does, in x-goog-hash), the md5; then it is renamed into
+place.
+
+The authors publish no checksums. Therefore the sha256 of the first download is written to
+manifest.json beside the file, and later downloads of the same file must match it: this guards
+against damage and silent change, not against a wrong first download.
 """
 
 import base64
@@ -33,12 +34,12 @@ LOCK = ".lock"
 _CHUNK = 1 << 20
 _TIMEOUT_SECONDS = 60
 
-# Called with the file's name, the bytes that are here, and the whole size if the server says it.
+# Called with the file's name, the bytes received so far, and the total size if known.
 Progress = Callable[[str, int, int | None], None]
 
 
 class DownloadError(WeightsError):
-    """A file could not be fetched, or is not what was promised."""
+    """A file could not be downloaded, or does not match its checksum or size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +51,10 @@ class RemoteFile:
 
 
 def download(file: RemoteFile, folder: Path, progress: Progress | None = None) -> Path:
-    """Fetch a file into a folder unless a checked copy is there; returns its path.
+    """Download a file into a folder unless a verified copy exists; returns its path.
 
-    A present file whose size is not the recorded one is fetched again. Two downloads into one
-    folder take turns. Raises DownloadError.
+    An existing file whose size differs from the recorded one is downloaded again. Concurrent
+    downloads into one folder take turns. Raises DownloadError.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -67,8 +68,8 @@ def download(file: RemoteFile, folder: Path, progress: Progress | None = None) -
 
 
 def damaged(name: str, folder: Path) -> str | None:
-    """What is wrong with a fetched file, by the size and hash of when it was fetched; None when
-    nothing is, or it was put there by hand. Reads the whole file."""
+    """What is wrong with a downloaded file compared with its recorded size and hash; None if it is
+    intact, or was put there by hand. Reads the whole file."""
     record = _read_manifest(folder).get(name)
     if record is None:
         return None
@@ -101,7 +102,7 @@ def _download(file: RemoteFile, folder: Path, progress: Progress | None) -> Path
 
 
 def _transfer(file: RemoteFile, part: Path, progress: Progress | None) -> Message:
-    """Bring the rest of the file to `part`; returns the headers of the answer."""
+    """Download the rest of the file to `part`; returns the response headers."""
     have = part.stat().st_size if part.exists() else 0
     etag = _etag_file(part).read_text() if _etag_file(part).exists() else ""
     try:
@@ -130,9 +131,9 @@ def _transfer(file: RemoteFile, part: Path, progress: Progress | None) -> Messag
         with error:
             if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
                 if "Content-Range" in error.headers:
-                    # Everything is here already, to be checked: only the renaming was missed.
+                    # The file is already complete and needs checking: only the rename was missed.
                     return error.headers
-                part.unlink()  # of unknown worth: the next try starts afresh
+                part.unlink()  # possibly damaged: the next try starts over
         raise DownloadError(
             f"Could not download {file.name} from {file.url}: the server answered {error.code}."
         ) from error
@@ -144,7 +145,7 @@ def _transfer(file: RemoteFile, part: Path, progress: Progress | None) -> Messag
 
 
 def _read(file: RemoteFile, answer: http.client.HTTPResponse) -> bytes:
-    """The next bytes; what fails here is the connection, not the disk."""
+    """The next bytes; errors here come from the connection, not from the disk."""
     try:
         return answer.read(_CHUNK)
     except OSError as error:
@@ -161,7 +162,7 @@ def _interrupted(file: RemoteFile, reason: object) -> DownloadError:
 def _check(
     file: RemoteFile, part: Path, headers: Message, record: dict[str, Any] | None
 ) -> dict[str, Any]:
-    """The manifest entry of a complete file; DownloadError if anything promised does not hold."""
+    """The manifest entry of a complete file; DownloadError if its size or a hash does not match."""
     size = part.stat().st_size
     total = _stated_size(headers, "Content-Range" in headers)
     if total is not None and size != total:
@@ -181,7 +182,7 @@ def _check(
 
 
 def _stated_size(headers: Message, partial: bool) -> int | None:
-    """Size of the whole file: from Content-Range in a partial answer, else Content-Length."""
+    """Size of the whole file: from Content-Range in a partial response, else Content-Length."""
     if partial:
         match = re.search(r"/(\d+)$", headers.get("Content-Range", ""))
         return int(match[1]) if match else None
@@ -190,7 +191,7 @@ def _stated_size(headers: Message, partial: bool) -> int | None:
 
 
 def _stated_md5(headers: Message) -> bytes | None:
-    """The md5 out of x-goog-hash, which is sent once per hash or joined with commas."""
+    """The md5 from x-goog-hash, which is sent once per hash or joined with commas."""
     for header in headers.get_all("x-goog-hash", []):
         for item in header.split(","):
             name, _, value = item.strip().partition("=")

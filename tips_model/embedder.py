@@ -1,4 +1,4 @@
-"""Pictures and texts to unit vectors: what indexing and search see of a model.
+"""Images and texts to unit vectors: the model interface for indexing and search.
 
 Letters in shapes: B pictures, h x w patches, D width.
 """
@@ -22,7 +22,7 @@ from tips_model.packed import can_pack, packed
 from tips_model.processor import bfloat16_pays
 
 _TEXT_BATCH = 256
-# Narrower towers spend their time elsewhere than in matrix products.
+# Narrower towers are not dominated by matrix products.
 _BF16_MIN_WIDTH = 384
 
 
@@ -67,7 +67,7 @@ class TipsEmbedder:
 
     @torch.inference_mode()
     def embed_images(self, images: Sequence[Tensor]) -> Iterator[FeatureBatch]:
-        """Features of prepared pictures, grouped by size; every index comes exactly once."""
+        """Features of prepared pictures, grouped by size; every index occurs exactly once."""
         for indices in group_by_size(images, self.info.patch):
             pixels = torch.stack([images[index] for index in indices]).to(self._device)
             with self.precision():
@@ -87,11 +87,11 @@ class TipsEmbedder:
         return np.concatenate(rows)
 
     def truncated(self, text: str) -> bool:
-        """Whether the text has more tokens than the model takes."""
+        """Whether the text has more tokens than the model accepts."""
         return len(self._tokenizer.encode(text)) > self._tokenizer.max_length
 
     def precision(self) -> AbstractContextManager[object]:
-        """The context in which `vision`, the image tower, is run."""
+        """The autocast context in which `vision`, the image tower, runs."""
         if not self._bf16:
             return nullcontext()
         return torch.autocast(self._device.type, dtype=torch.bfloat16)
@@ -106,7 +106,7 @@ def open_embedder(
 ) -> Embedder:
     """The embedder of a model by name: TIPS (see `load`) or `openclip:ARCH/TAG`.
 
-    threads: how many the whole process gives to torch; None leaves it alone.
+    threads: torch threads for the whole process; None leaves them alone.
     Raises TipsError for an unknown name, missing weights or a missing device.
     """
     if device.startswith("cuda") and not torch.cuda.is_available():

@@ -1,10 +1,10 @@
-"""Mistakes that a user can make or repair; a command line prints the sentence and exits with 2."""
+"""Errors that a user can cause or fix; the command line prints the message and exits with 2."""
 
 from importlib.util import find_spec
 
 
 class TipsError(Exception):
-    """Base of every error meant for users: one sentence that names the thing and the way on."""
+    """Base of every error meant for users: one sentence that names the problem and what to do."""
 
 
 class WeightsError(TipsError):
@@ -12,15 +12,15 @@ class WeightsError(TipsError):
 
 
 class ModelNameError(TipsError):
-    """A model name that nobody knows."""
+    """An unknown model name."""
 
 
 class MissingPackageError(TipsError):
-    """A package that only some commands need is not installed."""
+    """An optional package is not installed."""
 
 
 def check_installed(extra: str, *packages: str) -> None:
-    """Raise `MissingPackageError` unless these packages of one of the extras are installed."""
+    """Raise `MissingPackageError` unless these packages of an optional extra are installed."""
     if missing := [name for name in packages if find_spec(name) is None]:
         raise MissingPackageError(
             f"This needs {' and '.join(missing)}; run `pip install 'tips-search[{extra}]'`, or "

@@ -1,4 +1,4 @@
-"""What a model gives and says of itself, whichever it is.
+"""The interface of all models: embeddings of images and texts, and facts about the model.
 
 Letters in shapes: B pictures, h x w patches, D width.
 """
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tips_model.config import Prompts
 
-# Tokens that go through the tower at once: enough to keep matrix products busy, bounded in memory.
+# Tokens per forward pass: enough to keep matrix products busy, bounded in memory.
 _BATCH_TOKENS = 8192
 
 
@@ -22,8 +22,8 @@ _BATCH_TOKENS = 8192
 class FeatureBatch:
     """Features of some of the pictures of one call, all of one size.
 
-    indices: their places in the call. heads: name -> (B,D) float32, unit norm.
-    patches: (B,h,w,D) float32, unit norm, the dense feature that goes against text.
+    indices: their indices in the call. heads: name -> (B,D) float32, unit norm.
+    patches: (B,h,w,D) float32, unit norm, the dense feature that is compared with text.
     """
 
     indices: tuple[int, ...]
@@ -33,10 +33,10 @@ class FeatureBatch:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelInfo:
-    """What a collection must know of the model that made its vectors.
+    """What a collection must know about the model that made its vectors.
 
     model_id: equal ids mean comparable vectors (name, weights, preprocessing, dense feature).
-    note: empty, or a plain sentence for users. prompts: how names are put to regions.
+    note: empty, or a plain sentence for users. prompts: how names are compared with regions.
     """
 
     name: str
@@ -59,17 +59,17 @@ class Embedder(Protocol):
         """A picture as uint8 (3,H,W) at the size the model takes."""
 
     def embed_images(self, images: Sequence[Tensor]) -> Iterator[FeatureBatch]:
-        """Features of prepared pictures, grouped by size; every index comes exactly once."""
+        """Features of prepared pictures, grouped by size; every index occurs exactly once."""
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """(N,D) float32, unit norm; texts as they are, without templates."""
+        """(N,D) float32, unit norm; texts unchanged, without templates."""
 
     def truncated(self, text: str) -> bool:
         """Whether the model sees only the beginning of this text."""
 
 
 def group_by_size(images: Sequence[Tensor], patch: int) -> Iterator[tuple[int, ...]]:
-    """Indices of pictures (3,H,W) of one size each, in runs of bounded token count."""
+    """Indices of pictures (3,H,W) of one size each, in batches of bounded token count."""
     groups: dict[tuple[int, ...], list[int]] = {}
     for index, image in enumerate(images):
         groups.setdefault(tuple(image.shape), []).append(index)

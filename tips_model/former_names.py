@@ -1,4 +1,4 @@
-"""Modules that had another name before version 0.2: old -> new, and imports by the old one.
+"""Modules that were renamed before version 0.2: old -> new, and imports under the old name.
 
 import indexer.holder  # gives indexer.write_lock, with a DeprecationWarning
 """
@@ -67,11 +67,11 @@ RENAMED = {
     "ui.words": "ui.formatting",
     "ui.workers": "ui.cluster_workers",
 }
-"""Each module or package by its former name."""
+"""Former module or package name -> current name."""
 
 
 def present_name(name: str) -> str:
-    """What a module, or one in a renamed package, is called now; otherwise the same name."""
+    """The current name of a module, also inside a renamed package; otherwise the same name."""
     package, dot, rest = name, "", ""
     while package:
         if package in RENAMED:
@@ -91,10 +91,10 @@ class _FormerNames(MetaPathFinder, Loader):
         former = module.__name__
         present = present_name(former)
         warnings.warn(f"{former} is {present} now", DeprecationWarning, stacklevel=6)
-        sys.modules[former] = import_module(present)  # which the import takes from there
+        sys.modules[former] = import_module(present)  # the import system takes it from there
 
 
 def keep_former_names() -> None:
-    """Let modules be imported by their former names too; the same module under both."""
+    """Make modules importable under their former names too; both names give the same module."""
     if not any(isinstance(finder, _FormerNames) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _FormerNames())  # a renamed package would find them a second time
+        sys.meta_path.insert(0, _FormerNames())  # first, or modules load twice

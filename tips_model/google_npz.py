@@ -1,4 +1,4 @@
-"""Google's PyTorch weights: one npz per tower, and the same names with a prefix on the model hub.
+"""Reader for Google's PyTorch weights: one npz per tower, or the same names prefixed, on the hub.
 
 The image tower there is a DINOv2 with one register token: `cls_token` is our web CLS and the
 register our caption CLS, the position table has a row for the first CLS, and there is a LayerScale
@@ -23,9 +23,9 @@ def fold_scale(state: State, layer: str, scale: Tensor) -> None:
 
 
 def with_grid(config: TIPSConfig, positions: int, label: str) -> TIPSConfig:
-    """The configuration with the position table that the file has: `positions` square cells.
+    """The configuration with the file's position table size: `positions` square cells.
 
-    The files of the high-resolution v1 models exist with both table sizes; the file is right.
+    The files of the high-resolution v1 models exist with both table sizes; the file decides.
     """
     side = math.isqrt(positions)
     if side * side != positions or side == 0:
@@ -36,7 +36,7 @@ def with_grid(config: TIPSConfig, positions: int, label: str) -> TIPSConfig:
 def read_google(
     vision: TensorSource, text: TensorSource, config: TIPSConfig
 ) -> tuple[State, TIPSConfig]:
-    """Both towers in our names, with the temperature, and the configuration they have."""
+    """Both towers under our names, with the temperature, and their configuration."""
     config = with_grid(config, vision.shape("pos_embed")[1] - 1, vision.label)
     state = {
         **{f"vision.{key}": value for key, value in _vision(vision, config.vision).items()},
@@ -75,7 +75,7 @@ def _vision(source: TensorSource, config: VisionConfig) -> State:
 
 
 def _feed_forward(source: TensorSource, state: State, mlp: str, config: VisionConfig) -> str:
-    """Adds the layers of one feed-forward to state; returns the name of the last one."""
+    """Add the layers of one feed-forward to state; returns the name of the last one."""
     width, hidden = config.width, config.mlp_hidden
     if config.ffn == "swiglu":
         state |= _linear(source, f"{mlp}.w12", f"{mlp}.gate_up", width, 2 * hidden)

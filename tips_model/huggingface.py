@@ -1,9 +1,9 @@
-"""The safetensors of `google/tipsv2-*`, under the hub's names or those of `transformers`.
+"""Reader for the safetensors of `google/tipsv2-*`, under the hub's or the `transformers` names.
 
-The hub's files carry Google's PyTorch names behind `vision_encoder.` and `text_encoder.`;
-`transformers` has names of its own behind `vision_model.` and `text_model.`, which are turned back
-into Google's here, so that one reader knows the layout. The published files have no temperature:
-it stands in config.json.
+The hub's files carry Google's PyTorch names prefixed with `vision_encoder.` and `text_encoder.`;
+`transformers` has its own names prefixed with `vision_model.` and `text_model.`, which are mapped
+back to Google's here, so that only one reader knows the layout. The published files contain no
+temperature: it is in config.json.
 """
 
 import re
@@ -29,7 +29,7 @@ _VISION_NAMES = (
     (r"\.layer_scale([12])\.lambda1$", r".ls\1.gamma"),
     (r"\.mlp\.down_proj\.", ".mlp.w3."),
 )
-# What `transformers` writes when it saves under the hub's names.
+# Names that `transformers` writes when it saves under the hub's names.
 _HUB_VISION_NAMES = ((r"\.mlp\.c_fc\.", ".mlp.fc1."), (r"\.mlp\.c_proj\.", ".mlp.fc2."))
 _TEXT_NAMES = (
     (r"^embeddings\.", ""),
@@ -40,7 +40,7 @@ _TEXT_NAMES = (
     (r"\.mlp\.fc1\.", ".mlp.c_fc."),
     (r"\.mlp\.fc2\.", ".mlp.c_proj."),
 )
-# The parts that transformers keeps apart, in the order in which Google stacks them.
+# The parts that transformers stores separately, in the order in which Google stacks them.
 _VISION_STACKS = (
     (("q_proj.weight", "k_proj.weight", "v_proj.weight"), "qkv.weight"),
     (("q_proj.bias", "k_proj.bias", "v_proj.bias"), "qkv.bias"),
@@ -54,7 +54,7 @@ _TEXT_STACKS = (
 
 
 def read_huggingface(folder: Path, config: TIPSConfig) -> tuple[State, TIPSConfig]:
-    """Both towers in our names from a folder with `model*.safetensors` and `config.json`."""
+    """Both towers under our names from a folder with `model*.safetensors` and `config.json`."""
     files = sorted(folder.glob("model*.safetensors"))
     if not files:
         raise WeightsError(f"{folder} has no model.safetensors.")
@@ -67,7 +67,7 @@ def read_huggingface(folder: Path, config: TIPSConfig) -> tuple[State, TIPSConfi
 
 
 def convert_huggingface(tensors: State, config: TIPSConfig, label: str) -> tuple[State, TIPSConfig]:
-    """The same from the tensors of such a model, `temperature` among them; `label` names them."""
+    """The same from such a model's tensors, including `temperature`; `label` names their source."""
     rest = dict(tensors)
     vision = _Renamed(rest, "vision_encoder.", _HUB_VISION_NAMES)
     vision.add(rest, "vision_model.", _VISION_NAMES)
@@ -87,7 +87,7 @@ def convert_huggingface(tensors: State, config: TIPSConfig, label: str) -> tuple
 
 
 class _Renamed:
-    """One tower's tensors under Google's names, and what they were called."""
+    """One tower's tensors under Google's names, and their original names."""
 
     def __init__(self, rest: State, prefix: str, rules: tuple[tuple[str, str], ...]) -> None:
         self.tensors: State = {}
@@ -95,7 +95,7 @@ class _Renamed:
         self.add(rest, prefix, rules)
 
     def add(self, rest: State, prefix: str, rules: tuple[tuple[str, str], ...]) -> None:
-        """Take the tensors with this prefix out of `rest`, renamed by the rules."""
+        """Move the tensors with this prefix from `rest`, renamed by the rules."""
         for key in [key for key in rest if key.startswith(prefix)]:
             name = key.removeprefix(prefix)
             for pattern, replacement in rules:

@@ -1,4 +1,4 @@
-"""The parts that both towers are built from: attention, feed-forward, pre-norm block.
+"""Transformer layers of both towers: attention, feed-forward, pre-norm block.
 
 Letters in shapes: B batch, T tokens, D width, H heads, K = D / H.
 """
@@ -17,7 +17,7 @@ _MOST_HEAD_TOKENS = 4096  # 32 MB of scores
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
-    """softmax(q k^T / sqrt(K)) v. q (B,H,Q,K), k and v (B,H,T,K); mask bool, True = may look."""
+    """softmax(q k^T / sqrt(K)) v. q (B,H,Q,K), k and v (B,H,T,K); mask bool, True = attend."""
     plain = (
         q.device.type == "cpu"
         and q.dtype == torch.bfloat16
@@ -36,8 +36,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tenso
 
 
 def _head_by_head(q: Tensor, k: Tensor) -> bool:
-    """Whether plain products of one head at a time are faster than the fused attention: in bfloat16
-    on the CPU, without a gradient. The fused one gains nothing from bfloat16 there, while a head's
+    """Whether plain products of one head at a time are faster than fused attention: in bfloat16 on
+    the CPU, without a gradient. Fused attention gains nothing from bfloat16 there, while one head's
     scores of a thousand tokens stay in the cache (13 against 23 ms for 12 heads of 1,026 tokens).
     """
     return (
@@ -74,8 +74,8 @@ class Attention(nn.Module):
     def first_and_values(self, x: Tensor, first: int) -> tuple[Tensor, Tensor]:
         """Attention for the first tokens only, and the projected values of all the others.
 
-        The second is the value trick (MaskCLIP, arXiv 2112.01071): a token's own value vector takes
-        the place of the mixture, so it stays with its place in the picture.
+        The second is the value trick (MaskCLIP, arXiv 2112.01071): a token's own value vector
+        replaces the attention output, so it stays local to its position in the picture.
         x (B,T,D) -> (B,first,D), (B,T-first,D).
         """
         width = x.shape[-1]
@@ -141,8 +141,8 @@ class Block(nn.Module):
     ) -> Tensor:
         """(B,T,D) -> (B,T,D); mask as in `Attention.forward`.
 
-        With `first`, only so many tokens attend, and the others become their own values, with the
-        residual and the feed-forward half (`ffn`) or alone.
+        With `first`, only the first `first` tokens attend; the others become their own values, with
+        residual and feed-forward (`ffn`) or without both.
         """
         if not first:
             x = x + self.attn(self.norm1(x), mask)
@@ -154,13 +154,13 @@ class Block(nn.Module):
         return torch.cat((head, values), dim=1)
 
     def feed_forward(self, x: Tensor) -> Tensor:
-        """The second half alone, with its residual."""
+        """The feed-forward half alone, with its residual."""
         result: Tensor = x + self.mlp(self.norm2(x))
         return result
 
 
 def run_block(block: nn.Module, x: Tensor, mask: Tensor | None, *, recompute: bool) -> Tensor:
-    """Run a block; with `recompute` its activations are made again in the backward pass."""
+    """Run a block; with `recompute`, activations are recomputed in the backward pass."""
     if recompute and torch.is_grad_enabled():
         return checkpoint(block, x, mask, use_reentrant=False)  # type: ignore[no-any-return]
     return block(x, mask)  # type: ignore[no-any-return]
@@ -169,7 +169,7 @@ def run_block(block: nn.Module, x: Tensor, mask: Tensor | None, *, recompute: bo
 def init_linear(layer: nn.Linear, generator: torch.Generator, *, parts: int = 1) -> None:
     """Xavier-uniform kernel, each of the `parts` stacked outputs as its own matrix; zero bias.
 
-    Scenic keeps query, key, value (and gate, up) apart, so each is scaled by its own fan-out.
+    Scenic stores query, key, value (and gate, up) separately, so each is scaled by its own fan-out.
     """
     for part in layer.weight.chunk(parts, dim=0):
         nn.init.xavier_uniform_(part, generator=generator)

@@ -1,4 +1,4 @@
-"""Locks on files and folders: they end with the process that holds them, however it ends."""
+"""File locks that the operating system releases when the holding process ends."""
 
 import errno
 import fcntl
@@ -9,8 +9,8 @@ from pathlib import Path
 
 
 def lock(descriptor: int, *, shared: bool = False, wait: bool = False) -> bool:
-    """Hold an open file or folder until its descriptor is closed; False when another process has
-    it. shared: with others who hold it so. wait: until it is free.
+    """Lock an open file or folder until its descriptor is closed; False if another process holds
+    the lock. shared: a shared lock. wait: block until it is free.
     """
     kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
@@ -23,8 +23,8 @@ def lock(descriptor: int, *, shared: bool = False, wait: bool = False) -> bool:
 
 
 def claim(path: Path) -> int | None:
-    """A descriptor that holds a file or folder, work in progress, until it is closed; None when
-    another process holds it. Raises `OSError` when it cannot be opened.
+    """A descriptor that locks a file or folder with work in progress until it is closed; None if
+    another process holds the lock. Raises `OSError` if it cannot be opened.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -39,7 +39,7 @@ def claim(path: Path) -> int | None:
 
 @contextmanager
 def turn(path: Path) -> Iterator[None]:
-    """Take turns with other processes at what takes them a moment; `path` is made if need be."""
+    """Serialise a short operation between processes; the lock file `path` is created if needed."""
     with open(path, "wb") as file:
         lock(file.fileno(), wait=True)
         yield

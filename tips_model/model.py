@@ -1,4 +1,4 @@
-"""One TIPS model: both towers, the temperature, and the tokenizer that belongs to them."""
+"""The TIPS model: both towers, the temperature, and the tokenizer."""
 
 import torch
 from torch import Tensor, nn
@@ -13,10 +13,11 @@ class TIPS(nn.Module):
     """Image and text encoder with one shared space and no projection heads.
 
     `vision`, `text`: the towers; `temperature`: tau itself, a scalar (logits are cosine / tau);
-    `tokenizer`: None until one is attached; `weights_id`: names the weights, "random-<seed>" for
-    new ones; `note`: a sentence for users about what the model can and cannot do, mostly empty.
+    `tokenizer`: None until one is attached; `weights_id`: identifies the weights, "random-<seed>"
+    for new ones; `note`: a sentence for users about the model's abilities and limits, usually
+    empty.
     New weights follow the official Scenic initialisation with the given seed; parameters on the
-    meta device are left alone, to be filled by a checkpoint reader.
+    meta device are left uninitialised, for a checkpoint reader to fill.
     """
 
     def __init__(self, config: TIPSConfig, *, seed: int = 0) -> None:

@@ -1,8 +1,8 @@
-"""OpenCLIP models behind the same interface: the baseline that users compare TIPS with.
+"""OpenCLIP models behind the same interface, as a baseline for comparison with TIPS.
 
 The image vector is the model's own. The dense feature is the value trick on the last block
 (MaskCLIP, arXiv 2112.01071): each patch's own projected values go through the final norm and the
-projection into the shared space. Position tables are resampled, so aspect is kept here as well.
+projection into the shared space. Position tables are resampled, so the aspect is kept here too.
 """
 
 import logging
@@ -29,7 +29,7 @@ _TEXT_BATCH = 256
 
 
 class OpenClipEmbedder:
-    """The `Embedder` of an OpenCLIP model with the tokenizer that belongs to it.
+    """The `Embedder` of an OpenCLIP model with its tokenizer.
 
     name: ARCH/TAG. Only OpenCLIP's own vision transformers have the dense feature; others raise
     ModelNameError.
@@ -70,7 +70,7 @@ class OpenClipEmbedder:
 
     @torch.inference_mode()
     def embed_images(self, images: Sequence[Tensor]) -> Iterator[FeatureBatch]:
-        """Features of prepared pictures, grouped by size; every index comes exactly once."""
+        """Features of prepared pictures, grouped by size; every index occurs exactly once."""
         for indices in group_by_size(images, self.info.patch):
             pixels = torch.stack([images[index] for index in indices])
             vectors, patches = self._encode(preprocess.to_float(pixels))
@@ -90,9 +90,9 @@ class OpenClipEmbedder:
         return np.concatenate(rows)
 
     def truncated(self, text: str) -> bool:
-        """Whether the text does not fit into the model's context.
+        """Whether the text exceeds the model's context.
 
-        The tokenizer cuts silently, so the words are also read with room for twice as many.
+        The tokenizer truncates silently, so the words are also tokenised with twice the context.
         """
         ids = self._tokenizer([text])
         if not (ids != 0).all():
@@ -121,7 +121,7 @@ class OpenClipEmbedder:
         return pooled, dense.unflatten(1, (rows, columns))
 
     def _positions(self, rows: int, columns: int) -> Tensor:
-        """Positions (1 + rows * columns, W), the patches' part resampled bicubically."""
+        """Positions (1 + rows * columns, W); the patches' part is resampled bicubically."""
         visual = self._visual
         table: Tensor = visual.positional_embedding
         grid_rows, grid_columns = visual.grid_size
@@ -135,7 +135,7 @@ class OpenClipEmbedder:
 
 
 def _own_values(block: Any, x: Tensor) -> Tensor:
-    """The last block's projected values of each token, without any mixing: (B,N,W) -> (B,N,W)."""
+    """The last block's projected values of each token, without mixing: (B,N,W) -> (B,N,W)."""
     attention: nn.MultiheadAttention = block.attn
     width = x.shape[-1]
     assert attention.in_proj_weight is not None
@@ -150,7 +150,7 @@ def _own_values(block: Any, x: Tensor) -> Tensor:
 def open_openclip(name: str, weights: str | Path | None, device: str) -> OpenClipEmbedder:
     """The embedder of ARCH/TAG as in `open_clip.list_pretrained()`.
 
-    weights: a checkpoint file that takes the tag's place; None lets open_clip fetch the tag.
+    weights: a checkpoint file instead of the tag's; None lets open_clip download the tag.
     """
     arch, _, tag = name.partition("/")
     if arch not in open_clip.list_models():
@@ -163,7 +163,7 @@ def open_openclip(name: str, weights: str | Path | None, device: str) -> OpenCli
         raise ModelNameError(f"OpenCLIP has no weights {tag!r} for {arch}; there are {known}.")
     if weights is not None and not Path(weights).is_file():
         raise WeightsError(f"The OpenCLIP checkpoint file {weights} does not exist.")
-    # The hub's library and open_clip tell every failed try; one sentence says it below.
+    # The hub's library and open_clip log every failed try; a single error below replaces that.
     talkers = [logging.getLogger(talker) for talker in ("", "huggingface_hub")]
     levels = [talker.level for talker in talkers]
     for talker in talkers:
@@ -172,7 +172,7 @@ def open_openclip(name: str, weights: str | Path | None, device: str) -> OpenCli
         model = open_clip.create_model(
             arch, pretrained=tag if weights is None else str(weights), device=device
         )
-    except pickle.UnpicklingError as error:  # torch advises to run it all the same
+    except pickle.UnpicklingError as error:  # torch warns, but it works
         raise WeightsError(
             f"{weights} contains more than tensors and was not read; use another checkpoint file."
         ) from error

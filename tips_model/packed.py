@@ -1,4 +1,4 @@
-"""An image tower for bfloat16 on the CPU whose weights lie as the processor multiplies them.
+"""An image tower for bfloat16 on the CPU with weights prepacked for oneDNN.
 
 Autocast converts a weight to bfloat16, and oneDNN reorders it, at every call. A packed tower does
 both once: about 8 % more pictures a second (`bench/encoder.py`), for half the memory of the float32
@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from tips_model.layers import Block
 from tips_model.vision import VisionTower
 
-# Rows for which the layout is chosen; others are right as well.
+# Row count for which the layout is optimised; others work as well.
 _ROWS = 2048
 
 
 class PackedLinear(nn.Module):
-    """`nn.Linear` with a packed bfloat16 weight; without gradient."""
+    """`nn.Linear` with a packed bfloat16 weight; no gradient."""
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ def packed(tower: VisionTower) -> VisionTower:
         assert isinstance(block, Block)
         for part in (block.attn, block.mlp):
             for name, child in list(part.named_children()):
-                # The value trick cuts the last block's fused projection into its parts.
+                # The value trick slices the last block's fused projection.
                 if isinstance(child, nn.Linear) and not (name == "qkv" and index == last):
                     setattr(part, name, PackedLinear(child))
     return made

@@ -1,7 +1,7 @@
-"""Picture files of training and evaluation sets: photos' formats only, upright, in RGB.
+"""Safe opening of image files in training and evaluation sets: photo formats only, upright, RGB.
 
-Pillow opens dozens of formats, and some start other programs (PostScript runs Ghostscript on what
-the file says), which sets from the web must not.
+Pillow opens dozens of formats, and some start other programs (PostScript runs Ghostscript on the
+file's content), which must not happen with data from the web.
 """
 
 import io
@@ -13,9 +13,9 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP")
 
 
 def open_picture(source: Path | bytes) -> Image.Image:
-    """A file, or its bytes, opened but not decoded; to be closed by the caller.
+    """A file, or its bytes, opened but not decoded; the caller closes it.
 
-    Raises OSError for what is no picture of these formats.
+    Raises OSError unless it is a picture in one of these formats.
     """
     file = io.BytesIO(source) if isinstance(source, bytes) else source
     return Image.open(file, formats=FORMATS)

@@ -1,8 +1,8 @@
-"""From a picture to pixels: the only place that knows sizes, the resize filter and the value range.
+"""Image preprocessing: the only place that defines sizes, the resize filter and the value range.
 
 TIPS takes RGB in [0,1] without mean or deviation. The official code squashes every picture to a
 square; here the aspect is kept and the position table is resampled instead, at the same number of
-patches, so that a panorama's objects keep their shape.
+patches, so that objects in a panorama keep their shape.
 """
 
 import math
@@ -15,14 +15,14 @@ from torch import Tensor
 # Part of the model id: vectors made under another version are not comparable.
 PREPROCESS_VERSION = "fit1"
 
-# Beyond this the sides are squashed to it: a strip one patch high would lose the picture.
+# Larger aspects are squashed to this: a strip one patch high would lose the picture.
 MAX_ASPECT = 4.0
 # A picture is enlarged at most by this factor: a thumbnail has no detail for a full grid.
 MAX_ENLARGEMENT = 4.0
 
 
 def fit_size(width: int, height: int, image_size: int, patch: int) -> tuple[int, int]:
-    """The (width, height) in pixels that a picture of this size is brought to.
+    """The (width, height) in pixels to which a picture of this size is resized.
 
     Both are multiples of `patch`; there are at most (image_size / patch)^2 patches and about that
     many unless the picture is tiny; the aspect is the nearest that whole patches allow.
@@ -49,7 +49,7 @@ def prepare(image: Image.Image, image_size: int, patch: int) -> Tensor:
     size = fit_size(rgb.width, rgb.height, image_size, patch)
     if rgb.size != size:
         rgb = rgb.resize(size, Image.Resampling.BILINEAR)
-    pixels = np.array(rgb, dtype=np.uint8)  # a copy: torch needs memory it may write
+    pixels = np.array(rgb, dtype=np.uint8)  # a copy: torch needs writable memory
     return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
@@ -61,13 +61,13 @@ def to_float(pixels: Tensor) -> Tensor:
 
 
 def _neighbours(side: float) -> tuple[int, int]:
-    # A side that is whole up to rounding errors stays what it is.
+    # A side that is whole up to rounding errors stays unchanged.
     low = max(math.floor(side + 1e-6), 1)
     return low, max(math.ceil(side - 1e-6), 1)
 
 
 def _misfit(grid: tuple[int, int], columns: float, rows: float) -> float:
-    """How far whole patches are from the wanted sides: the aspect counts most, then the area."""
+    """How far whole patches deviate from the wanted sides: first the aspect, then the area."""
     aspect = abs(math.log(grid[0] / grid[1]) - math.log(columns / rows))
     area = abs(math.log(grid[0] * grid[1]) - math.log(columns * rows))
     return round(aspect + area / 4, 9)

@@ -1,4 +1,4 @@
-"""What the processor at hand computes quickly."""
+"""Detects whether bfloat16 is fast on this processor."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 def bfloat16_pays(device: torch.device | str = "cpu") -> bool:
     """Whether products in bfloat16 are faster than in float32 on `device`.
 
-    A processor that does not multiply bfloat16 itself emulates it, twenty times slower.
+    A processor without bfloat16 instructions emulates it, twenty times slower.
     """
     device = torch.device(device)
     if device.type == "cuda":

@@ -1,8 +1,8 @@
-"""Where the official weights are, and which of them are here.
+"""The registry of official weights: addresses, files, and which ones are downloaded.
 
 The addresses are those of the authors' README and download scripts. No checksums are published, so
-sizes and hashes are what the server states and what came the first time (see `download.py`).
-`TIPS_CACHE` moves the folder with the weights, `TIPS_MIRROR` replaces the server's address.
+sizes come from the server and hashes from the first download (see `download.py`). `TIPS_CACHE`
+moves the folder with the weights, `TIPS_MIRROR` replaces the server's address.
 """
 
 import os
@@ -34,7 +34,7 @@ OFFICIAL = {
     "tipsv2-so14": "v2_0/checkpoints/pytorch/tips_v2_oss_so14",
     "tipsv2-g14": "v2_0/checkpoints/pytorch/tips_v2_oss_g14",
 }
-"""The official models: name -> how the paths of its files begin."""
+"""The official models: name -> path prefix of its files."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +42,7 @@ class ModelFiles:
     """One model and its files. `here`: all files are present (always so for the bundled one).
 
     `parameters` counts both towers; the official files hold four bytes for each. `note`: what to
-    know before one chooses it, "" for most.
+    know before choosing it, usually "".
     """
 
     name: str
@@ -54,7 +54,7 @@ class ModelFiles:
 
 
 def cache_folder() -> Path:
-    """The folder with all fetched models."""
+    """The folder with all downloaded models."""
     chosen = os.environ.get("TIPS_CACHE")
     return Path(chosen) if chosen else user_cache_path("tips-search") / "models"
 
@@ -71,7 +71,7 @@ def remote_files(name: str) -> tuple[RemoteFile, ...]:
 
 
 def list_models() -> list[ModelFiles]:
-    """Every model by name, the bundled one first, with the note of its own config.json."""
+    """Every model by name, the bundled one first, with the note from its config.json."""
     note = str(parse_json((NANO_FOLDER / "config.json").read_bytes())["note"])
     models = [_describe("nano", (), None, here=True, note=note)]
     for name in OFFICIAL:
@@ -83,9 +83,9 @@ def list_models() -> list[ModelFiles]:
 
 
 def stated_id(name: str, weights: str | Path | None = None) -> str | None:
-    """NAME:WEIGHTS, how a model's id begins, read without the model (arguments as for `load`).
+    """NAME:WEIGHTS, the prefix of a model's id, read without the model (arguments as for `load`).
 
-    None where only the tensors tell: official files, OpenCLIP, or no model there.
+    None if only the tensors determine it: official files, OpenCLIP, or no model there.
     """
     folder = Path(weights) if weights else NANO_FOLDER if name == "nano" else Path(name)
     try:
@@ -97,10 +97,10 @@ def stated_id(name: str, weights: str | Path | None = None) -> str | None:
 
 
 def fetch(name: str, progress: Progress | None = None) -> Path:
-    """Download what is missing of a model and check it; returns its folder.
+    """Download the missing files of a model and check them; returns its folder.
 
-    An interrupted download goes on where it stopped. Raises ModelNameError for a name without
-    official files, WeightsError with the address and the ways on when a file cannot be had.
+    An interrupted download resumes. Raises ModelNameError for a name without official files,
+    WeightsError with the address and what to do when a file cannot be downloaded.
     """
     folder = cache_folder() / name
     for file in remote_files(name):
@@ -112,14 +112,14 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
 
 
 def cached_folder(name: str) -> Path | None:
-    """The folder with the fetched files of a model, or None unless all are there."""
+    """The folder with the downloaded files of a model, or None unless all are present."""
     folder = cache_folder() / name
     names = (file.name for file in remote_files(name))
     return folder if _all_in(folder, names) else None
 
 
 def missing_sentence(name: str) -> str:
-    """What to tell a user whose model has no weights here."""
+    """The message for a user whose model has no weights here."""
     folder = cache_folder() / name
     missing = [file for file in remote_files(name) if not (folder / file.name).exists()]
     return (
@@ -129,7 +129,7 @@ def missing_sentence(name: str) -> str:
 
 
 def tokenizer_path(folder: Path, name: str) -> Path:
-    """The tokenizer beside the weights, else the one of any fetched model: all share one file."""
+    """The tokenizer beside the weights, else that of any downloaded model: all share one file."""
     places = [folder, cache_folder() / name, *(cache_folder() / other for other in OFFICIAL)]
     for place in places:
         if (place / TOKENIZER_FILE).exists():

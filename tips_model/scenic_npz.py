@@ -1,6 +1,6 @@
-"""Google's Scenic (Flax) weights: one npz per tower, names joined with "/".
+"""Reader for Google's Scenic (Flax) weights: one npz per tower, names joined with "/".
 
-Flax keeps kernels as (inputs, outputs), attention kernels with the heads apart, (D,H,K) in and
+Flax stores kernels as (inputs, outputs), attention kernels with separate heads, (D,H,K) in and
 (H,K,D) out, and convolutions as (height, width, inputs, outputs). There is no mask token.
 """
 
@@ -17,7 +17,7 @@ _TOKENS = "encoder/ToTokenSequence_0"
 def read_scenic(
     vision: TensorSource, text: TensorSource, config: TIPSConfig
 ) -> tuple[State, TIPSConfig]:
-    """Both towers in our names, with the temperature, and the configuration they have."""
+    """Both towers under our names, with the temperature, and their configuration."""
     rows, columns = vision.shape(f"{_TOKENS}/posembed_input")[1:3]
     config = with_grid(config, rows * columns, vision.label)
     state = {

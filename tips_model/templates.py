@@ -1,9 +1,9 @@
-"""Sets of sentences that a name is put into before it is encoded; their vectors are averaged.
+"""Prompt templates for names; the vectors of a name's prompts are averaged.
 
 "tcl" are the nine of TCL (Cha et al., CVPR 2023) that TIPS' authors use for text against patches
 (`TIPS_zeroshot_segmentation.ipynb`): seven of CLIP's ImageNet prompts and two more. They are for
-names of things. `nano` learnt plain names and has few words; prompts about video games only take
-its tokens away. A model's configuration says which set is its own (`TIPSConfig.prompts`).
+names of things. `nano` was trained on plain names and knows few words; prompts about video games
+only waste its tokens. A model's configuration names its own set (`TIPSConfig.prompts`).
 """
 
 from tips_model.config import Prompts

@@ -1,4 +1,4 @@
-"""Named tensors out of a foreign file, taken one by one so that nothing is missed or left over."""
+"""Strict reading of named tensors from other formats: none missing, none left over."""
 
 import hashlib
 import re
@@ -20,8 +20,8 @@ _NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")  # of a block
 class TensorSource:
     """The tensors of one file (or tower), float32, each to be taken exactly once.
 
-    `label` names the origin in error messages, `names` what the tensors are called there, where
-    that differs.
+    `label` names the origin in error messages, `names` maps to the tensors' names in the file,
+    where they differ.
     """
 
     def __init__(
@@ -39,11 +39,11 @@ class TensorSource:
         return tuple(self._left)
 
     def shape(self, key: str) -> tuple[int, ...]:
-        """Shape of a tensor that stays where it is; WeightsError if it is missing."""
+        """Shape of a tensor, without taking it; WeightsError if it is missing."""
         return tuple(self._get(key).shape)
 
     def take(self, key: str, shape: tuple[int, ...]) -> Tensor:
-        """The tensor under this name; WeightsError if it is missing or has another shape."""
+        """The tensor with this name; WeightsError if it is missing or has another shape."""
         tensor = self._get(key)
         if tuple(tensor.shape) != shape:
             raise WeightsError(
@@ -54,7 +54,7 @@ class TensorSource:
         return tensor.float()
 
     def finish(self) -> None:
-        """WeightsError naming the tensors that nobody took."""
+        """WeightsError naming the tensors that were not taken."""
         if self._left:
             surplus = sorted(self._called(key) for key in self._left)
             raise WeightsError(f"{self.label}: surplus tensors {_some(surplus)}.")
@@ -65,7 +65,9 @@ class TensorSource:
         return self._left[key]
 
     def _called(self, key: str) -> str:
-        """The tensor's name in the file; of a missing one, by the same tensor of another block."""
+        """The tensor's name in the file; for a missing one, derived from the same tensor of another
+        block.
+        """
         if key in self._names:
             return self._names[key]
         shape = _NUMBER.sub("#", key)
@@ -83,7 +85,7 @@ def _some(names: list[str], limit: int = 4) -> str:
 
 
 def read_npz(path: Path) -> State:
-    """All arrays of an npz file as tensors. Pickled objects are refused, never run."""
+    """All arrays of an npz file as tensors. Pickled objects are rejected, never executed."""
     try:
         return {key: torch.from_numpy(array) for key, array in read_arrays(path).items()}
     except FileNotFoundError as error:
@@ -105,10 +107,11 @@ def read_safetensors(path: Path) -> State:
 
 
 def fingerprint(state: Mapping[str, Tensor]) -> str:
-    """16 hex digits that name these weights: sha256 over the tensors as float32, sorted by name.
+    """16 hex digits that identify these weights: sha256 over the tensors as float32, sorted by
+    name.
 
     The values count, not the file: the same weights read from another layout, or stored as float16
-    without loss, have the same name.
+    without loss, have the same fingerprint.
     """
     digest = hashlib.sha256()
     for key in sorted(state):

@@ -1,4 +1,4 @@
-"""The text tower: bidirectional transformer over sentencepiece ids, mean of the tokens at the end.
+"""The text tower: bidirectional transformer over sentencepiece ids with mean pooling.
 
 Letters in shapes: B texts, L tokens, D width.
 """
@@ -17,10 +17,10 @@ _LONGEST_TIMESCALE = 10_000.0
 
 
 def sinusoids(length: int, width: int) -> Tensor:
-    """Fixed positions (length, width): [sin | cos] over timescales from 1 to 10,000, geometric."""
+    """Fixed positions (length, width): [sin | cos] over geometric timescales from 1 to 10,000."""
     count = width // 2
     step = math.log(_LONGEST_TIMESCALE) / max(count - 1, 1)
-    # The device is named because a tower may be built on the meta device and filled afterwards.
+    # The device is explicit because a tower may be built on the meta device and filled afterwards.
     rates = torch.exp(torch.arange(count, dtype=torch.float32, device="cpu") * -step)
     angles = torch.arange(length, dtype=torch.float32, device="cpu")[:, None] * rates
     return torch.cat((angles.sin(), angles.cos()), dim=1)
@@ -36,8 +36,8 @@ class TextTower(nn.Module):
         self.config = config
         self.checkpoint_blocks = False
         width = config.width
-        # Drawn by `init_weights`. Embedding's own draw would, on the meta device, import torch's
-        # compiler: a second for a model that is then read from a file.
+        # Initialised by `init_weights`. Embedding's own would, on the meta device, import torch's
+        # compiler: it costs a second for a model that is then read from a file.
         self.embedding = nn.Embedding(config.vocab, width, _weight=torch.empty(config.vocab, width))
         self.register_buffer(
             "position_table", sinusoids(config.max_length, width), persistent=False
@@ -60,7 +60,7 @@ class TextTower(nn.Module):
     def forward(self, ids: Tensor, paddings: Tensor) -> Tensor:
         """Encode texts: ids (B,L) int64, paddings (B,L) with 1 at padding -> (B,D), unnormalised.
 
-        A text of padding only gives the zero vector and finite gradients.
+        A text of only padding gives the zero vector and finite gradients.
         """
         batch, length = ids.shape
         if length < 1:
@@ -70,7 +70,7 @@ class TextTower(nn.Module):
         if length > self.config.max_length:
             raise ValueError(f"{length} tokens are more than the {self.config.max_length} allowed")
         real = paddings == 0  # (B,L)
-        # A text of padding only keeps one key open: a softmax over nothing is NaN in the backward
+        # A text of only padding keeps one key open: a softmax over nothing is NaN in the backward
         # pass.
         first = torch.arange(length, device=ids.device) == 0
         keys = real | (first & ~real.any(dim=1, keepdim=True))

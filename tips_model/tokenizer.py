@@ -1,7 +1,7 @@
-"""Text to token ids: ASCII lower-casing, sentencepiece, right padding with 0.
+"""The tokenizer: ASCII lower-casing, sentencepiece ids, right padding with 0.
 
-The official code lower-cases with `tf.strings.lower`, which changes A-Z only, so neither does this
-touch other letters. There is no begin or end token. Padding comes from each text's own length.
+The official code lower-cases with `tf.strings.lower`, which changes A-Z only, so other letters are
+left alone here too. There is no begin or end token. Padding is based on each text's own length.
 """
 
 import hashlib
@@ -33,9 +33,9 @@ class TokenBatch(NamedTuple):
 
 
 class Tokenizer:
-    """A sentencepiece model with the TIPS conventions; safe to share between threads.
+    """A sentencepiece model with the TIPS conventions; thread safe.
 
-    `fingerprint` names the vocabulary: the first 16 hex digits of the file's sha256.
+    `fingerprint` identifies the vocabulary: the first 16 hex digits of the file's sha256.
     """
 
     def __init__(self, source: str | Path | bytes, max_length: int = 64) -> None:
@@ -60,12 +60,12 @@ class Tokenizer:
         return int(self._pieces.GetPieceSize())
 
     def encode(self, text: str) -> list[int]:
-        """All ids of one text, neither cut nor padded; may be empty."""
+        """All ids of one text, neither truncated nor padded; may be empty."""
         ids = self._pieces.EncodeAsIds(text.translate(_ASCII_LOWER))
         return [int(token) for token in ids]
 
     def __call__(self, texts: Sequence[str], *, pad_to: int | None = None) -> TokenBatch:
-        """Tokenise texts, cut at `max_length`, padded to the longest (or to `pad_to` tokens).
+        """Tokenise texts, truncated at `max_length`, padded to the longest (or to `pad_to` tokens).
 
         A text without any token raises TextError: it would attend to nothing.
         """

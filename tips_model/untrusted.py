@@ -1,5 +1,4 @@
-"""Reading the plain data of files that others wrote: nothing in them is run, and whatever is wrong
-with them is one ValueError."""
+"""Safe parsing of untrusted JSON and npz files: no code runs, and every problem is a ValueError."""
 
 import json
 import lzma
@@ -16,12 +15,12 @@ T = TypeVar("T")
 Text = Annotated[str, Field(strict=True, min_length=1)]
 Number = Annotated[int, Field(strict=True, ge=0)]
 MOST_EXPANDED = 100
-"""An archive may hold so many times its own size: numbers are packed to a half, not to nothing."""
+"""Largest expansion of an archive: numbers compress to about half, not to nothing."""
 
 
 def parse_json(text: str | bytes) -> Any:
-    """The value that a JSON text stands for. Raises ValueError, also for what is nested so deep
-    that Python gives up."""
+    """The value of a JSON text. Raises ValueError, also for nesting beyond Python's recursion
+    limit."""
     try:
         return json.loads(text)
     except RecursionError:
@@ -29,8 +28,8 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def read_as(kind: type[T], value: object) -> T:
-    """What was read of JSON as a dataclass or another type that pydantic knows. Raises ValueError
-    that names the first field that does not fit."""
+    """Parsed JSON as a dataclass or another type that pydantic knows. Raises ValueError that names
+    the first field that does not fit."""
     try:
         checked: T = _adapter(kind).validate_python(value)  # type: ignore[arg-type]  # it is hashable
     except ValidationError as error:
@@ -47,15 +46,15 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of an npz file. Raises OSError, or ValueError for what is no such file, for
-    pickled objects, and for an archive that would not fit on any disk once unpacked."""
+    """All arrays of an npz file. Raises OSError, or ValueError for an invalid file, for pickled
+    objects, and for an archive that would expand too much."""
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
             if unpacked > MOST_EXPANDED * path.stat().st_size:
                 raise ValueError(f"it holds {unpacked:,} bytes")
             with np.load(file, allow_pickle=False) as arrays:
-                # np.array: a member that is no array comes as bytes.
+                # np.array: a member that is not an array is returned as bytes.
                 return {key: np.array(arrays[key]) for key in arrays.files}
     except (OSError, ValueError):
         raise
@@ -63,7 +62,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         raise ValueError(str(error) or type(error).__name__) from error
 
 
-# What the zip reader, its decompressors and the reader of the arrays' headers raise for hostile
+# Errors that the zip reader, its decompressors and the array header parser raise for hostile
 # bytes: an encrypted member is a RuntimeError, an unknown method a NotImplementedError.
 _BROKEN = (
     zipfile.BadZipFile,

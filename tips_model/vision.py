@@ -33,8 +33,8 @@ class VisionOutput(NamedTuple):
 class VisionTower(nn.Module):
     """Pixels to two image vectors and a grid of patch vectors.
 
-    `checkpoint_blocks` trades time for memory in training. `dense` says what `values=True` gives
-    (see `TIPSConfig`).
+    `checkpoint_blocks` trades time for memory in training. `dense` selects the output of
+    `values=True` (see `TIPSConfig`).
     """
 
     def __init__(self, config: VisionConfig, dense: Dense = "values_ffn") -> None:
@@ -75,7 +75,7 @@ class VisionTower(nn.Module):
             init_block(block, generator)
 
     def resampled_positions(self, rows: int, columns: int) -> Tensor:
-        """The position table at another grid: (rows * columns, D).
+        """The position table resampled to another grid: (rows * columns, D).
 
         Bilinear with antialiasing in float32 to the exact target size, as the official code does
         (not the bicubic of DINOv2).
@@ -92,7 +92,7 @@ class VisionTower(nn.Module):
     def embed(
         self, pixels: Tensor, mask: Tensor | None = None, kept: Tensor | None = None
     ) -> Tensor:
-        """Pixels (B,3,H,W) -> tokens (B,2+N,D) that enter the first block; (B,2+K,D) of `kept`."""
+        """Pixels (B,3,H,W) -> input tokens (B,2+N,D) of the first block; (B,2+K,D) with `kept`."""
         patch = self.config.patch
         height, width = pixels.shape[-2:]
         if height % patch or width % patch:
@@ -121,11 +121,11 @@ class VisionTower(nn.Module):
 
         pixels (B,3,H,W) in [0,1] without mean or deviation, H and W multiples of the patch size.
         mask (B,N) bool: these patches are replaced by the mask token.
-        values: patches are the dense feature that goes against text; the CLS outputs stay the
+        values: patches are the dense feature that is compared with text; the CLS outputs stay the
         ordinary ones.
         late (B,) bool, for training: the CLS tokens of these pictures enter at the last block only.
-        kept (B,K) int64, for training: only these patches enter, with the positions they have
-        (patch dropout, as in FLIP, arXiv 2212.00794); the patches given back are (B,1,K,D) then.
+        kept (B,K) int64, for training: only these patches enter, with their own positions (patch
+        dropout, as in FLIP, arXiv 2212.00794); the returned patches are then (B,1,K,D).
         """
         rows, columns = (side // self.config.patch for side in pixels.shape[-2:])
         if kept is not None:
@@ -138,7 +138,7 @@ class VisionTower(nn.Module):
             x = run_block(block, x, None, recompute=self.checkpoint_blocks)
         if late is not None and values:
             x = late_cls(entered, x, late)
-        if values:  # called as a module, which sharded weights need
+        if values:  # call the module: sharded weights need it
             ffn = self.dense == "values_ffn"
             x = self.blocks[-1](x, first=CLS_TOKENS, ffn=ffn)
         cls, patches = self.norm(x).split_with_sizes((CLS_TOKENS, rows * columns), dim=1)
@@ -146,10 +146,11 @@ class VisionTower(nn.Module):
 
 
 def late_cls(entered: Tensor, x: Tensor, late: Tensor) -> Tensor:
-    """Tokens x (B,2+N,D) with the CLS tokens of the pictures `late` (B,) as they `entered`.
+    """Tokens x (B,2+N,D) where the CLS tokens of the pictures `late` (B,) are reset to `entered`.
 
-    CaiT's late class token (arXiv 2103.17239, section 3), for some pictures only: what the CLS
-    tokens then know, they took from the last block's values, which is where text looks for places.
+    CaiT's late class token (arXiv 2103.17239, section 3), for some pictures only: these CLS tokens
+    get all their information from the last block's values, which are compared with text to find
+    places.
     """
     fresh = late[:, None, None]
     cls = torch.where(fresh, entered[:, :CLS_TOKENS], x[:, :CLS_TOKENS])

@@ -1,4 +1,4 @@
-"""The ways in: the command line `tips` and the Streamlit app."""
+"""The user interfaces: the `tips` command line, the Streamlit app and the HTTP service."""
 
 from tips_model.former_names import keep_former_names
 

@@ -1,11 +1,11 @@
-"""The command `tips`: photos go in, and a sentence finds the photo and the place in it.
+"""The command `tips`: the click group, its error handling and exit codes.
 
     tips index ~/Pictures
     tips regions "red umbrella" --draw hits/
 
-Results go to stdout, talk to stderr. Exit codes: 0 done, 1 nothing found, 2 a wrong call or a
-problem that the message names, 70 a defect of the program, 130 stopped by Ctrl-C. Heavy libraries
-are imported inside the commands, so that `tips --help` answers at once.
+Results go to stdout, messages to stderr. Exit codes: 0 done, 1 nothing found, 2 a usage error or a
+problem that the message names, 70 an internal error, 130 stopped by Ctrl-C. Heavy libraries are
+imported inside the commands, so that `tips --help` is instant.
 """
 
 from __future__ import annotations
@@ -47,9 +47,7 @@ DEFECT = 70  # EX_SOFTWARE of sysexits.h
 
 
 class TipsGroup(click.Group):
-    """A group that lists its commands in the order in which they are used, and turns errors into
-    one sentence.
-    """
+    """A group that lists its commands in the order of use, and turns errors into one sentence."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The commands in the order in which they were added."""
@@ -65,12 +63,12 @@ class TipsGroup(click.Group):
             talk().print("Stopped. Rerun to resume.")
             ctx.exit(STOPPED)
         except BrokenPipeError:
-            # The reader of a pipe has seen enough, as in `tips search ... | head`.
+            # The reader closed the pipe, as in `tips search ... | head`.
             sys.stderr.close()
             ctx.exit(0)
         except Exception as error:
             from search.errors import QuerySyntaxError
-            from tips_model.errors import TipsError  # imports the encoder: only when it matters
+            from tips_model.errors import TipsError  # imports the encoder: only when needed
 
             if not isinstance(error, TipsError | OSError):
                 raise
@@ -128,13 +126,13 @@ for command in (*USING, *TRAINING):
 
 
 def main() -> None:
-    """The entry point `tips`. A defect of the program shows its trace and exits with 70, so that 1
-    means "nothing found" and no more.
+    """The entry point `tips`. An internal error prints its traceback and exits with 70, so that 1
+    only ever means "nothing found".
     """
     try:
         cli(prog_name="tips")
     except (SystemExit, KeyboardInterrupt):
         raise
-    except BaseException:  # a panic of an engine is no Exception
+    except BaseException:  # a panic in an engine is not an Exception
         traceback.print_exc()
         sys.exit(DEFECT)

@@ -1,4 +1,4 @@
-"""Machines that index in place of this process, as the options of `tips index` name them."""
+"""Ray workers for `tips index`, set up from its options."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def ray_workers(
     folder: Path, address: str | None, actors: int | None, gpus: bool | None, device: str
 ) -> Iterator[Callable[[Collection], RayWorkers] | None]:
-    """A function that puts a Ray cluster to work for the collection in a folder; None without an
+    """A function that puts a Ray cluster to work on the collection in a folder; None without an
     address.
 
     Raises `click.UsageError` for options that do not go together, and `RayError` as `ray_session`.
@@ -35,7 +35,7 @@ def ray_workers(
     from indexer.cluster.session import check_ray, ray_session
     from indexer.collection import Collection
 
-    ray: Any = None  # for a known collection: none before there is work
+    ray: Any = None  # for an existing collection: no model before there is work
     with ExitStack() as stack:
 
         def connect() -> Any:

@@ -1,8 +1,8 @@
-"""Is everything there that the program needs? One `Check` for each thing, with the way on.
+"""Installation and collection checks: one `Check` per dependency, with the fix.
 
     for check in examine(folder, "cpu"): print(check.state, check.name, check.text)
 
-Nothing is changed. A check that cannot be made is a problem of its own, never an end.
+Nothing is changed. A check that cannot run is reported as a problem and does not stop the others.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MANY_FRAGMENTS = 200
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What was looked at, how it is, and in words what is so, or what is wrong and the way on."""
+    """What was checked, its state, and in words the finding, or the problem and its fix."""
 
     name: str
     state: State
@@ -41,8 +41,8 @@ class Check:
 
 
 def examine(folder: Path, device: str) -> Iterator[Check]:
-    """All checks, in the order in which a fault in one explains those after it. folder: of the
-    collection, which need not be there. device: as chosen, a torch name."""
+    """All checks, ordered so that a fault explains those after it. folder: of the collection, which
+    need not exist. device: as chosen, a torch name."""
     yield from _installed(device)
     yield from _each("list of collections", _known)
     yield from _each("watching", _watching)

@@ -1,4 +1,4 @@
-"""Text from files and users, made fit for a terminal or a page: always text, never markup."""
+"""Escapes text from files and users for a terminal or a page, and formats numbers and dates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from indexer.collection import Collection
 
 MARKDOWN = str.maketrans({char: f"\\{char}" for char in string.punctuation})
-FIRST_LONE, LAST_LONE = 0xDC80, 0xDCFF  # how Python keeps bytes that are no UTF-8
+FIRST_LONE, LAST_LONE = 0xDC80, 0xDCFF  # how Python represents bytes that are not UTF-8
 
 
 def shown(path: str) -> str:
@@ -22,7 +22,7 @@ def shown(path: str) -> str:
 
 
 def visible(text: str) -> str:
-    """Text for a terminal, lines kept: what it would obey, or not show, is escaped."""
+    """Text for a terminal, line breaks kept: control and invisible characters are escaped."""
     return "".join(char if char == "\n" else _visible(char) for char in text)
 
 
@@ -32,19 +32,19 @@ def plain(text: str) -> str:
 
 
 def file_size(count: int) -> str:
-    """A number of bytes as people write it: 900 B, 12 kB, 3.4 MB."""
+    """A number of bytes for people: 900 B, 12 kB, 3.4 MB."""
     if count < 1000:
         return f"{count} B"
     return f"{count / 1e3:.0f} kB" if count < 1e6 else f"{count / 1e6:,.1f} MB"
 
 
 def day(moment: datetime) -> str:
-    """A moment as people write it, without seconds."""
+    """A date and time for people, without seconds."""
     return f"{moment.day} {moment:%B %Y, %H:%M}"
 
 
 def month(moment: datetime | None) -> str:
-    """The month of a moment as people write it."""
+    """The month of a date, for people."""
     return "Without a date" if moment is None else f"{moment:%B %Y}"
 
 
@@ -65,6 +65,6 @@ def _visible(char: str) -> str:
 
 
 def model_words(opened: Collection) -> str:
-    """A collection's model by what tells it from another: its name, and the windows it sees."""
+    """What distinguishes a collection's model from others: its name, and the windows it sees."""
     tiles = f" in {opened.tiles} x {opened.tiles} windows" if opened.tiles > 1 else ""
     return f"{opened.model.name}{tiles}"

@@ -1,4 +1,4 @@
-"""An indexing run on the terminal: its stages while it runs, and what it did."""
+"""Progress bar and final report of an indexing run, on the terminal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STAGES = {
 
 
 def both(first: ProgressCallback, second: ProgressCallback) -> ProgressCallback:
-    """One callback that calls two."""
+    """One callback that calls both."""
 
     def show(progress: Progress) -> None:
         first(progress)
@@ -33,7 +33,7 @@ def both(first: ProgressCallback, second: ProgressCallback) -> ProgressCallback:
 
 @contextmanager
 def index_progress() -> Iterator[ProgressCallback]:
-    """A progress bar on stderr that shows the stage that runs."""
+    """A progress bar on stderr for the running stage."""
     with photo_progress() as bar:
         running = "scan"
         task = bar.add_task(STAGES[running], total=None)
@@ -42,7 +42,7 @@ def index_progress() -> Iterator[ProgressCallback]:
             nonlocal running, task
             if progress.stage != running:
                 running = progress.stage
-                bar.remove_task(task)  # a total, once set, cannot be taken back
+                bar.remove_task(task)  # a total, once set, cannot be unset
                 task = bar.add_task(STAGES[running], total=progress.total)
             failed = f", {progress.failed:,} failed" if progress.failed else ""
             bar.update(
@@ -56,8 +56,8 @@ def index_progress() -> Iterator[ProgressCallback]:
 
 
 def print_report(report: IndexReport, *, as_json: bool) -> None:
-    """The report as JSON on stdout, or as a table on stderr; what could not be looked at is said
-    either way.
+    """Print the report as JSON on stdout, or as a table on stderr; either way, report what could
+    not be scanned.
     """
     for root in report.missing_roots:
         say(f"{shown(root)} is missing; its photos stay in the collection.", "yellow")

@@ -1,4 +1,4 @@
-"""The files behind a job, and the lock that says whether its process is there."""
+"""The files behind a background job, and the lock that shows whether its process is alive."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tips_model.locks import lock
 from tips_model.untrusted import parse_json
 from ui.registry import data_folder, described
 
-TRIES, TRY_AGAIN = 25, 0.02  # seconds; those who only look hold the lock for less
+TRIES, TRY_AGAIN = 25, 0.02  # seconds; a process that only checks holds the lock for less
 
 
 class JobError(TipsError):
@@ -28,10 +28,10 @@ class JobError(TipsError):
 
 @dataclass(frozen=True, slots=True)
 class JobFiles:
-    """Where the job of a collection is written down.
+    """Where the state of a collection's job is stored.
 
-    asked: what is wanted, by those who start and stop it. progress: how far it is, by its process
-    (see `ui.progress_file`). lock: held by the process. log: what it says.
+    asked: what is requested, written by whoever starts and stops the job. progress: how far it is,
+    written by its process (see `ui.progress_file`). lock: held by the process. log: its output.
     """
 
     asked: Path
@@ -41,7 +41,7 @@ class JobFiles:
 
     @classmethod
     def of(cls, folder: Path) -> JobFiles:
-        """The files for the collection in `folder`; nothing is made yet."""
+        """The files for the collection in `folder`; nothing is created yet."""
         path = os.fsencode(os.path.abspath(folder))
         digest = hashlib.blake2b(path, digest_size=6).hexdigest()
         return cls._named(data_folder() / "jobs" / f"{described(folder).name}-{digest}")
@@ -57,11 +57,11 @@ class JobFiles:
         return cls(*(base.with_name(f"{base.name}.{kind}") for kind in kinds))
 
     def asked_to_end(self) -> bool:
-        """Whether the job is wanted no more, or not now; raises `JobError`."""
+        """Whether the job was asked to stop or pause; raises `JobError`."""
         return bool((self.read(self.asked) or {}).get("intent", "run") != "run")
 
     def make(self) -> None:
-        """Make the folder and the lock; raises `JobError`."""
+        """Create the folder and the lock; raises `JobError`."""
         try:
             self.lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.lock.touch()
@@ -71,7 +71,7 @@ class JobFiles:
             ) from error
 
     def read(self, file: Path) -> dict[str, Any] | None:
-        """One of the files, None when it is not there; raises `JobError`."""
+        """The content of one of the files, None if it is missing; raises `JobError`."""
         try:
             stored = parse_json(file.read_bytes())
             if not isinstance(stored, dict):
@@ -83,15 +83,15 @@ class JobFiles:
         return stored
 
     def write(self, asked: dict[str, Any]) -> None:
-        """Write what is wanted; raises `JobError`."""
+        """Write what is requested; raises `JobError`."""
         try:
             write_alone(self.asked, json.dumps(asked))
         except OSError as error:
             raise JobError(f"{self.asked} cannot be written ({error.strerror}).") from error
 
     def launch(self, command: list[str], lock: int) -> subprocess.Popen[bytes]:
-        """Start the process, on its own, with the lock in its hands."""
-        # Streamlit copies the secrets of a page into its environment; a job has no use for them.
+        """Start the process in a session of its own; it inherits the lock."""
+        # Streamlit copies the page's secrets into its environment; a job does not need them.
         environment = {key: value for key, value in os.environ.items() if key != "password"}
         with open(self.log, "wb") as log:
             return subprocess.Popen(
@@ -106,8 +106,8 @@ class JobFiles:
 
     @contextmanager
     def hold(self) -> Iterator[int | None]:
-        """The lock, for a process to inherit: closed here and not released, it stays with it. None
-        when a process has it.
+        """The lock, for a process to inherit: closing it here does not release it. None when a
+        process holds it.
         """
         with open(self.lock, "r+b") as file:
             tries = TRIES
@@ -116,7 +116,7 @@ class JobFiles:
             yield file.fileno() if held else None
 
     def held_by_job(self) -> bool:
-        """Whether the process is there."""
+        """Whether the job's process is alive."""
         try:
             with open(self.lock, "r+b") as file:
                 return not lock(file.fileno(), shared=True)
@@ -124,7 +124,7 @@ class JobFiles:
             return False
 
     def last_words(self) -> str:
-        """The last line that the process said, or nothing."""
+        """The last line of the process's output, or ""."""
         try:
             lines = self.log.read_text("utf-8", "replace").split("\n")
         except FileNotFoundError:

@@ -1,12 +1,12 @@
-"""Indexing as a process of its own, which outlives the page that started it, and its server.
+"""Background indexing jobs: processes that outlive the page and the server that started them.
 
     start_index(folder, ["/home/anna/Pictures"], model="tipsv2-b14")
     find(folder)              # how far it is
     pause(folder), resume(folder), cancel(folder)
 
-A job is `tips index` or `tips rebuild` in the background. What was asked for and what became of it
-are two small files in the user's data folder, written by one side each. Whether a job runs is told
-by a lock: the process inherits it and holds it until it ends, in whatever way.
+A job is `tips index` or `tips rebuild` in the background. The request and the progress are two
+small files in the user's data folder, each written by one side. A lock shows whether a job runs:
+the process inherits it and holds it until it ends, however it ends.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Command = Literal["index", "rebuild"]
 State = Literal["running", "stopping", "paused", "stopped", "failed", "done"]
 Intent = Literal["run", "pause", "cancel"]
 ACTIVE: tuple[State, ...] = ("running", "stopping")
-# -P: no module is taken from the folder in which the server happens to run.
+# -P: no module is imported from the server's working directory.
 TIPS = (
     sys.executable,
     "-P",
@@ -42,9 +42,9 @@ COUNTS = ("stage", "done", "total", "failed", "rate", "eta")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A job as it stands.
+    """The state of a job.
 
-    folder: of the collection, as text. state: "running"; "stopping" (asked to stop, not there yet);
+    folder: of the collection, as text. state: "running"; "stopping" (asked to stop, still running);
     "paused"; "stopped" (its process died); "failed" (`error` says why); "done" (`report` is what
     the command prints with --json).
     stage: "" at first, "fetch", or a stage of `indexer.progress.Progress`. done, total, failed,
@@ -67,7 +67,7 @@ class Job:
 
     @property
     def active(self) -> bool:
-        """Whether its process is there."""
+        """Whether its process is alive."""
         return self.state in ACTIVE
 
 
@@ -81,11 +81,11 @@ def start_index(
     retry_failed: bool = False,
 ) -> Job:
     """Index folders of photos (texts, see `indexer.folders.paths`) into the collection in `folder`,
-    which is made if there is none.
+    which is created if it does not exist.
 
-    roots: none means all that it knows. model, tiles: of a new collection. fetch: download the
-    model's weights first. retry_failed: read photos once more that could not be read.
-    Raises `JobError` and `CollectionError` when the collection is being written already.
+    roots: empty means all that the collection knows. model, tiles: of a new collection. fetch:
+    download the model's weights first. retry_failed: retry photos that could not be read.
+    Raises `JobError`, and `CollectionError` when another process is writing the collection.
     """
     options = [
         *(["--model", model] if model else []),
@@ -98,7 +98,7 @@ def start_index(
 
 
 def start_rebuild(folder: Path) -> Job:
-    """Make the vectors of the collection again; raises as `start_index` does."""
+    """Rebuild the vectors of the collection; raises as `start_index` does."""
     return _start(folder, "rebuild", [])
 
 
@@ -108,7 +108,7 @@ def find(folder: Path) -> Job | None:
     asked = files.read(files.asked)
     if asked is None:
         return None
-    # Asked first: a process that ends in between has said how before.
+    # Check the lock first: a process that ends in between has already written how it ended.
     running = files.held_by_job()
     try:
         return _job(files, asked, files.read(files.progress) or {}, running)
@@ -137,7 +137,7 @@ def _job(files: JobFiles, asked: dict[str, Any], said: dict[str, Any], running: 
 
 
 def pause(folder: Path) -> None:
-    """Ask the job to stop; what it has in hand it finishes and keeps. Raises `JobError`."""
+    """Ask the job to stop; it finishes and keeps the work in hand. Raises `JobError`."""
     job = _existing(folder)
     if job.state != "running":
         raise JobError("No job is running here that could be paused.")
@@ -145,7 +145,7 @@ def pause(folder: Path) -> None:
 
 
 def resume(folder: Path) -> Job:
-    """Start the job again with the same arguments; it goes on where it was. Raises as
+    """Restart the job with the same arguments; it continues where it stopped. Raises as
     `start_index` does.
     """
     job = _existing(folder)
@@ -157,8 +157,8 @@ def resume(folder: Path) -> Job:
 
 
 def cancel(folder: Path) -> None:
-    """End the job and forget it; photos indexed so far stay. A job that was asked to stop before is
-    ended at once, which is safe as well. Raises `JobError`.
+    """End the job and forget it; photos indexed so far stay. A job that was already asked to stop
+    is terminated at once, which is safe too. Raises `JobError`.
     """
     job = _existing(folder)
     number = signal.SIGTERM if job.state == "stopping" else signal.SIGINT
@@ -169,7 +169,7 @@ def cancel(folder: Path) -> None:
 
 
 def dismiss(folder: Path) -> None:
-    """Forget a job that has ended; raises `JobError` when it runs."""
+    """Forget a job that has ended; raises `JobError` while it runs."""
     files = JobFiles.of(folder)
     if files.held_by_job():
         raise JobError(_running(_existing(folder)))
@@ -214,7 +214,7 @@ def _start(folder: Path, command: Command, arguments: list[str]) -> Job:
             job = find(folder)
             raise JobError(_running(job) if job else "The last job of this collection is ending.")
         if Collection.exists(folder):
-            with Collection.open(folder).lock():  # raises when a terminal writes the collection
+            with Collection.open(folder).lock():  # raises while another process writes it
                 pass
         files.progress.unlink(missing_ok=True)
         asked: dict[str, Any] = {
@@ -229,7 +229,7 @@ def _start(folder: Path, command: Command, arguments: list[str]) -> Job:
         line = [*TIPS, command, "--progress-file", str(files.progress), "-c", str(folder)]
         process = files.launch([*line, *arguments], lock)
         files.write(asked | {"pid": process.pid})
-    # Somebody has to take note of its end, or it stays in the process table.
+    # The child must be waited for, or it stays in the process table as a zombie.
     threading.Thread(target=process.wait, daemon=True).start()
     return _existing(folder)
 
@@ -238,9 +238,9 @@ def _ask_to_end(folder: Path, job: Job, intent: Intent, number: signal.Signals) 
     files = JobFiles.of(folder)
     asked = files.read(files.asked) or {}
     files.write(asked | {"intent": intent})
-    # The lock says that the process is there, so the number is still its own.
+    # The lock shows that the process is alive, so the id is still its own.
     if job.pid is not None and files.held_by_job():
         try:
             os.kill(job.pid, number)
         except ProcessLookupError:
-            return  # it has just ended by itself
+            return  # it has just ended on its own

@@ -1,5 +1,5 @@
-"""A collection that stays open while others write it: a newer state is opened beside the one in use
-and takes its place.
+"""A collection kept open while others write it: each newer state is opened beside the
+current one.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from ui.warm_models import BatchingEmbedder, WarmModels
 
 REST = 4.0
-"""After a state was opened, the next one is looked for when so many times as long has passed."""
+"""After opening a state, the next one waits this many times as long as the opening took."""
 REMOTE = 5.0
-"""Seconds between two looks where the vectors are on a server, which has to be asked."""
+"""Seconds between two checks when the vectors are on a server, which has to be queried."""
 Stamp = tuple[object, ...]
 _log = logging.getLogger("tips.service")
 
@@ -39,7 +39,7 @@ class NotOpenError(TipsError):
 
 @dataclass(slots=True)
 class Photos:
-    """What there is to browse, which needs no model; the index follows the catalog in place."""
+    """What browsing needs, without a model; the index follows the catalog in place."""
 
     collection: Collection
     catalog: Catalog
@@ -48,23 +48,23 @@ class Photos:
 
 @dataclass(slots=True)
 class State(Photos):
-    """A published state of a collection, the same as long as it is used; it is closed when it was
-    replaced and its last user is done.
+    """A published state of a collection, immutable while in use; it is closed once it is replaced
+    and its last user is done.
     """
 
     searcher: Searcher
     number: int
-    """How many were open before."""
+    """How many states were opened before."""
     stamp: Stamp
     users: int = 1
-    """Who uses it; one of them is the collection whose present state it is."""
+    """Reference count; the collection holds one reference while this is its current state."""
 
 
 class LiveCollection:
-    """The collection in a folder, for any number of threads.
+    """The collection in a folder, shared by any number of threads.
 
-    Searches go on with the state that they began with while `refresh` opens a newer one; what comes
-    later sees that. `pictures` are those of its photos; `problem` says why it is not open.
+    A search keeps the state that it started with while `refresh` opens a newer one; later searches
+    see the new one. `pictures`: the pictures of its photos; `problem`: why it is not open.
     """
 
     def __init__(
@@ -76,26 +76,26 @@ class LiveCollection:
         name: str = "",
         title: str = "",
     ) -> None:
-        """Nothing is opened. ahead: for pictures, see `Pictures`. name, title: what it is called
-        where there are several.
+        """Opens nothing yet. ahead: for pictures, see `Pictures`. name, title: its name where there
+        are several.
         """
         self.folder, self.name, self.title = folder, name, title
         self.problem = "The collection is being opened."
         self.pictures = Pictures(lambda: self.photos.catalog, ahead)
         self._models = models
-        self._model: BatchingEmbedder | None = None  # stays warm from one state to the next
+        self._model: BatchingEmbedder | None = None  # stays loaded from one state to the next
         self._lock, self._browsing, self._opening = (threading.Lock() for _ in range(3))
         self._photos: Photos | None = None
         self._current: State | None = None
-        self._next = 0.0  # when a state may be opened again, by the clock of `time.monotonic`
+        self._next = 0.0  # earliest time to open the next state, by `time.monotonic`
 
     @property
     def photos(self) -> Photos:
-        """What there is to browse, as of the last `browse`. Raises `TipsError` as that."""
+        """What browsing needs, as of the last `browse`. Raises `TipsError` like `browse`."""
         return self._photos or self.browse()
 
     def browse(self) -> Photos:
-        """What there is to browse now; without a model, and without the vectors. Raises `TipsError`
+        """What browsing needs, refreshed, without the model and the vectors. Raises `TipsError`
         when there is no collection.
         """
         return self._browse(Collection.open(self.folder))
@@ -107,7 +107,9 @@ class LiveCollection:
 
     @contextmanager
     def state(self) -> Iterator[State]:
-        """The present state, kept open meanwhile. Raises `NotOpenError` before there is one."""
+        """The current state, kept open inside the block. Raises `NotOpenError` before the first
+        one.
+        """
         with self._lock:
             current = self._current
             if current is None:
@@ -120,19 +122,20 @@ class LiveCollection:
 
     @property
     def due(self) -> bool:
-        """Whether it is time to look for a newer state: opening one is work as well."""
+        """Whether it is time to check for a newer state; opening one costs time, too."""
         return time.monotonic() >= self._next
 
     def number(self) -> int:
-        """The number of the state that searches see after a `refresh`: another one when something
-        was published. Raises `TipsError` when that cannot be seen now.
+        """The number of the state that searches see after a `refresh`; it changes when something
+        was published. Raises `TipsError` when this cannot be checked now.
         """
         current = self._current
         return 0 if current is None else current.number + (current.stamp != self._look())
 
     def refresh(self) -> bool:
-        """Open what is new; True when there was something. One thread at a time; others wait.
-        Raises `TipsError` when the collection cannot be opened now: a state that is open stays.
+        """Open a newer state, if there is one; return whether there was. One thread at a time;
+        others wait. Raises `TipsError` when the collection cannot be opened now; the current state
+        stays open.
         """
         with self._opening:
             start = time.monotonic()
@@ -172,7 +175,7 @@ class LiveCollection:
         from search.searcher import Searcher
 
         collection = Collection.open(self.folder)
-        if not collection.catalog_folder.exists():  # opening it would make it
+        if not collection.catalog_folder.exists():  # opening would create it
             raise SearchError(f"The collection {self.folder} has no photos yet.")
         self._model = self._models.open(collection)
         searcher = Searcher(collection, self._model, self._models.device)
@@ -199,10 +202,10 @@ class LiveCollection:
             return self._photos
 
     def _look(self) -> Stamp:
-        """What changes with every published state, read in some microseconds; a question to the
-        server where the vectors are on one.
+        """A stamp that changes with every published state; reading it takes microseconds, or a
+        query when the vectors are on a server.
         """
-        from indexer.edge.manifest import MANIFEST  # with it comes the engine: not for a first view
+        from indexer.edge.manifest import MANIFEST  # imports the engine: slow at first view
 
         collection = Collection.open(self.folder)
         settings = _changed(self.folder / SETTINGS)
@@ -217,7 +220,9 @@ class LiveCollection:
 
 
 def _changed(file: Path) -> tuple[int, int]:
-    """Another one whenever the file was replaced; zeros when it is not there."""
+    """Inode and modification time, which change whenever the file is replaced; zeros if it is
+    missing.
+    """
     try:
         found = file.stat()
     except FileNotFoundError:

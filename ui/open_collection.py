@@ -1,6 +1,4 @@
-"""The collection that a command writes: opened, or made as its options say, and nothing else than
-it was made for.
-"""
+"""Opens or creates the collection that a command writes, and checks that the options match it."""
 
 from __future__ import annotations
 
@@ -26,8 +24,8 @@ DEFAULT_MODEL = "tipsv2-b14"
 
 
 def check_first_call(folder: Path, paths: tuple[Path | str, ...]) -> None:
-    """Before a collection is made: there must be something to index. A mistyped path must not leave
-    an empty collection behind that binds the model. Raises `RootError`.
+    """Before a collection is created, check that there is something to index: a mistyped path must
+    not leave an empty collection that is bound to a model. Raises `RootError`.
     """
     from indexer.collection import Collection
     from indexer.errors import RootError
@@ -56,11 +54,11 @@ def _has_something(root: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What a command's options say of a collection; None, or no layout, where they say nothing.
+    """A command's options for a collection; None, or an empty layout, where they were not given.
 
     model: None is the collection's own, or the default for a new one. weights: a folder of files.
-    qdrant: a server's address, and how vectors lie there (layout: fields of `ServerLayout`).
-    catalog: its address on object storage.
+    qdrant: a server's address, and its vector layout (layout: fields of `ServerLayout`). catalog:
+    its address on object storage.
     """
 
     model: str | None = None
@@ -75,10 +73,10 @@ class Wanted:
 def open_or_create(
     folder: Path, wanted: Wanted, device: str, patience: Patience | None = None
 ) -> tuple[Collection, Callable[[], Embedder]]:
-    """The collection in `folder`, made if there is none, and a function that loads its model.
+    """The collection in `folder`, created if missing, and a function that loads its model.
 
-    patience: with other processes that write it; the collection keeps it. Says on stderr what is
-    used. Raises `TipsError` for another model than the collection's, and for another engine:
+    patience: how to wait for other writers; set on the collection. Prints the collection's folder
+    on stderr. Raises `TipsError` for another model than the collection's, and for another engine:
     `tips rebuild` moves the vectors.
     """
     from indexer.collection import EMBEDDED, Collection, new_id
@@ -107,7 +105,7 @@ def open_or_create(
         else:
             check_layout_has_server(wanted.layout)
         info = load().info
-        if Collection.exists(folder):  # another process has made it while the model was loaded
+        if Collection.exists(folder):  # another process created it while the model was loading
             return open_or_create(folder, wanted, device, patience)
         known = Collection.create(
             folder,
@@ -128,11 +126,11 @@ def open_or_create(
 
 
 def model_loader(name: str, weights: str | Path | None, device: str) -> Callable[[], Embedder]:
-    """A function that loads a model once, and says so on stderr; see `open_embedder`."""
+    """A function that loads a model once, and reports it on stderr; see `open_embedder`."""
 
     @cache
     def load() -> Embedder:
-        from tips_model.embedder import open_embedder  # torch: not for a run without work
+        from tips_model.embedder import open_embedder  # torch: not for a run with nothing to do
 
         chosen = pick_device(device)
         say(f"Model {name} on {chosen}")
@@ -142,7 +140,7 @@ def model_loader(name: str, weights: str | Path | None, device: str) -> Callable
 
 
 def _check_regions(known: Collection, tiles: int | None, max_regions: int | None) -> None:
-    """Refuse other regions than the collection's."""
+    """Reject region settings that differ from the collection's."""
     from indexer.errors import CollectionError
 
     for option, asked, own in (
@@ -157,7 +155,7 @@ def _check_regions(known: Collection, tiles: int | None, max_regions: int | None
 
 
 def _check_catalog(known: Collection, catalog: str | None) -> None:
-    """Refuse another place for the catalog than the collection's."""
+    """Reject a catalog location that differs from the collection's."""
     from indexer.errors import CollectionError
 
     if catalog is not None and catalog != known.catalog_url:
@@ -168,7 +166,7 @@ def _check_catalog(known: Collection, catalog: str | None) -> None:
 
 
 def _check_same(known: Collection, model: str | None, qdrant: str | None) -> None:
-    """Refuse another model or another engine than the collection's."""
+    """Reject a model or engine that differs from the collection's."""
     from indexer.errors import CollectionError, ModelMismatchError
 
     if model is not None and model != known.model.name:
@@ -184,7 +182,7 @@ def _check_same(known: Collection, model: str | None, qdrant: str | None) -> Non
 
 
 def _check_layout(known: Collection, layout: Mapping[str, Any]) -> None:
-    """Refuse another layout than that of the collection's vectors."""
+    """Reject a layout that differs from that of the collection's vectors."""
     from indexer.errors import CollectionError
     from indexer.server.layout import ServerLayout
 
@@ -202,10 +200,10 @@ def _check_layout(known: Collection, layout: Mapping[str, Any]) -> None:
 def fetch_weights(
     folder: Path, model: str | None, progress: Callable[[int, int | None], None]
 ) -> None:
-    """Download what is missing of the official weights that a run needs, of its collection's model
-    or of a new one's; nothing for other models.
+    """Download the missing official weights that a run needs, of its collection's model or of a new
+    collection's; does nothing for other models.
 
-    progress: called with the bytes that are here and those there will be, about.
+    progress: called with the bytes present and the total, both approximate.
     """
     from indexer.collection import Collection
     from tips_model.config import VARIANTS
@@ -228,7 +226,7 @@ def fetch_weights(
 
 
 def remember(folder: Path) -> None:
-    """Put the collection on the list of this machine; a list that cannot be written is said."""
+    """Add the collection to this machine's list; if the list cannot be written, print why."""
     from ui.registry import RegistryError, register
 
     try:
@@ -238,7 +236,7 @@ def remember(folder: Path) -> None:
 
 
 def _check_weights(known: Collection, weights: Path | None) -> None:
-    """Refuse other weights behind the model's name, where that is known without loading them."""
+    """Reject other weights under the model's name, where this is known without loading them."""
     from indexer.errors import ModelMismatchError
     from tips_model.registry import stated_id
 
@@ -253,7 +251,7 @@ def _check_weights(known: Collection, weights: Path | None) -> None:
 
 
 def check_layout_has_server(layout: Mapping[str, Any]) -> None:
-    """Refuse a layout where no server is named."""
+    """Reject a layout when no server is given."""
     if layout:
         raise click.UsageError(
             "--shards, --replicas, --write-consistency and --quantization are for vectors on a "
@@ -262,7 +260,7 @@ def check_layout_has_server(layout: Mapping[str, Any]) -> None:
 
 
 def warn_of_clear_key(url: str) -> None:
-    """Say so when the key of the server would travel unencrypted."""
+    """Warn when the server's API key would travel unencrypted."""
     from indexer.server.client import API_KEY, sends_key_in_clear
 
     if sends_key_in_clear(url):

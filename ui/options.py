@@ -1,4 +1,4 @@
-"""Options that several commands share, and where a collection lies when none is named."""
+"""Click options shared by several commands, and the default collection's folder."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 MOST_TILES = 4
-QUANTIZATIONS = ("int8", "turbo8", "turbo4", "binary", "none")  # those of `ServerLayout`
-RANGES = {"limit": click.IntRange(1, 10_000)}  # of fields of `Request` that are numbers
-STOPPED = 130  # what a shell reports for a program that Ctrl-C ended
-Show = Callable[..., None]  # `print_results` in the form that the user asked for
+QUANTIZATIONS = ("int8", "turbo8", "turbo4", "binary", "none")  # values of `ServerLayout`
+RANGES = {"limit": click.IntRange(1, 10_000)}  # bounds of the numeric fields of `Request`
+STOPPED = 130  # what a shell reports for a program that was stopped by Ctrl-C
+Show = Callable[..., None]  # `print_results` in the requested format
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -41,14 +41,14 @@ def default_collection() -> Path:
 
 
 class RootType(click.ParamType["str | Path"]):
-    """A folder, or the URL of one on object storage, which stays a text."""
+    """A folder, or the URL of a folder on object storage, which stays a text."""
 
     name = "path"
 
     def convert(
         self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None
     ) -> str | Path:
-        """`s3://bucket/photos` as it is, anything else a path."""
+        """`s3://bucket/photos` unchanged, anything else as a path."""
         return value if isinstance(value, str) and "://" in value else Path(value)
 
 
@@ -98,12 +98,12 @@ hidden_option = click.option(
 
 
 class Number(click.FloatRange):
-    """A number within bounds, and nothing that is none: `nan` is in every range."""
+    """A number within bounds; rejects `nan`, which passes every range check."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """Text to a number; a wrong one ends the command with code 2."""
+        """Text to a number; an invalid one ends the command with code 2."""
         number = float(super().convert(value, param, ctx))
         if math.isnan(number):
             self.fail(f"{value!r} is not a number.", param, ctx)
@@ -119,10 +119,10 @@ wait_option = click.option(
 
 
 class WaitingCommand(click.Command):
-    """A command with `wait_option`, whose SECONDS may be left out: as long as it takes."""
+    """A command with `wait_option`, whose SECONDS may be omitted: wait without limit."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """A bare `--wait` becomes `--wait=inf`; what follows it is an argument of its own."""
+        """A bare `--wait` becomes `--wait=inf`; the next word is a separate argument."""
         return super().parse_args(ctx, list(_with_seconds(args)))
 
 
@@ -143,7 +143,7 @@ def _is_number(text: str) -> bool:
 
 
 def patience_of(wait: float | None) -> Patience:
-    """What `--wait` asks for; whom one waits for is said on stderr."""
+    """What `--wait` requests; prints on stderr which process is waited for."""
     from indexer.write_lock import NO_PATIENCE, Patience
 
     return NO_PATIENCE if wait is None else Patience(wait, say)
@@ -166,7 +166,9 @@ regions_option = click.option(
 
 
 def limit_options(command: Command) -> Command:
-    """What one photo may cost: the command gets `limits`, an `indexer.photos.limits.Limits`."""
+    """Limits for decoding one photo; the command gets `limits`, an
+    `indexer.photos.limits.Limits`.
+    """
     options = [
         click.option(
             "--max-megapixels",
@@ -233,7 +235,7 @@ qdrant_option = click.option(
 
 
 def layout_options(command: Command) -> Command:
-    """How vectors lie on a Qdrant server: the command gets `layout`, what was asked for by the
+    """The vector layout on a Qdrant server: the command gets `layout`, the given options under the
     names of `ServerLayout`.
     """
     options = [
@@ -298,7 +300,7 @@ image_option = click.option(
 
 
 def field_option(name: str) -> Callable[[Command], Command]:
-    """The option for a field of `Request` that is a number, a text or a choice of yes and no."""
+    """The option for a field of `Request` that is a number, a text or a boolean."""
     field = Request.model_fields[name]
     form: dict[str, Any] = {"metavar": "EXPR"}
     if field.annotation is bool:
@@ -312,10 +314,10 @@ def field_option(name: str) -> Callable[[Command], Command]:
 
 
 def result_options(command: Command, *, without: Sequence[str] = ()) -> Command:
-    """The options of the commands that print hits: how many, which, and in what form.
+    """The options of the commands that print hits: how many, which, and in what format.
 
-    The first ones are fields of `Request` in its own words, but for `without`. Two forms at once
-    raise `click.UsageError` before the command runs.
+    The first ones are fields of `Request` with its descriptions, except those in `without`. Two
+    formats at once raise `click.UsageError` before the command runs.
     """
     fields = [name for name in Request.model_fields if name not in {*SUBJECT, *without}]
     options = [

@@ -1,4 +1,4 @@
-"""Masks and heat maps as small transparent pictures that are stretched over a photo.
+"""Masks and heat maps as small transparent images, to be stretched over a photo.
 
 Letters: h x w cells of a map.
 """
@@ -16,9 +16,9 @@ from PIL import Image
 from search.draw import PALETTE, heat_colours
 from search.hits import Mask
 
-FINE = 320  # pixels of the longer side: edges stay smooth when stretched
+FINE = 320  # pixels on the longer side: edges stay smooth when stretched
 COLDEST = 0.12
-"""Heat below this is left clear, so that the photo is seen."""
+"""Heat below this is transparent, so that the photo stays visible."""
 
 
 def mask_picture(masks: Sequence[Mask]) -> str:
@@ -29,7 +29,7 @@ def mask_picture(masks: Sequence[Mask]) -> str:
     picture = np.zeros((size[1], size[0], 4), np.uint8)
     for number in reversed(range(len(masks))):
         inside = _stretched(masks[number].astype(np.float32), size)
-        # Half a cell of soft edge, so that the staircase of cells is not seen.
+        # A soft edge of half a cell hides the staircase of the cells.
         alpha = np.clip((inside - 0.5) * 6 + 0.5, 0, 1)
         colour = np.array(PALETTE[number % len(PALETTE)], np.float32)
         layer = np.dstack([np.broadcast_to(colour, (*alpha.shape, 3)), alpha * 255])
@@ -39,12 +39,12 @@ def mask_picture(masks: Sequence[Mask]) -> str:
 
 
 def heat_picture(heat: npt.NDArray[np.float32]) -> str:
-    """A heat map (h, w) in [0, 1] as a data address, see `heat_pixels`."""
+    """A heat map (h, w) in [0, 1] as a data URL, see `heat_pixels`."""
     return _address(heat_pixels(heat))
 
 
 def heat_pixels(heat: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """A heat map (h, w) in [0, 1] as pixels (H, W, 4) with alpha: clear where cold, glowing where
+    """A heat map (h, w) in [0, 1] as RGBA pixels (H, W, 4): transparent where cold, glowing where
     warm, `FINE` pixels on the longer side.
     """
     field = np.clip(_stretched(heat, _size(heat.shape)), 0, 1)
@@ -53,7 +53,7 @@ def heat_pixels(heat: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
 
 
 def picture_address(picture: Image.Image, quality: int = 85) -> str:
-    """A picture as the data address of a WebP."""
+    """A picture as a data URL (WebP)."""
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", quality=quality)
     return _data("webp", buffer.getvalue())

@@ -1,4 +1,4 @@
-"""Pictures of a collection's photos as the browser takes them, kept while there is room."""
+"""Thumbnails and screen-sized pictures of a collection's photos for the browser, cached."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ui.background import Background
 if TYPE_CHECKING:
     from indexer.catalog.table import Catalog
 
-LARGE = 1400  # side of the large picture in pixels, about
+LARGE = 1400  # approximate side of the large picture in pixels
 LARGE_QUALITY = 86
 THUMBNAIL_BYTES = 48 << 20
 LARGE_BYTES = 32 << 20
 A_YEAR = 365 * 24 * 3600  # seconds
 SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'"}
-"""Headers of what is served beside a page."""
+"""Headers of everything that is served beside a page."""
 FOREVER = {**SAFE, "Cache-Control": f"private, max-age={A_YEAR}, immutable"}
 """Headers of pictures: the content of an id never changes."""
 
@@ -31,8 +31,8 @@ FOREVER = {**SAFE, "Cache-Control": f"private, max-age={A_YEAR}, immutable"}
 class Pictures:
     """Thumbnails and large pictures of one collection, for any number of threads.
 
-    catalog: gives the catalog when it is first needed. ahead: where pictures are made ready that
-    may be asked for next.
+    catalog: returns the catalog, called on first use. ahead: the worker that prefetches pictures
+    that may be requested next.
     """
 
     def __init__(self, catalog: Callable[[], Catalog], ahead: Background) -> None:
@@ -42,7 +42,7 @@ class Pictures:
         self._lock = threading.Lock()
 
     def prepare(self, identifiers: Sequence[str]) -> None:
-        """Have the thumbnails of a page ready: one reading of the catalog for all of them."""
+        """Load the thumbnails of a page with one read of the catalog."""
         with self._lock:
             missing = [each for each in identifiers if each not in self._thumbnails]
         if missing:
@@ -75,13 +75,13 @@ class Pictures:
         return data
 
     def look_ahead(self, identifiers: Sequence[str]) -> None:
-        """Have large pictures ready that are likely to be opened next."""
+        """Prefetch large pictures that are likely to be opened next."""
 
         def load(identifier: str) -> None:
             try:
                 self.large(identifier)
             except TipsError:
-                return  # said when it is opened
+                return  # reported when it is opened
 
         for identifier in identifiers:
             self._ahead.submit(partial(load, identifier))

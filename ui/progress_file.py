@@ -1,10 +1,11 @@
-"""What an indexing process says of itself in a small file, for those who are not its terminal.
+"""A small status file that an indexing process writes, so that other processes can show its
+progress.
 
     with reporting(file) as report:
         report.show(progress)     # a `ProgressCallback`
         report.finish({...})
 
-The file is replaced as a whole, so a reader never sees half of it.
+The file is replaced atomically, so a reader never sees half of it.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from tips_model.errors import TipsError
 from ui.render import say
 
 End = Literal["done", "failed", "interrupted"]
-PAUSE = 0.5  # seconds between two writings
-NICENESS = 10  # the page and everything else come first
+PAUSE = 0.5  # seconds between two writes
+NICENESS = 10  # lower priority than the page and everything else
 
 
 class ProgressFile:
-    """Writes the stage that runs, and in the end how it went.
+    """Writes the running stage, and finally the outcome.
 
     file: None writes nothing. clock: seconds, monotonic.
     """
@@ -42,24 +43,24 @@ class ProgressFile:
         self._state: dict[str, Any] = {"pid": os.getpid()}
 
     def show(self, progress: Progress) -> None:
-        """Take up how far the run is; written at most twice a second, a new stage at once."""
+        """Record the progress; writes at most twice a second, a new stage at once."""
         if progress.stage == "index":
             self._counted = progress
         elif progress.stage in ("publish", "tidy") and self._counted is not None:
-            # Indexing publishes on the way; what counts stays the photos of the run.
+            # Indexing also publishes midway; the progress still counts the run's photos.
             progress = replace(self._counted, stage=progress.stage)
         self._put(asdict(progress))
 
     def fetched(self, done: int, total: int | None) -> None:
-        """Take up how many bytes of the model are here."""
+        """Record how many bytes of the model have arrived."""
         self._put({"stage": "fetch", "done": done, "total": total})
 
     def finish(self, report: dict[str, Any]) -> None:
-        """The run is done; `report` is plain values."""
+        """The run is done; `report` holds plain values."""
         self._end("done", report=report)
 
     def fail(self, sentence: str) -> None:
-        """The run ended with this sentence."""
+        """The run failed with this sentence."""
         self._end("failed", error=sentence)
 
     def interrupt(self) -> None:
@@ -76,7 +77,7 @@ class ProgressFile:
             self._write()
 
     def _end(self, end: End, **values: Any) -> None:
-        if "end" not in self._state:  # the first word counts
+        if "end" not in self._state:  # the first outcome counts
             self._state |= {"end": end, **values}
             self._write()
 
@@ -87,17 +88,17 @@ class ProgressFile:
         try:
             temporary.write_text(json.dumps(self._state), "utf-8")
             temporary.replace(self._file)
-        except OSError as error:  # hours of work must not end for want of a word about them
+        except OSError as error:  # a failed status write must not end hours of work
             self._file = None
             say(f"{temporary} cannot be written ({error.strerror}); the run continues without it.")
 
 
 @contextmanager
 def reporting(file: Path | None) -> Iterator[ProgressFile]:
-    """A `ProgressFile` that also says how the block ended; errors pass on as they are.
+    """A `ProgressFile` that also records how the block ended; errors propagate unchanged.
 
-    With a file, this process works for a page: it lets others go first, and listens to Ctrl-C
-    although nobody sits at its terminal.
+    With a file, this process works for a page: it lowers its priority, and handles Ctrl-C although
+    it has no terminal.
     """
     from indexer.errors import InterruptedIndexError
     from ui.job_files import JobFiles
@@ -107,7 +108,7 @@ def reporting(file: Path | None) -> Iterator[ProgressFile]:
         if file is not None:
             signal.signal(signal.SIGINT, signal.default_int_handler)
             os.nice(NICENESS)
-            # A signal that came before has been ignored where the server ignores it, as behind `&`.
+            # An earlier signal was ignored if the server ignores it, as background jobs (`&`) do.
             if JobFiles.beside(file).asked_to_end():
                 raise KeyboardInterrupt
         yield progress

@@ -1,8 +1,9 @@
-"""Names and paths taken out of what is sent away, so that nothing tells whose photos they are.
+"""Pseudonyms for names and paths in reports, so that a report does not reveal whose photos they
+are.
 
-A path becomes `root1/…/3f2a9c51.jpg`: which root it is in, and a keyed hash. The key is made once
-for a collection and stays with it, so two reports of one collection can be compared, and nobody
-else can try names out.
+A path becomes `root1/…/3f2a9c51.jpg`: its root's number and a keyed hash. The key is created once
+per collection and stays with it, so that two reports of one collection can be compared, and nobody
+else can test guessed names.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ _WORDS = r"[\p{L}\p{N}\p{M}]+"
 class Pseudonyms:
     """Knows the words of all private names.
 
-    key: secret bytes. roots: absolute texts, in the order of their numbers. paths: of all photos.
-    others: more private texts, such as the collection's folder and the host's name.
+    key: secret bytes. roots: absolute paths as text, in the order of their numbers. paths: of all
+    photos. others: more private texts, such as the collection's folder and the host name.
     """
 
     def __init__(
@@ -42,11 +43,11 @@ class Pseudonyms:
         self._words = frozenset(words.str.to_lowercase().unique().to_list())
 
     def root(self, root: str) -> str:
-        """`root1` and so on; `root?` for one that is not known."""
+        """`root1` and so on; `root?` for an unknown one."""
         return f"root{self._roots.index(root) + 1}" if root in self._roots else "root?"
 
     def path(self, path: str) -> str:
-        """The name of a file in a report."""
+        """A file's pseudonym in a report."""
         root = next((root for root in self._roots if is_under(path, root)), "")
         digest = blake2b(to_bytes(path), key=self._key, digest_size=4).hexdigest()
         ending = extension(to_bytes(path))
@@ -54,16 +55,17 @@ class Pseudonyms:
         return f"{self.root(root)}/…/{digest}{known}"
 
     def sentence(self, text: str) -> str:
-        """A sentence of the program without paths, and without any word of a private name.
+        """A message of the program without paths, and without any word of a private name.
 
-        Words that are in a name as well as in the sentence go too: better a gap than a name.
+        Words that occur in both a private name and the message are removed too: better a gap than a
+        name.
         """
         return " ".join(self._token(token) for token in text.split())
 
     def _token(self, token: str) -> str:
         if "/" in token or "\\" in token:
             return PATH
-        if not token.isascii():  # no sentence of the program has other letters
+        if not token.isascii():  # no message of the program has other letters
             return NAME
         return _WORD.sub(lambda match: NAME if self._private(match[0]) else match[0], token)
 
@@ -72,8 +74,8 @@ class Pseudonyms:
 
 
 def report_key(folder: Path) -> bytes:
-    """The secret of the collection whose logs are in `folder`; made when there is none. Where
-    nothing can be written it holds for one report only.
+    """The secret key of the collection whose logs are in `folder`; created if missing. If it cannot
+    be stored, it is valid for one report only.
     """
     try:
         folder.mkdir(exist_ok=True)
@@ -89,6 +91,6 @@ def report_key(folder: Path) -> bytes:
 
 
 def private_texts(folder: Path) -> list[str]:
-    """What besides photos tells whose machine it is: folders, user and host."""
+    """Private texts besides photos that identify the machine: folders, user and host."""
     home = os.path.expanduser("~")
     return [str(folder), home, os.path.basename(home), socket.gethostname(), os.getcwd()]

@@ -1,9 +1,9 @@
-"""The collections of this machine: a list in the user's data folder, so that they have names.
+"""The registry of this machine's collections: a list of names in the user's data folder.
 
     register(folder)          # what `tips index`, `tips ui -c DIR` and the app do
-    find("holiday")           # what `?in=holiday` in the address means
+    find("holiday")           # what `?in=holiday` in a URL means
 
-An address holds names only: the page never takes a path from it.
+A URL holds names only: the page never takes a path from it.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from ui.options import default_collection
 
 SCHEMA_VERSION = 1
 SUFFIX = ".tips"
-COMMON = "collection"  # a folder of this name is told from others by the one around it
+COMMON = "collection"  # folders with this name are distinguished by their parent's name
 LONGEST_NAME = 40  # characters
 DEFAULT_TITLE = "Photos"
 
 
 class RegistryError(TipsError):
-    """The list of collections cannot be read or written, or does not hold what was asked for."""
+    """The list of collections cannot be read or written, or lacks the requested one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
     """A collection that this machine knows.
 
-    name: short and unique, for the address. title: for people. folder: where it lies, as text (see
+    name: short and unique, for URLs. title: for people. folder: its location, as text (see
     `indexer.folders.paths`).
     """
 
@@ -56,7 +56,7 @@ class Known:
 
     @property
     def present(self) -> bool:
-        """Whether there is a collection in the folder now."""
+        """Whether the folder holds a collection now."""
         return Collection.exists(self.path)
 
 
@@ -71,7 +71,7 @@ def registry_file() -> Path:
 
 
 def known() -> tuple[Known, ...]:
-    """All known collections in the order in which they were met; raises `RegistryError`."""
+    """All known collections in the order of registration; raises `RegistryError`."""
     file = registry_file()
     try:
         stored = parse_json(file.read_text("utf-8"))
@@ -88,7 +88,7 @@ def known() -> tuple[Known, ...]:
 
 
 def find(name: str) -> Known | None:
-    """The collection of this name, or None."""
+    """The collection with this name, or None."""
     return next((entry for entry in known() if entry.name == name), None)
 
 
@@ -99,7 +99,7 @@ def find_folder(folder: Path) -> Known | None:
 
 
 def register(folder: Path, title: str | None = None) -> Known:
-    """Put a collection on the list, unless it is there; the entry.
+    """Add a collection to the list, unless it is there; returns the entry.
 
     title: for people; None takes it from the folder's name. Raises `RegistryError`.
     """
@@ -107,7 +107,7 @@ def register(folder: Path, title: str | None = None) -> Known:
     if entry is not None:
         return entry
     with _writing():
-        entries = known()  # another process may have been quicker
+        entries = known()  # another process may have been faster
         entry = find_folder(folder)
         if entry is None:
             entry = described(folder, title, taken={other.name for other in entries})
@@ -116,19 +116,19 @@ def register(folder: Path, title: str | None = None) -> Known:
 
 
 def forget(name: str) -> None:
-    """Take a collection off the list; its folder is left alone. Raises `RegistryError`."""
+    """Remove a collection from the list; its folder is left alone. Raises `RegistryError`."""
     with _writing():
         _save(tuple(entry for entry in known() if entry.name != name))
 
 
 def described(folder: Path, title: str | None = None, *, taken: set[str] | None = None) -> Known:
-    """The entry that a folder gets, with a name that is not among the taken ones."""
+    """The entry for a folder, with a name that is not taken."""
     title = title or _title(folder)
     return Known(unused(slug(title), taken or set()), title, _text(folder))
 
 
 def slug(title: str) -> str:
-    """A title as it stands in an address: letters, digits and dashes, never empty."""
+    """A title as it appears in a URL: letters, digits and dashes, never empty."""
     return re.sub(r"[\W_]+", "-", title.casefold()).strip("-")[:LONGEST_NAME] or "photos"
 
 
@@ -166,7 +166,7 @@ def _save(entries: tuple[Known, ...]) -> None:
 
 @contextmanager
 def _writing() -> Iterator[None]:
-    """Be the one who changes the list; waits for others, who take a moment only."""
+    """Hold the list's write lock; waits for others, who hold it only briefly."""
     folder = data_folder()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,5 +1,5 @@
-"""How answers look in a terminal: tables, plain paths, progress. Names from files are text, never
-markup.
+"""Terminal output: result tables, plain paths, JSON and progress bars. Names from files are printed
+as text, never as markup.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from ui.formatting import shown as shown_path
 if TYPE_CHECKING:
     from search.hits import Hit, Results
 
-SCORE_CELLS = 10  # length of the bar that shows a score
+SCORE_CELLS = 10  # length of a score bar
 
 
 def talk() -> Console:
@@ -41,8 +41,8 @@ def talk() -> Console:
 
 
 def say(sentence: str, style: str | None = None) -> None:
-    """Print a sentence on stderr as it is, whatever brackets its names contain."""
-    shown = visible(sentence)  # it may quote names, queries and what is in files
+    """Print a sentence on stderr literally, whatever brackets its names contain."""
+    shown = visible(sentence)  # it may quote names, queries and file contents
     talk().print(shown, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -61,7 +61,7 @@ def print_paths(paths: Sequence[str], *, end: bytes = b"\n") -> None:
 def print_results(
     results: Results, *, as_json: bool, paths_only: bool, print0: bool, with_regions: bool
 ) -> None:
-    """Print hits on stdout: JSON, paths when asked or piped, else a table."""
+    """Print hits on stdout: JSON, paths when requested or piped, else a table."""
     for note in results.notes:
         say(note)
     if as_json:
@@ -77,7 +77,7 @@ def print_results(
 
 
 def nothing_found(results: Results) -> str:
-    """The sentence for a page without hits, with the way on."""
+    """The sentence for a page without hits, with what to try next."""
     if not results.searched:
         return "No photo matches the filter."
     if results.confident:
@@ -90,7 +90,7 @@ def nothing_found(results: Results) -> str:
 def results_table(results: Results, *, with_regions: bool, folder: Path | None = None) -> Table:
     """One row per photo: rank, score (1 is the line above which a hit counts), path, places.
 
-    Paths are written relative to `folder` where they lie in it.
+    Paths inside `folder` are written relative to it.
     """
     table = Table(box=None, pad_edge=False, header_style="dim", show_edge=False)
     table.add_column("#", justify="right", style="dim")
@@ -110,7 +110,7 @@ def results_table(results: Results, *, with_regions: bool, folder: Path | None =
 
 
 def facts_table(rows: Sequence[tuple[str, str]]) -> Table:
-    """Two columns: what, and its value as plain text."""
+    """Two columns: a label, and its value as plain text."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
@@ -129,7 +129,7 @@ class RateColumn(ProgressColumn):
 
 
 def photo_progress() -> Progress:
-    """A progress bar on stderr with count, rate and time left; it is gone when it is done."""
+    """A progress bar on stderr with count, rate and time left; removed when done."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -1,8 +1,8 @@
-"""What a user can send with a question: versions, settings, counts, times and errors, and nothing
-that is private. `tips status --report`.
+"""The shareable report of `tips status --report`: versions, settings, counts and errors,
+anonymised.
 
-Texts that are not the program's own (errors, reasons) go through `Pseudonyms.sentence`; everything
-else is a number, a time, or one of a few words.
+Free texts (errors, reasons) go through `Pseudonyms.sentence`; everything else is a number, a time,
+or one of a few words.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _PLAIN = re.compile(r"[a-z_]{1,32}")
 
 
 def report(collection: Collection) -> str:
-    """The report as text, a section for each thing."""
+    """The report as text, one section per topic."""
     files = collection.catalog().files()
     names = Pseudonyms(
         report_key(collection.folder / run_log.FOLDER),
@@ -144,7 +144,7 @@ def _runs(collection: Collection, names: Pseudonyms) -> Iterator[str]:
 
 
 def _run(line: dict[str, Any], names: Pseudonyms) -> Iterator[str]:
-    """A line of the log, by what may be said of it."""
+    """A line of the log, reduced to what may be shared."""
     yield _moment(line.get("time"))
     yield _plain(line.get("command"))
     yield _plain(line.get("event"))

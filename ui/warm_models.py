@@ -1,5 +1,5 @@
-"""The models of open collections: each is loaded once, and encodes texts of questions that come
-together in one call.
+"""The models of open collections: each is loaded once, and concurrent texts are encoded in one
+batch.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ if TYPE_CHECKING:
 
 Vectors = npt.NDArray[np.float32]
 Around = Callable[[int], AbstractContextManager[object]]
-"""What a call with the texts of so many questions runs in."""
+"""The context in which a call that encodes the texts of this many questions runs."""
 WINDOW = 0.003
-"""Seconds to wait for further texts, only where the last call had those of several questions."""
+"""Seconds to wait for further texts, only if the last call had texts of several questions."""
 MOST_TEXTS = 256
-"""Texts of a call; who has as many alone (a calibration) does not wait for others."""
+"""Texts per call; a request with this many (a calibration) does not wait for others."""
 
 
 class WarmModels:
-    """Models by what made their collections, in memory while somebody holds them."""
+    """Models keyed by what defines their collections, in memory while somebody holds them."""
 
     def __init__(self, device: str, around: Around = nullcontext) -> None:
-        """Nothing is loaded. device: where they run, or "auto"."""
+        """Loads nothing. device: where the models run, or "auto"."""
         self._device, self._around = device, around
         self._lock = threading.Lock()
         self._loaded: WeakValueDictionary[str, BatchingEmbedder] = WeakValueDictionary()
 
     @cached_property
     def device(self) -> str:
-        """Where they run."""
+        """The device of the models."""
         return pick_device(self._device)
 
     def open(self, collection: Collection) -> BatchingEmbedder:
-        """The model of a collection. Raises `TipsError` when there are no weights, or others."""
+        """The model of a collection. Raises `TipsError` when its weights are missing or differ."""
         wanted = collection.model
         with self._lock:
             known = self._loaded.get(wanted.model_id)
@@ -71,9 +71,9 @@ class _Asked:
 class BatchingEmbedder:
     """An `Embedder` for many threads at once.
 
-    Texts that arrive while a call runs are encoded together in the next one; pictures one after the
-    other, so that memory and threads are those of one. The vectors are the model's own up to the
-    rounding of a larger matrix product.
+    Texts that arrive during a call are encoded together in the next one; pictures are encoded one
+    request at a time, so that memory and threads stay those of one. The vectors are the model's own
+    up to the rounding of a larger matrix product.
     """
 
     def __init__(self, plain: Embedder, around: Around = nullcontext) -> None:
@@ -81,24 +81,24 @@ class BatchingEmbedder:
         self.plain, self.info, self._around = plain, plain.info, around
         self._asked: deque[_Asked] = deque()
         self._encoding, self._pictures = threading.Lock(), threading.Lock()
-        self._together = 1  # questions of the last call
+        self._together = 1  # questions in the last call
 
     def prepare(self, image: Image.Image) -> Tensor:
         """As the model."""
         return self.plain.prepare(image)
 
     def embed_images(self, images: Sequence[Tensor]) -> Iterator[FeatureBatch]:
-        """As the model; one caller after the other."""
+        """As the model; one caller at a time."""
         with self._pictures:
             yield from self.plain.embed_images(images)
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
-        """As the model; with the texts of others who wait, or by one of them."""
+        """As the model; batched with the texts of other waiting threads, by any one of them."""
         if len(texts) >= MOST_TEXTS:
             return self.plain.embed_texts(texts)
         asked = _Asked(tuple(texts))
         self._asked.append(asked)
-        with self._encoding:  # whoever comes next encodes what all have asked by then
+        with self._encoding:  # the next thread encodes everything that was requested by then
             while not asked.answer.done():
                 if self._together > 1:
                     time.sleep(WINDOW)
@@ -117,7 +117,7 @@ class BatchingEmbedder:
         return len(self._asked)
 
     def _gather(self) -> list[_Asked]:
-        """Those who have asked longest, up to `MOST_TEXTS`."""
+        """The longest-waiting requests, up to `MOST_TEXTS`."""
         batch, size = [], 0
         while self._asked and size < MOST_TEXTS:
             batch.append(self._asked.popleft())
@@ -125,7 +125,7 @@ class BatchingEmbedder:
         return batch
 
     def _answer(self, batch: Sequence[_Asked]) -> None:
-        """Encode what several asked; where that fails, each alone, so that it is told apart."""
+        """Encode several requests at once; on failure each alone, to find the one that fails."""
         places: dict[str, int] = {}
         for asked in batch:
             for text in asked.texts:

@@ -1,1 +1,1 @@
-"""The catalog: one LanceDB table that is the truth about the photos, its rows and its files."""
+"""The catalog: one LanceDB table that is the source of truth about the photos."""

@@ -1,8 +1,8 @@
-"""The files of the catalog's table, as far as its engine leaves them to chance.
+"""Durability of the catalog's table files: detect torn writes, sync, undo a failed commit.
 
-The engine does not sync what it writes, and it does not notice when the last write to a data file
-fails: it commits the file all the same, and the table cannot be read any more. So each commit is
-looked after: are the new files whole? Then they are synced, and only then the commit counts.
+LanceDB does not sync what it writes, and does not notice when the last write to a data file fails:
+it still commits the file, and the table becomes unreadable. So every commit is verified: the new
+files must be whole and synced before the commit counts.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-_ENDING = b"LANC"  # of every whole data file of the format
+_ENDING = b"LANC"  # at the end of every whole data file of the format
 _PARTS = ("data", "_deletions", "_versions", "_indices")
 _IN_FORMAT = (".lance", ".idx")
 
 
 def table_files(table: Path) -> set[Path]:
-    """All files of a table but its transactions, which nobody reads again."""
+    """All files of a table except its transactions, which are never read again."""
     return {
         Path(folder, name)
         for part in _PARTS
@@ -26,14 +26,14 @@ def table_files(table: Path) -> set[Path]:
 
 
 def drop_files(files: set[Path]) -> None:
-    """Delete what a commit that failed has written; the versions it may have made are kept."""
+    """Delete the files that a failed commit wrote; versions it may have created are kept."""
     for path in files:
         if path.parent.name != "_versions":
             path.unlink(missing_ok=True)
 
 
 def torn(files: set[Path]) -> list[Path]:
-    """Those that are cut off: their end is missing."""
+    """The truncated ones of these files: their end marker is missing."""
     return sorted(
         path
         for path in files
@@ -49,11 +49,11 @@ def _is_whole(path: Path) -> bool:
 
 
 def sync_files(files: set[Path]) -> None:
-    """Let files and the names they have be on the disk."""
+    """Sync files and their directory entries to disk."""
     for path in sorted({*files, *(path.parent for path in files)}):
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:  # a version hint, replaced meanwhile
+        except FileNotFoundError:  # a version hint, just replaced
             continue
         try:
             os.fsync(descriptor)

@@ -1,11 +1,11 @@
-"""Pieces of the catalog's table that many processes write, and that one commit makes visible.
+"""Fragments of the catalog's table: many processes write them, one commit makes them visible.
 
-A worker writes a fragment: files beside those of the table, of which no reader knows. The process
-that holds the collection's lock then commits fragments, rewritten rows and the disappearance of
-their old versions in one transaction, as a merge by id would. Fragments that are never committed
-are left over by a killed worker or driver; Lance removes them a week later.
+A worker writes a fragment: files next to those of the table that no reader knows of. The process
+that holds the collection's lock then commits fragments, rewritten rows and the removal of their old
+versions in one transaction, equivalent to a merge by id. Fragments left uncommitted by a killed
+worker or driver are removed by Lance a week later.
 
-This takes pylance: LanceDB has no way to commit what others have written.
+This needs pylance: LanceDB cannot commit what other processes have written.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from indexer.errors import CollectionBusyError
 
 
 def write_fragment(rows: pa.Table, uri: str) -> list[str]:
-    """Write rows (all columns, `revision` as it will be committed) beside the table at `uri`;
-    returns what `commit_fragments` needs to know of them, as JSON."""
+    """Write rows (all columns, `revision` as it will be committed) next to the table at `uri`;
+    returns the metadata that `commit_fragments` needs, as JSON."""
     fragments: list[FragmentMetadata] = write_fragments(rows, uri, schema=rows.schema)
     return [json.dumps(fragment.to_json()) for fragment in fragments]
 
@@ -33,9 +33,9 @@ def write_fragment(rows: pa.Table, uri: str) -> list[str]:
 def commit_fragments(uri: str, fragments: Sequence[str], replaced: Sequence[str], read: int) -> int:
     """Make fragments visible and drop the rows that they replace, in one atomic step.
 
-    fragments: of `write_fragment`. replaced: ids with a row in the table so far. read: the version
-    of the table on which this builds. Returns the new version, `read` + 1. Raises
-    `CollectionBusyError` when somebody else has committed since; then nothing was changed.
+    fragments: from `write_fragment`. replaced: ids that already have a row in the table. read: the
+    table version this builds on. Returns the new version, `read` + 1. Raises `CollectionBusyError`
+    when someone else has committed since; then nothing was changed.
     """
     table = lance.dataset(uri, version=read)
     updated, removed = _without(table, replaced)
@@ -45,7 +45,8 @@ def commit_fragments(uri: str, fragments: Sequence[str], replaced: Sequence[str]
         new_fragments=[FragmentMetadata.from_json(text) for text in fragments],
     )
     try:
-        # No retries: a commit on top of another one would have another number than its rows say.
+        # No retries: a commit on top of another one would get a different number than its rows
+        # carry.
         committed = lance.LanceDataset.commit(table, operation, read_version=read, max_retries=0)
     except OSError as error:
         if "conflict" not in str(error).lower():
@@ -64,8 +65,8 @@ def _busy(uri: str) -> CollectionBusyError:
 
 
 def _without(table: Any, ids: Sequence[str]) -> tuple[list[FragmentMetadata], list[int]]:
-    """The table's fragments that hold rows with these ids, without them; and the numbers of those
-    of which nothing is left."""
+    """The table's fragments that hold rows with these ids, without those rows; and the numbers of
+    the fragments that became empty."""
     found: dict[int, list[int]] = {}
     for chunk in chunks(ids, IDS_PER_QUERY):
         quoted = ", ".join(f"'{key}'" for key in chunk)

@@ -1,4 +1,4 @@
-"""Photos as rows of the catalog: the Arrow schema, and building tables of it.
+"""Catalog rows of photos: the Arrow schema, and building tables from rows.
 
 Letters: D vector width, R regions of a photo, h x w its patch grid.
 """
@@ -46,11 +46,11 @@ FACT_COLUMNS = [
     "exposure",
     "focal_length",
 ]
-"""The columns without pixels and vectors: small, and all that most readers want."""
+"""The columns without pixels and vectors: small, and enough for most readers."""
 
 
 class FileRef(NamedTuple):
-    """One file that holds a photo's content; path and root are texts (see `paths`)."""
+    """One file with a photo's content; path and root are texts (see `paths`)."""
 
     path: str
     root: str
@@ -61,7 +61,7 @@ class FileRef(NamedTuple):
 
 @dataclass(slots=True)
 class Features:
-    """What the model made of a photo: heads name -> (D,), regions (R, D), boxes (R, 4) fractions
+    """The model's output for a photo: heads name -> (D,), regions (R, D), boxes (R, 4) fractions
     x0, y0, x1, y1, masks (R, h, w) bool."""
 
     heads: dict[str, npt.NDArray[np.floating[Any]]]
@@ -72,7 +72,7 @@ class Features:
 
 @dataclass(slots=True)
 class PhotoRow:
-    """A row before it is one: `features` is None for a photo that failed, and `reason` says why."""
+    """A row to be written: for a failed photo `features` is None and `reason` is set."""
 
     id: str
     files: list[FileRef] = field(default_factory=list)
@@ -86,7 +86,7 @@ class PhotoRow:
 
 
 class Link(NamedTuple):
-    """New files, and the status that follows, of a row whose content stays."""
+    """New files and the resulting status of a row whose content stays the same."""
 
     id: str
     status: str
@@ -128,7 +128,7 @@ def photo_schema(heads: Sequence[str], dim: int) -> pa.Schema:
 
 
 def to_table(rows: Sequence[PhotoRow], schema: pa.Schema, dim: int) -> pa.Table:
-    """A table of `photo_schema` (revision 0; a commit writes its own)."""
+    """A table of `photo_schema` (with revision 0; a commit sets its own)."""
     columns: dict[str, pa.Array] = {}
     for name in schema.names:
         type_ = schema.field(name).type

@@ -1,8 +1,9 @@
-"""The catalog: what is known of every photo, one row per distinct content, in one LanceDB table.
+"""The catalog table: one row per distinct photo content in LanceDB, with atomic, durable commits.
 
-It is the truth; Qdrant is made from it. A commit is atomic: a process that dies at any moment
-leaves the last one. It counts when it is whole and on the disk (see `catalog_files`). Rows carry
-the number of the commit that changed them, so that publishing takes only what is new.
+The catalog is the source of truth; the Qdrant points are built from it. A commit is atomic: after a
+crash at any moment the table is at the last commit. A commit counts once its files are whole and on
+disk (see `catalog.files`). Rows carry the number of the commit that changed them, so that
+publishing reads only new changes.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ from indexer.folders.snapshot import LINK_SCHEMA, drop_snapshot
 from indexer.folders.storage import is_url
 
 TABLE = "photos"
-INDEX_FROM = 20_000  # rows; fewer are read through in less time than the photos of a page take
+INDEX_FROM = 20_000  # rows; scanning fewer takes less time than the photos of a page
 KEEP_VERSIONS = timedelta(hours=1)
-"""Readers may still be on an old version; files that no younger one needs are deleted."""
+"""Readers may still use an old version; files that no newer version needs are deleted."""
 MANY_FRAGMENTS = 48
 MANY_VERSIONS = 128
 _TIERS = (512, 4096, 32_768, 262_144)
-"""Rows of the fragments into which smaller neighbours are joined: the smallest first, so that a row
-is written again a few times in its life, however many small commits follow it."""
+"""Target rows of merged fragments, smallest first: smaller neighbours are joined up to a tier, so
+that a row is rewritten only a few times, however many small commits follow it."""
 _READ_BATCH = 256  # rows; at most some 50 KB of vectors each
 
 
@@ -47,17 +48,18 @@ class Catalog:
     read.
 
     heads, dim: names and width of the model's global vectors; they are columns of the table. url:
-    the object storage where the table is; None is `folder`, which keeps what goes with it.
+    the table's location on object storage; None uses `folder`, which always holds the companion
+    files.
     """
 
     def __init__(
         self, folder: Path, heads: Sequence[str], dim: int, *, url: str | None = None
     ) -> None:
-        """Open the table, or make it when it is not there yet. Raises `CollectionError`."""
+        """Open the table, or create it when it does not exist. Raises `CollectionError`."""
         self.folder = folder
         self.dim = dim
         self.schema = photo_schema(heads, dim)
-        # Every read looks for the newest version: the app must see what `tips index` commits.
+        # Every read checks for the newest version: the app must see what `tips index` commits.
         if url is not None:
             folder.mkdir(parents=True, exist_ok=True)
         self._db = lancedb.connect(url or folder, read_consistency_interval=timedelta(0))
@@ -80,21 +82,21 @@ class Catalog:
 
     @property
     def uri(self) -> str:
-        """Where the table lies: a path or a URL."""
-        table: Any = self._table  # a local or remote one, which have it in common
+        """The table's location: a path or a URL."""
+        table: Any = self._table  # local or remote: the common interface
         return str(table.uri)
 
     @property
     def revision(self) -> int:
-        """The number of the newest state; it only grows, and grows with every commit."""
+        """The revision of the newest state; it only grows, with every commit."""
         return int(self._table.version)
 
     def commit(self, rows: pa.Table | None, links: Sequence[Link] = ()) -> int:
         """Write one batch in one atomic step and return its revision.
 
         rows: new rows, or new contents of rows with the same id, with all columns. links: rows that
-        stay as they are except for their files and status; an id must not be in both. Raises
-        `DiskFullError` and `DiskError`; then nothing was written.
+        change only their files and status; an id must not be in both. Raises `DiskFullError` and
+        `DiskError`; then nothing was written.
         """
         parts = [] if rows is None else [rows]
         for chunk in chunks(links, IDS_PER_QUERY):
@@ -107,8 +109,8 @@ class Catalog:
         drop_snapshot(self.folder)
         merge = self._table.merge_insert("id")
         with self._writing():
-            # "null" lets the rows of failed photos have no vectors; `to_table` refuses vectors with
-            # NaN.
+            # "null" allows missing vectors in rows of failed photos; `to_table` refuses vectors
+            # with NaN.
             merge.when_matched_update_all().when_not_matched_insert_all().execute(
                 table, on_bad_vectors="null"
             )
@@ -117,10 +119,10 @@ class Catalog:
     def commit_fragments(
         self, write: Callable[[int], list[str]], ids: Sequence[str], links: Sequence[Link]
     ) -> int:
-        """As `commit`, of rows that others write (see `fragments`).
+        """Like `commit`, for rows that other processes write (see `fragments`).
 
-        write: is called with the revision that the rows are to carry, and returns their fragments.
-        ids: of these rows. Raises `CollectionBusyError` when somebody else has committed meanwhile.
+        write: called with the revision for the rows, returns their fragments. ids: of these rows.
+        Raises `CollectionBusyError` when someone else has committed meanwhile.
         """
         from indexer.catalog.fragments import commit_fragments, write_fragment
 
@@ -140,8 +142,8 @@ class Catalog:
         return table.set_column(place, self.schema.field(place), numbers)
 
     def _relinked(self, links: Sequence[Link]) -> pa.Table:
-        # Whole rows are read and written again: a merge of some columns would rewrite these columns
-        # of the whole table.
+        # Rows are read and rewritten whole: a merge of some columns would rewrite these columns for
+        # the whole table.
         rows = self.rows([link.id for link in links])
         changes = {link.id: link for link in links}
         ordered = [changes[key] for key in rows["id"].to_pylist()]
@@ -155,13 +157,13 @@ class Catalog:
         return rows
 
     def files(self) -> pl.DataFrame:
-        """Every file of every row: `LINK_SCHEMA`."""
+        """Every file of every row, as `LINK_SCHEMA`."""
         table = self._table_of(["id", "status", "files"], None)
         frame = pl.DataFrame(table).explode("files", empty_as_null=False).unnest("files")
         return frame.select(LINK_SCHEMA.names()).cast(LINK_SCHEMA)
 
     def ids(self) -> dict[str, bool]:
-        """All ids, and whether that content has vectors (False: it failed)."""
+        """All ids, and whether the content has vectors (False: it failed)."""
         table = self._table_of(["id", "reason"], None)
         failed = table["reason"].is_valid().to_pylist()
         return {key: not bad for key, bad in zip(table["id"].to_pylist(), failed, strict=True)}
@@ -181,8 +183,7 @@ class Catalog:
                     yield batch
 
     def rows(self, ids: Sequence[str], columns: Sequence[str] | None = None) -> pa.Table:
-        """Rows in the order of `ids`; unknown ids are left out. All columns unless some are
-        named."""
+        """Rows in the order of `ids`; unknown ids are skipped. All columns by default."""
         names = list(columns or self.schema.names)
         wanted = names if "id" in names else ["id", *names]
         parts = [
@@ -198,23 +199,23 @@ class Catalog:
         )
 
     def photos(self, ids: Sequence[str], columns: Sequence[str] = FACT_COLUMNS) -> pl.DataFrame:
-        """Facts of photos in the order of `ids`; unknown ids are left out."""
+        """Facts of photos in the order of `ids`; unknown ids are skipped."""
         return pl.DataFrame(self.rows(ids, columns))
 
     def thumbnails(self, ids: Sequence[str]) -> dict[str, bytes]:
-        """WebP thumbnails by id; photos without one are left out."""
+        """WebP thumbnails by id; photos without one are skipped."""
         table = self.rows(ids, ["id", "thumbnail"])
         pairs = zip(table["id"].to_pylist(), table["thumbnail"].to_pylist(), strict=True)
         return {key: image for key, image in pairs if image is not None}
 
     def failures(self) -> pl.DataFrame:
-        """Files that cannot be read, by path: path, reason, size, mtime_ns, id."""
+        """Unreadable files, by path: path, reason, size, mtime_ns, id."""
         table = self._table_of(["id", "reason", "files"], "status = 'failed'")
         frame = pl.DataFrame(table).explode("files", empty_as_null=False).unnest("files")
         return frame.select("path", "reason", "size", "mtime_ns", "id").sort("path")
 
     def counts(self) -> dict[str, int]:
-        """Rows by status: ok, failed, removed (gone, but not yet from the vectors)."""
+        """Rows by status: ok, failed, removed (file gone, vectors not yet deleted)."""
         with self._reading():
             return {
                 status: int(self._table.count_rows(f"status = '{status}'"))
@@ -222,7 +223,7 @@ class Catalog:
             }
 
     def purge(self, revision: int) -> None:
-        """Drop "removed" rows that the vectors have let go: those changed up to `revision`."""
+        """Drop "removed" rows whose vectors are deleted: those changed up to `revision`."""
         condition = f"status = 'removed' AND revision <= {int(revision)}"
         with self._reading():
             found = self._table.count_rows(condition)
@@ -231,16 +232,16 @@ class Catalog:
                 self._table.delete(condition)
 
     def tidy(self) -> None:
-        """Keep the number of fragments and of old versions bounded; costs little where nothing is
-        due. For the writer, after it has committed."""
+        """Bound the number of fragments and old versions; cheap when nothing is due. For the
+        writer, after a commit."""
         if self.fragments() > MANY_FRAGMENTS:
             self.optimize()
         elif self.versions() > MANY_VERSIONS:
             self._drop_versions(KEEP_VERSIONS)
 
     def optimize(self, keep: timedelta | None = None) -> None:
-        """Join small fragments, drop versions older than `keep` (None: `KEEP_VERSIONS`), and keep
-        the index by which photos are found in a large table."""
+        """Join small fragments, drop versions older than `keep` (None: `KEEP_VERSIONS`), and
+        maintain the id index of a large table."""
         with self._writing():
             if not self._table.list_indices() and self._table.count_rows() >= INDEX_FROM:
                 self._table.create_index("id", config=BTree())
@@ -249,24 +250,24 @@ class Catalog:
                 if self.fragments() <= MANY_FRAGMENTS // 2:
                     break
             self._table.to_lance().optimize.optimize_indices()
-        # Only now, when the joined data are known to be whole, may go what they were joined from.
+        # Only after the joined data are verified to be whole may their sources be deleted.
         self._drop_versions(KEEP_VERSIONS if keep is None else keep)
 
     def versions(self) -> int:
-        """How many versions are on the disk."""
+        """The number of versions on disk."""
         if is_url(self.uri):
             return len(self._table.list_versions())
         return sum(1 for _ in (self.folder / f"{TABLE}.lance" / "_versions").glob("*.manifest"))
 
     def _drop_versions(self, keep: timedelta) -> None:
-        """And what killed commits left: nobody else writes."""
+        """Also drops leftovers of killed commits: no other process writes."""
         with explain_full_disk(self.folder):
             self._table.to_lance().cleanup_old_versions(older_than=keep, delete_unverified=True)
 
     def recover(self) -> int | None:
-        """Take the catalog back to its newest state that can be read, and return that revision;
-        None when the present one can. Photos committed since are new to the next run. Needs the
-        lock. Raises `CatalogDamagedError` when no state can be read.
+        """Roll the catalog back to its newest readable state and return that revision; None when
+        the current state is readable. Photos committed since are new to the next run. Requires the
+        lock. Raises `CatalogDamagedError` when no state is readable.
         """
         versions = sorted((int(v["version"]) for v in self._table.list_versions()), reverse=True)
         for version in versions:
@@ -294,7 +295,7 @@ class Catalog:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Afterwards what was written is whole and on the disk, or undone. Raises `DiskError`."""
+        """On exit, what was written is whole and on disk, or undone. Raises `DiskError`."""
         place = self.folder / f"{TABLE}.lance"
         before, known = self.revision, table_files(place)
         with explain_full_disk(self.folder):
@@ -309,7 +310,7 @@ class Catalog:
             self._keep(before, table_files(place) - known)
 
     def _keep(self, before: int, new: set[Path]) -> None:
-        """Sync the files of the versions after `before`, or go back to that one."""
+        """Sync the files of the versions after `before`, or roll back to that one."""
         if torn(new) and self.revision != before:
             self._table.restore(before)
             raise DiskError(
@@ -321,7 +322,7 @@ class Catalog:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """Raises `CatalogDamagedError`, or `DiskError`, for what the engine says."""
+        """Turn the engine's errors into `CatalogDamagedError` or `DiskError`."""
         with explain_full_disk(self.folder):
             try:
                 yield
@@ -336,7 +337,7 @@ class Catalog:
         )
 
     def fragments(self) -> int:
-        """How many pieces the table is in; every commit adds one, `optimize` joins them."""
+        """The number of fragments of the table; every commit adds one, `optimize` joins them."""
         statistics: Any = self._table.stats()  # a dict, whatever its type says
         return int(statistics["fragment_stats"]["num_fragments"])
 
@@ -362,7 +363,7 @@ def check_vacant(url: str) -> None:
 
 @contextmanager
 def explain_storage(url: str | None) -> Iterator[None]:
-    """What object storage answers, as `CollectionError`; everything else passes as it is."""
+    """Turn object storage errors into `CollectionError`; other errors pass unchanged."""
     try:
         yield
     except (OSError, RuntimeError, ValueError) as error:
@@ -373,5 +374,5 @@ def explain_storage(url: str | None) -> Iterator[None]:
 
 
 def _quoted(ids: Sequence[str]) -> str:
-    # Ids are our own hex; anything else cannot be one and must not reach the query.
+    # Ids are hex strings of our own; anything else cannot be an id and must not reach the query.
     return ", ".join(f"'{key}'" for key in ids if key.isalnum()) or "''"

@@ -1,1 +1,1 @@
-"""Reading and embedding on the machines of a Ray cluster, with the functions of the local way."""
+"""Read and embed photos on the machines of a Ray cluster, with the functions of the local path."""

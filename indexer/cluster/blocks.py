@@ -1,8 +1,8 @@
-"""Readings as Arrow blocks, the form in which they stay on a Ray cluster.
+"""Readings as Arrow blocks, the format in which they stay on a Ray cluster.
 
-A block holds the catalog's rows of some photos (`rows.photo_schema`) and beside them what the
-ledger must know of each reading. The rows are large and stay where they were made; the driver takes
-the ledger's columns only.
+A block holds the catalog rows of some photos (`rows.photo_schema`) plus the ledger's columns for
+each reading. The rows are large and stay on the machine that made them; the driver fetches only the
+ledger's columns.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ _NEW, _KNOWN, _GONE, _PROBLEM = "new", "known", "gone", "problem"
 
 
 def found_tables(candidates: pl.DataFrame, rows: int) -> list[pa.Table]:
-    """The candidates of `changes.Changes` in tables (`FOUND`) of at most so many rows."""
+    """The candidates of `changes.Changes` in tables (`FOUND`) of at most `rows` rows."""
     columns = candidates.select(pl.struct(FileRef._fields).alias("file"), "old_ids")
     table = columns.to_arrow().cast(FOUND)
     return [table.slice(start, rows) for start in range(0, len(table), rows)]
 
 
 def found_readings(table: pa.Table) -> list[Reading]:
-    """The files of such a table, to be read."""
+    """Readings for the files of such a table."""
     return [_found(row["file"], row["old_ids"]) for row in table.to_pylist()]
 
 
 def read_block(readings: Sequence[Reading], heads: Sequence[str], dim: int) -> pa.Table:
-    """A block of what was read; pixels wait in it for the model.
+    """A block from readings, including the pixels for the model.
 
-    heads, dim: of the model's vectors, which are null so far.
+    heads, dim: of the model's vectors, which are still null.
     """
     rows = [reading.row or PhotoRow(reading.id, [reading.file]) for reading in readings]
     pixels = [reading.pixels for reading in readings]
@@ -61,7 +61,7 @@ def read_block(readings: Sequence[Reading], heads: Sequence[str], dim: int) -> p
 
 
 def problem_block(sentence: str, heads: Sequence[str], dim: int) -> pa.Table:
-    """A block that tells the driver why a worker cannot work: Ray loses where errors come from.
+    """A block that tells the driver why a worker cannot work, since Ray loses the origin of errors.
     `light_readings` raises it."""
     block = read_block([Reading(FileRef("", "", 0, 0, 0))], heads, dim)
     for name, value in (("outcome", _PROBLEM), ("reason", sentence)):
@@ -71,7 +71,7 @@ def problem_block(sentence: str, heads: Sequence[str], dim: int) -> pa.Table:
 
 
 def without_pixels(block: pa.Table) -> pa.Table:
-    """The block as embedding leaves it."""
+    """The block without pixels, as after embedding."""
     return block.drop_columns(_PIXELS)
 
 
@@ -81,14 +81,14 @@ def is_problem(block: pa.Table) -> bool:
 
 
 def pixel_readings(block: pa.Table) -> list[Reading]:
-    """One reading for each row of a block, with its pixels and an empty row for its features."""
-    import torch  # the tasks that need no pixels do without
+    """One reading per row of a block, with its pixels and an empty row for its features."""
+    import torch  # tasks without pixels do not import torch
 
     readings = light_readings(block)
     columns = (block[name].to_pylist() for name in _PIXELS)
     for reading, data, height, width in zip(readings, *columns, strict=True):
         if data is not None:
-            # A copy: torch needs memory that it may write.
+            # A copy: torch needs writable memory.
             pixels = np.frombuffer(data, np.uint8).reshape(3, height, width).copy()
             reading.pixels = torch.from_numpy(pixels)
     return readings
@@ -97,7 +97,7 @@ def pixel_readings(block: pa.Table) -> list[Reading]:
 def with_features(
     block: pa.Table, readings: Sequence[Reading], heads: Sequence[str], dim: int
 ) -> pa.Table:
-    """The block with the features that the readings' rows have now, and without pixels."""
+    """The block with the features of the readings' rows, and without pixels."""
     schema = photo_schema(heads, dim)
     features = to_table([reading.row or PhotoRow(reading.id) for reading in readings], schema, dim)
     for name in schema.names:
@@ -123,9 +123,9 @@ def light_readings(block: pa.Table) -> list[Reading]:
 
 
 def final_rows(block: pa.Table, files: Mapping[str, Sequence[FileRef]], revision: int) -> pa.Table:
-    """The rows of the catalog that a block holds of some ids: the first one of each.
+    """The catalog rows of some ids in a block: the first one of each.
 
-    files: id -> all files with that content. revision: of the commit that is to come.
+    files: id -> all files with that content. revision: of the upcoming commit.
     """
     places: dict[str, int] = {}
     for place, (key, outcome) in enumerate(
@@ -133,7 +133,7 @@ def final_rows(block: pa.Table, files: Mapping[str, Sequence[FileRef]], revision
     ):
         if outcome == _NEW and key in files:
             places.setdefault(key, place)
-    # `Reading`s know their files; what a row says of them is the ledger's word.
+    # Replace the files of the `Reading`s by those of the ledger.
     rows = block.drop_columns(["old_ids", "outcome"]).take(pa.array(places.values(), pa.int64()))
     listed = [[file._asdict() for file in files[key]] for key in places]
     for name, values in (("files", listed), ("revision", [revision] * len(rows))):

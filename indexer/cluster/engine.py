@@ -1,14 +1,13 @@
-"""Index on many machines: Ray Data reads and embeds, workers write, this process commits.
+"""Index on a Ray cluster: Ray Data reads and embeds, workers write, this process commits.
 
     with ray_session("auto") as ray:
         workers = RayWorkers(lambda: ray, collection, collection.model.open)
         index(collection, roots, embedder, workers=workers)
 
-The driver holds the collection's lock and the ledger. It sees of each photo what the ledger must
-know, decides which rows are new, and lets the machines that hold them write them as fragments of
-the catalog. A batch is one commit, as it is without Ray, so a driver that is killed loses what was
-not committed: seconds, not hours. A worker that is killed is started again, and its batch is done
-once more.
+The driver holds the collection's lock and the ledger. It receives only the ledger's columns of each
+photo, decides which rows are new, and lets the machines that hold them write them as fragments of
+the catalog. A batch is one commit, as without Ray, so a killed driver loses only uncommitted work:
+seconds, not hours. A killed worker is restarted, and its batch is retried.
 """
 
 from __future__ import annotations
@@ -48,12 +47,12 @@ _TASKS_PER_NODE = 2
 def staff(
     resources: Mapping[str, float], *, actors: int | None = None, gpus: bool | None = None
 ) -> Staff:
-    """The staff of a cluster with these resources ("CPU", "GPU").
+    """Plan the worker processes for a cluster with these resources ("CPU", "GPU").
 
-    actors: how many embed (None: one per GPU, else one per 4 processors). gpus: embed on GPUs
-    (None: if the cluster has any). On processors, one process for every 4 of them reads and embeds;
-    with GPUs, one process for each embeds, and the processors read for all. Raises `RayError` when
-    GPUs are asked for and there are none.
+    actors: number of embedding processes (None: one per GPU, else one per 4 processors). gpus:
+    embed on GPUs (None: if the cluster has any). Without GPUs, one process per 4 processors reads
+    and embeds; with GPUs, one process per GPU embeds, and the processors read for all. Raises
+    `RayError` when GPUs are requested and there are none.
     """
     cpus, there = max(1, int(resources.get("CPU", 1))), int(resources.get("GPU", 0))
     if gpus and not there:
@@ -68,7 +67,7 @@ def staff(
 
 
 class RayWorkers:
-    """The machines of a Ray cluster, which read and embed in place of this process.
+    """The machines of a Ray cluster, which read and embed instead of this process.
 
     open_embedder: opens the collection's model on a device, on any machine (`ModelRecord.open`).
     """
@@ -83,13 +82,13 @@ class RayWorkers:
         gpus: bool | None = None,
         driver_writes: bool = False,
     ) -> None:
-        """connect: gives the module of `ray_session`, when there is something to read. actors,
-        gpus: see `staff`. driver_writes: workers send their rows here, as they do anyway where they
-        do not see the catalog's folder."""
+        """connect: returns the module of `ray_session`, called when there is something to read.
+        actors, gpus: see `staff`. driver_writes: workers send their rows to the driver, as they
+        always do when they cannot access the catalog's folder."""
         self._connect, self._collection, self._open = connect, collection, open_embedder
         self._actors, self._gpus, self._driver_writes = actors, gpus, driver_writes
         self._blocks: dict[str, Any] = {}  # id -> reference of the block with its row
-        self.written_here = 0  # rows that a machine without the catalog's folder sent back
+        self.written_here = 0  # rows sent back by a machine without the catalog's folder
 
     @cached_property
     def _ray(self) -> Any:
@@ -106,11 +105,11 @@ class RayWorkers:
         options: IndexOptions,
         stopped: Callable[[], bool],
     ) -> Generator[list[Reading], None, None]:
-        """Read and embed candidates (`changes.Changes`); lists of light readings as they are done,
-        in any order. Pictures and vectors stay with the workers until they are committed.
+        """Read and embed candidates (`changes.Changes`); yields lists of light readings as they
+        finish, in any order. Pictures and vectors stay with the workers until they are committed.
 
-        known: ids that need no decoding. Ends after the list in hand when `stopped` says so. Raises
-        `TipsError` for a worker's own, and `RayError` when the cluster fails.
+        known: ids that need no decoding. Ends after the current list when `stopped` returns True.
+        Raises a worker's own `TipsError`, and `RayError` when the cluster fails.
         """
         light = self._ray.remote(num_cpus=0)(ledger_part)
         with self._explained(), closing(self._stream(candidates, known, options)) as blocks:
@@ -124,8 +123,8 @@ class RayWorkers:
                     break
 
     def commit(self, catalog: Catalog, rows: Sequence[PhotoRow], links: Sequence[Link]) -> int:
-        """Let the machines that hold the rows write them, with the files that they have now, and
-        commit all in one step. The rows were among the readings since the last commit."""
+        """Let the machines that hold the rows write them with their current files, and commit all
+        in one step. The rows must come from the readings since the last commit."""
         if not rows:
             self._blocks.clear()
             return catalog.commit(None, links)
@@ -135,7 +134,7 @@ class RayWorkers:
                 [row.id for row in rows],
                 links,
             )
-        # What waits in blocks is wanted in this commit or never: the ledger knows the ids now.
+        # Remaining blocks are never needed later: the ledger knows their ids now.
         self._blocks.clear()
         return revision
 
@@ -163,8 +162,8 @@ class RayWorkers:
         return fragments
 
     def _results(self, tasks: Iterator[Any]) -> Iterator[list[str] | pa.Table]:
-        """What the tasks give, as they are done. Few at a time: each takes a process, which Ray
-        starts when there is none."""
+        """The results of the tasks as they finish. Runs few at a time: each needs a process, which
+        Ray may have to start."""
         at_once = _TASKS_PER_NODE * sum(bool(node["Alive"]) for node in self._ray.nodes())
         waiting = list(islice(tasks, at_once))
         while waiting:
@@ -175,10 +174,10 @@ class RayWorkers:
     def _stream(
         self, candidates: pl.DataFrame, known: Sequence[str], options: IndexOptions
     ) -> Generator[Any, None, None]:
-        """References of the blocks with readings, as they are done."""
+        """References of the blocks with readings, as they finish."""
         who = self._staff
         rows = max(options.window, len(candidates) // _MOST_BLOCKS)
-        # In a list: the workers fetch it themselves, also when they are started again.
+        # In a list: the workers fetch it themselves, also after a restart.
         reference = [self._ray.put(frozenset(known))]
         assignment = self._assignment(reference, options, max(1, int(who.cpus)))
         yield from stream(self._ray, found_tables(candidates, rows), who, assignment)
@@ -199,7 +198,7 @@ class RayWorkers:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """What a user can do something about, as one sentence."""
+        """Turn errors that a user can fix into one sentence."""
         from ray.exceptions import RayError as ClusterError
         from ray.exceptions import RayTaskError
 
@@ -213,7 +212,7 @@ class RayWorkers:
                     "`tips-search[ray]` there, in this version."
                 ) from error
             if isinstance(error, RayTaskError):
-                raise  # a defect of ours, or a disk that is full
+                raise  # a bug of ours, or a full disk
             raise RayError(
                 f"The Ray cluster failed ({first_line(error)}); rerun to resume (nothing "
                 "committed is lost)."
@@ -222,7 +221,7 @@ class RayWorkers:
 
 @contextmanager
 def _token(catalog: Catalog) -> Iterator[str]:
-    """A file in the catalog's folder by which a machine finds out whether it sees that folder;
+    """A file in the catalog's folder by which a machine detects whether it can access that folder;
     empty on object storage."""
     if is_url(catalog.uri):
         yield ""

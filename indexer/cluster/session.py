@@ -1,4 +1,4 @@
-"""The connection to a Ray cluster."""
+"""Connect to a Ray cluster, and check that it is reachable."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ _CONNECT_SECONDS = 5.0
 
 @contextmanager
 def ray_session(address: str, **init: Any) -> Iterator[Any]:
-    """The module `ray`, connected; disconnected again at the end if it was not connected before.
+    """Connect to Ray and yield the module `ray`; disconnects at the end unless it was already
+    connected.
 
-    address: "local" starts Ray here and ends it, "auto" finds the one that runs here, HOST:PORT and
-    ray://HOST:PORT name one. init: more for `ray.init`. Raises `RayError` when Ray is not installed
-    or nothing answers.
+    address: "local" starts Ray here and stops it, "auto" finds one running here, HOST:PORT and
+    ray://HOST:PORT name one. init: extra arguments of `ray.init`. Raises `RayError` when Ray is not
+    installed or nothing answers.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -49,7 +50,7 @@ def ray_session(address: str, **init: Any) -> Iterator[Any]:
 
 
 def check_ray(address: str) -> None:
-    """Raise `RayError` unless Ray is installed, and somebody listens at the address."""
+    """Raise `RayError` unless Ray is installed and something listens at the address."""
     if find_spec("ray") is None:
         raise RayError(
             "Ray is not installed here; `pip install 'tips-search[ray]'`, here and on the cluster."
@@ -58,8 +59,8 @@ def check_ray(address: str) -> None:
 
 
 def check_reachable(address: str) -> None:
-    """Raise `RayError` unless somebody listens at HOST:PORT or ray://HOST:PORT; nothing is tried
-    for "auto" and "local". Ray itself tries for a minute."""
+    """Raise `RayError` unless something listens at HOST:PORT or ray://HOST:PORT; "auto" and "local"
+    are not checked. Ray's own attempt takes a minute."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if address in ("auto", "local"):
         return
@@ -78,6 +79,6 @@ def check_reachable(address: str) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error of Ray says before it goes into details."""
+    """The first line of a Ray error, without the details."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0].rstrip(".") if lines else type(error).__name__

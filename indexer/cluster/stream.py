@@ -1,4 +1,4 @@
-"""Ray Data's part: candidates go in, references of blocks with readings come out."""
+"""The Ray Data pipeline: candidates go in, references of blocks with readings come out."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _TRIES = 4
-"""How often a batch is begun whose worker died: a photo that kills whoever reads it must end the
-run at some time."""
+"""Maximum attempts at a batch whose worker died: a photo that kills every reader must eventually
+end the run."""
 
 
 class Staff(NamedTuple):
-    """Who works. actors: processes that embed. readers: processes that read for them; 0 when the
-    same ones read and embed. cpus: of each process that reads."""
+    """The worker processes. actors: processes that embed. readers: processes that read for them; 0
+    when the actors also read. cpus: per reading process."""
 
     actors: int
     readers: int
@@ -30,14 +30,14 @@ class Staff(NamedTuple):
 def stream(
     ray: Any, tables: Sequence[pa.Table], who: Staff, assignment: Assignment
 ) -> Generator[Any, None, None]:
-    """References of blocks (`blocks.py`), as they are done, in any order.
+    """References of blocks (`blocks.py`) as they finish, in any order.
 
-    tables: of `blocks.found_tables`. Closing the generator ends the work.
+    tables: from `blocks.found_tables`. Closing the generator stops the work.
     """
     if not ray.util.client.ray.is_connected():
         yield from _blocks(tables, who, assignment)
         return
-    # Ray Data cannot be driven through ray://, so a process of the cluster does it.
+    # Ray Data does not work through ray://, so a process of the cluster drives it.
     pump = ray.remote(num_cpus=0)(Pump).remote(tables, who, assignment)
     try:
         while blocks := ray.get(pump.take.remote()):
@@ -47,13 +47,13 @@ def stream(
 
 
 class Pump:
-    """An actor that drives the stream for somebody outside of the cluster."""
+    """An actor that drives the stream for a process outside of the cluster."""
 
     def __init__(self, tables: Sequence[pa.Table], who: Staff, assignment: Assignment) -> None:
         self._stream = _blocks(tables, who, assignment)
 
     def take(self) -> list[Any]:
-        """The next reference, in a list, which is empty at the end."""
+        """The next reference, in a list; an empty list at the end."""
         return [*islice(self._stream, 1)]
 
 
@@ -64,7 +64,7 @@ def _blocks(tables: Sequence[pa.Table], who: Staff, assignment: Assignment) -> I
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.raise_original_map_exception = True  # for `origin`
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what matters is raised
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # errors that matter are raised
     data = ray.data.from_arrow([*tables])
     if not who.readers:
         data = _stage(data, PhotoWorker, who.actors, assignment, num_cpus=who.cpus)
@@ -82,14 +82,14 @@ def _stage(
     from ray.data import ActorPoolStrategy
 
     with warnings.catch_warnings():
-        # The number of tries has no parameter with a name of its own yet.
+        # The retry count has no dedicated parameter yet.
         warnings.filterwarnings("ignore", "`ray_remote_args` is deprecated")
         return data.map_batches(
             worker,
             batch_size=None,
             batch_format="pyarrow",
             fn_constructor_args=(assignment, *more),
-            # From one on: a busy cluster gives the others later.
+            # Start with one: a busy cluster provides the others later.
             compute=ActorPoolStrategy(min_size=1, max_size=actors, initial_size=actors),
             max_task_retries=_TRIES - 1,
             **needs,
@@ -97,7 +97,7 @@ def _stage(
 
 
 def origin(error: BaseException, kind: type[BaseException]) -> Any:
-    """The first exception of this kind that a worker raised, behind Ray's wrapping; None if the
+    """The first exception of this kind raised by a worker, without Ray's wrapping; None if the
     error is Ray's own."""
     from ray.exceptions import RayError as ClusterError
 

@@ -1,6 +1,6 @@
-"""Short tasks beside the blocks: what the driver must know of them, and writing their rows.
+"""Short Ray tasks on blocks: extract the ledger's columns, and write rows as fragments.
 
-Ray starts a process for each that runs at a time, so this imports no torch.
+Ray starts a process for each concurrent task, so this module does not import torch.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ def ledger_part(block: pa.Table) -> pa.Table:
 def write_rows(
     block: pa.Table, files: dict[str, list[FileRef]], revision: int, uri: str, token: str | None
 ) -> list[str] | pa.Table:
-    """Write some of a block's rows as fragments of the catalog, where this machine sees it.
+    """Write some of a block's rows as fragments of the catalog, if this machine can access it.
 
-    files, revision: see `ray_blocks.final_rows`. uri: of the table. token: a file that the driver
-    has put beside a table in a folder; empty for object storage, which every machine sees; None
-    when the driver wants to write.
-    Returns the fragments, or the rows themselves when the folder is another one here.
+    files, revision: see `blocks.final_rows`. uri: of the table. token: a file that the driver put
+    next to a table in a folder; empty for object storage, which every machine can access; None when
+    the driver wants to write.
+    Returns the fragments, or the rows themselves when this machine has a different folder there.
     """
     rows = ray_blocks.final_rows(block, files, revision)
     if token is None or (token and not os.path.exists(token)):

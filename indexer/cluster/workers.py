@@ -1,8 +1,8 @@
-"""What runs on the machines of a Ray cluster: read, embed, write fragments.
+"""The Ray actors that read and embed photos on the machines of a cluster.
 
-The work is that of the local path: `photo_reader.read`, `embed.look_ahead` and
-`embed.add_features`, with blocks (`blocks.py`) around them. Calls may be repeated at will: what was
-made twice is committed once.
+They run the functions of the local path, `photo_reader.read`, `embed.look_ahead` and
+`embed.add_features`, on blocks (`blocks.py`). Calls are idempotent: duplicate results are committed
+once.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """What a worker must know.
+    """The parameters of a worker.
 
     open_embedder: opens the collection's model on a device ("cpu", "cuda"). model_id: the
-    collection's; another one is refused. known: object reference to the ids that need no decoding.
-    threads: that decode. heads, dim, tiles, max_regions, limits: as in `Collection` and
+    collection's; any other is refused. known: object reference to the ids that need no decoding.
+    threads: decoding threads. heads, dim, tiles, max_regions, limits: as in `Collection` and
     `IndexOptions`.
     """
 
@@ -51,12 +51,12 @@ class PhotoReader:
     """An actor that turns candidates into pixels."""
 
     def __init__(self, assignment: Assignment, device: str = "cpu") -> None:
-        """Open the model: it says how pictures are prepared."""
+        """Open the model, which defines how pictures are prepared."""
         self._open(assignment, device)
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        """A table of files that were found -> a block with pixels, or one that says why the photos
-        cannot be read here."""
+        """A table of found files -> a block with pixels, or a problem block when the photos cannot
+        be read here."""
         heads, dim = self.assignment.heads, self.assignment.dim
         try:
             return ray_blocks.read_block(self._read(block), heads, dim)
@@ -88,7 +88,7 @@ class PhotoEmbedder(PhotoReader):
     """An actor that turns pixels into vectors and regions."""
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        """A block with pixels -> the block with features, or one that says why there are none."""
+        """A block with pixels -> the block with features, or a problem block."""
         if ray_blocks.is_problem(block):
             return ray_blocks.without_pixels(block)
         heads, dim = self.assignment.heads, self.assignment.dim
@@ -97,22 +97,22 @@ class PhotoEmbedder(PhotoReader):
         except TipsError as error:
             return ray_blocks.without_pixels(ray_blocks.problem_block(str(error), heads, dim))
         readings = ray_blocks.pixel_readings(block)
-        # Progress is told by the driver, from the blocks that arrive.
+        # The driver reports progress, from the blocks that arrive.
         most = self.assignment.max_regions
         add_features(readings, embedder, most, lambda photos: None, lambda: False)
         return ray_blocks.with_features(block, readings, heads, dim)
 
 
 class PhotoWorker(PhotoEmbedder):
-    """An actor that reads and embeds: on machines without GPUs, pixels need not travel."""
+    """An actor that reads and embeds: without GPUs, pixels need not travel."""
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        """A table of files that were found -> a block with features."""
+        """A table of found files -> a block with features."""
         return super().__call__(PhotoReader.__call__(self, block))
 
 
 def _open_model(assignment: Assignment, device: str) -> tuple[Embedder | None, str]:
-    # Kept until there is work: an actor that fails while it starts is started again and again.
+    # Deferred until there is work: Ray restarts an actor that fails on startup again and again.
     try:
         embedder = assignment.open_embedder(device)
     except (TipsError, OSError) as error:

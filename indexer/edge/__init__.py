@@ -1,1 +1,1 @@
-"""The embedded vector engine: immutable shards of Qdrant Edge under one manifest."""
+"""The embedded vector engine: immutable Qdrant Edge shards under one manifest."""

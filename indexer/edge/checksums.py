@@ -1,6 +1,6 @@
-"""Checksums of a sealed shard: its files never change again, so any other bit is damage.
+"""Checksums of a sealed shard: its files never change again, so any difference is damage.
 
-The manifest holds the checksum of the list, and the list those of the files.
+The manifest holds the checksum of the list, and the list holds those of the files.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _CHUNK = 1 << 20  # bytes
 
 
 def write_checksums(shard: Path) -> str:
-    """List the files of a shard that is complete; returns the checksum of the list."""
+    """List the files of a complete shard; returns the checksum of the list."""
     sums = {str(path.relative_to(shard)): _checksum(path) for path in _files(shard)}
     text = json.dumps(sums, indent=0, sort_keys=True).encode()
     (shard / LIST).write_bytes(text)
@@ -26,8 +26,8 @@ def write_checksums(shard: Path) -> str:
 
 
 def damaged_files(shard: Path, checksum: str) -> list[str]:
-    """The files of a shard that are not as they were listed, or gone; none where `checksum` is ""
-    (it was sealed by a version that made no list).
+    """The files of a shard that are missing or differ from the list; none where `checksum` is ""
+    (sealed by a version that wrote no list).
     """
     if not checksum:
         return []
@@ -38,7 +38,7 @@ def damaged_files(shard: Path, checksum: str) -> list[str]:
         return [LIST]
     if _digest(text) != checksum or not isinstance(sums, dict):
         return [LIST]
-    # Only files of the shard are looked at, whatever the list of a stranger names.
+    # Only look at files inside the shard, whatever names an untrusted list contains.
     here = {str(path.relative_to(shard)): path for path in _files(shard)}
     return [name for name, sum in sums.items() if name not in here or _look(here[name]) != sum]
 
@@ -59,8 +59,9 @@ def _digest(text: bytes) -> str:
 
 
 def _checksum(path: Path) -> str:
-    """Of the size and of what is not zero: the engine preallocates files that are mostly holes. Of
-    JSON what it says: the engine writes that again whenever it opens a shard, in any order.
+    """Covers the size and the nonzero parts: the engine preallocates files that are mostly holes.
+    For JSON it covers the content: the engine rewrites that, in any order, whenever it opens a
+    shard.
     """
     if path.suffix == ".json":
         return _digest(json.dumps(parse_json(path.read_bytes()), sort_keys=True).encode())

@@ -1,8 +1,8 @@
-"""When the embedded store merges its shards: few shards to search, and bounded work per publish.
+"""Compaction policy of the embedded store: few shards to search, bounded work per publish.
 
 Shards of similar size are merged `FAN` at a time, so that a point is rewritten about once per
-factor of `FAN` in the size of the collection; a shard is rewritten once a fifth of its images is
-dead; and no merge makes a shard beyond `MAX_POINTS`.
+factor of `FAN` in the size of the collection; a shard is rewritten once a fifth of its images are
+dead; and no merge makes a shard larger than `MAX_POINTS`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from indexer.edge.manifest import ShardEntry
 FAN = 8
 MAX_POINTS = 262_144
 MAX_DEAD_SHARE = 0.2
-_SMALL = 512  # points: shards below FAN times this are alike
+_SMALL = 512  # points: shards below FAN times this count as the same size
 
 
 def next_merge(shards: Sequence[ShardEntry]) -> list[ShardEntry]:
-    """The shards of one kind to merge into one now, smallest first; empty when all is well."""
+    """The shards of one kind to merge into one now, smallest first; empty when no merge is due."""
     tiers: defaultdict[int, list[ShardEntry]] = defaultdict(list)
     for shard in sorted(shards, key=lambda shard: (shard.live_points, shard.name)):
         tiers[_tier(shard.live_points)].append(shard)

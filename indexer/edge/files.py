@@ -1,4 +1,4 @@
-"""Opening sealed Qdrant Edge shards, also those that may only be read, and copying their files."""
+"""Open sealed Qdrant Edge shards, including read-only ones, and copy their files."""
 
 from __future__ import annotations
 
@@ -18,27 +18,28 @@ from indexer.vectors import VectorError
 
 _COPY_CHUNK = 1 << 22  # bytes
 _PASSING = ".atomicwrite"
-"""Begins the names by which the engine replaces its settings when it opens a shard: a folder with
-the new file in it, there for a moment."""
+"""Prefix of the temporary folders through which the engine replaces its settings when it opens a
+shard; each briefly holds the new file."""
 READ_AHEAD = 2 << 30  # bytes
 SPARE = 64 << 20
-"""Bytes that stay free on the disk. The engine writes through mappings, where a full disk is not an
-error but the end of the process (SIGBUS), so it must not become full while the engine writes."""
+"""Bytes to keep free on the disk. The engine writes through memory mappings, where a full disk is
+not an error but kills the process (SIGBUS), so the disk must not fill up during a write."""
 
 
 class ShardError(Exception):
-    """A shard that is gone or not whole; the text says which."""
+    """A shard is missing or incomplete; the text names it."""
 
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """What an open shard cannot answer, since a file of it is damaged, as a `VectorError`. What
-    says that the disk is full or fails passes as it is.
+    """Turn errors of an open shard with damaged files into `VectorError`. Errors of a full or
+    failing disk pass unchanged.
     """
     try:
         yield
     except BaseException as error:
-        # The engine has no narrower types: its errors are Exceptions, or panics, which are none.
+        # The engine has no specific types: its errors are plain Exceptions, or panics, which are
+        # not.
         if type(error) is not Exception and type(error).__name__ != "PanicException":
             raise
         if is_disk_full(error) or is_disk_failing(error):
@@ -50,12 +51,12 @@ def answering() -> Iterator[None]:
 
 
 def open_shard(path: Path, points: int) -> edge.EdgeShard:
-    """A sealed shard, opened for reading. Raises `ShardError` if it is gone or not whole.
+    """A sealed shard, opened for reading. Raises `ShardError` if it is missing or incomplete.
 
-    The engine opens files for writing also when it only reads, and writes its settings again. Of a
-    shard that may not be written, or on a disk that is full, it gets a copy in a temporary folder,
-    whose names are dropped at once: the space is free again when the shard is closed. Raises
-    `VectorError` when the shard may not even be read, or cannot be copied.
+    The engine opens files for writing even when it only reads, and rewrites its settings. A
+    read-only shard, or one on a full disk, is copied to a temporary folder whose names are deleted
+    at once: the space is freed when the shard is closed. Raises `VectorError` when the shard is
+    unreadable or cannot be copied.
     """
     before = _identity(path)
     try:
@@ -65,8 +66,7 @@ def open_shard(path: Path, points: int) -> edge.EdgeShard:
             raise
         shard = _load_copy(path)
     if _identity(path) != before:
-        # Merged away in the middle of the opening: what was missing by then the engine has made
-        # anew, empty.
+        # Merged away while opening: the engine has recreated the missing files, empty.
         shard.close()
         raise ShardError("it is gone")
     found = shard.info().points_count
@@ -77,7 +77,7 @@ def open_shard(path: Path, points: int) -> edge.EdgeShard:
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:
-    """Device and number of a folder; None when it is not there."""
+    """Device and inode of a folder; None when it does not exist."""
     try:
         facts = folder.stat()
     except OSError:
@@ -86,25 +86,25 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 
 
 def check_room(folder: Path, size: int) -> None:
-    """Raise `OSError` (ENOSPC) unless the disk has room for so many bytes, and `SPARE` besides."""
+    """Raise `OSError` (ENOSPC) unless the disk has room for `size` bytes plus `SPARE`."""
     facts = os.statvfs(folder)
     if facts.f_bavail * facts.f_frsize < size + SPARE:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
 
 def disk_size(shards: Sequence[Path]) -> int:
-    """The bytes that these folders take on the disk."""
+    """Disk usage of these folders in bytes."""
     return sum(file.stat().st_blocks * BLOCK for path in shards for file in lasting_files(path))
 
 
 def lasting_files(shard: Path) -> Iterator[Path]:
-    """The files of a shard, without those that come and go when a process opens it."""
+    """The files of a shard, without the temporary ones that exist while a process opens it."""
     return (folder / name for folder, names in walk_shard(shard) for name in names)
 
 
 def walk_shard(shard: Path) -> Iterator[tuple[Path, list[str]]]:
-    """Each folder of a shard, from the top, and the names of the files in it, without what comes
-    and goes when a process opens it.
+    """Each folder of a shard, from the top, with the names of its files, without the temporary ones
+    that exist while a process opens it.
     """
     for folder, inner, names in os.walk(shard, onerror=_raise):
         inner[:] = [name for name in inner if not name.startswith(_PASSING)]
@@ -112,11 +112,10 @@ def walk_shard(shard: Path) -> Iterator[tuple[Path, list[str]]]:
 
 
 def read_ahead(shards: Sequence[Path]) -> None:
-    """Ask the system to read the vectors of these shards into its cache, as far as `READ_AHEAD`
-    goes, in the background.
+    """Ask the system to read the vectors of these shards into its cache in the background, up to
+    `READ_AHEAD`.
 
-    Rescoring reads a few hundred places in them; each would wait for the disk when it is first
-    read.
+    Rescoring reads a few hundred places in them; each first read would wait for the disk.
     """
     if not hasattr(os, "posix_fadvise"):  # macOS
         return
@@ -135,7 +134,7 @@ def _read_ahead(files: Sequence[Path]) -> None:
                 return
             with path.open("rb") as file:
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
-        except OSError:  # merged away meanwhile, or it may not be read: it is only a hint
+        except OSError:  # merged away meanwhile, or unreadable: this is only a hint
             continue
 
 
@@ -146,7 +145,7 @@ def _load(path: Path) -> edge.EdgeShard:
         return edge.EdgeShard.load(str(path))
     except (KeyboardInterrupt, SystemExit):
         raise
-    # The engine has no narrower type for files not as it left them, and panics over some.
+    # The engine has no specific error type for damaged files, and panics over some.
     except BaseException as error:
         raise ShardError(" ".join(str(error).split())) from error
 
@@ -180,7 +179,7 @@ def _load_copy(path: Path) -> edge.EdgeShard:
 
 
 def copy_shard(source: Path, target: Path) -> None:
-    """Copy the lasting files and folders, with the permissions of new ones."""
+    """Copy the permanent files and folders, with default permissions."""
     for folder, names in walk_shard(source):
         below = target / folder.relative_to(source)
         below.mkdir()

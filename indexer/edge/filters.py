@@ -1,6 +1,6 @@
-"""Filters in the words of Qdrant Edge (`indexer.server.filters` has the same tree for the server).
+"""Translate filters for Qdrant Edge (`indexer.server.filters` does the same for the server).
 
-Both engines share their semantics: a condition on a list field holds when it holds for one entry, a
+Both engines share the semantics: a condition on a list field holds when it holds for one entry, a
 condition on a missing field does not hold, and `Near` measures on the sphere.
 """
 
@@ -21,7 +21,7 @@ def to_edge(filter: Filter | None) -> edge.Filter | None:
 def _edge_condition(filter: Filter) -> Any:
     match filter:
         case Match(_, ()) | AnyOf(()):
-            return edge.HasIdCondition(set())  # no id is in the empty set: never true
+            return edge.HasIdCondition(set())  # the empty set contains no id: never true
         case Match(field, values):
             return edge.FieldCondition(field, match=edge.MatchAny(cast(list[str], list(values))))
         case Range(field, gte, lt):

@@ -1,17 +1,17 @@
-"""How a shard of the embedded store is laid out: a function of its size and of the vectors' width,
-without a user's help.
+"""Storage layout of an embedded shard: vector types and quantization, chosen by size and vector
+width.
 
 | width | vectors | from `QUANTISE_FROM` points on, codes | bytes a vector | recall@100 |
 |-|-|-|-|-|
 | below `WIDE` | float16 | TurboQuant, 4 bits | 333 (128 wide) | 0.999 |
 | from there on | Turbo8 | TurboQuant, 2 bits | 977 (768 wide) | 0.985 |
 
-Codes are in memory and find candidates, which the vectors, read from disk, rescore; smaller shards
-are scanned as they are. Wide vectors are kept in 8 bits a number, whose cosines are off by 0.0003,
-so that 16 regions of 768 take less than 16 KB. There is no graph: it takes 20 times as long to
-build, finds less, and loses filtered hits unless it has links for every filter. Large shards are
-segments of about `SEGMENT_POINTS`, which the engine searches in parallel, and which a merge of
-shards leaves as they are. Figures: `bench/quantisers.py`, docs/regions.md.
+Codes in memory find candidates, which are rescored with the vectors read from disk; smaller shards
+are scanned without codes. Wide vectors are stored in 8 bits per number, with cosine errors of
+0.0003, so that 16 regions of 768 take less than 16 KB. There is no graph: it takes 20 times as long
+to build, has lower recall, and loses filtered hits unless it has links for every filter. Large
+shards consist of segments of about `SEGMENT_POINTS`, which the engine searches in parallel, and
+which a merge of shards keeps unchanged. Figures: `bench/quantisers.py`, docs/regions.md.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ PAYLOAD_INDEX: dict[FieldType, Any] = {
     "float": edge.FloatIndexParams(memory=_COLD),
     "geo": edge.GeoIndexParams(memory=_COLD),
 }
-"""Read from the files: in memory they take 500 bytes a point, twice the time to open, and answer no
-faster."""
+"""Read from disk: in memory they take 500 bytes per point and double the opening time, and queries
+are no faster."""
 
 
 class Layout(NamedTuple):
-    """How vectors are kept, and how many candidates by codes are rescored for each hit."""
+    """How vectors are stored, and how many candidates per hit are rescored."""
 
     datatype: edge.VectorStorageDatatype
     bytes_per_number: int
@@ -67,14 +67,14 @@ def shard_config(names: Sequence[str], dim: int, *, quantised: bool) -> edge.Edg
     codes = edge.TurboQuantQuantizationConfig(bits=layout.bits, memory=edge.Memory.Pinned)
     return edge.EdgeConfig(
         vectors=dict.fromkeys(names, vector),
-        # m=0 is no graph: a graph without payload links loses filtered hits silently.
+        # m=0 disables the graph: one without payload links silently loses filtered hits.
         hnsw_config=edge.HnswIndexConfig(
             m=0, ef_construct=16, full_scan_threshold=10_000, payload_m=0
         ),
         quantization_config=codes if quantised else None,
         optimizers=edge.EdgeOptimizersConfig(
             default_segment_number=1,
-            # KB, with a margin for segments that were filled a little beyond.
+            # KB, with a margin for slightly overfull segments.
             max_segment_size=SEGMENT_POINTS * dim * layout.bytes_per_number * 5 // 4 // 1024 + 1,
             indexing_threshold=1 if quantised else 0,  # KB; 0 never builds codes
             deleted_threshold=1e-6,

@@ -1,8 +1,7 @@
-"""The manifest of the embedded vector store: which shards make up the published state.
+"""The manifest of the embedded vector store: the shards that make up the published state.
 
-A shard folder is never written again once the manifest names it. Publishing is the atomic
-replacement of this one file, so a reader sees the state before or after, and a crash leaves the
-state before.
+A shard folder is immutable once the manifest names it. Publishing atomically replaces this one
+file, so a reader sees the state before or after, and a crash leaves the state before.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ ENGINE = "qdrant-edge-py 0.9.0"  # beta: its storage format is tied to the versi
 
 
 def _folder_name(name: str) -> str:
-    """A folder beside the manifest: folders are opened, and deleted, by it."""
+    """A plain folder name next to the manifest: it is used to open and delete folders."""
     if name in (".", "..") or "/" in name or "\0" in name:
         raise ValueError(f"a shard cannot be called {name!r}")
     return name
@@ -36,8 +35,8 @@ def _folder_name(name: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardEntry:
-    """One shard: its folder's name, the points and images in it, the images dead since, and the
-    checksum of its list of files (see `checksums.py`)."""
+    """One shard: its folder's name, its numbers of points and images, the images dead since, and
+    the checksum of its file list (see `checksums.py`)."""
 
     name: Annotated[Text, AfterValidator(_folder_name)]
     kind: Kind
@@ -51,17 +50,17 @@ class ShardEntry:
             raise ValueError("more images are dead than there are")
 
     def bury(self, image_ids: frozenset[str]) -> ShardEntry:
-        """The entry with these images dead as well."""
+        """The entry with these images also marked dead."""
         return replace(self, dead=self.dead | image_ids) if image_ids - self.dead else self
 
     @property
     def live_points(self) -> int:
-        """About how many points live: exact while nothing is dead."""
+        """Estimated number of live points: exact while no image is dead."""
         return round(self.points * (1 - self.dead_share))
 
     @property
     def dead_share(self) -> float:
-        """The share of its images that are dead, 0..1."""
+        """The fraction of its images that are dead, 0..1."""
         return len(self.dead) / self.images
 
 
@@ -76,7 +75,7 @@ class Manifest:
     shards: tuple[ShardEntry, ...]
 
     def check_same_model(self, other: Manifest) -> None:
-        """Raise `VectorError` unless both hold vectors of one model."""
+        """Raise `VectorError` unless both hold vectors of the same model."""
         if (self.model_id, self.heads, self.dim) != (other.model_id, other.heads, other.dim):
             raise VectorError(
                 f"the vector store has vectors of {self.model_id} and not of {other.model_id}; "
@@ -84,7 +83,7 @@ class Manifest:
             )
 
     def to_json(self) -> str:
-        """The file's text."""
+        """Serialise to the file's text."""
         shards = [
             {f.name: getattr(shard, f.name) for f in fields(shard)} | {"dead": sorted(shard.dead)}
             for shard in self.shards
@@ -96,7 +95,7 @@ class Manifest:
 
     @classmethod
     def from_json(cls, text: str) -> Manifest:
-        """The state in the file's text; raises `VectorError` if this version cannot read it."""
+        """Parse the file's text; raises `VectorError` if this version cannot read it."""
         try:
             data: Mapping[str, Any] = parse_json(text)
             written_by = (data["format"], data["engine"])
@@ -122,8 +121,8 @@ def _checksum(state: Mapping[str, Any]) -> str:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """The published state in `folder`; None when nothing was published yet. Raises `VectorError`
-    when it cannot be read."""
+    """The published state in `folder`; None before the first publish. Raises `VectorError` when it
+    is unreadable."""
     try:
         text = (folder / MANIFEST).read_text()
     except FileNotFoundError:
@@ -136,12 +135,12 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Replace the published state, durably: file, rename and folder are synced in this order."""
+    """Replace the published state, durably: syncs file, rename and folder in this order."""
     write_alone(folder / MANIFEST, manifest.to_json())
 
 
 def sync_tree(folder: Path) -> None:
-    """Make a shard's folder, everything lasting in it, and its name durable."""
+    """Sync a shard's folder, all its permanent files, and its name to disk."""
     for inner, names in walk_shard(folder):
         for name in names:
             with (inner / name).open("rb") as file:

@@ -1,8 +1,8 @@
-"""Searching open shards as if they were one.
+"""Search several open shards as if they were one.
 
-A shard is first asked for its likely share of the answer only, and again, for more, where its last
-hit could still be among the best: large answers cost little more than one shard would, and are the
-same.
+Each shard is first asked only for its likely share of the answer, and again for more where its last
+hit could still be among the best: a large answer costs little more than from a single shard, and is
+identical.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from indexer.vectors import (
 )
 
 PAGE = 4096  # ids per page of a scroll
-_MORE, _MARGIN = 1.25, 32  # a shard is asked for its share this often, and so many points more
+_MORE, _MARGIN = 1.25, 32  # a shard is asked for its share times `_MORE`, plus `_MARGIN` points
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Live points (N,) of one shard with their cosines, best first. All other points of it score at
+    """Live points (N,) of one shard with their cosines, best first. All its other points score at
     most `floor`; -inf: there are none.
     """
 
@@ -48,7 +48,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class OpenShard:
-    """A shard of the state with what is dead in it."""
+    """An open shard of the state, with its dead images."""
 
     entry: ShardEntry
     shard: edge.EdgeShard
@@ -57,19 +57,19 @@ class OpenShard:
 
     @classmethod
     def of(cls, entry: ShardEntry, shard: edge.EdgeShard) -> OpenShard:
-        """The open shard of a manifest's entry."""
+        """The open shard for a manifest entry."""
         dead = point_keys(point_array(sorted(entry.dead)))
         segments = max(1, shard.info().segments_count - 1)  # one is empty, for new points
         return cls(entry, shard, segments, np.sort(dead))
 
     def alive(self, points: PointArray) -> npt.NDArray[np.bool_]:
-        """Whether each point's image is not dead in this shard, (N,)."""
+        """Whether each point's image is alive in this shard, (N,)."""
         if not len(self.dead):
             return np.ones(len(points), bool)
         return ~np.isin(point_keys(points), self.dead)
 
     def missing(self, ids: Sequence[str], found: Container[str]) -> list[edge.PointId]:
-        """Those of the ids that are not found yet and not dead here, each once."""
+        """The ids that are neither found yet nor dead here, each once."""
         alive = self.alive(point_array(ids))
         wanted = (i for i, lives in zip(ids, alive, strict=True) if lives and i not in found)
         return list(dict.fromkeys(wanted))
@@ -81,7 +81,7 @@ class OpenShard:
         return edge.Filter(must=[dead] if matching is None else [dead, matching])
 
     def values(self, field: str, filter: Filter | None) -> Iterator[str | int]:
-        """The values of a field in the payload of live points, each once per point."""
+        """The values of a field in the payloads of live points, each once per point."""
         where = to_edge(filter)
         for record in self.records(where, with_payload=[field]):
             value = (record.payload or {}).get(field, [])
@@ -113,9 +113,9 @@ class OpenShard:
         where: edge.Filter | None,
         asked: int,
     ) -> list[Answer]:
-        """The live ones of the `asked` best points for each query (D,)."""
-        # Each segment gives candidates for the whole answer, so that several need fewer: what is
-        # rescored is read from the disk, a page for each when it is first touched.
+        """The live points among the `asked` best for each query (D,)."""
+        # Each segment yields candidates for the whole answer, so several segments need fewer each:
+        # every rescored point costs a disk page on first access.
         oversampling = max(1.0, layout_of(len(queries[0])).oversampling / self.segments)
         codes = edge.QuantizationSearchParams(rescore=True, oversampling=oversampling)
         params = edge.SearchParams(quantization=codes)
@@ -134,7 +134,7 @@ class OpenShard:
     def score(
         self, points: PointArray, query: FloatArray, using: str
     ) -> tuple[PointArray, FloatArray]:
-        """Those of the points (N,) that the shard has, in any order, and their cosines."""
+        """The points of (N,) that are in the shard, in any order, and their cosines."""
         if not len(points):
             return points, np.empty(0, np.float32)
         request = edge.QueryRequest(
@@ -168,11 +168,11 @@ def search_shards(
     ]
     while True:
         hits = [_best([row[q] for row in answers], limit) for q in range(len(queries))]
-        # With fewer than `limit` hits, every point that was not returned belongs to them.
+        # With fewer than `limit` hits, every point not returned yet could be a hit.
         weakest = [h.scores[-1] if len(h.scores) == limit else -np.inf for h in hits]
         settled = True
         for place, (shard, row) in enumerate(zip(shards, answers, strict=True)):
-            # Many points may be alike: with enough of them in hand, further ones do not matter.
+            # Many points may have equal scores: with enough hits, more of them do not matter.
             few = asked[place] < limit
             open_ = [
                 q
@@ -190,19 +190,19 @@ def search_shards(
 
 
 def _first(shard: OpenShard, total: int, limit: int) -> int:
-    """How many points the shard is asked for first."""
+    """How many points to ask the shard for first."""
     share = math.ceil(_MORE * limit * shard.entry.live_points / max(total, 1)) + _MARGIN
     return min(share, limit) + _dead(shard, min(share, limit))
 
 
 def _dead(shard: OpenShard, limit: int) -> int:
-    """How many of the best points are probably dead, generously."""
+    """Upper estimate of how many of the best points are dead."""
     return max(8, round(limit * shard.entry.dead_share * 2)) if shard.entry.dead else 0
 
 
 def _best(answers: Sequence[Answer], limit: int) -> VectorHits:
-    """The best points of all answers. Ties go by id, so that the order does not depend on how the
-    points are spread over shards.
+    """The best points of all answers. Ties are ordered by id, so that the order does not depend on
+    how points are spread over shards.
     """
     points = np.concatenate([_NONE, *(answer.points for answer in answers)])
     scores = np.concatenate([_ZERO, *(answer.scores for answer in answers)])

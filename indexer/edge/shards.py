@@ -1,8 +1,8 @@
-"""Qdrant Edge shards: how one is configured, built, sealed, merged from others, and opened.
+"""Build, seal, merge and open Qdrant Edge shards.
 
-A sealed shard is complete on disk and opening it changes nothing any more, so any number of
-processes may have it open (no write-ahead log, which would lock it; the catalog is the log).
-`layout.py` says how it is laid out.
+A sealed shard is complete on disk and opening it changes nothing, so any number of processes may
+open it (there is no write-ahead log, which would lock it; the catalog is the log). `layout.py`
+defines its layout.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from indexer.vectors import (
     VectorError,
 )
 
-IMAGES_FILE = "images.npy"  # beside the engine's files: the sorted image ids of the shard
+IMAGES_FILE = "images.npy"  # next to the engine's files: the sorted image ids of the shard
 PREFIX = "shard-"
 _DROPPED = "dropped-"
 _WRITE_CHUNK = 1024  # points per engine call
-_PAYLOAD = 2048  # bytes of a point's payload and its entries in indexes, about
-INDEX_FROM = 512  # points; an index is a dozen synced files, and few payloads are read faster
+_PAYLOAD = 2048  # approximate bytes of a point's payload and its index entries
+INDEX_FROM = 512  # points; an index is a dozen synced files, and a few payloads are faster to read
 ImageIds = npt.NDArray[np.bytes_]
 
 
 class ShardBuilder:
-    """A new shard that takes points until it is sealed or discarded; no manifest names it."""
+    """A new shard that accepts points until it is sealed or discarded; no manifest names it."""
 
     def __init__(self, folder: Path, kind: Kind, names: Sequence[str], dim: int) -> None:
         self.kind: Kind = kind
@@ -57,7 +57,7 @@ class ShardBuilder:
         return self._points
 
     def add(self, batch: PointBatch) -> None:
-        """Take the batch; what its images had in this shard before is replaced."""
+        """Add the batch, replacing earlier points of its images in this shard."""
         check_room(self._path, batch_size(batch))
         images = batch.images()
         self.drop(images)
@@ -77,7 +77,7 @@ class ShardBuilder:
             self._roll()
 
     def _roll(self) -> None:
-        """Finish the segment that is full; the next points go to another."""
+        """Finish the full segment; the next points go to a new one."""
         self._shard.flush()
         self._shard.close()
         _finish(self._path, self.kind, self._names, self._dim, self._points)
@@ -85,7 +85,7 @@ class ShardBuilder:
         self._rolled = self._points
 
     def drop(self, image_ids: Sequence[str]) -> None:
-        """Delete the points that these images have in this shard."""
+        """Delete the points of these images in this shard."""
         known = self.images.intersection(image_ids)
         if known:
             self._shard.update(delete_images(known))
@@ -103,26 +103,27 @@ class ShardBuilder:
         return _seal(self._path, self.kind, self.images)
 
     def discard(self) -> None:
-        """Drop the shard and its folder."""
+        """Delete the shard and its folder."""
         self._shard.close()
         shutil.rmtree(self._path)
 
 
 def batch_size(batch: PointBatch) -> int:
-    """About how many bytes the points take on the disk."""
+    """Approximate disk usage of the points in bytes."""
     return len(batch) * _PAYLOAD + sum(vectors.nbytes for vectors in batch.vectors.values())
 
 
 def merge_shards(
     folder: Path, entries: Sequence[ShardEntry], names: Sequence[str], dim: int
 ) -> ShardEntry:
-    """One sealed shard with the live points of the entries, which stay as they are; some must live.
+    """One sealed shard with the live points of the entries, which stay unchanged; at least one must
+    live.
 
-    The segments are copied and the engine merges them, which is an order of magnitude faster than
-    reading the vectors out and writing them again. Raises `VectorError` when a copy is not what was
-    sealed: damage must not become part of a new shard.
+    The segments are copied and merged by the engine, which is an order of magnitude faster than
+    reading the vectors out and writing them again. Raises `VectorError` when a copy differs from
+    what was sealed: damage must not spread to a new shard.
     """
-    # Their copies, and the segment that these become.
+    # Their copies, plus the merged segment.
     check_room(folder, 2 * disk_size([folder / entry.name for entry in entries]))
     images: set[str] = set()
     for entry in entries:
@@ -149,7 +150,7 @@ def merge_shards(
 
 
 def read_images(shard_path: Path) -> ImageIds:
-    """The sorted ids of the images that were written to a shard. Raises `VectorError`."""
+    """The sorted ids of the images in a shard. Raises `VectorError`."""
     try:
         images: ImageIds = np.load(shard_path / IMAGES_FILE, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -161,19 +162,19 @@ def read_images(shard_path: Path) -> ImageIds:
 
 
 def sweep(folder: Path, keep: set[str]) -> None:
-    """Delete the shard folders that are not in `keep`, and what earlier sweeps left."""
+    """Delete the shard folders not in `keep`, and leftovers of earlier sweeps."""
     for path in folder.iterdir():
         if path.name.startswith(PREFIX) and path.name not in keep:
-            # First out of sight: a reader must not open what is half deleted. A name of its own:
-            # a reader may have made anew what an earlier sweep took away.
+            # Rename first: a reader must not open a half-deleted shard. The name is unique, as a
+            # reader may have recreated what an earlier sweep removed.
             path.rename(path.with_name(f"{_DROPPED}{path.name}-{uuid4().hex[:8]}"))
     for path in folder.glob(_DROPPED + "*"):
-        # A reader that is just closing may add a file meanwhile; the next sweep takes it.
+        # A reader that is just closing may add a file; the next sweep deletes it.
         shutil.rmtree(path, ignore_errors=True)
 
 
 def point_vectors(records: Sequence[edge.Record], name: str) -> FloatArray:
-    """The named vectors of retrieved records, (N, D), made unit again after float16."""
+    """The named vectors of retrieved records, (N, D), renormalised after float16."""
     named = (cast(dict[str, Any], record.vector) for record in records)
     vectors = np.array([vectors[name] for vectors in named], np.float32)
     unit: FloatArray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -187,7 +188,7 @@ def _new_shard_path(folder: Path, kind: Kind) -> Path:
 def _finish(
     path: Path, kind: Kind, names: Sequence[str], dim: int, points: int, *, merge: bool = False
 ) -> None:
-    """Index the payload and build codes where the size pays, and make one segment of many."""
+    """Index the payload and build codes where the size pays off, and merge segments if asked."""
     quantised = points >= edge_layout.QUANTISE_FROM
     if points < INDEX_FROM and not merge:
         return
@@ -195,7 +196,7 @@ def _finish(
     shard = edge.EdgeShard.load(str(path), shard_config(names, dim, quantised=quantised))
     shard.optimize()
     if points >= INDEX_FROM:
-        # Of the new segment: indexes of the old ones would be made for nothing.
+        # On the new segment: indexes of the old ones would be wasted.
         for name, field in FIELDS.items():
             if kind in field.indexed:
                 index = PAYLOAD_INDEX[field.type]
@@ -219,7 +220,7 @@ def delete_images(image_ids: Iterable[str]) -> edge.UpdateOperation:
 
 def _seal(path: Path, kind: Kind, images: set[str]) -> ShardEntry:
     np.save(path / IMAGES_FILE, np.array(sorted(images), dtype="S32"))
-    # The first opening after writing still rewrites journals; afterwards openings change nothing.
+    # The first opening after writing still rewrites journals; later ones change nothing.
     shard = edge.EdgeShard.load(str(path))
     points = shard.info().points_count
     shard.close()

@@ -1,4 +1,4 @@
-"""One published state of the embedded store, opened."""
+"""An opened snapshot of the embedded store: the shards of one published manifest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from indexer.vectors import Kind, VectorError
 
 
 class EdgeState:
-    """The open shards of one manifest (None: nothing is published). Threads may share it."""
+    """The open shards of one manifest (None: nothing is published). Thread-safe."""
 
     def __init__(self, manifest: Manifest | None, shards: Sequence[OpenShard]) -> None:
         self.manifest = manifest
@@ -20,7 +20,7 @@ class EdgeState:
 
     @classmethod
     def open(cls, folder: Path, previous: EdgeState | None = None) -> EdgeState:
-        """The newest published state; shards that `previous` has open are taken over."""
+        """The newest published state; reuses the shards that `previous` has open."""
         at_hand = {s.entry.name: s.shard for s in previous._shards} if previous else {}
         manifest = read_manifest(folder)
         while True:
@@ -30,7 +30,7 @@ class EdgeState:
                     if entry.name not in at_hand:
                         at_hand[entry.name] = open_shard(folder / entry.name, entry.points)
             except ShardError as error:
-                # A writer may have merged it away meanwhile; then there is a newer manifest.
+                # A writer may have merged the shard away; then there is a newer manifest.
                 newer = read_manifest(folder)
                 if newer == manifest:
                     raise VectorError(

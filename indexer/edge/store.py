@@ -1,9 +1,8 @@
 """The embedded vector engine: immutable Qdrant Edge shards behind a manifest, merged like a log.
 
-Publishing writes one small new shard per kind and replaces the manifest; readers in other
-processes keep the state they opened and take up the new one with `refresh`. The engine holds the
-interpreter while it works, so publish in a process of its own, and never fork with a store open
-(spawn instead).
+Publishing writes one small new shard per kind and replaces the manifest; readers in other processes
+keep the state they opened and load the new one with `refresh`. The engine holds the GIL while it
+works, so publish in a separate process, and never fork with a store open (spawn instead).
 """
 
 from __future__ import annotations
@@ -39,11 +38,11 @@ from indexer.vectors import (
     query_rows,
 )
 
-_ALL_VALUES = 1_000_000  # values of a facet: shards can only be added up when each tells all
+_ALL_VALUES = 1_000_000  # values of a facet: shard counts only add up if none is cut off
 
 
 class EdgeStore:
-    """`VectorStore` on a folder. Threads may share it; nothing is read before the first use."""
+    """`VectorStore` on a folder. Thread-safe; reads nothing before the first use."""
 
     def __init__(
         self,
@@ -65,7 +64,7 @@ class EdgeStore:
 
     @property
     def revision(self) -> int:
-        """The catalog's revision that this state shows; 0 when nothing was published."""
+        """The catalog revision that this state shows; 0 before the first publish."""
         manifest = self._state().manifest
         return manifest.revision if manifest else 0
 
@@ -87,7 +86,8 @@ class EdgeStore:
     def facet(
         self, field: str, filter: Filter | None = None, limit: int = 100
     ) -> list[tuple[str | int, int]]:
-        """The values of a keyword or integer field over images: (value, count), most first."""
+        """The values of a keyword or integer field over images: (value, count), most frequent
+        first."""
         counts: defaultdict[str | int, int] = defaultdict(int)
         for part in self._state().of("images"):
             if field not in part.shard.info().payload_schema:
@@ -137,7 +137,7 @@ class EdgeStore:
     def payloads(
         self, kind: Kind, points: PointArray, fields: Sequence[str] | None = None
     ) -> list[Payload]:
-        """The payloads of these points in this order, all of it or some fields."""
+        """The payloads of these points in this order, all fields or some."""
         ids = point_texts(points)
         found: dict[str, Payload] = {}
         for part in self._state().of(kind):
@@ -171,23 +171,23 @@ class EdgeStore:
                 yield page
 
     def refresh(self) -> bool:
-        """Take up what was published since; True when there was something new."""
+        """Load what was published since; True when there was something new."""
         with self._lock:
             before, state = self._current, EdgeState.open(self._folder, self._current)
             if state.manifest is not None:
                 state.manifest.check_same_model(self._empty)
-            # Searches under way keep the older state; its shards close when the last of them ends.
+            # Running searches keep the older state; its shards close when the last of them ends.
             self._current, self._outdated = state, False
             return before is None or before.manifest != state.manifest
 
     def writer(self, rebuild: bool = False) -> EdgeWriter:
-        """A writer on top of the published state, or on nothing when `rebuild`."""
+        """A writer on top of the published state, or on an empty one for `rebuild`."""
         if self._read_only:
             raise VectorError(f"the vector store {self._folder} is open read-only")
         return EdgeWriter(self._folder, self._empty, rebuild=rebuild, on_commit=self._expire)
 
     def damaged(self) -> list[str]:
-        """The files of the published shards that are not as they were sealed; reads them all."""
+        """The published shards' files that changed since sealing; reads them all."""
         manifest = read_manifest(self._folder)
         shards = manifest.shards if manifest else ()
         return [
@@ -200,17 +200,17 @@ class EdgeStore:
         """Delete the shards that no manifest names."""
         if self._folder.is_dir():
             with self.writer():
-                pass  # whoever enters sweeps
+                pass  # entering the writer sweeps
 
     def close(self) -> None:
-        """Close the files; the store is not used afterwards."""
+        """Close the files; the store must not be used afterwards."""
         with self._lock:
             if self._current is not None:
                 self._current.close()
                 self._current = None
 
     def _expire(self) -> None:
-        self._outdated = True  # a writer of this store committed: the next use takes that up
+        self._outdated = True  # a writer of this store committed: reload on the next use
 
     def _state(self) -> EdgeState:
         state = self._current

@@ -1,7 +1,7 @@
-"""Publishing into the embedded store: new points go to new shards, replaced images die in the old.
+"""Publish into the embedded store: new points go to new shards; replaced images are marked dead.
 
-Nothing of this is visible before the manifest is replaced; what a killed writer left behind is
-swept up by the next one.
+Changes become visible only when the manifest is replaced; the next writer sweeps up leftovers of a
+killed one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LOCK = "writer.lock"
 
 
 class EdgeWriter:
-    """`VectorWriter` of an embedded store: holds the folder's lock from entering to leaving.
+    """`VectorWriter` of an embedded store: holds the folder's lock inside the `with` block.
 
     `empty` describes the store without shards; `on_commit` is called after each commit.
     """
@@ -53,7 +53,7 @@ class EdgeWriter:
                 raise VectorError(
                     f"another process is publishing to {self._folder}; try again when it is done"
                 )
-            # A rebuild must work when the manifest is unreadable, so it does not look at it.
+            # A rebuild must work when the manifest is unreadable, so it ignores it.
             if not self._rebuild:
                 self._take_over(read_manifest(self._folder))
         except BaseException:
@@ -73,7 +73,7 @@ class EdgeWriter:
         self._unlock()
 
     def upsert(self, kind: Kind, points: PointBatch) -> None:
-        """Replace all points of this kind that the batch's images had by the batch."""
+        """Replace all points of this kind of the batch's images by the batch."""
         self._check_entered()
         names = vector_names(kind, self._empty.heads)
         check_points(kind, points, names, self._empty.dim)
@@ -87,7 +87,7 @@ class EdgeWriter:
             self._seal(kind)
 
     def remove(self, image_ids: Sequence[str]) -> None:
-        """Drop the points of both kinds of these images; unknown ids are fine."""
+        """Drop the points of both kinds of these images; unknown ids are ignored."""
         self._check_entered()
         for kind in KINDS:
             self._bury(kind, image_ids)
@@ -95,7 +95,7 @@ class EdgeWriter:
                 self._builders[kind].drop(image_ids)
 
     def commit(self, revision: int) -> None:
-        """Make everything so far visible and durable, as state `revision` of the catalog."""
+        """Make all changes so far visible and durable, as revision `revision` of the catalog."""
         self._check_entered()
         for kind in list(self._builders):
             self._seal(kind)
@@ -117,7 +117,7 @@ class EdgeWriter:
         self._images[shard.name] = read_images(self._folder / shard.name)
 
     def _bury(self, kind: Kind, image_ids: Sequence[str]) -> None:
-        """Mark the images dead in every shard of the kind that has them."""
+        """Mark the images dead in every shard of the kind that contains them."""
         wanted = np.array(sorted(set(image_ids)), dtype="S32")
         for shard in [s for s in self._shards.values() if s.kind == kind]:
             have = self._images[shard.name]
@@ -140,7 +140,7 @@ class EdgeWriter:
         sweep(self._folder, keep={shard.name for shard in shards})
 
     def _merge(self, kind: Kind) -> bool:
-        """Merge if it is due; one merge per kind and commit bounds what a commit costs."""
+        """Merge if due; at most one merge per kind and commit bounds the cost of a commit."""
         chosen = next_merge([s for s in self._shards.values() if s.kind == kind])
         if not chosen:
             return False

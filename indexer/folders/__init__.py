@@ -1,1 +1,1 @@
-"""What lies in the folders of photos, and what changed there: names, sizes and times, no pixels."""
+"""Photo folders: what they contain and what changed, by names, sizes and times, without pixels."""

@@ -1,6 +1,6 @@
-"""What differs between the files found and the files known: joins of two frames, no file is opened.
+"""Compare the files found with the files known: joins of two frames; no file is opened.
 
-Names: a *link* is a row (path, id) of the catalog's file list: this path held this content when it
+Names: a *link* is a row (path, id) of the catalog's file list: the path held this content when it
 was read.
 """
 
@@ -18,12 +18,11 @@ FACTS = ("size", "mtime_ns", "ctime_ns")
 class Changes:
     """The work of a run.
 
-    candidates: found files to read, with `old_ids` (what the links of a modified path point to,
-    null for a new one); files that look like moved ones (size and mtime of a missing link) come
-    first.
+    candidates: found files to read, with `old_ids` (the ids that a modified path links to, null for
+    a new path); files that look moved (size and mtime of a missing link) come first.
     missing: links (path, id) whose file is gone although its folder was walked.
-    stale: links (path, id) that a later link of the same path has replaced.
-    unchanged: the number of found files whose facts are known.
+    stale: links (path, id) superseded by a later link of the same path.
+    unchanged: the number of found files with known facts.
     """
 
     candidates: pl.DataFrame
@@ -46,8 +45,8 @@ def compare(
 ) -> Changes:
     """Compare found files (`scan.FILE_SCHEMA`) with known links (the same columns and `id`).
 
-    roots: the folders that were to be walked; links outside of them are left alone.
-    unseen: missing roots and unreadable folders; links below them are left alone as well.
+    roots: the folders to walk; links outside of them are kept.
+    unseen: missing roots and unreadable folders; links below them are kept as well.
     retry: paths to read again although their facts are known.
     """
     here = known.filter(below(known["path"], roots) & ~below(known["path"], unseen))
@@ -55,8 +54,8 @@ def compare(
         ~pl.col("path").is_in(list(retry))
     )
     links = here.select("path", "id")
-    # The links of a path whose facts are known, other than the one with these facts: left by a
-    # stopped run.
+    # Links of a path with known facts, other than the link with these facts: left by an interrupted
+    # run.
     current = here.join(found, on=["path", *FACTS], how="semi").select("path", "id")
     stale = links.join(exact, on="path", how="semi").join(current, on=["path", "id"], how="anti")
     missing = here.join(found, on="path", how="anti")
@@ -73,7 +72,7 @@ def compare(
 
 
 def below(paths: pl.Series, folders: Iterable[str]) -> pl.Series:
-    """Which of the paths are one of the folders or lie below one."""
+    """Mask of the paths that equal one of the folders or lie below one."""
     inside = pl.repeat(False, len(paths), dtype=pl.Boolean, eager=True)
     for folder in folders:
         prefix = folder.rstrip("/") + "/"

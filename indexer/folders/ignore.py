@@ -1,5 +1,4 @@
-"""Which folders and files are no photos of the user: fixed rules, `.nomedia`, and `.tipsignore`
-files."""
+"""Rules for files and folders to ignore: built-in ones, `.nomedia`, and `.tipsignore` files."""
 
 from __future__ import annotations
 
@@ -73,19 +72,19 @@ EXTENSIONS = RAW_EXTENSIONS | frozenset(
         "avifs",
     ]
 )
-"""File name endings (lower case, no dot) of photos; what a file really holds is decided by its
-content."""
+"""File name extensions (lower case, no dot) of photos; the content decides what a file really
+is."""
 
 
 def extension(name: bytes) -> str:
-    """The lower-case ending of a file name without the dot; "" when it has none."""
+    """The lower-case extension of a file name without the dot; "" when it has none."""
     _, dot, ending = name.rpartition(b".")
     return ending.decode("ascii", "replace").lower() if dot else ""
 
 
 @dataclass(frozen=True, slots=True)
 class IgnoreRules:
-    """gitignore patterns that hold below `base` (bytes path), on top of `parent`'s; the nearest
+    """gitignore patterns that apply below `base` (bytes path), on top of `parent`'s; the nearest
     file decides."""
 
     base: bytes
@@ -96,17 +95,16 @@ class IgnoreRules:
     def parse(
         cls, base: bytes, lines: Sequence[str], parent: IgnoreRules | None, source: str
     ) -> IgnoreRules:
-        """Rules from gitignore lines; raises `RootError` naming `source` when a pattern is
-        malformed."""
+        """Parse gitignore lines; raises `RootError` naming `source` when a pattern is malformed."""
         try:
-            # re2 takes time in proportion to a name's length; with Python's own expressions, a few
-            # stars in a stranger's ignore file would stop the scan for good.
+            # re2 takes time linear in a name's length; with Python's `re`, a few stars in a
+            # stranger's ignore file would hang the scan.
             return cls(base, GitIgnoreSpec.from_lines(lines, backend="re2"), parent)
         except (ValueError, re.error) as error:
             raise RootError(f"{source} has a pattern that cannot be read: {error}.") from error
 
     def ignores(self, path: bytes, is_folder: bool) -> bool:
-        """Whether the path is ignored, by the innermost rules that say anything about it."""
+        """Whether the path is ignored, by the innermost rules that match it."""
         relative = to_text(path[len(self.base.rstrip(b"/")) + 1 :])
         verdict = self.spec.check_file(relative + "/" if is_folder else relative).include
         if verdict is not None:

@@ -1,4 +1,4 @@
-"""What kind of file system a folder lies on."""
+"""The file system type of a folder, and whether it is a network mount."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ NETWORK = frozenset(
         *("drvfs", "fuse.sshfs", "fuse.rclone", "fuse.s3fs", "fuse.gcsfuse", "fuse.glusterfs"),
     ]
 )
-"""Kinds on which others change files without this machine being told."""
+"""File systems that others can change without this machine being notified."""
 _TABLE = Path("/proc/self/mountinfo")
 
 
 def kind_of(folder: bytes) -> str | None:
-    """The kind of the file system ("ext4", "nfs4", ...); None where the system does not tell."""
+    """The file system type ("ext4", "nfs4", ...); None where the system does not tell."""
     try:
         lines = _TABLE.read_bytes().splitlines()
     except OSError:
         return None
     real = os.path.realpath(folder)
     best, kind = b"", None
-    for line in lines:  # the later of two mounts on one place hides the other
+    for line in lines:  # of two mounts on one path, the later one hides the other
         left, _, right = line.partition(b" - ")
         place = left.split(b" ")[4].decode("unicode_escape", "replace").encode("latin-1", "replace")
         inside = real == place or real.startswith(place.rstrip(b"/") + b"/")
@@ -33,6 +33,6 @@ def kind_of(folder: bytes) -> str | None:
 
 
 def on_network(folder: bytes) -> str | None:
-    """The kind of the file system where it is one of `NETWORK`, else None."""
+    """The file system type if it is one of `NETWORK`, else None."""
     kind = kind_of(folder)
     return kind if kind in NETWORK else None

@@ -1,10 +1,9 @@
-"""File names are bytes; a catalog, JSON and a terminal want text. The two functions here are exact
-inverses.
+"""Lossless conversion between file names (bytes) and text for catalog, JSON and terminal.
 
-A name that is valid UTF-8 stays as it is. Every byte 0xNN that UTF-8 cannot read becomes the
-private-use character U+F7NN, and a valid name that contains one of U+F780..U+F7FF itself has the
-bytes of that character written the same way, so no two names share a text. The text is always valid
-Unicode.
+The two functions are exact inverses. A name that is valid UTF-8 stays unchanged. Every undecodable
+byte 0xNN becomes the private-use character U+F7NN, and a valid name that itself contains one of
+U+F780..U+F7FF has the bytes of that character escaped the same way, so no two names share a text.
+The text is always valid Unicode.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ def to_text(path: bytes) -> str:
 
 
 def to_bytes(text: str) -> bytes:
-    """The path whose text this is; raises `UnicodeEncodeError` for a lone surrogate."""
+    """The path with this text; raises `UnicodeEncodeError` for a lone surrogate."""
     if text.isascii():
         return text.encode()
     text.encode("utf-8")

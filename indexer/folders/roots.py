@@ -1,4 +1,4 @@
-"""Whether folders and files of a collection are there now."""
+"""Check whether root folders and files of a collection currently exist."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ Identity = tuple[int, int] | None
 
 
 def identity(root: str) -> Identity:
-    """Which folder is there now (device, inode); None when it is gone, cannot be read, or is empty
-    as a mount point without its disk."""
+    """The identity of the folder now (device, inode); None when it is gone, unreadable, or empty
+    like a mount point without its disk."""
     if is_url(root):
         return _identity_of_url(root)
     path = to_bytes(root)
@@ -28,12 +28,12 @@ def identity(root: str) -> Identity:
 
 
 def absent(roots: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of the roots that are not there."""
+    """The roots that do not exist."""
     return tuple(root for root in roots if identity(root) is None)
 
 
 def is_gone(path: str) -> bool:
-    """Whether there is no such file; one that may not be looked at is not gone."""
+    """Whether the file does not exist; an inaccessible file is not gone."""
     if is_url(path):
         return _is_gone_from_storage(path)
     try:
@@ -47,7 +47,7 @@ def is_gone(path: str) -> bool:
 
 def _identity_of_url(root: str) -> Identity:
     try:
-        return (0, 0) if entries(root) else None  # there is no other folder of that name
+        return (0, 0) if entries(root) else None  # a URL has no other folder of that name
     except (FileNotFoundError, StorageError):
         return None
 

@@ -1,4 +1,4 @@
-"""Walk the folders and list the photos in them: names, sizes and times. No photo is opened."""
+"""Walk folders and list the photos in them: names, sizes and times. No photo is opened."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FILE_SCHEMA = pl.Schema(
 
 
 class Problem(NamedTuple):
-    """A folder or file that could not be looked at."""
+    """A folder or file that could not be read."""
 
     path: str
     reason: str
@@ -46,9 +46,9 @@ class Problem(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ScanResult:
-    """files: a frame of `FILE_SCHEMA`, sorted by folder. missing_roots: roots that are not there,
-    or are empty folders (a mount point without its disk). unseen: folders that could not be read;
-    nothing is known about what is below them."""
+    """files: a frame of `FILE_SCHEMA`, sorted by folder. missing_roots: roots that do not exist, or
+    are empty folders (a mount point without its disk). unseen: unreadable folders; nothing is known
+    about their contents."""
 
     files: pl.DataFrame
     missing_roots: tuple[str, ...] = ()
@@ -58,10 +58,10 @@ class ScanResult:
 
 
 def absolute_roots(roots: Sequence[str | bytes | os.PathLike[str]]) -> tuple[str, ...]:
-    """Roots as the user wrote them -> absolute texts, without those that lie in another one.
+    """User-given roots -> absolute texts, without those inside another one.
 
-    Links are not resolved: the path that the user gave is the one that is shown. URLs of object
-    storage (see `storage`) stay as they are. Raises `RootError` for a file.
+    Links are not resolved: paths are shown as the user gave them. URLs of object storage (see
+    `storage`) stay unchanged. Raises `RootError` for a file.
     """
     texts = {_absolute(root) for root in roots}
     for text in sorted(texts):
@@ -76,7 +76,7 @@ def _absolute(root: str | bytes | os.PathLike[str]) -> str:
 
 
 def minimal_roots(roots: set[str]) -> tuple[str, ...]:
-    """The roots that do not lie in another one, sorted."""
+    """The roots that are not inside another one, sorted."""
     return tuple(
         sorted(
             root
@@ -96,11 +96,11 @@ def scan(
 ) -> ScanResult:
     """List the photos below the roots (absolute texts, none inside another).
 
-    `ignore` are gitignore patterns relative to each root, on top of the `.tipsignore` files.
-    Hidden files and folders are left out unless `include_hidden`. Real folders come before links to
-    folders, and each folder is read once, so loops of links end and a photo keeps its real path.
-    `within` looks at a part of the roots only, and finds there what a walk through all would; it
-    becomes wider where a link to a folder is met, since only such a walk tells what it leads to.
+    `ignore` are gitignore patterns relative to each root, on top of the `.tipsignore` files. Hidden
+    files and folders are skipped unless `include_hidden`. Real folders come before links to
+    folders, and each folder is read once, so link loops end and a photo keeps its real path.
+    `within` restricts the scan to a part of the roots, with the same result there as a full walk;
+    it widens at a link to a folder, since only a full walk knows what the link leads to.
     """
     walk = _Walk(include_hidden, progress, scope=within)
     for root in roots:
@@ -117,7 +117,7 @@ def scan(
 
 
 class _Folder(NamedTuple):
-    """only: the names to look at in it; None means all."""
+    """only: the names to look at in the folder; None means all."""
 
     path: bytes
     root: str
@@ -148,7 +148,7 @@ class _Walk:
         except (FileNotFoundError, NotADirectoryError):
             empty = True
         except OSError:
-            empty = False  # it is there; the walk reports why it cannot be read
+            empty = False  # it exists; the walk reports why it is unreadable
         if empty:
             self.missing.append(root)
             return
@@ -162,7 +162,7 @@ class _Walk:
         self.pending.append(_Folder(path, root, rules))
 
     def narrow(self, scope: Scope) -> None:
-        """Instead of the roots, walk the parts of them that are in the scope."""
+        """Walk the parts of the roots inside the scope instead of the roots."""
         starts = list(self.pending)
         self.pending.clear()
         parts = scope.by_folder()
@@ -189,7 +189,7 @@ class _Walk:
         self._look_for_roots()
 
     def _look_for_roots(self) -> None:
-        """A root that went away under the walk is missing: what was not found may be there."""
+        """Mark roots that vanished during the walk as missing: files not found may still exist."""
         for root, identity in self.roots.items():
             try:
                 same = _identity(to_bytes(root)) == identity and not _empty(to_bytes(root))
@@ -233,7 +233,7 @@ class _Walk:
         self.pending.extendleft(reversed(inner))
 
     def _reach(self, path: bytes, root: _Folder) -> _Folder | None:
-        """The folder as a walk from its root comes to it; None where it does not."""
+        """The folder as a walk from its root reaches it; None where it does not."""
         if path == root.path:
             return root
         if path not in self.reached:
@@ -273,19 +273,18 @@ class _Walk:
     def _is_folder(self, entry: os.DirEntry[bytes] | Entry) -> bool:
         try:
             return entry.is_dir()
-        except OSError:  # a link to itself: not a folder, `_file` lists it as it is
+        except OSError:  # a link to itself: not a folder, `_file` lists it as is
             return False
 
     def _file(self, entry: os.DirEntry[bytes] | Entry, root: str) -> None:
         try:
             facts = entry.stat()
         except OSError:
-            # A link that leads nowhere: listed with its own facts, so that it becomes a row with a
-            # reason.
+            # A dangling link: listed with its own facts, so that it becomes a row with a reason.
             try:
                 facts = entry.stat(follow_symlinks=False)
             except OSError as error:
-                # It was there a moment ago: of the whole folder nothing is sure.
+                # It existed a moment ago: nothing is certain about the whole folder.
                 self.problems.append(Problem(to_text(entry.path), str(error.strerror)))
                 folder = to_text(os.path.dirname(entry.path))
                 if folder not in self.unseen:
@@ -310,7 +309,7 @@ class _Walk:
 
 
 def _names(folder: bytes) -> Sequence[os.DirEntry[bytes] | Entry]:
-    """What is in a folder, by name."""
+    """The entries of a folder, sorted by name."""
     text = to_text(folder)
     if is_url(text):
         return entries(text)
@@ -327,7 +326,7 @@ def _empty(folder: bytes) -> bool:
 
 
 def _identity(folder: bytes) -> tuple[int, int] | bytes:
-    """By this a folder is known that is met again."""
+    """A key that recognises a folder met again."""
     if is_url(to_text(folder)):
         return folder
     facts = os.stat(folder)

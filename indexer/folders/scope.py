@@ -1,7 +1,7 @@
-"""A part of the roots that a run looks at: what was touched, and what is known of it.
+"""The scope of a partial run: the touched paths, and the known links it may change.
 
-A full run walks every folder. One that follows events walks the touched ones alone, and must come
-to the same state: see `Scope.links` for photos that left a folder of which nothing was heard.
+A full run walks every folder. A run that follows events walks only the touched folders and must
+reach the same state: see `Scope.links` for photos that left a folder without an event.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ _FOLDER_RULES = (to_text(IGNORE_FILE), to_text(NO_MEDIA))
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What lies at or below `paths` (absolute texts), but for the files `without`, of which the run
-    says nothing: somebody is still writing them."""
+    """Everything at or below `paths` (absolute texts), except the files `without`, which are still
+    being written and which the run ignores."""
 
     paths: frozenset[str]
     without: frozenset[str] = field(default=frozenset())
 
     def holds(self, folder: str) -> bool:
-        """Whether all of a folder is looked at."""
+        """Whether the whole folder is in scope."""
         return not self.paths.isdisjoint((*folders(folder), folder))
 
     def by_folder(self) -> Mapping[str, frozenset[str]]:
-        """The outermost paths: folder -> the names in it that are looked at."""
+        """The outermost paths: folder -> the names in it that are in scope."""
         names: dict[str, set[str]] = {}
         for path in self.paths:
             folder, _, name = path.rpartition("/")
@@ -42,11 +42,11 @@ class Scope:
         return {folder: frozenset(inner) for folder, inner in names.items()}
 
     def links(self, known: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:
-        """The known links (`catalog.LINK_SCHEMA`) that a run in this scope may change.
+        """The known links (`snapshot.LINK_SCHEMA`) that a run in this scope may change.
 
-        Besides those in the scope: links elsewhere with the size and time of a found file that is
-        not known, and whose own file is gone. So a photo that moved here from a folder that was not
-        touched is a moved one.
+        These are the links in the scope, plus links elsewhere with the size and time of an unknown
+        found file whose own file is gone. So a photo moved here from an untouched folder counts as
+        moved.
         """
         parents = known.select(parent=pl.col("path").str.replace(r"/[^/]*$", ""))["parent"]
         whole = [folder for folder in parents.unique().to_list() if self.holds(folder or "/")]
@@ -61,11 +61,11 @@ class Scope:
 
 
 def touched(paths: Iterable[str], roots: Sequence[str]) -> frozenset[str]:
-    """The paths at which a run has to look when these were heard of (absolute texts).
+    """The paths that a run must look at after events for these (absolute texts).
 
     A path through a link becomes the real one where that lies in a root, as a full run would name
-    it, else its whole root. A file that says what is ignored stands for its folder. Paths outside
-    of the roots are left out.
+    it, else its whole root. An ignore file stands for its folder. Paths outside of the roots are
+    dropped.
     """
     real = {os.path.realpath(to_bytes(root)): root for root in roots}
     places: dict[str, tuple[str, bool] | None] = {}

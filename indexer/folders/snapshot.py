@@ -1,8 +1,7 @@
-"""The list of known files, beside the catalog: an unchanged folder is decided without opening the
-catalog.
+"""Cache of the known files next to the catalog: detects an unchanged folder without opening it.
 
 It is written when a run has published everything, and dropped before the catalog changes; without
-it a run asks the catalog, which takes a second or two to load.
+it a run reads the catalog, which takes a second or two to load.
 """
 
 from __future__ import annotations
@@ -20,17 +19,16 @@ _NAME = "links.arrow"
 
 
 def write_snapshot(folder: Path, links: pl.DataFrame) -> None:
-    """Keep the links (`LINK_SCHEMA`) of a state that is wholly published."""
+    """Save the links (`LINK_SCHEMA`) of a fully published state."""
     with replacing(folder / _NAME, alone=True) as file:
         links.write_ipc(file)
 
 
 def read_snapshot(folder: Path) -> pl.DataFrame | None:
-    """The links, or None when the catalog has to be asked: when there are none, or they are
-    damaged, since they can be made again."""
+    """The links; None when they are missing or damaged, and the caller must read the catalog."""
     import pyarrow as pa
 
-    # Not by Polars, which believes a damaged file and crashes on it.
+    # Not with Polars, which trusts a damaged file and crashes on it.
     try:
         with pa.OSFile(str(folder / _NAME)) as file, pa.ipc.open_file(file) as reader:
             table = reader.read_all()
@@ -44,7 +42,7 @@ def read_snapshot(folder: Path) -> pl.DataFrame | None:
 
 
 def drop_snapshot(folder: Path) -> None:
-    """Forget the links, durably: the catalog is about to change."""
+    """Delete the snapshot, durably: the catalog is about to change."""
     try:
         (folder / _NAME).unlink()
     except FileNotFoundError:

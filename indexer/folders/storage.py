@@ -2,10 +2,10 @@
 
     s3://bucket/photos   gs://bucket/photos   memory://photos
 
-Keys, end points and regions come from the environment, as the service's own tools take them. A
-file's facts are its size, its time of modification in full seconds (listings and single requests
-differ in what is below), and in place of a change time a number made of what the service says of
-the content (an ETag or a checksum), 0 if it says nothing.
+Keys, endpoints and regions come from the environment variables of the service's own tools. A file's
+facts are its size, its modification time in full seconds (listings and single requests differ in
+the fraction), and instead of a change time a number derived from the service's content tag (an ETag
+or a checksum), 0 if there is none.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TIMES = ("LastModified", "last_modified", "updated", "mtime", "modified", "crea
 
 
 class Facts(NamedTuple):
-    """What is known of a file without reading it; `st_*` as in `os.stat_result`."""
+    """Metadata of a file, known without reading it; `st_*` as in `os.stat_result`."""
 
     st_size: int
     st_mtime_ns: int
@@ -38,7 +38,7 @@ class Facts(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A name in a folder; what scanning needs of `os.DirEntry`."""
+    """A name in a folder; the part of `os.DirEntry` that scanning needs."""
 
     name: bytes
     path: bytes
@@ -49,7 +49,7 @@ class Entry:
         return self.facts is None
 
     def is_symlink(self) -> bool:
-        """Object storage has no links."""
+        """Always False: object storage has no links."""
         return False
 
     def stat(self, *, follow_symlinks: bool = True) -> Facts:
@@ -59,12 +59,12 @@ class Entry:
 
 
 def is_url(path: str) -> bool:
-    """Whether a root or a photo's path lies on object storage."""
+    """Whether a root or a photo's path is on object storage."""
     return _URL.match(path) is not None
 
 
 def entries(folder: str) -> list[Entry]:
-    """The names in a folder by name. Raises `FileNotFoundError` and `StorageError`."""
+    """The entries of a folder, sorted by name. Raises `FileNotFoundError` and `StorageError`."""
     with _explained(folder):
         system, path = _system(folder)
         found = system.ls(path, detail=True)
@@ -72,7 +72,7 @@ def entries(folder: str) -> list[Entry]:
     for info in found:
         name = info["name"].rstrip("/").rsplit("/", 1)[-1]
         if info["name"].strip("/") == path.strip("/") or not name:
-            continue  # the object that some tools make in place of an empty folder
+            continue  # a placeholder that some tools create for an empty folder
         raw = to_bytes(name)
         facts = None if info["type"] == "directory" else _facts(info)
         here.append(Entry(raw, to_bytes(folder.rstrip("/")) + b"/" + raw, facts))
@@ -80,10 +80,10 @@ def entries(folder: str) -> list[Entry]:
 
 
 def facts(path: str) -> Facts:
-    """A file's facts now. Raises `FileNotFoundError` and `StorageError`."""
+    """A file's current facts. Raises `FileNotFoundError` and `StorageError`."""
     with _explained(path):
         system, inner = _system(path)
-        # Listings are remembered by some file systems; what counts is what is there.
+        # Some file systems cache listings; this needs the current state.
         system.invalidate_cache(inner)
         return _facts(system.info(inner))
 
@@ -99,7 +99,7 @@ def read(path: str) -> bytes:
 def _system(path: str) -> tuple[Any, str]:
     import fsspec
 
-    system = fsspec.filesystem(path.partition("://")[0])  # it remembers those it has made
+    system = fsspec.filesystem(path.partition("://")[0])  # fsspec caches its instances
     return system, system._strip_protocol(path)
 
 
@@ -115,7 +115,7 @@ def _explained(path: str) -> Iterator[None]:
             f"Reading {scheme}:// needs a package that is not installed ({error})."
         ) from error
     except Exception as error:
-        # Every service's library has errors of its own (botocore, aiohttp ...); none of them says
+        # Every service's library has its own errors (botocore, aiohttp ...); none of them says
         # anything about a photo.
         raise StorageError(
             f"{path} cannot be read ({error}); rerun to resume (nothing committed is lost)."

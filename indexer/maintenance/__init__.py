@@ -1,1 +1,1 @@
-"""Keeping a collection: backups, checks, moves, deletions, and another model beside the first."""
+"""Maintenance of a collection: backup, verify, prune, relocate, watch, and switching models."""

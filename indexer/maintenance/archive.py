@@ -1,11 +1,11 @@
-"""A backup's file: a tar compressed with zstd, its list of sizes and hashes at the end.
+"""The file format of a backup: a zstd-compressed tar that ends with a list of sizes and hashes.
 
-    backup.json       first: what is in it (`Header`)
+    backup.json       first: a summary of the contents (`Header`)
     collection.json, catalog/..., vectors/...
     manifest.json     last: size and SHA-256 of every file before it
 
-What is read is believed in nothing: names that leave the folder, links and devices, names given
-twice and sizes beyond the header's are refused, and a file without its manifest is not whole.
+Reading trusts nothing: it refuses names outside of the folder, links and devices, duplicate names
+and sizes beyond the header's; a file without its manifest is incomplete.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ ProgressBytes = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What a backup says of itself.
+    """The summary of a backup's contents.
 
-    made: ISO time. name: of the collection's folder. revision: of the catalog. photos: in it.
-    vectors: "embedded" when they are in the backup, "none" when they are made from the catalog.
-    files, bytes: how many, and their sizes together. stored: bytes that they take on a disk, which
-    are fewer where files have holes.
+    made: ISO time. name: of the collection's folder. revision: of the catalog. photos: their
+    number. vectors: "embedded" when they are in the backup, "none" when they are rebuilt from the
+    catalog. files, bytes: their number and total size. stored: their disk usage in bytes, which is
+    less for sparse files.
     """
 
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
@@ -74,10 +74,10 @@ def write_archive(
     files: Iterator[tuple[str, Path]],
     progress: ProgressBytes,
 ) -> dict[str, Entry]:
-    """Write a backup of these files (name, where it is) and return what is in it.
+    """Write a backup of these files (name, path) and return its entries.
 
     `progress` is called with the bytes read. Raises `OSError`, and `BackupError` for a file that is
-    gone or shorter than it was.
+    gone or has shrunk.
     """
     entries: dict[str, Entry] = {}
     with (
@@ -135,7 +135,7 @@ class _Hashed:
 
 
 def read_header(path: Path) -> Header:
-    """What a backup says of itself; raises `BackupError` when it is none of this version."""
+    """Read a backup's header; raises `BackupError` unless it has this version's format."""
     with _opened(path) as reader:
         return reader.header()
 
@@ -145,8 +145,8 @@ def read_archive(
 ) -> tuple[Header, dict[str, Entry]]:
     """Read a backup from beginning to end, and check every file against its list.
 
-    keep: called with each file's name and its bytes, piece by piece, before they are checked; what
-    it does not read is read for it. Raises `BackupError`, which names the file that is damaged.
+    keep: called with each file's name and its bytes, in chunks, before they are checked; chunks it
+    does not read are skipped. Raises `BackupError` naming the damaged file.
     """
     with _opened(path) as reader:
         header = reader.header()
@@ -174,7 +174,7 @@ def _compare(path: Path, found: dict[str, Entry], manifest: dict[str, Any]) -> N
 
 
 def _check_name(path: Path, name: str, found: dict[str, Entry], folders: set[str]) -> None:
-    """Refuse a name that a file of a backup cannot have. `folders` takes those above it."""
+    """Refuse a name that no file of a backup may have. Adds its parents to `folders`."""
     parts = PurePosixPath(name).parts
     plain = "/".join(parts) == name and name.isprintable() and "\\" not in name
     ours = parts[:1] == (SETTINGS,) if len(parts) == 1 else parts[:1] in PARTS
@@ -189,7 +189,7 @@ def _check_name(path: Path, name: str, found: dict[str, Entry], folders: set[str
 
 
 class _Reader:
-    """The files of an open archive, in order, each of which is read before the next."""
+    """The files of an open archive, in order; each must be read before the next."""
 
     def __init__(self, path: Path, tar: tarfile.TarFile, metered: _Metered) -> None:
         self._path, self._tar, self._metered = path, tar, metered
@@ -216,7 +216,7 @@ class _Reader:
             self._metered.allowance = _MOST_HEADERS
             with self._explained():
                 member = self._tar.next()
-            self._tar.members.clear()  # type: ignore[attr-defined]  # it remembers them all
+            self._tar.members.clear()  # type: ignore[attr-defined]  # tarfile keeps them all
             if member is None:
                 return
             if not member.isreg():
@@ -274,9 +274,9 @@ class _Reader:
 
 
 class _Metered(io.RawIOBase):
-    """A stream of which no more than `allowance` bytes may be read at a time (None: any number).
+    """A stream of which at most `allowance` bytes may be read at a time (None: any number).
 
-    The headers between two files are read into memory as a whole, however long they say they are.
+    tarfile reads the headers between two files into memory as a whole, whatever length they claim.
     """
 
     def __init__(self, source: Any) -> None:

@@ -1,4 +1,4 @@
-"""`backup`: a collection's state in one file, written aside, read again, and then put in place."""
+"""`backup`: write a collection's published state to one file, verify it, and then rename it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BackupProgress = Callable[[BackupStage, int, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupReport:
-    """What was written: the file and its size, and what is in it (see `Header`)."""
+    """The outcome: the file, its size, and its contents (see `Header`)."""
 
     file: str
     size: int
@@ -40,7 +40,7 @@ class BackupReport:
     seconds: float
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """A JSON-serialisable dict."""
         return {**asdict(self), "seconds": round(self.seconds, 3)}
 
 
@@ -49,9 +49,9 @@ def backup(
 ) -> BackupReport:
     """Write the newest published state to `target`, a new file or a folder for a dated one.
 
-    No lock is taken: indexing and searching go on. `progress` is called with the stage, and the
-    bytes of it that are done and that there are. The file has its name only when it was read again
-    and is what was written. Raises `BackupError` and `DiskFullError`; then there is no file.
+    Takes no lock: indexing and searching continue. `progress` is called with the stage, the bytes
+    done and the total bytes. The file gets its name only after it was read back and verified.
+    Raises `BackupError` and `DiskFullError`; then there is no file.
     """
     started = time.monotonic()
     if collection.catalog_url is not None:
@@ -111,7 +111,7 @@ def _header(collection: Collection, state: Pinned) -> Header:
     model = collection.model
     photos = 0
     if state.revision:
-        # Of the state that is copied, not of a newer one. Opening it shows that it is whole.
+        # Of the state being copied, not of a newer one. Opening it verifies that it is whole.
         photos = Catalog(state.catalog_folder, model.heads, model.dim).counts()["ok"]
     facts = [path.stat() for _, path in state.files]
     return Header(
@@ -143,7 +143,8 @@ def _counted(
 
 
 class _Part:
-    """A file that is written under another name and locked, until it is published or given up."""
+    """A file that is written under a temporary name and locked, until it is published or
+    discarded."""
 
     def __init__(self, target: Path) -> None:
         self.target = target
@@ -166,19 +167,19 @@ class _Part:
 
     def __exit__(self, *error: object) -> None:
         delete(self.path)
-        with suppress(OSError):  # a full disk once more, on closing what is given up
+        with suppress(OSError):  # a full disk may fail again when closing a discarded file
             self.file.close()
         os.close(self._descriptor)
         os.close(self._held)
 
     def sync(self) -> None:
-        """On to the disk, and out of the cache, so that reading shows what is on the disk."""
+        """Sync to disk and drop from the cache, so that reading back reads the disk."""
         os.fsync(self._descriptor)
         if hasattr(os, "posix_fadvise"):  # not on macOS
             os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def publish(self) -> int:
-        """Give the file its name; returns its size in bytes."""
+        """Rename the file to its final name; returns its size in bytes."""
         size = os.fstat(self._descriptor).st_size
         os.replace(self.path, self.target)
         sync_folder(self.target.parent)

@@ -1,4 +1,4 @@
-"""What was heard of and waits to be looked at, until a burst is over and nobody writes any more."""
+"""Debounce file events: touched paths wait until the burst is over and the files are complete."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class _Heard:
 
 
 class Pending:
-    """Touched paths (absolute texts), each with the time since which it has been steady.
+    """Touched paths (absolute texts), each with the time since when it has been steady.
 
-    settle: seconds without a word, and with one size and time, after which a path is steady.
-    longest: seconds after which what is steady goes ahead although other files are being written.
-    clock: seconds, monotonic.
+    settle: seconds without an event, at constant size and time, after which a path is steady.
+    longest: seconds after which steady paths are taken although other files are still being
+    written. clock: seconds, monotonic.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Pending:
         return len(self._heard)
 
     def add(self, paths: Iterable[str]) -> None:
-        """Something happened at these paths just now."""
+        """Record an event at these paths."""
         now = self._clock()
         for path in paths:
             known = self._heard.get(path)
@@ -52,7 +52,8 @@ class Pending:
             self._heard[path] = _Heard(first, now, _facts(path))
 
     def take(self) -> Scope | None:
-        """What to look at now; None while it is better to wait. What is taken waits no more."""
+        """The scope to index now, removed from the pending paths; None while it is better to
+        wait."""
         now = self._clock()
         moving = {path for path, heard in self._heard.items() if not self._steady(path, heard, now)}
         steady = self._heard.keys() - moving
@@ -64,8 +65,8 @@ class Pending:
         return Scope(frozenset(steady), frozenset(moving))
 
     def clear(self) -> frozenset[str]:
-        """All is about to be looked at. The files that somebody still writes go on waiting, and
-        are the answer."""
+        """Forget all paths before a full run. Returns the files still being written, which stay
+        pending."""
         now = self._clock()
         self._heard = {
             path: heard
@@ -82,7 +83,7 @@ class Pending:
 
 
 def _facts(path: str) -> Facts:
-    """Size and time of a file; None for a folder, and for what is gone."""
+    """Size and time of a file; None for a folder or a missing file."""
     try:
         found = os.stat(to_bytes(path))
     except OSError:

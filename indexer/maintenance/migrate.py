@@ -1,6 +1,6 @@
-"""Moving a collection's vectors to another engine: published there first, then looked for there.
+"""Move a collection's vectors to another engine: publish them there, then switch the settings.
 
-A move that is cut off leaves the collection where it was, and what is uploaded for the next try.
+An interrupted move leaves the collection unchanged, and the uploaded points for the next try.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 def server_engine(
     folder: Path, collection_id: str, url: str, layout: ServerLayout | None = None
 ) -> dict[str, Any]:
-    """The engine setting for a server; folder and id name the collections there.
+    """The engine settings for a server; folder and id name the collections there.
 
-    Raises `VectorError` for an address that cannot be used.
+    Raises `VectorError` for an unusable address.
     """
     from indexer.server.client import check_url
 
@@ -41,8 +41,8 @@ def move(
 ) -> PublishReport:
     """Fill a new store of `engine` from the catalog, then make it the collection's.
 
-    Needs the collection's lock. With the engine that the collection has it is a rebuild. Searches
-    go on in the old place. Raises `VectorError`; then nothing was changed.
+    Requires the collection's lock. With the collection's current engine this is a rebuild. Searches
+    continue in the old store. Raises `VectorError`; then nothing was changed.
     """
     store = collection.vectors(read_only=False, engine=engine)
     try:
@@ -54,12 +54,12 @@ def move(
 
 
 def same_place(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
-    """Whether two engine settings mean the same vectors, however they are laid out."""
+    """Whether two engine settings refer to the same vectors, whatever their layouts."""
     return all(first.get(key) == second.get(key) for key in ("kind", "url", "prefix"))
 
 
 def discard(collection: Collection, engine: Mapping[str, Any]) -> None:
-    """Delete the vectors in a place that the collection has left; needs its lock."""
+    """Delete the vectors of an engine that the collection has left; requires its lock."""
     if same_place(engine, collection.engine):
         raise ValueError("these are the collection's vectors")
     if engine["kind"] == "embedded":

@@ -1,12 +1,12 @@
-"""The models of a collection: the one in use, the one before it, and the one that is being built.
+"""Switch a collection to another model: build it beside the current one, take over, go back.
 
 models/NAME/            catalog and vectors of another model
 models/NAME/collection.json   while it is built: it is a collection of its own then, so building
-                        may be stopped, killed and gone on with as indexing may
+                        may be stopped, killed and resumed like indexing
 models/lock             held by the one process that builds
 
-Searches go on with the model in use until `take_over` replaces the collection's own collection.json
-in one step. Photos are those that the catalog in use knows, as it knows them: nothing is walked.
+Searches continue with the current model until `take_over` replaces the collection's own
+collection.json in one step. Photos are taken from the current catalog, without walking folders.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _PARTS = ("catalog", "vectors", *_DERIVED)
 
 
 def previous(collection: Collection) -> Collection | None:
-    """The collection as it was before the last switch, to read only; None when there is none."""
+    """The collection before the last switch, read-only; None when there is none."""
     if collection.previous is None:
         return None
     before = Collection(collection.folder, {**collection.previous, "roots": collection.roots})
@@ -49,8 +49,7 @@ def previous(collection: Collection) -> Collection | None:
 
 
 def following(collection: Collection) -> Collection | None:
-    """The collection of the model that is being built, a collection of its own; None when there is
-    none."""
+    """The model being built, as a collection of its own; None when there is none."""
     taken = {collection.data, (collection.previous or {}).get("data", "")}
     for folder in sorted(collection.folder.glob(f"{MODELS}/*")):
         if f"{MODELS}/{folder.name}" not in taken and Collection.exists(folder):
@@ -60,7 +59,8 @@ def following(collection: Collection) -> Collection | None:
 
 @contextmanager
 def building(collection: Collection) -> Iterator[None]:
-    """Be the one who builds or drops models; raises `CollectionBusyError` naming who does."""
+    """Hold the lock for building or dropping models; raises `CollectionBusyError` naming the
+    holder."""
     (collection.folder / MODELS).mkdir(exist_ok=True)
     with held(collection.folder / MODELS):
         yield
@@ -74,9 +74,9 @@ def begin(
     max_regions: int | None = None,
     tiles: int = 1,
 ) -> Collection:
-    """Make room for another model; arguments as for `Collection.create`. Within `building`.
+    """Prepare another model; arguments as for `Collection.create`. Call within `building`.
 
-    Raises `SwitchError` for the model in use, and while the one before the last switch is kept.
+    Raises `SwitchError` for the current model, and while the previous model is still kept.
     """
     if collection.previous is not None:
         name = collection.previous["model"]["name"]
@@ -116,7 +116,7 @@ def build(
     options: IndexOptions | None = None,
     progress: ProgressCallback | None = None,
 ) -> IndexReport:
-    """Bring the model that is built up to what the catalog in use knows. Within `building`; the
+    """Index into the new model what the current catalog knows. Call within `building`; the
     collection may be searched and written meanwhile."""
     return index(
         other,
@@ -136,10 +136,10 @@ def take_over(
     without_missing: bool = False,
     progress: ProgressCallback | None = None,
 ) -> Collection:
-    """Take up the last photos and use the built model from now on; the collection as it is then.
+    """Index the last photos and switch to the built model; returns the resulting collection.
 
     Raises `CollectionBusyError` while another process writes, and `SwitchError` when photos would
-    be lost because their folders are not there now, unless `without_missing`.
+    be lost because their folders are currently missing, unless `without_missing`.
     """
     with collection.lock(), recorded(collection.folder, "switch"):
         build(collection, other, load, progress=progress)
@@ -152,14 +152,14 @@ def take_over(
             )
         data = f"{MODELS}/{other.folder.name}"
         changed = collection.use_part(other.part() | {"data": data}, collection.part())
-        # It is no collection of its own any more; what it said is in the collection's file.
+        # It is no longer a collection of its own; its settings are in the collection's file.
         (other.folder / SETTINGS).unlink(missing_ok=True)
         return changed
 
 
 def missing(collection: Collection, other: Collection) -> list[str]:
-    """Paths of the catalog in use that the other does not have, and that are not just gone: their
-    folder is not there, or they are."""
+    """Paths of the current catalog that the other lacks and that are not simply deleted: their
+    folder is missing, or they still exist."""
     here, there = collection.catalog().files(), other.catalog().files()
     paths = here.join(there, on="path", how="anti")["path"].unique().sort().to_list()
     away = tuple(root.rstrip("/") + "/" for root in absent(collection.roots))
@@ -167,7 +167,7 @@ def missing(collection: Collection, other: Collection) -> list[str]:
 
 
 def go_back(collection: Collection) -> Collection:
-    """Use the model from before the last switch again, and keep this one instead."""
+    """Switch back to the previous model, and keep the current one as the previous."""
     if collection.previous is None:
         raise SwitchError(f"There is no previous model in {collection.folder}.")
     with collection.lock():
@@ -175,19 +175,19 @@ def go_back(collection: Collection) -> Collection:
 
 
 def drop_previous(collection: Collection) -> Collection:
-    """Delete catalog and vectors of the model from before the last switch."""
+    """Delete catalog and vectors of the previous model."""
     before = previous(collection)
     if before is None:
         raise SwitchError(f"There are no vectors of a previous model in {collection.folder}.")
     with collection.lock():
-        _drop_server(before)  # first: afterwards nothing tells where they are
+        _drop_server(before)  # first: afterwards their location is unknown
         changed = collection.use_part(collection.part(), None)
         sweep(changed)
         return changed
 
 
 def cancel(collection: Collection) -> None:
-    """Delete the model that is being built. Within `building`."""
+    """Delete the model being built. Call within `building`."""
     other = following(collection)
     if other is None:
         raise SwitchError(f"No model is being built in {collection.folder}.")
@@ -197,8 +197,8 @@ def cancel(collection: Collection) -> None:
 
 
 def leftovers(collection: Collection) -> list[Path]:
-    """Files and folders of models that are neither used nor kept nor built: what a process left
-    that was killed while it deleted."""
+    """Files and folders of models that are neither used, kept nor built: left by a process killed
+    while deleting."""
     used = {collection.data, (collection.previous or collection.part())["data"]}
     left = [] if "" in used else [collection.folder / name for name in _PARTS]
     for folder in sorted(collection.folder.glob(f"{MODELS}/*/")):
@@ -208,7 +208,7 @@ def leftovers(collection: Collection) -> list[Path]:
 
 
 def sweep(collection: Collection) -> list[Path]:
-    """Delete the leftovers; what was deleted."""
+    """Delete the leftovers and return them."""
     left = leftovers(collection)
     for path in left:
         _remove(path)
@@ -216,7 +216,7 @@ def sweep(collection: Collection) -> list[Path]:
 
 
 def _drop_server(view: Collection) -> None:
-    """Delete what a model has on a Qdrant server; nothing for the embedded engine."""
+    """Delete a model's data on a Qdrant server; does nothing for the embedded engine."""
     from indexer.server.store import ServerStore
 
     store = view.vectors(read_only=False)
@@ -228,7 +228,7 @@ def _drop_server(view: Collection) -> None:
 
 
 def _listed(collection: Collection, roots: Sequence[str], **_: Any) -> ScanResult:
-    """The photos that a catalog knows, as if they had been found by `scan`."""
+    """A replacement for `scan`: the photos that a catalog knows."""
     files = collection.catalog().files().select(FILE_SCHEMA.names())
     latest = files.sort("ctime_ns").unique("path", keep="last", maintain_order=True)
     away = absent(tuple(roots))
@@ -244,7 +244,7 @@ def _free_name(folder: Path, model: str) -> str:
 
 
 def _remove(path: Path) -> None:
-    """Delete a file, or a folder so that it is no collection from the first moment on."""
+    """Delete a file, or a folder such that it stops being a collection first."""
     if path.is_dir():
         (path / SETTINGS).unlink(missing_ok=True)
         shutil.rmtree(path)

@@ -1,9 +1,9 @@
-"""One published state of a collection's files, held while it is copied, whoever writes meanwhile.
+"""Pin one published state of a collection's files while it is copied, despite concurrent writers.
 
-Neither LanceDB nor the shards ever change a file that belongs to a published state: it can only be
-deleted. So the files of one state are linked beside the collection, which takes no room and a
-moment, and are then copied in peace. Where the file system has no links, the files themselves are
-taken, and one that is deleted under the copy ends it.
+LanceDB and the shards never change a file of a published state, they only delete it. So the files
+of one state are hard-linked next to the collection, which takes no space and a moment, and are then
+copied from there. Where the file system has no links, the files themselves are used, and deleting
+one during the copy aborts it.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ VECTORS_FOLDER = "vectors"
 _PREFIX = ".pinned-"
 _VERSIONS = "_versions"
 _VERSION = re.compile(r"(\d+)\.manifest")
-_INVERTED = 2**63  # LanceDB names version v 2**64 - 1 - v, so that the newest comes first
+_INVERTED = 2**63  # LanceDB names version v 2**64 - 1 - v, so that the newest sorts first
 _TRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Pinned:
-    """A state: `files` (name in the collection, where it is held), the folder that holds the
-    catalog, the catalog's revision (0: there is none), and the manifest of the embedded vectors
-    (None: there are none).
+    """A state: `files` (name in the collection -> path to read), the folder that holds the catalog,
+    the catalog's revision (0: there is none), and the manifest of the embedded vectors (None: there
+    are none).
     """
 
     files: tuple[tuple[str, Path], ...]
@@ -47,9 +47,9 @@ class Pinned:
 
 @contextmanager
 def pinned(collection: Collection) -> Iterator[Pinned]:
-    """Hold the newest state whose catalog and vectors belong together; no lock is needed.
+    """Pin the newest state whose catalog and vectors match; no lock is needed.
 
-    Raises `BackupError` when the collection changes too fast for that.
+    Raises `BackupError` when the collection changes too fast.
     """
     folder = collection.folder
     sweep(folder, f"{_PREFIX}*")
@@ -66,8 +66,8 @@ def pinned(collection: Collection) -> Iterator[Pinned]:
 
 
 def _take(collection: Collection, staging: Path | None) -> Pinned | None:
-    """The state as it is now; None when it changed while it was looked at."""
-    # Wherever the model in use has its data: a copy has them in its own folder.
+    """The current state; None when it changed while being read."""
+    # Wherever the current model keeps its data: a copy has them in its own folder.
     folder = collection.data_folder
     vectors, table = folder / VECTORS_FOLDER, folder / TABLE_FOLDER
     embedded = collection.engine["kind"] == "embedded"
@@ -95,7 +95,7 @@ def _take(collection: Collection, staging: Path | None) -> Pinned | None:
 
 
 def _readable(vectors: Path) -> Manifest | None:
-    """The manifest; None when there is none that can be read: vectors can be made again."""
+    """The manifest; None when it is missing or unreadable: vectors can be rebuilt."""
     try:
         return read_manifest(vectors)
     except VectorError:
@@ -133,7 +133,7 @@ def _hold(path: Path, staging: Path | None, name: str) -> Path:
             return link
         except FileNotFoundError:
             raise
-        except OSError:  # no links on this file system, or none to others' files
+        except OSError:  # the file system has no links, or does not allow linking others' files
             pass
     os.stat(path)
     return path
@@ -141,7 +141,7 @@ def _hold(path: Path, staging: Path | None, name: str) -> Path:
 
 @contextmanager
 def _staging(folder: Path) -> Iterator[Path | None]:
-    """A folder beside the collection's files for links to them; None where there can be none."""
+    """A folder next to the collection's files for links to them; None where there can be none."""
     try:
         staging = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder))
     except OSError:

@@ -1,5 +1,5 @@
-"""Drop what a collection keeps for nothing: photos that are gone, failures, folders that will not
-come back, and what killed processes left behind. Photos themselves are never touched.
+"""Prune a collection: deleted photos, failures, removed folders, and leftovers of killed processes.
+Photo files are never touched.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ _NO_LINKS = pl.Schema({"path": pl.String, "id": pl.String})
 
 @dataclass(frozen=True, slots=True)
 class PruneOptions:
-    """What to drop besides photos whose files are gone: failed (rows of files that cannot be read;
-    the next run reads them again), roots (absolute texts of folders to forget), missing_roots (all
-    folders that are not there now)."""
+    """What to drop besides deleted photos: failed (rows of unreadable files; the next run reads
+    them again), roots (absolute texts of folders to forget), missing_roots (all folders that
+    currently do not exist)."""
 
     failed: bool = False
     roots: tuple[str, ...] = ()
@@ -48,10 +48,10 @@ class PruneOptions:
 class PrunePlan:
     """What would be dropped.
 
-    photos: those in the collection now, failed ones too. gone, failed, forgotten: the files of each
-    sort, (path, id). leaving: ids of photos that no file is left of. roots: the folders to forget.
-    away: folders that are not there, of which nothing is dropped. orphans: files and folders that
-    belong to nothing. versions: of the catalog that are on the disk.
+    photos: number in the collection, including failed ones. gone, failed, forgotten: the files of
+    each group, (path, id). leaving: ids of photos without remaining files. roots: the folders to
+    forget. away: missing folders, of which nothing is dropped. orphans: files and folders that
+    nothing refers to. versions: catalog versions on disk.
     """
 
     photos: int
@@ -66,15 +66,15 @@ class PrunePlan:
 
     @property
     def share(self) -> float:
-        """The share of the photos that leave, 0..1."""
+        """The fraction of the photos that leave, 0..1."""
         return len(self.leaving) / self.photos if self.photos else 0.0
 
     def links(self) -> pl.DataFrame:
-        """All files that are dropped: (path, id)."""
+        """All dropped files: (path, id)."""
         return pl.concat([self.gone, self.failed, self.forgotten]).unique()
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: the numbers of files and photos, and the names of folders."""
+        """A JSON-serialisable dict: the numbers of files and photos, and the names of folders."""
         return {
             "photos": self.photos,
             "leaving": len(self.leaving),
@@ -89,8 +89,8 @@ class PrunePlan:
 
 
 def plan(collection: Collection, options: PruneOptions) -> PrunePlan:
-    """What `prune` would drop now. Raises `RootError` for a folder that the collection does not
-    know."""
+    """What `prune` would drop now. Raises `RootError` for a folder that is not in the
+    collection."""
     catalog = collection.catalog()
     roots = _forgotten(collection.roots, options.roots)
     away = absent(collection.roots)
@@ -120,10 +120,10 @@ def plan(collection: Collection, options: PruneOptions) -> PrunePlan:
 def prune(
     collection: Collection, options: PruneOptions, agreed: Container[str] | None = None
 ) -> PrunePlan:
-    """Drop it; what was dropped. May be killed at any moment and run again.
+    """Drop it, and return what was dropped. May be killed at any moment and rerun.
 
     agreed: ids that may leave; None means all. Raises `CollectionError` when others would leave as
-    well, and what `Collection.lock` raises.
+    well, and the errors of `Collection.lock`.
     """
     with collection.lock(), recorded(collection.folder, "prune") as record:
         found = plan(collection, options)
@@ -136,7 +136,7 @@ def prune(
         try:
             _drop(catalog, found.links())
             publish(catalog, store)
-            with store.writer():  # sweeps up what killed writers left
+            with store.writer():  # sweeps up leftovers of killed writers
                 pass
         finally:
             store.close()
@@ -177,16 +177,16 @@ def _forgotten(known: Sequence[str], asked: Sequence[str]) -> tuple[str, ...]:
 
 
 def orphans(collection: Collection) -> list[Path]:
-    """What killed processes left: half-written files, shards that no manifest names, data of models
-    that were dropped."""
+    """Leftovers of killed processes: half-written files, shards that no manifest names, data of
+    dropped models."""
     folders = (collection.folder, collection.catalog_folder, collection.data_folder / "vectors")
     found = [path for folder in folders for path in sorted(folder.glob("*.tmp"))]
     if collection.engine["kind"] == "embedded":
         try:
             manifest = read_manifest(folders[2])
-        except VectorError:  # `tips rebuild` makes them anew, and sweeps
+        except VectorError:  # `tips rebuild` recreates them, and sweeps
             return found + model_switch.leftovers(collection)
         named = {shard.name for shard in manifest.shards} if manifest else set()
-        shards = sorted(folders[2].glob(f"*{PREFIX}*/"))  # with those that a sweep did not finish
+        shards = sorted(folders[2].glob(f"*{PREFIX}*/"))  # including those of an unfinished sweep
         found += [path for path in shards if path.name not in named]
     return found + model_switch.leftovers(collection)

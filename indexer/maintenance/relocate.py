@@ -1,4 +1,4 @@
-"""A library that lies elsewhere now: its paths are rewritten, and nothing is embedded again."""
+"""Relocate a collection after its photo library moved: rewrite paths without embedding again."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from indexer.run_log import recorded
 if TYPE_CHECKING:
     from indexer.catalog.table import Catalog
 
-BATCH = 500  # rows of a commit; they are written again as a whole
+BATCH = 500  # rows per commit; they are rewritten as a whole
 SAMPLE = 32  # photos whose content is compared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relocation:
-    """What a move means, in files.
+    """The effect of a move, in files.
 
-    files: known below the old folder. there: those that are in the new one. absent: the others,
-    the first few by name. compared: how many of those there were read. other: those of them whose
-    content is not what it was. rewritten: paths changed so far.
+    files: known below the old folder. there: those found in the new one. absent: the others, the
+    first few by name. compared: how many of the found ones were read. other: those of them with
+    different content. rewritten: paths changed so far.
     """
 
     old: str
@@ -49,11 +49,11 @@ class Relocation:
 
     @property
     def doubtful(self) -> bool:
-        """Whether a user should look before it is done: files are missing, or are others."""
+        """Whether a user should check first: files are missing or different."""
         return self.there < self.files or bool(self.other)
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """A JSON-serialisable dict."""
         return asdict(self)
 
 
@@ -62,7 +62,7 @@ def look(collection: Collection, old: str, new: str) -> Relocation:
     sample by content.
 
     Raises `RootError` when the collection has nothing below `old`, when one of them lies in the
-    other, when one is on object storage, or when `new` is not there.
+    other, when one is on object storage, or when `new` does not exist.
     """
     for place in filter(is_url, (old, new)):
         raise RootError(
@@ -84,8 +84,8 @@ def look(collection: Collection, old: str, new: str) -> Relocation:
     targets = [_moved(path, old, new) for path in moving["path"]]
     here = [os.path.isfile(to_bytes(path)) for path in targets]
     absent = [path for path, is_here in zip(targets, here, strict=True) if not is_here]
-    # Ids are hashes, so the smallest ones are a fair draw; of a file that was changed since, the
-    # size is another one.
+    # Ids are hashes, so the smallest ones are a random sample; a file changed since then has
+    # another size.
     sample = (
         moving.with_columns(target=pl.Series(targets, dtype=pl.String))
         .filter(pl.Series(here, dtype=pl.Boolean) & (pl.col("status") == "ok"))
@@ -113,11 +113,11 @@ def relocate(
     *,
     progress: Callable[[int], None] | None = None,
 ) -> int:
-    """Rewrite paths and folders, and publish; the number of files rewritten.
+    """Rewrite paths and folders, and publish; returns the number of files rewritten.
 
-    Batches are atomic, and the collection knows both folders until all are done: killed, it goes on
-    when it is run again, and nothing is taken for gone meanwhile. A file that has its old size and
-    time in the new place is taken as unchanged; others are read by the next run.
+    Batches are atomic, and the collection knows both folders until all are done: a killed run is
+    resumed by the next, and meanwhile no photo counts as deleted. A file with its old size and time
+    in the new place is assumed unchanged; others are read by the next run.
     """
     with collection.lock(), recorded(collection.folder, "relocate") as record:
         added = tuple(

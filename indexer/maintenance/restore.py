@@ -1,4 +1,4 @@
-"""`restore`: a collection from a backup, unpacked aside, checked, and then put in place."""
+"""`restore`: unpack a backup into a temporary folder, check it, and move it into place."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from indexer.vectors import VectorError
 from tips_model.atomic import sync_folder
 from tips_model.locks import claim
 
-_HOLE = 1 << 16  # bytes: so many zeros in a row are not written
+_HOLE = 1 << 16  # bytes: runs of zeros this long are not written
 _ZEROS = bytes(_HOLE)
 RestoreProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreReport:
-    """What was restored: the folder, the photos in it, and the backup's revision and time.
+    """The outcome: the folder, its photos, and the backup's revision and time.
 
     vectors: "restored" as they were, "made" from the catalog, or "none". rebuilt_because: why
-    vectors that are in the backup were made anew, or "".
+    vectors in the backup were rebuilt, or "".
     """
 
     collection: str
@@ -49,14 +49,14 @@ class RestoreReport:
     seconds: float
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """A JSON-serialisable dict."""
         return {**asdict(self), "seconds": round(self.seconds, 3)}
 
 
 def check(path: Path, progress: RestoreProgress | None = None) -> Header:
-    """Read a backup from beginning to end and compare it with its hashes; writes nothing.
+    """Read a backup from beginning to end and check its hashes; writes nothing.
 
-    Raises `BackupError`, which names the file that is damaged.
+    Raises `BackupError` naming the damaged file.
     """
     total, done = read_header(path).bytes, 0
 
@@ -78,13 +78,13 @@ def restore(
     vectors: bool = True,
     progress: RestoreProgress | None = None,
 ) -> RestoreReport:
-    """Make the collection `folder`, which must not be there or be empty, from a backup.
+    """Create the collection `folder`, which must not exist or be empty, from a backup.
 
-    It keeps its vectors in its own folder, wherever the one that was backed up had them: two
-    collections must not write one place on a server. Vectors that are not in the backup, or that
-    this version cannot read, are made from the catalog; `vectors` False leaves them out.
-    `progress` is called with the bytes done and those there are. Raises `BackupError` and
-    `DiskFullError`; then nothing is there.
+    It keeps its vectors in its own folder, wherever the original had them: two collections must not
+    write to one place on a server. Vectors that are missing from the backup, or unreadable for this
+    version, are rebuilt from the catalog; `vectors` False skips them. `progress` is called with the
+    bytes done and the total. Raises `BackupError` and `DiskFullError`; then nothing is left in
+    place.
     """
     started = time.monotonic()
     folder = Path(folder).expanduser().absolute()
@@ -100,8 +100,8 @@ def restore(
         sync_tree(aside)
         _check_free(folder)
         if folder.is_dir():
-            shutil.copymode(folder, aside)  # one that was shared stays so
-        os.rename(aside, folder)  # also in the place of an empty folder
+            shutil.copymode(folder, aside)  # a shared folder stays shared
+        os.rename(aside, folder)  # also replaces an empty folder
         sync_folder(folder.parent)
     return RestoreReport(
         collection=str(folder),
@@ -115,7 +115,7 @@ def restore(
 
 
 class _Unpack:
-    """Writes files below a folder, with holes where they are zeros."""
+    """Writes files below a folder, sparse where they are zeros."""
 
     def __init__(
         self, folder: Path, total: int, vectors: bool, progress: RestoreProgress | None
@@ -144,7 +144,7 @@ class _Unpack:
 
 
 def _settled(path: Path, aside: Path, header: Header) -> Collection:
-    """The unpacked collection, with a name and an engine of its own; its catalog was opened."""
+    """The unpacked collection, with a new id and its own engine; checks that its catalog opens."""
     try:
         collection = Collection.open(aside)
         collection.become_own(EMBEDDED)
@@ -159,8 +159,8 @@ def _settled(path: Path, aside: Path, header: Header) -> Collection:
 
 
 def _vectors(collection: Collection) -> tuple[str, str]:
-    """Publish what is not in the vectors yet: nothing, unless a publish was under way, or they are
-    not in the backup.
+    """Publish what the vectors lack: nothing, unless a publish was under way, or they are not in
+    the backup.
     """
     if not collection.catalog_folder.exists():
         return "none", ""
@@ -196,15 +196,15 @@ def _check_room(parent: Path, header: Header) -> None:
 
 @contextmanager
 def _aside(folder: Path) -> Iterator[Path]:
-    """A folder beside the one to come, gone when it was not put in its place.
+    """A temporary folder next to the target, deleted unless it was moved into place.
 
-    What a killed restore left there is deleted first.
+    Leftovers of a killed restore are deleted first.
     """
     aside = folder.with_name(f".{folder.name}.restoring")
     held: int | None = None
     try:
         sweep(folder.parent, aside.name)
-        aside.mkdir(mode=0o700)  # the owner's alone, as a new collection is
+        aside.mkdir(mode=0o700)  # private to the owner, like a new collection
         held = claim(aside)
         yield aside
     except FileExistsError:

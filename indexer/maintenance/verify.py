@@ -1,8 +1,8 @@
-"""Do catalog, vectors and files agree? And making the vectors agree with the catalog again.
+"""Verify that catalog, vectors and files agree, and repair the vectors from the catalog.
 
-Every photo of the catalog must have a file, its image point and one point per region, and nothing
-else may be in the store; the vectors themselves are compared for a sample of the photos. What was
-committed and not published yet, by a run that was stopped, is told apart from what is wrong.
+Every photo of the catalog must have a file, its image point and one point per region, and the store
+must hold nothing else; vectors are compared for a sample of the photos. Changes that a stopped run
+committed but did not publish are reported separately from errors.
 """
 
 from __future__ import annotations
@@ -31,21 +31,20 @@ if TYPE_CHECKING:
     from indexer.collection import Collection
     from indexer.vectors import VectorStore
 
-_SAMPLE = 4  # photos of each batch of the catalog whose vectors are compared
-_SAME = 0.999  # least cosine of a vector and its copy; both are float16
+_SAMPLE = 4  # photos per catalog batch whose vectors are compared
+_SAME = 0.999  # minimum cosine of a vector and its copy; both are float16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyReport:
     """What was compared and what disagrees.
 
-    photos: in the catalog. pending: ids that changed since the vectors were published. incomplete:
-    ids without all their points. wrong: ids whose vectors differ. surplus: beginnings of ids that
-    are only in the vectors. stale: files that changed or went since they were indexed (not those of
-    roots that are not there). twice: files that more than one photo claims. broken: ids of rows
-    without a file, or whose parts do not fit together. damage: why the vectors, or the catalog,
-    cannot be read. repaired: whether anything was done. back_to: the revision that a damaged
-    catalog was taken back to.
+    photos: in the catalog. pending: ids that changed since the last publish. incomplete: ids
+    without all their points. wrong: ids whose vectors differ. surplus: prefixes of ids that are
+    only in the vectors. stale: files changed or deleted since they were indexed (except in missing
+    roots). twice: files that more than one photo claims. broken: ids of rows without a file or with
+    inconsistent parts. damage: why the vectors, or the catalog, are unreadable. repaired: whether
+    anything was done. back_to: the revision that a damaged catalog was rolled back to.
     """
 
     photos: int
@@ -62,7 +61,7 @@ class VerifyReport:
 
     @property
     def vectors_agree(self) -> bool:
-        """Whether the vectors are what the catalog says."""
+        """Whether the vectors match the catalog."""
         return not (self.pending or self.incomplete or self.wrong or self.surplus or self.damage)
 
     @property
@@ -71,7 +70,7 @@ class VerifyReport:
         return self.vectors_agree and not (self.stale or self.twice or self.broken)
 
     def lines(self) -> list[str]:
-        """The report for a reader, one finding a line."""
+        """The report as text, one finding per line."""
         found = {
             "photos changed and not published yet (`tips index` does it)": self.pending,
             "photos whose points are missing": self.incomplete,
@@ -93,16 +92,16 @@ class VerifyReport:
         return [*lines, "all agree"] if self.sound else lines
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """A JSON-serialisable dict."""
         return {"sound": self.sound, **asdict(self)}
 
 
 def verify(collection: Collection, *, repair: bool = False) -> VerifyReport:
-    """Compare; with `repair` also publish what is missing, from the catalog alone if it must be. A
-    catalog that cannot be read is taken back to its last whole state first.
+    """Compare; with `repair` also publish what is missing, if necessary by rebuilding from the
+    catalog. An unreadable catalog is rolled back to its last whole state first.
 
-    A repair needs the collection's lock, and raises what `Collection.lock` and `Catalog.recover`
-    raise.
+    A repair requires the collection's lock, and raises the errors of `Collection.lock` and
+    `Catalog.recover`.
     """
     with explain_full_disk(collection.folder), collection.lock() if repair else nullcontext():
         catalog, store = collection.catalog(), collection.vectors(read_only=not repair)
@@ -128,12 +127,12 @@ def _look(catalog: Catalog, store: VectorStore, roots: Sequence[str]) -> VerifyR
 
 
 def _republish(catalog: Catalog, store: VectorStore, *, anew: bool) -> None:
-    """Publish what is pending; if that is not enough, make the store anew."""
+    """Publish what is pending; if that is not enough, rebuild the store."""
     if not anew:
         try:
             publish(catalog, store)
             anew = not _compare(catalog, store).vectors_agree
-        except VectorError:  # it cannot even be added to
+        except VectorError:  # it does not even accept new points
             anew = True
     if anew:
         publish(catalog, store, rebuild=True)
@@ -148,7 +147,8 @@ def _compare(catalog: Catalog, store: VectorStore) -> VerifyReport:
                 "rebuilds them from the catalog"
             )
         held = _held_points(store)
-        # Vectors from the future belong to a catalog that is no more: nothing waits for them.
+        # Vectors newer than the catalog belong to a catalog that no longer exists: nothing is
+        # pending for them.
         shown = store.revision if store.revision <= catalog.revision else catalog.revision
         for batch in catalog.changed_since(0, [*columns(catalog), "revision"]):
             broken += _broken(batch)
@@ -174,7 +174,7 @@ def _compare(catalog: Catalog, store: VectorStore) -> VerifyReport:
 
 
 def _broken(rows: pa.RecordBatch) -> list[str]:
-    """Ids of the rows that have no file, or whose vectors, boxes and masks are not as many."""
+    """Ids of rows without a file, or with different numbers of vectors, boxes and masks."""
     gone = pc.equal(rows["status"], "removed")
     bad = pc.and_(pc.invert(gone), pc.less(pc.list_value_length(rows["files"]), 1))
     regions = pc.list_value_length(rows["region_vectors"])
@@ -193,7 +193,7 @@ def _broken(rows: pa.RecordBatch) -> list[str]:
 
 
 def _held_points(store: VectorStore) -> dict[str, int]:
-    """Image key -> which of its points are in the store, as bits: 0 the image, k + 1 region k."""
+    """Image key -> bit set of its points in the store: bit 0 the image, bit k + 1 region k."""
     held: defaultdict[str, int] = defaultdict(int)
     for kind in KINDS:
         for page in store.scroll_ids(kind):
@@ -203,9 +203,7 @@ def _held_points(store: VectorStore) -> dict[str, int]:
 
 
 def _pending(rows: pa.RecordBatch, held: dict[str, int]) -> list[str]:
-    """Ids of the rows that still have to be put into the store, or taken out of it; takes all rows
-    out of `held`.
-    """
+    """Ids of the rows to be added to or removed from the store; takes all rows out of `held`."""
     return [
         image_id
         for image_id, status in zip(rows["id"].to_pylist(), rows["status"].to_pylist(), strict=True)
@@ -214,7 +212,7 @@ def _pending(rows: pa.RecordBatch, held: dict[str, int]) -> list[str]:
 
 
 def _incomplete(rows: pa.RecordBatch, held: dict[str, int]) -> list[str]:
-    """Ids of the rows whose points are not exactly in `held`; takes all rows out of it."""
+    """Ids of the rows whose points differ from `held`; takes all rows out of it."""
     counts = rows["region_boxes"].value_lengths().to_pylist()
     return [
         image_id
@@ -224,7 +222,7 @@ def _incomplete(rows: pa.RecordBatch, held: dict[str, int]) -> list[str]:
 
 
 def _wrong(rows: pa.RecordBatch, store: VectorStore) -> list[str]:
-    """Ids of the rows whose image vectors in the store are others than in the catalog."""
+    """Ids of the rows whose image vectors differ between store and catalog."""
     points = image_points(rows)
     wrong: set[str] = set()
     for name, vectors in points.vectors.items():
@@ -235,7 +233,7 @@ def _wrong(rows: pa.RecordBatch, store: VectorStore) -> list[str]:
 
 
 def _stale_files(files: pl.DataFrame, roots: Sequence[str]) -> tuple[str, ...]:
-    """Paths under present roots whose size or time is another, or that are gone."""
+    """Paths under present roots that are gone or differ in size or time."""
     present = {root for root in roots if os.path.isdir(to_bytes(root))}
     stale = []
     columns = files.select("path", "root", "size", "mtime_ns")

@@ -1,9 +1,9 @@
-"""Follow live folders: what happens in them is indexed soon after, until the user ends it.
+"""Watch folders and index their changes shortly after, until the user stops it.
 
     watch(folder, (), load, tell=print, done=print, stop=threading.Event())
 
 Events say where to look (`scope`); a full run at the start, after a root comes back and every
-`rescan` seconds finds what no event told. Errors are told and the work is tried again.
+`rescan` seconds finds changes without events. Errors are reported and the work is retried.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ from tips_model.errors import TipsError
 if TYPE_CHECKING:
     from tips_model.features import Embedder
 
-TICK = 0.5  # seconds between two looks at what is steady, and at the roots
-BUSY = 2.0  # seconds until a collection that another process writes is tried again
+TICK = 0.5  # seconds between two checks of steady paths and roots
+BUSY = 2.0  # seconds until a busy collection is tried again
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0  # seconds after an error; doubled each time
-POLL = 10.0  # seconds between two looks without events
+POLL = 10.0  # seconds between two polls without events
 RESCAN = 3600.0  # seconds
 
 
 @dataclass(kw_only=True)
 class WatchOptions:
-    """How to watch.
+    """Options of watching.
 
-    index: as for `pipeline.index`. poll: look at all files every `poll_seconds` rather than wait
-    for events, for network file systems. rescan: seconds between two full runs. settle: seconds for
-    which a file must have been left alone before it is read.
+    index: as for `pipeline.index`. poll: check all files every `poll_seconds` instead of waiting
+    for events, for network file systems. rescan: seconds between two full runs. settle: seconds a
+    file must be unchanged before it is read.
     """
 
     index: IndexOptions = field(default_factory=IndexOptions)
@@ -76,10 +76,10 @@ def watch(
 ) -> None:
     """Keep the collection in `folder` up to date until `stop` is set.
 
-    roots: absolute texts; none means all that the collection knows, also later ones. load: the
-    collection's model, asked for only when there is something to embed; it should keep what it has
-    loaded. tell: gets sentences about what is wrong and what is well again. done: gets the report
-    of every run that changed something, and of the first.
+    roots: absolute texts; none means all roots of the collection, also later ones. load: loads the
+    collection's model, called only when there is something to embed; it should cache it. tell:
+    receives sentences about problems and recoveries. done: receives the report of every run that
+    changed something, and of the first.
     Raises `WatchError` when the folders cannot be watched, `CollectionError` when there is no
     collection.
     """
@@ -88,7 +88,7 @@ def watch(
 
 
 def check_watchable(roots: Sequence[str]) -> None:
-    """Raises `WatchError` for a root on object storage, where nobody tells of changes."""
+    """Raises `WatchError` for a root on object storage, which sends no events."""
     for root in filter(is_url, roots):
         raise WatchError(
             f"{root} cannot be watched: object storage sends no events; run `tips index` from "
@@ -97,7 +97,7 @@ def check_watchable(roots: Sequence[str]) -> None:
 
 
 class _LostEventsError(Exception):
-    """The system could not say what happened."""
+    """The system lost track of events."""
 
 
 class _Watch:
@@ -126,7 +126,7 @@ class _Watch:
         self._full_said = False
 
     def run(self) -> None:
-        """Watch, and begin anew whenever the roots are others than before."""
+        """Watch, and restart whenever the roots change."""
         problem = None if self._options.poll else watch_limits.problem()
         if problem is not None:
             raise WatchError(
@@ -163,7 +163,7 @@ class _Watch:
         return self._given or Collection.open(self._folder).roots
 
     def _events(self, roots: list[str]) -> Iterator[set[str]]:
-        """The touched paths, every `TICK` seconds; empty where nothing happened."""
+        """The touched paths, every `TICK` seconds; empty when nothing happened."""
         names = []
         for root in roots:
             try:
@@ -183,25 +183,26 @@ class _Watch:
                 stop_event=self._stop,
                 rust_timeout=round(TICK * 1000),
                 yield_on_timeout=True,
-                # Never left to the library or its environment variables: it would not say so.
+                # Set explicitly: the library would fall back to polling silently, or follow its
+                # environment variables.
                 force_polling=self._options.poll,
                 poll_delay_ms=round(self._options.poll_seconds * 1000),
-                ignore_permission_denied=True,  # and the limit as well: see `_check_room`
+                ignore_permission_denied=True,  # also hides the limit: see `_check_room`
             ):
-                # A folder is modified with everything in it, of which there are events as well.
+                # A folder counts as modified with everything in it, which has its own events.
                 yield {
                     to_text(os.fsencode(path))
                     for change, path in changes
                     if change != Change.modified or not os.path.isdir(path)
                 }
         except WatchfilesRustInternalError as error:
-            # A name that is no UTF-8, or a queue that ran over.
+            # A name that is not UTF-8, or a queue overflow.
             raise _LostEventsError(f"The system lost events ({error})") from error
         except FileNotFoundError as error:
             raise _LostEventsError("A folder was removed while its watch started") from error
 
     def _matters(self, path: str) -> bool:
-        """Whether a photo, a folder or what is ignored may have changed."""
+        """Whether a photo, a folder or an ignore file may have changed."""
         if is_under(path, self._own):
             return False
         name = to_bytes(path.rpartition("/")[2])
@@ -209,11 +210,11 @@ class _Watch:
             return True
         if name.startswith(b".") and not self._options.index.include_hidden:
             return False
-        # What is gone may have been a folder, whatever its name.
+        # A deleted path may have been a folder, whatever its name.
         return extension(name) in EXTENSIONS or not os.path.isfile(to_bytes(path))
 
     def _check_start(self, roots: list[str]) -> None:
-        """Folders that could not be watched must not go unnoticed: the library says nothing."""
+        """Report folders that could not be watched: the library is silent about them."""
         if not self._options.poll and any(watch_limits.full(to_bytes(root)) for root in roots):
             raise WatchError(
                 f"The folders cannot be watched: the system's limit of {watch_limits.limit():,} is "
@@ -222,7 +223,7 @@ class _Watch:
             )
 
     def _check_room(self, paths: set[str]) -> None:
-        """Nor must new ones."""
+        """The same for new folders."""
         if self._options.poll or self._full_said:
             return
         folder = next((path for path in paths if os.path.isdir(to_bytes(path))), None)
@@ -236,7 +237,7 @@ class _Watch:
             )
 
     def _work(self) -> None:
-        """Do what is due."""
+        """Run the due work."""
         now = time.monotonic()
         if now < self._not_before:
             return
@@ -250,7 +251,7 @@ class _Watch:
             self._pending.add(scope.paths)
 
     def _try(self, paths: frozenset[str] | None, without: frozenset[str]) -> bool:
-        """Index these paths, None for all; False when it has to be tried again."""
+        """Index these paths, None for all; False when it has to be retried."""
         try:
             report = self._index(paths, without)
         except InterruptedIndexError as stopped:
@@ -278,7 +279,7 @@ class _Watch:
     def _index(self, paths: frozenset[str] | None, without: frozenset[str]) -> IndexReport:
         collection = Collection.open(self._folder)
         roots = self._given or collection.roots
-        # What is being written is named as a walk names it.
+        # Name files being written as a walk names them.
         kept = touched(without, roots)
         scope = Scope(frozenset(roots) if paths is None else touched(paths, roots), kept)
         find: Callable[..., ScanResult] = scan

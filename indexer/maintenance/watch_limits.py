@@ -1,4 +1,4 @@
-"""How many folders Linux lets a program watch, and whether there is room for one more."""
+"""Linux limits on watched folders (inotify), and whether one is reached."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ _ONLY_FOLDERS, _ATTRIBUTES = 0x01000000, 0x00000004  # of inotify_add_watch
 
 
 def limit(name: str = "max_user_watches") -> int | None:
-    """A limit of the system: `max_user_watches` or `max_user_instances`; None where there is no
-    inotify."""
+    """A system limit: `max_user_watches` or `max_user_instances`; None without inotify."""
     try:
         return int((_LIMITS / name).read_text())
     except (OSError, ValueError):
@@ -22,12 +21,12 @@ def limit(name: str = "max_user_watches") -> int | None:
 
 
 def raise_limit() -> str:
-    """The command that raises the limit, for a sentence."""
+    """The command that raises the limit, for messages."""
     return f"sudo sysctl fs.inotify.max_user_watches={max(524_288, 2 * (limit() or 0))}"
 
 
 def problem() -> str | None:
-    """Why nothing can be watched here, in words; None when all is well or this is no Linux."""
+    """Why watching is impossible here, in words; None when it works or this is not Linux."""
     if sys.platform != "linux":
         return None
     instance = _instance()

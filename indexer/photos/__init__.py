@@ -1,1 +1,1 @@
-"""From the bytes of one photo to pixels and facts, in processes that may die."""
+"""Decode photos: from a file's bytes to pixels and facts, in processes that may crash."""

@@ -1,4 +1,4 @@
-"""Read a photo file once: its identity is the hash of its bytes, and the same bytes are decoded."""
+"""Read a photo file once: hash its bytes as the identity, and decode the same bytes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ IN_MEMORY_LIMIT = (
     256 * 2**20
 )  # bytes; a larger file is hashed as a stream and decoded from the disk
 _CHUNK = 2**20
-_TICK = 20_000_000  # ns; the clock that times of files are taken from goes in steps of 1 to 10 ms
+_TICK = 20_000_000  # ns; the file system clock advances in steps of 1 to 10 ms
 
 
 def content_id(stream: BinaryIO) -> str:
-    """32 hex characters: BLAKE2b (16 bytes) of everything that the stream still holds."""
+    """BLAKE2b (16 bytes) of the rest of the stream, as 32 hex characters."""
     digest = blake2b(digest_size=16)
     while chunk := stream.read(_CHUNK):
         digest.update(chunk)
@@ -30,13 +30,12 @@ def content_id(stream: BinaryIO) -> str:
 
 
 def unreadable_id(path: str) -> str:
-    """The id of a file whose content cannot be had: it stands for the path."""
+    """The id of a file whose content is unreadable, derived from its path."""
     return blake2b(to_bytes(path), digest_size=16, person=b"unreadable path").hexdigest()
 
 
 class Identity(NamedTuple):
-    """What a file held when it was read: the id of its content, and its facts at the moment of
-    opening."""
+    """The identity of a file when it was read: the id of its content, and its facts when opened."""
 
     id: str
     size: int
@@ -45,15 +44,15 @@ class Identity(NamedTuple):
 
 
 def read_content(path: str, max_bytes: int = MAX_BYTES) -> tuple[Identity, BinaryIO] | None:
-    """Read a file, never writing: what it is, and a seekable stream of its bytes; None when it is
-    gone. Raises `DecodeError` when it cannot be read, or is larger than `max_bytes`.
+    """Read a file, never writing: its identity and a seekable stream of its bytes; None when it is
+    gone. Raises `DecodeError` when it is unreadable or larger than `max_bytes`.
 
-    The facts are taken before the bytes: if someone writes meanwhile, the next run sees other facts
+    The facts are taken before the bytes: after a concurrent write, the next run sees other facts
     and reads again. The caller closes the stream.
     """
     name = to_bytes(path)
     try:
-        # Opening a named pipe would wait for someone who writes to it.
+        # Opening a named pipe would block until someone writes to it.
         opened = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         if os.path.islink(name):
@@ -86,8 +85,8 @@ def read_content(path: str, max_bytes: int = MAX_BYTES) -> tuple[Identity, Binar
 def read_remote(url: str, max_bytes: int = MAX_BYTES) -> tuple[Identity, bytes] | None:
     """Read a file from object storage; None when it is gone.
 
-    Raises `DecodeError` when it is larger than `max_bytes`, and `StorageError` when the storage
-    cannot be read, which says nothing about the photo. The facts are taken before the bytes.
+    Raises `DecodeError` when it is larger than `max_bytes`, and `StorageError` when the storage is
+    unreadable, which says nothing about the photo. The facts are taken before the bytes.
     """
     try:
         facts = storage.facts(url)
@@ -101,13 +100,13 @@ def read_remote(url: str, max_bytes: int = MAX_BYTES) -> tuple[Identity, bytes] 
 
 
 def too_large(size: int, limit: int) -> str:
-    """The reason of a file that has more than `limit` bytes."""
+    """The reason for a file larger than `limit` bytes."""
     return f"{size / 1e6:,.0f} MB exceed the limit of {limit / 1e6:,.0f} MB"
 
 
 def _settled_facts(file: BinaryIO) -> os.stat_result:
-    """The facts of an open file, none of whose times is the present moment: whoever writes after
-    this gives it other ones, even if the size stays.
+    """The facts of an open file, once none of its times is the present moment: a later write then
+    changes them, even if the size stays the same.
     """
     facts = os.fstat(file.fileno())
     young = _TICK - (time.time_ns() - facts.st_ctime_ns)

@@ -1,9 +1,10 @@
-"""From the bytes of a photo to upright RGB pixels, a thumbnail and facts. What cannot be read
-raises `DecodeError`.
+"""Decode a photo's bytes to upright RGB pixels, a thumbnail and facts. Unreadable content raises
+`DecodeError`.
 
-The content decides the format, not the name; a name only says that a TIFF may be a camera's raw
-file. Large pictures are reduced while they are decoded (JPEG at 1/2, 1/4 or 1/8, others right
-after), because an encoder sees a few hundred pixels and memory should not grow with the camera.
+The content decides the format, not the name; a name only hints that a TIFF may be a camera's raw
+file. Large pictures are reduced during decoding (JPEG at 1/2, 1/4 or 1/8, others right after),
+because an encoder sees a few hundred pixels and memory should not grow with the camera's
+resolution.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ _LARGE = 40_000_000  # pixels; larger pictures are decoded one at a time, to bou
 _one_large = threading.Lock()
 _lenient = threading.Lock()  # Pillow's leniency with damage is a setting of the whole process
 
-# Pillow's own limit is per process, warns first, and does not name the file; `_check_size` takes
-# its place.
+# Pillow's own limit is per process, warns first, and does not name the file; `_check_size` replaces
+# it.
 Image.MAX_IMAGE_PIXELS = None
 
 _TRANSPOSE = {
@@ -87,8 +88,7 @@ class Photo:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep Pillow's warnings about odd files off the terminal. Enter it in one thread, around the
-    others."""
+    """Hide Pillow's warnings about odd files. Enter it in one thread, around the others."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\..*")
         yield
@@ -121,11 +121,12 @@ def decode_stream(
     target: int = 448,
     one_large: AbstractContextManager[object] = _one_large,
 ) -> Photo:
-    """Decode a seekable stream; for a stranger's bytes, `decoder_pool` does so in another process.
+    """Decode a seekable stream; for untrusted bytes, `decoder_pool` does so in another process.
 
-    hint: the file name's ending. max_pixels: more are refused, before any is decoded. thumbnail:
-    its long side in pixels. target: the image is kept at no less than about target x target pixels
-    in area. one_large: held while a large picture is decoded, so that there is one at a time.
+    hint: the file name extension. max_pixels: larger pictures are refused before decoding.
+    thumbnail: long side in pixels. target: the image keeps an area of at least about target x
+    target pixels. one_large: held while decoding a large picture, so that only one is decoded at a
+    time.
     """
     if not stream.read(1):
         raise DecodeError("the file is empty")
@@ -139,15 +140,14 @@ def decode_stream(
         reason = f"{name} is not a supported format" if name else "not a picture in a known format"
         raise DecodeError(reason) from error
     except Exception as error:
-        # Decoders meet hostile bytes here and raise whatever they trip over (struct.error,
-        # IndexError, SyntaxError ...). Each means that this one photo cannot be read, and the row
-        # says why.
+        # Decoders meet hostile bytes here and raise all kinds of errors (struct.error, IndexError,
+        # SyntaxError ...). Each means that this one photo is unreadable, and the row says why.
         raise DecodeError(_reason(error)) from error
 
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What `decode_stream` was asked for."""
+    """The arguments of `decode_stream`."""
 
     max_pixels: int
     thumbnail: int
@@ -227,8 +227,8 @@ def _from_image(image: Image.Image, given: Facts | None, wanted: _Wanted) -> Pho
         facts = given or picture_facts(image)
         orientation = facts.orientation
         if format == "tiff":
-            # Newer Pillows turn these upright while they load them and take the tag out, so what is
-            # left to do is what the tag says afterwards.
+            # Newer Pillow versions rotate these on load and remove the tag, so read the orientation
+            # afterwards.
             image.load()
             orientation = read_facts(unharmed(image.getexif, Image.Exif)).orientation
             size = image.size
@@ -248,8 +248,8 @@ def _from_image(image: Image.Image, given: Facts | None, wanted: _Wanted) -> Pho
 
 
 def _is_large(image: Image.Image, format: str) -> bool:
-    """Whether decoding takes much memory: of a JPEG only where it is progressive, since then all of
-    it is held before a pixel is made."""
+    """Whether decoding takes much memory: for JPEG only when progressive, since the decoder then
+    holds the whole picture before producing a pixel."""
     if format == "jpeg" and "progression" not in image.info:
         return False
     return image.width * image.height > _LARGE
@@ -268,8 +268,7 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
 
 
 def _wanted_size(width: int, height: int, target: int, thumbnail: int) -> tuple[int, int]:
-    # The smallest size that still serves the encoder (by area) and the thumbnail (by its long
-    # side).
+    # The smallest size that still serves the encoder (by area) and the thumbnail (by long side).
     scale = max(target / math.sqrt(width * height), thumbnail / max(width, height))
     scale = min(scale, 1.0)
     return max(1, round(width * scale)), max(1, round(height * scale))
@@ -284,7 +283,7 @@ def _thumbnail(image: Image.Image, side: int) -> bytes:
 
 
 def _reason(error: Exception) -> str:
-    # Libraries quote the file in what they say, with whatever a terminal would obey.
+    # Libraries quote the file in their messages, including terminal control characters.
     shown = "".join(char if char.isprintable() else " " for char in str(error))
     text = " ".join(shown.split())[:200]
     return f"damaged: {text}" if text else f"damaged ({type(error).__name__})"

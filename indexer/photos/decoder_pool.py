@@ -1,10 +1,10 @@
-"""Decoding what strangers made: in processes that may die, under limits that hold.
+"""Decode untrusted photos in a pool of processes that may crash, under strict limits.
 
     photo = decode_untrusted(upload)
 
-The C libraries that read photos have defects, and a file can be made to find them. What crashes,
-eats memory or never ends costs a process of its own here, and one photo. The processes start when
-they are first needed and stay as long as the program.
+The C libraries that read photos have bugs, and a crafted file can trigger them. A crash, a memory
+blow-up or an endless loop costs one worker process here, and one photo. The processes start on
+first use and live as long as the program.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ LIMITS = Limits()
 class Decoders:
     """At most `count` processes, shared by any number of threads.
 
-    A photo that its process died on is tried once more when no other is being decoded, so that it
-    is not blamed for the memory that others took.
+    A photo that killed its process is retried once while nothing else is decoded, so that it is not
+    blamed for the memory that others took.
     """
 
     def __init__(self, count: int, start: Callable[[], DecodeProcess] = DecodeProcess) -> None:
         self._count, self._start = count, start
-        self._slots: LifoQueue[DecodeProcess | None] = LifoQueue()  # last used, first used again
+        self._slots: LifoQueue[DecodeProcess | None] = LifoQueue()  # last used, first reused
         for _ in range(count):
             self._slots.put(None)
         self._one_alone = threading.Lock()
         self._one_large = threading.Lock()
 
     def warm_up(self, count: int) -> None:
-        """Begin to start up to `count` processes that are not there, and do not wait for them."""
+        """Start up to `count` missing processes without waiting for them."""
         slots = [self._slots.get() for _ in range(min(count, self._count))]
         for slot in slots:
             self._slots.put(slot or self._start())
@@ -61,11 +61,10 @@ class Decoders:
         limits: Limits = LIMITS,
         wanted: Callable[[str], bool] = lambda _: True,
     ) -> Outcome | None:
-        """Read a file and decode it, unless `wanted` says no to the id of its content; None when it
-        is gone.
+        """Read and decode a file, unless `wanted` rejects its content id; None when it is gone.
 
-        path: its text (see `paths`), or a URL (see `storage`). size: bytes that it was found with.
-        target: see `decode_stream`. Raises `DecodeError` when its content cannot be had,
+        path: its text (see `paths`), or a URL (see `storage`). size: bytes according to the scan.
+        target: see `decode_stream`. Raises `DecodeError` when its content is unreadable,
         `DecoderError` when no process can be started, and `StorageError`.
         """
         if is_url(path):
@@ -84,7 +83,7 @@ class Decoders:
     def _read_remote(
         self, url: str, target: int, limits: Limits, wanted: Callable[[str], bool]
     ) -> Outcome | None:
-        # Fetched here: the process that decodes has no business with the network and its keys.
+        # Fetched here: the decoding process needs neither the network nor its keys.
         found = read_remote(url, limits.bytes)
         if found is None:
             return None
@@ -100,7 +99,7 @@ class Decoders:
     def decode(
         self, data: bytes, *, hint: str = "", target: int = 448, limits: Limits = LIMITS
     ) -> Photo:
-        """Decode bytes. Raises `DecodeError`, `DecoderError` when no process can be started."""
+        """Decode bytes. Raises `DecodeError`, and `DecoderError` when no process can be started."""
         if len(data) > limits.bytes:
             raise DecodeError(too_large(len(data), limits.bytes))
         try:
@@ -111,7 +110,7 @@ class Decoders:
             raise DecodeError(error.reason) from None
 
     def close(self) -> None:
-        """End the processes that have nothing to do."""
+        """Stop the idle processes."""
         while True:
             try:
                 process = self._slots.get_nowait()
@@ -151,7 +150,7 @@ class Decoders:
             sound = process.alive
             raise
         finally:
-            if not sound:  # it is dead, or an answer is on its way that nobody will fetch
+            if not sound:  # dead, or with an unread answer under way
                 process.close()
                 slots[0] = None
         return result
@@ -160,12 +159,12 @@ class Decoders:
 def decode_untrusted(
     data: bytes, *, hint: str = "", target: int = 448, limits: Limits = LIMITS
 ) -> Photo:
-    """The photo in some bytes; see `decode_stream`. Raises `DecodeError`."""
+    """Decode some bytes; see `decode_stream`. Raises `DecodeError`."""
     return decoders().decode(data, hint=hint, target=target, limits=limits)
 
 
 def decode_file(path: bytes, *, target: int = 448, limits: Limits = LIMITS) -> Photo:
-    """The photo in a file. Raises `DecodeError`, also when the file is gone."""
+    """Decode a file. Raises `DecodeError`, also when the file is gone."""
     outcome = decoders().read_file(to_text(path), target=target, limits=limits)
     if outcome is None:
         raise DecodeError("the file is gone")
@@ -175,7 +174,7 @@ def decode_file(path: bytes, *, target: int = 448, limits: Limits = LIMITS) -> P
 
 
 def processors() -> int:
-    """How many may run at once."""
+    """The number of processors that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
@@ -184,7 +183,7 @@ _one_starts = threading.Lock()
 
 
 def decoders() -> Decoders:
-    """The processes of this program, one per processor."""
+    """The shared pool of this program, one process per processor."""
     global _shared
     with _one_starts:
         if _shared is None:
@@ -194,7 +193,7 @@ def decoders() -> Decoders:
 
 
 def _forget() -> None:
-    """In a forked child, whose answers would go to its parent's threads."""
+    """Drop the pool in a forked child, whose answers would go to its parent's threads."""
     global _shared, _one_starts
     if _shared is not None:
         atexit.unregister(_shared.close)

@@ -1,4 +1,4 @@
-"""One process that decodes photos, as its owner sees it: give an order, wait, bury it."""
+"""The client side of one decoder process: start it, send orders, wait, and end it."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from indexer.photos.limits import Limits
 from indexer.photos.shared_file import SharedFile
 
 MODULE = "indexer.photos.decoder_worker"
-# What can be imported there is what can be imported here, and not the working directory, which may
-# be a folder of strangers' files.
+# The process can import what this one can, except from the working directory, which may be an
+# untrusted folder.
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from importlib import import_module; "
     "import_module(sys.argv[2]).main(*map(int, sys.argv[3:]))"
@@ -34,21 +34,20 @@ _START = (
 _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
-    # Blocks of the size of pictures are used again instead of being given back and fetched anew for
-    # each photo.
+    # Picture-sized blocks are reused instead of being returned and allocated anew for each photo.
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(64 << 20),
 }
-_START_SECONDS = 120.0  # on a machine that has other things to do
-_END_SECONDS = 5.0  # to be gone after SIGKILL: longer only where it waits for a disk
+_START_SECONDS = 120.0  # on a busy machine
+_END_SECONDS = 5.0  # to exit after SIGKILL: takes longer only while waiting for a disk
 _MESSAGE_BYTES = 1 << 20
-_HELD_BYTES = 32 << 20  # of the shared file, between two photos
+_HELD_BYTES = 32 << 20  # of the shared file kept between two photos
 _NONSENSE = "the decoder failed on it"
 
 
 class DecoderDiedError(Exception):
-    """The process ended while it had a photo; `reason` says how, `identity` which content it was,
-    if it had come so far."""
+    """The process died while decoding; `reason` says how, `identity` names the content, if known by
+    then."""
 
     def __init__(self, reason: str, identity: Identity | None = None) -> None:
         super().__init__(reason)
@@ -57,8 +56,8 @@ class DecoderDiedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a file: `identity` as it was read, and its photo, or the reason why there is
-    none, or neither when it was not wanted."""
+    """The result for a file: its `identity` as read, and its photo, or the reason for failure, or
+    neither when it was not wanted."""
 
     identity: Identity
     photo: Photo | None = None
@@ -68,11 +67,11 @@ class Outcome:
 class DecodeProcess:
     """Decodes one photo at a time, for one thread at a time.
 
-    After `DecoderDiedError`, and after a time limit, it is not `alive` any more.
+    After `DecoderDiedError`, and after a time limit, it is no longer `alive`.
     """
 
     def __init__(self, module: str = MODULE) -> None:
-        """Starts the process and does not wait for it. module: has `main(control, shared,
+        """Start the process without waiting for it. module: has `main(control, shared,
         lifeline)`."""
         self._ready = self._given_up = False
         self._shared = SharedFile()
@@ -90,7 +89,7 @@ class DecodeProcess:
                 stdout=subprocess.DEVNULL,
                 stderr=self._said.descriptor,
                 pass_fds=passed,
-                process_group=0,  # Ctrl-C is for the program, which ends its photos in order
+                process_group=0,  # Ctrl-C is for the program, which finishes its photos in order
                 env={**os.environ, **_ENVIRONMENT},
             )
 
@@ -108,12 +107,11 @@ class DecodeProcess:
         wanted: Callable[[str], bool],
         one_large: AbstractContextManager[object],
     ) -> Outcome | None:
-        """Read a file and decode it, unless `wanted` says no to the id of its content; None when it
-        is gone.
+        """Read and decode a file, unless `wanted` rejects its content id; None when it is gone.
 
-        path: its text (see `paths`). size: bytes it is thought to have. one_large: held while a
-        large picture is decoded. Raises `DecodeError` when its content cannot be had,
-        `DecoderDiedError`, and `DecoderError` when the process does not start.
+        path: its text (see `paths`). size: its expected bytes. one_large: held while decoding a
+        large picture. Raises `DecodeError` when its content is unreadable, `DecoderDiedError`, and
+        `DecoderError` when the process does not start.
         """
         self._order({"path": path, "size": size, "target": target}, limits)
         answer = self._answer(limits.reading_seconds(size), "reading it")
@@ -141,14 +139,14 @@ class DecodeProcess:
         limits: Limits,
         one_large: AbstractContextManager[object],
     ) -> Photo:
-        """Decode bytes; as `read_file` otherwise. Raises `DecodeError` also when they are no
+        """Decode bytes, otherwise like `read_file`. Raises `DecodeError` also when they are not a
         picture."""
         self._shared.write(data)
         self._order({"size": len(data), "hint": hint, "target": target}, limits)
         return self._photo(limits, one_large)
 
     def close(self) -> None:
-        """End the process."""
+        """Stop the process."""
         os.close(self._lifeline)
         self._process.kill()
         with suppress(subprocess.TimeoutExpired):

@@ -1,9 +1,9 @@
-"""The process in which photos are decoded: it may crash, and takes nobody with it.
+"""The main loop of a decoder process: it may crash without harming the program.
 
 `DecodeProcess` (`indexer/photos/decoder_process.py`) starts it with three inherited descriptors: a
-socket, on which orders and answers go as JSON, a nameless file in memory for what is large, and a
-pipe that breaks when the other side is gone. It imports neither torch nor the stores, so that it
-starts in a fifth of a second.
+socket for orders and answers as JSON, an anonymous memory file for large data, and a pipe that
+breaks when the other side is gone. It imports neither torch nor the stores, so that it starts in
+0.2 seconds.
 
     order    {"path", "size", "target", "limits"}, or {"size", "hint", "target", "limits"} for bytes
              in the shared file
@@ -39,20 +39,20 @@ from indexer.photos.limits import Limits
 from indexer.photos.shared_file import SharedFile
 
 Decode = Callable[..., Photo]
-"""`decode_stream`, or something in its place."""
-_FIRST_TO_GO = 500  # of 1000: which process the kernel ends when the machine's memory is used up
+"""`decode_stream`, or a replacement."""
+_FIRST_TO_GO = 500  # of 1000: which process the kernel kills first when memory runs out
 
 
 def main(control: int, shared: int, lifeline: int, decode: Decode = decode_stream) -> None:
     """Serve orders from the socket `control` until the other side is gone."""
     _end_with(lifeline)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that gives orders
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent process
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write(str(_FIRST_TO_GO))
     link = Connection(control)
     link.send_bytes(b"ready")
     null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)  # until here it was kept; from here on it is C libraries that write there
+    os.dup2(null, 2)  # stderr was kept until here; from now on only C libraries write there
     worker = Worker(link, SharedFile(shared), decode)
     with quiet():
         while True:
@@ -64,8 +64,8 @@ def main(control: int, shared: int, lifeline: int, decode: Decode = decode_strea
 
 
 def _end_with(lifeline: int) -> None:
-    """Let the kernel end this process when the pipe breaks: a decoder may be in a loop in which no
-    thread of Python runs."""
+    """Let the kernel kill this process when the pipe breaks: a decoder may loop without letting any
+    Python thread run."""
     fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
     flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
@@ -125,7 +125,7 @@ class Worker:
         yield
 
     def _share(self, photo: Photo) -> dict[str, Any]:
-        """Put pixels and thumbnail into the shared file; the rest is the answer."""
+        """Put pixels and thumbnail into the shared file; returns the rest as the answer."""
         self._shared.write(photo.image.tobytes(), photo.thumbnail)
         facts = asdict(photo.facts)
         facts["taken"] = photo.facts.taken and photo.facts.taken.isoformat()

@@ -1,5 +1,5 @@
-"""The EXIF facts that search filters by. Cameras, phones and editors write garbage; a bad field is
-left out."""
+"""The EXIF facts that search filters by. Cameras, phones and editors write garbage; bad fields are
+skipped."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def picture_facts(image: Image.Image) -> Facts:
 
 
 def read_facts(exif: Image.Exif) -> Facts:
-    """The facts of an EXIF block; never raises for what a file holds."""
+    """The facts of an EXIF block; never raises for bad content."""
     main = _tags(lambda: exif)
     photo = _tags(lambda: exif.get_ifd(IFD.Exif))
     gps = _tags(lambda: exif.get_ifd(IFD.GPSInfo))
@@ -124,7 +124,7 @@ def _degrees(parts: object, reference: object, negative: str, limit: float) -> f
 def _place(gps: dict[int, Any]) -> tuple[float | None, float | None]:
     latitude = _degrees(gps.get(GPS.GPSLatitude), gps.get(GPS.GPSLatitudeRef), "S", 90)
     longitude = _degrees(gps.get(GPS.GPSLongitude), gps.get(GPS.GPSLongitudeRef), "W", 180)
-    # Half a place is none, and 0,0 is what devices without a fix write.
+    # Half a place is useless, and devices without a fix write 0,0.
     if latitude is None or longitude is None or (latitude == 0 and longitude == 0):
         return None, None
     return latitude, longitude

@@ -108,11 +108,11 @@ def clean_text(value: object, limit: int) -> str | None:
 
 
 def unharmed(read: Callable[[], T], otherwise: Callable[[], T]) -> T:
-    """What `read` gives, or `otherwise` where the tags of a file are damaged.
+    """The result of `read`, or of `otherwise` where the tags of a file are damaged.
 
-    Pillow parses offsets and types that the file chooses; whatever it raises for hostile bytes
-    (struct.error, TypeError, KeyError, SyntaxError ...) means the same: no such facts. They are
-    extras, so the photo is read without them.
+    Pillow parses offsets and types that the file controls; any exception for hostile bytes
+    (struct.error, TypeError, KeyError, SyntaxError ...) means that there are no such facts. They
+    are optional, so the photo is read without them.
     """
     try:
         return read()

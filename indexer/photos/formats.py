@@ -1,7 +1,7 @@
-"""Which picture formats are read, by Pillow's names, and how some others are named in a reason.
+"""The picture formats that are read, by Pillow's names, and names of others for error reasons.
 
-Pillow opens dozens of formats, and some start other programs: PostScript runs Ghostscript on
-whatever the file says. Only the decoders of photos are loaded here, and only these are ever asked.
+Pillow opens dozens of formats, and some start other programs: PostScript runs Ghostscript on the
+file's content. Only photo decoders are loaded here, and only these are used.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ with suppress(ImportError):  # Pillow before 11.3
     from PIL import AvifImagePlugin  # noqa: F401
 
 register_heif_opener()
-_PLUGINS = (  # loading them is what makes `Image.open` know them
+_PLUGINS = (  # loading them registers them with `Image.open`
     BmpImagePlugin,
     GifImagePlugin,
     JpegImagePlugin,  # and MPO, through `MpoImagePlugin`
@@ -72,7 +72,7 @@ def formats_of(stream: BinaryIO) -> tuple[str, ...]:
 
 
 def foreign_format(stream: BinaryIO) -> str | None:
-    """The name of a known format that is not read; None when the content says nothing."""
+    """The name of a known unsupported format; None when the content is not recognised."""
     stream.seek(0)
     head = stream.read(16)
     return next((name for magic, name in _FOREIGN if head.startswith(magic)), None)

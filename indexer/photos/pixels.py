@@ -1,8 +1,8 @@
-"""From the pixels as a decoder leaves them to 8-bit sRGB, made smaller on the way.
+"""Convert a decoder's pixels to 8-bit sRGB, downscaling on the way with bounded memory.
 
-A picture may have 250 megapixels in a mode that has to be converted first. That is done in tiles,
-so that beside the decoded picture (1 GB at 4 bytes a pixel; decoders that do not write into it hold
-as much again) there are only the small result and less than `WORKING_BYTES`.
+A picture may have 250 megapixels in a mode that has to be converted first. The conversion works in
+tiles, so that besides the decoded picture (1 GB at 4 bytes a pixel; decoders that do not write into
+it hold as much again) there are only the small result and less than `WORKING_BYTES`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from PIL import Image
 from indexer.photos.colour import to_srgb
 
 WORKING_BYTES = 64 << 20
-_TILE = 1024  # pixels, the side of what is converted at a time: floats of it take 8 MB
+_TILE = 1024  # pixels, side of a tile: as floats it takes 8 MB
 _PLAIN = frozenset(["RGB", "L", "CMYK", "YCbCr", "LAB", "HSV"])
 _TO_EIGHT = ((np.arange(65536) * 255 + 32767) // 65535).astype(np.uint8)
 Range = tuple[float, float]
@@ -69,7 +69,8 @@ def _tiles(image: Image.Image, factor: int) -> Iterator[tuple[int, int, Image.Im
 
 
 def _eight_bit(image: Image.Image, values: Range | None) -> Image.Image:
-    """A mode that Pillow reduces well. values: the range of samples wider than 16 bits."""
+    """Convert to a mode that Pillow reduces well. values: the range of samples wider than 16
+    bits."""
     if image.mode in ("P", "PA"):
         transparent = image.mode == "PA" or "transparency" in image.info
         return image.convert("RGBA" if transparent else "RGB")
@@ -88,7 +89,7 @@ def _eight_bit(image: Image.Image, values: Range | None) -> Image.Image:
 
 
 def _value_range(image: Image.Image) -> Range:
-    """What is black and what is white in a picture of wide integers or of floats."""
+    """The black and white levels of a picture of wide integers or floats."""
     lows, highs = list[float](), list[float]()
     for _, _, tile in _tiles(image, 1):
         values: npt.NDArray[np.float64] = np.asarray(tile, np.float64)

@@ -1,4 +1,4 @@
-"""Camera raw files: the preview picture that the camera put into them, through LibRaw."""
+"""Camera raw files: extract the embedded preview picture, through LibRaw."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TIFF_MAGICS = (
     b"IIRO",
     b"IIRS",
     b"IIU\0",
-)  # TIFF, and Olympus' and Panasonic's own
+)  # TIFF, and the formats of Olympus and Panasonic
 _DNG_VERSION = 0xC612
 # LibRaw's `flip` -> EXIF orientation.
 _ORIENTATION = {0: 1, 3: 3, 5: 8, 6: 6}
@@ -26,7 +26,7 @@ _ORIENTATION = {0: 1, 3: 3, 5: 8, 6: 6}
 
 @dataclass(frozen=True, slots=True)
 class RawPreview:
-    """image: the embedded preview as stored. width, height: of the sensor's picture, not turned.
+    """image: the embedded preview as stored. width, height: of the sensor's picture, unrotated.
     orientation: EXIF value 1..8 that makes both upright."""
 
     image: Image.Image
@@ -37,14 +37,14 @@ class RawPreview:
 
 
 def looks_raw(stream: BinaryIO) -> bool:
-    """Whether a TIFF says that it is a DNG, whatever its name; the stream is left at its start."""
+    """Whether a TIFF is marked as DNG, whatever its name; resets the stream to its start."""
     head = stream.read(4)
     stream.seek(0)
     return head in _TIFF_MAGICS and _DNG_VERSION in _tiff_exif(stream)
 
 
 def raw_preview(stream: BinaryIO) -> RawPreview | None:
-    """The preview of a raw file; None when the content is no raw file. Raises `DecodeError` when
+    """The preview of a raw file; None when the content is not a raw file. Raises `DecodeError` when
     there is no preview."""
     import rawpy  # only raw files need LibRaw
 
@@ -72,8 +72,7 @@ def raw_preview(stream: BinaryIO) -> RawPreview | None:
 
 
 def _tiff_exif(stream: BinaryIO) -> Image.Exif:
-    """The tags of a TIFF-like file; empty when they cannot be read. The stream is left at its
-    start."""
+    """The tags of a TIFF-like file; empty when unreadable. Resets the stream to its start."""
     exif = Image.Exif()
     stream.seek(0)
     head = stream.read(4)

@@ -1,6 +1,6 @@
-"""A nameless file in memory that two processes hold: pictures go through it, not through a pipe.
+"""An anonymous memory file shared by two processes, for passing pictures without a pipe.
 
-Nothing of it is left when both are gone, however they ended, and no folder bounds its size.
+It vanishes when both processes are gone, however they ended, and no folder bounds its size.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ import os
 
 
 class SharedFile:
-    """Bytes at the beginning of a file; the two sides take turns."""
+    """Bytes at the start of a file; the two sides take turns."""
 
     def __init__(self, descriptor: int | None = None) -> None:
         """descriptor: of the other side's file; None makes a new one."""
         self.descriptor = os.memfd_create("tips-photo") if descriptor is None else descriptor
 
     def write(self, *parts: bytes) -> None:
-        """Replace its beginning."""
+        """Overwrite its start."""
         offset = 0
         for part in parts:
             view = memoryview(part)
@@ -25,7 +25,7 @@ class SharedFile:
                 view, offset = view[written:], offset + written
 
     def read(self, size: int, offset: int = 0) -> bytearray:
-        """`size` bytes from `offset` on. Raises EOFError when it holds fewer."""
+        """`size` bytes from `offset`. Raises EOFError when it holds fewer."""
         if os.fstat(self.descriptor).st_size < offset + size:
             raise EOFError(f"it does not hold {size} bytes from {offset} on")
         data = bytearray(size)
@@ -36,10 +36,10 @@ class SharedFile:
         return data
 
     def shrink(self, most: int) -> None:
-        """Give its memory back if it holds more than `most` bytes."""
+        """Free its memory if it holds more than `most` bytes."""
         if os.fstat(self.descriptor).st_size > most:
             os.ftruncate(self.descriptor, 0)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the descriptor."""
         os.close(self.descriptor)

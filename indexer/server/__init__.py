@@ -1,1 +1,1 @@
-"""The server engine: collections of a Qdrant server behind aliases."""
+"""The server vector engine: collections of a Qdrant server behind aliases."""

@@ -1,4 +1,4 @@
-"""Whether a server can hold a store: its version, and enough nodes for the copies."""
+"""Check that a server can hold a store: its version, and enough nodes for the replicas."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _OLDEST_TURBO = (1, 18)
 
 
 def check_server(client: QdrantClient, layout: ServerLayout) -> None:
-    """Raise `VectorError` unless the server knows what the layout needs and has the nodes.
+    """Raise `VectorError` unless the server supports the layout and has enough nodes.
 
-    Qdrant itself takes more replicas than there are nodes, and makes fewer without a word.
+    Qdrant itself accepts more replicas than there are nodes, and silently creates fewer.
     """
     text = call(client.info).version
     version = tuple(int(number) for number in re.findall(r"\d+", text)[:2])

@@ -1,4 +1,4 @@
-"""Talking to a Qdrant server: the connection, what is tried again, and errors as one sentence.
+"""The connection to a Qdrant server: settings, retries, and errors as one sentence.
 
 Key, certificate and timeout come from the environment and are never stored with a collection.
 """
@@ -27,8 +27,8 @@ from indexer.vectors import VectorError
 API_KEY = "QDRANT_API_KEY"
 CA_CERT = "QDRANT_CA_CERT"
 TIMEOUT = "QDRANT_TIMEOUT"
-READ_TRIES = 5  # about 8 seconds: somebody waits for the answer
-WRITE_TRIES = 9  # about a minute and a half: as long as a server may take to start again
+READ_TRIES = 5  # about 8 seconds: a user waits for the answer
+WRITE_TRIES = 9  # about a minute and a half: as long as a server may take to restart
 _SECONDS = 60  # per request, unless QDRANT_TIMEOUT says otherwise
 _LONGEST_PAUSE = 30.0  # seconds
 _BUSY = frozenset({408, 429, 500, 502, 503, 504})
@@ -37,11 +37,11 @@ T = TypeVar("T")
 
 
 def connect(url: str) -> QdrantClient:
-    """A client for the server at `url`; nothing is asked yet.
+    """A client for the server at `url`; sends no request yet.
 
-    The environment may hold QDRANT_API_KEY, QDRANT_CA_CERT (a file with the certificates of the
-    authority that signed the server's, instead of the system's) and QDRANT_TIMEOUT (seconds per
-    request). Raises `VectorError` for an address or a setting that cannot be used.
+    The environment may hold QDRANT_API_KEY, QDRANT_CA_CERT (a file with the CA certificates for the
+    server's, instead of the system's) and QDRANT_TIMEOUT (seconds per request). Raises
+    `VectorError` for an unusable address or setting.
     """
     check_url(url)
     options: dict[str, Any] = {}
@@ -55,9 +55,9 @@ def connect(url: str) -> QdrantClient:
                 f"({error.strerror or error})"
             ) from error
     with warnings.catch_warnings():
-        # That the key is sent in the clear is said where an address is chosen.
+        # Sending the key in the clear is reported where the address is chosen.
         warnings.filterwarnings("ignore", "Api key is used with an insecure connection")
-        # The version check would talk to the server before there is anyone to hear of a failure.
+        # The version check would contact the server before any caller can handle a failure.
         return QdrantClient(
             url=url,
             api_key=os.environ.get(API_KEY) or None,
@@ -68,7 +68,7 @@ def connect(url: str) -> QdrantClient:
 
 
 def check_url(url: str) -> None:
-    """Raise `VectorError` unless `url` is the http(s) address of a server and nothing more.
+    """Raise `VectorError` unless `url` is a plain http(s) address of a server.
 
     A key in it would end up in the collection's settings.
     """
@@ -88,7 +88,7 @@ def check_url(url: str) -> None:
 
 
 def sends_key_in_clear(url: str) -> bool:
-    """Whether there is a key, and `url` would carry it unencrypted to another machine."""
+    """Whether there is a key that `url` would send unencrypted to another machine."""
     parts = urlsplit(url)
     local = parts.hostname in ("localhost", "127.0.0.1", "::1")
     return bool(os.environ.get(API_KEY)) and parts.scheme == "http" and not local
@@ -97,9 +97,9 @@ def sends_key_in_clear(url: str) -> bool:
 def call(request: Callable[[], T], tries: int = READ_TRIES) -> T:
     """The answer to a request, tried up to `tries` times while the server is away or busy.
 
-    The pauses double from half a second, with a random part, so that many who wait do not come
-    back together; a server that names a pause gets it. Only what may pass is tried again.
-    Raises `VectorError` when it does not, or when the server refuses.
+    Exponential backoff from half a second, with jitter so that many clients do not return together;
+    a pause that the server requests is used instead. Only transient errors are retried.
+    Raises `VectorError` when retries run out, or when the server refuses.
     """
     try:
         return retrying(tries)(request)
@@ -108,7 +108,7 @@ def call(request: Callable[[], T], tries: int = READ_TRIES) -> T:
 
 
 def retrying(tries: int) -> Retrying:
-    """When a request is made again."""
+    """The retry policy of a request."""
     return Retrying(
         stop=stop_after_attempt(tries),
         wait=_pause,
@@ -194,13 +194,13 @@ def _no_answer(source: Exception) -> str:
 def _address(source: httpx.TransportError) -> str:
     try:
         url = source.request.url
-    except RuntimeError:  # httpx: no request belongs to the error
+    except RuntimeError:  # httpx: the error has no request
         return ""
     return f" at {url.scheme}://{url.netloc.decode()}"
 
 
 def _reason(error: UnexpectedResponse) -> str:
-    """What Qdrant says in the body, else the words of the status line."""
+    """Qdrant's message in the body, else the status line's reason."""
     try:
         said = json.loads(error.content)["status"]["error"]
     except (ValueError, KeyError, TypeError):

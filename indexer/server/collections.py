@@ -1,7 +1,7 @@
 """The collections of a server store: `<prefix>-<kind>-<n>` behind the alias `<prefix>-<kind>`.
 
-The metadata of the collection of images say which model and which revision of the catalog it
-shows, and whether a publish to it was begun and not finished.
+The metadata of the image collection hold the model, the published catalog revision, and whether a
+publish to it is unfinished.
 """
 
 from __future__ import annotations
@@ -21,17 +21,16 @@ from indexer.server.layout import ServerLayout
 from indexer.server.models import index_schema, quantization_config
 from indexer.vectors import KINDS, Kind, VectorError, vector_names
 
-INDEX_FROM_KB = 20_000  # KB of vectors in a segment from which Qdrant builds a graph: its default
-_ABANDONED = 24 * 3600.0  # seconds after which a build that nobody went on with is dropped
+INDEX_FROM_KB = 20_000  # KB of vectors in a segment above which Qdrant builds a graph: its default
+_ABANDONED = 24 * 3600.0  # seconds after which an unfinished build is dropped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerState:
-    """What the metadata say: the model, its vectors, and the published revision of the catalog.
+    """The state in the metadata: the model, its vectors, and the published revision of the catalog.
 
-    layout: how the collections are laid out. unfinished: a publish was begun and has not ended.
-    begun: when the collections were made (seconds since 1970). These three make no other state
-    for a reader.
+    layout: of the collections. unfinished: a publish has begun and not ended. begun: when the
+    collections were created (seconds since 1970). These three make no difference to a reader.
     """
 
     model_id: str
@@ -43,7 +42,7 @@ class ServerState:
     begun: float = field(default=0.0, compare=False)
 
     def check_same_model(self, other: ServerState) -> None:
-        """Raise `VectorError` unless both hold vectors of one model."""
+        """Raise `VectorError` unless both hold vectors of the same model."""
         if not self.same_model(other):
             raise VectorError(
                 f"the Qdrant server holds vectors of {self.model_id} and not of {other.model_id}; "
@@ -51,11 +50,11 @@ class ServerState:
             )
 
     def same_model(self, other: ServerState) -> bool:
-        """Whether both hold vectors of one model."""
+        """Whether both hold vectors of the same model."""
         return (self.model_id, self.heads, self.dim) == (other.model_id, other.heads, other.dim)
 
     def to_metadata(self) -> dict[str, Any]:
-        """As collection metadata."""
+        """Convert to collection metadata."""
         return {
             "model_id": self.model_id,
             "heads": list(self.heads),
@@ -68,7 +67,7 @@ class ServerState:
 
     @classmethod
     def from_metadata(cls, data: Mapping[str, Any]) -> ServerState:
-        """From collection metadata; raises `KeyError` or `TypeError` when they are others'."""
+        """Parse collection metadata; raises `KeyError` or `TypeError` when they are not ours."""
         return cls(
             model_id=data["model_id"],
             heads=tuple(data["heads"]),
@@ -87,18 +86,18 @@ class Collections:
         self.client, self.prefix = client, prefix
 
     def alias(self, kind: Kind) -> str:
-        """The name that readers use."""
+        """The alias that readers use."""
         return f"{self.prefix}-{kind}"
 
     def current(self) -> dict[Kind, str]:
-        """Kind -> the collection behind its alias; empty when nothing was published."""
+        """Kind -> the collection behind its alias; empty before the first publish."""
         aliases = call(self.client.get_aliases).aliases
         behind = {alias.alias_name: alias.collection_name for alias in aliases}
         return {k: behind[self.alias(k)] for k in KINDS if self.alias(k) in behind}
 
     def prepare(self, state: ServerState) -> tuple[dict[Kind, str], bool]:
-        """Collections with no alias to fill: those that a publish like this one left unfinished,
-        or new ones of the next number. The second value says whether they were there.
+        """Collections without an alias, to be filled: those that a similar publish left unfinished,
+        or new ones with the next number. The second value says whether they already existed.
         """
         number = self._unfinished(state)
         found = number is not None
@@ -110,7 +109,8 @@ class Collections:
         return names, found
 
     def finish(self, names: Mapping[Kind, str], dim: int) -> None:
-        """Let the server build its graphs, which filling put off, and wait until it has them."""
+        """Let the server build its graphs, postponed during filling, and wait until they are
+        done."""
         for name in names.values():
             indexing = models.OptimizersConfigDiff(indexing_threshold=INDEX_FROM_KB)
             call(
@@ -121,7 +121,7 @@ class Collections:
             self._wait_until_indexed(name, dim)
 
     def promote(self, collections: Mapping[Kind, str]) -> None:
-        """Move both aliases in one step and drop every other collection of the prefix."""
+        """Switch both aliases in one step and drop all other collections of the prefix."""
         old = self.current()
         operations: list[models.AliasOperations] = []
         for kind, name in collections.items():
@@ -140,24 +140,24 @@ class Collections:
             call(partial(self.client.delete_collection, name), WRITE_TRIES)
 
     def drop_abandoned(self) -> None:
-        """Delete what a killed rebuild left, once nobody has gone on with it for a day."""
+        """Delete the leftovers of a killed rebuild that has not been resumed for a day."""
         kept = set(self.current().values())
         loose = [(name, number) for name, number in self._all() if name not in kept]
         for number in {number for _, number in loose}:
             images = f"{self.alias('images')}-{number}"
             mine = [name for name, n in loose if n == number]
             state = self._state_of(images)
-            # One without the other is what a deletion that was cut off leaves.
+            # One without the other is left by an interrupted deletion.
             old = state is not None and time.time() - state.begun > _ABANDONED
             if old or images not in mine:
                 self.drop(mine)
 
     def drop_all(self) -> None:
-        """Delete every collection of the prefix; their aliases go with them."""
+        """Delete every collection of the prefix, including the aliases."""
         self.drop([name for name, _ in self._all()])
 
     def read_state(self) -> ServerState | None:
-        """What the published collection of images says; None when there is none."""
+        """The state of the published image collection; None when there is none."""
         name = self.current().get("images")
         if name is None:
             return None
@@ -170,12 +170,12 @@ class Collections:
         return state
 
     def write_state(self, name: str, state: ServerState) -> None:
-        """Put the state into the metadata of the collection of images `name`."""
+        """Write the state into the metadata of the image collection `name`."""
         metadata = state.to_metadata()
         call(lambda: self.client.update_collection(name, metadata=metadata), WRITE_TRIES)
 
     def _state_of(self, name: str) -> ServerState | None:
-        """What the metadata of a collection say; None when it is not ours, or not there."""
+        """The state in a collection's metadata; None when it is missing or not ours."""
         if not call(lambda: self.client.collection_exists(name)):
             return None
         metadata = call(lambda: self.client.get_collection(name)).config.metadata
@@ -185,7 +185,7 @@ class Collections:
             return None
 
     def _unfinished(self, wanted: ServerState) -> int | None:
-        """The number of collections that a publish of this model and layout left unfinished."""
+        """The number of the collections that a publish of this model and layout left unfinished."""
         kept = set(self.current().values())
         numbers = sorted({n for name, n in self._all() if name not in kept}, reverse=True)
         for number in numbers:
@@ -207,7 +207,7 @@ class Collections:
         return [(m.string, int(m[1])) for name in names if (m := pattern.fullmatch(name))]
 
     def _create_one(self, name: str, kind: Kind, state: ServerState) -> None:
-        """Make the collection and its payload indexes, as far as they are not there yet."""
+        """Create the collection and its payload indexes where they do not exist yet."""
         vector = models.VectorParams(
             size=state.dim,
             distance=models.Distance.COSINE,
@@ -217,13 +217,13 @@ class Collections:
         layout = state.layout
 
         def create() -> None:
-            # Also after a try whose answer was lost.
+            # May exist after an attempt whose answer was lost.
             if not self.client.collection_exists(name):
                 self.client.create_collection(
                     name,
                     vectors_config=dict.fromkeys(vector_names(kind, state.heads), vector),
                     quantization_config=quantization_config(layout.quantization),
-                    # A graph that grows with the points is built many times over: see `finish`.
+                    # A graph that grows with the points would be rebuilt many times: see `finish`.
                     optimizers_config=models.OptimizersConfigDiff(indexing_threshold=0),
                     shard_number=layout.shards,
                     replication_factor=layout.replicas,
@@ -232,7 +232,7 @@ class Collections:
                 )
 
         call(create, WRITE_TRIES)
-        # Before the points: the graph then gets links along the indexed fields.
+        # Before the points, so that the graph gets links along the indexed fields.
         fields = {field_name: field.type for field_name, field in FIELDS.items()}
         if kind == "regions":
             fields |= REGION_FIELDS
@@ -249,14 +249,14 @@ class Collections:
             )
 
     def _wait_until_indexed(self, name: str, dim: int) -> None:
-        """Return when the server has no graph to build any more; at once for a small collection."""
+        """Wait until the server has built all graphs; returns at once for a small collection."""
         pause = 1.0
         while True:
             info = call(lambda: self.client.get_collection(name))
             if info.status == models.CollectionStatus.RED:
                 raise VectorError(f"the Qdrant server failed on collection {name}; see its log")
             small = (info.points_count or 0) * dim * 4 <= INDEX_FROM_KB * 1024
-            # It takes the server a moment to see that there is something to do.
+            # It takes the server a moment to notice that there is work.
             if small or (pause > 1.0 and info.status != models.CollectionStatus.YELLOW):
                 return
             time.sleep(pause)

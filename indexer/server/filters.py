@@ -1,7 +1,7 @@
-"""Filters in the words of qdrant-client (`indexer.edge.filters` says what they mean).
+"""Translate filters for qdrant-client (`indexer.edge.filters` describes the semantics).
 
-A module of its own, because the client takes a second to import and the embedded engine does not
-need it.
+A separate module, because the client takes a second to import and the embedded engine does not need
+it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""How the collections of a server store are laid out: shards, replicas, and quantization.
+"""The layout of a server store's collections: shards, replicas, and quantization.
 
-The layout is a part of the engine's setting in `collection.json`; addresses of nodes, keys and
+The layout is part of the engine settings in `collection.json`; addresses of nodes, keys and
 certificates are not.
 """
 
@@ -16,7 +16,7 @@ Quantization = Literal["int8", "turbo8", "turbo4", "binary", "none"]
 QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)
 TURBO: tuple[Quantization, ...] = ("turbo8", "turbo4")
 
-# Candidates by codes per hit, which are then rescored with the vectors themselves.
+# Candidates per hit found by codes, which are then rescored with the vectors.
 _OVERSAMPLING: Mapping[Quantization, float] = {
     "int8": 2.0,
     "turbo8": 2.0,
@@ -29,10 +29,10 @@ _OVERSAMPLING: Mapping[Quantization, float] = {
 class ServerLayout:
     """The layout of both collections of a store.
 
-    shards: pieces of a collection (None: one for each node of the cluster). replicas: nodes that
-    have a copy of each shard. write_consistency: copies that must have a write before it counts
-    as done; at most `replicas`. quantization: of the codes that are searched.
-    Raises `VectorError` for numbers that do not fit each other.
+    shards: per collection (None: one per node of the cluster). replicas: nodes with a copy of each
+    shard. write_consistency: copies that must confirm a write; at most `replicas`. quantization: of
+    the codes that are searched.
+    Raises `VectorError` for inconsistent numbers.
     """
 
     shards: int | None = None
@@ -60,23 +60,23 @@ class ServerLayout:
 
     @property
     def oversampling(self) -> float | None:
-        """How many candidates by codes are rescored per hit; None where there are no codes."""
+        """Candidates per hit to rescore; None without codes."""
         return _OVERSAMPLING.get(self.quantization)
 
     def to_settings(self) -> dict[str, Any]:
-        """What differs from the default, for the engine's setting and for metadata."""
+        """The non-default values, for the engine settings and for metadata."""
         return {name: value for name, value in asdict(self).items() if value != _DEFAULTS[name]}
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> ServerLayout:
-        """The layout in an engine's setting; names that are not of a layout are left alone.
+        """The layout in engine settings; unrelated keys are ignored.
 
-        Raises `VectorError` when the setting is none that `to_settings` gives.
+        Raises `VectorError` when the settings are not from `to_settings`.
         """
         return cls(**{name: settings[name] for name in _DEFAULTS if name in settings})
 
     def words(self) -> str:
-        """For a reader: "3 shards, 2 replicas, int8"."""
+        """A text for users: "3 shards, 2 replicas, int8"."""
         shards = "one shard a node" if self.shards is None else _counted(self.shards, "shard")
         codes = "no quantization" if self.quantization == "none" else self.quantization
         return f"{shards}, {_counted(self.replicas, 'replica')}, {codes}"

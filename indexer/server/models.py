@@ -1,4 +1,4 @@
-"""A store's settings in the words of qdrant-client: quantization and payload indexes."""
+"""Translate a store's settings for qdrant-client: quantization and payload indexes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def index_schema(type_: FieldType) -> models.PayloadSchemaType:
 
 
 def quantization_config(quantization: Quantization) -> models.QuantizationConfig | None:
-    """The codes of a collection, held in memory; None for none."""
+    """The quantization config of a collection, with codes in memory; None for none."""
     match quantization:
         case "none":
             return None
@@ -38,7 +38,7 @@ def quantization_config(quantization: Quantization) -> models.QuantizationConfig
                 )
             )
         case "binary":
-            # The query keeps 8 bits: one-bit codes of both sides lose too much.
+            # The query keeps 8 bits: one-bit codes on both sides lose too much.
             return models.BinaryQuantization(
                 binary=models.BinaryQuantizationConfig(
                     always_ram=True,
@@ -54,7 +54,7 @@ def quantization_config(quantization: Quantization) -> models.QuantizationConfig
 
 
 def search_params(oversampling: float | None) -> models.SearchParams | None:
-    """Search by codes, rescored with the vectors; None where there are no codes."""
+    """Search by codes and rescore with the vectors; None without codes."""
     if oversampling is None:
         return None
     codes = models.QuantizationSearchParams(rescore=True, oversampling=oversampling)

@@ -1,4 +1,5 @@
-"""The server engine: the same points and filters in a Qdrant server or cluster (`VectorStore`)."""
+"""The server vector engine: the same points and filters in a Qdrant server or cluster
+(`VectorStore`)."""
 
 from __future__ import annotations
 
@@ -32,10 +33,10 @@ from indexer.vectors import (
 
 
 class ServerStore:
-    """`VectorStore` on a server. Threads may share it; nothing is asked before the first use.
+    """`VectorStore` on a server. Thread-safe; sends no request before the first use.
 
-    layout: of collections that are made; searching follows its codes. parallel: uploads at a time
-    (1 for qdrant-client's in-process mode, whose collections threads may not share).
+    layout: of new collections; searches follow its codes. parallel: concurrent uploads (1 for
+    qdrant-client's in-process mode, whose collections threads may not share).
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class ServerStore:
 
     @property
     def revision(self) -> int:
-        """The catalog's revision at the last look (`refresh`); 0 when nothing was published."""
+        """The catalog revision at the last `refresh`; 0 before the first publish."""
         self._is_published()
         return self._state.revision if self._state else 0
 
@@ -136,7 +137,7 @@ class ServerStore:
     def payloads(
         self, kind: Kind, points: PointArray, fields: Sequence[str] | None = None
     ) -> list[Payload]:
-        """The payloads of these points in this order, all of it or some fields."""
+        """The payloads of these points in this order, all fields or some."""
         ids = point_texts(points)
         what = True if fields is None else list(fields)
         records = self._records(kind, ids, with_payload=what)
@@ -156,7 +157,8 @@ class ServerStore:
     def facet(
         self, field: str, filter: Filter | None = None, limit: int = 100
     ) -> list[tuple[str | int, int]]:
-        """The values of a keyword or integer field over images: (value, count), most first."""
+        """The values of a keyword or integer field over images: (value, count), most frequent
+        first."""
         if not self._is_published():
             return []
         name, where = self._collections.alias("images"), to_client(filter)
@@ -172,33 +174,33 @@ class ServerStore:
             yield from scroll_ids(self._client, self._collections.alias(kind))
 
     def refresh(self) -> bool:
-        """Look at the published revision again; True when it is another one."""
+        """Reload the published revision; True when it changed."""
         before, self._state = self._state, self._collections.read_state()
         if self._state is not None:
             self._state.check_same_model(self._empty)
         return before != self._state
 
     def writer(self, rebuild: bool = False) -> ServerWriter:
-        """A writer on top of the published collections, or to new ones when `rebuild`."""
+        """A writer on top of the published collections, or to new ones for `rebuild`."""
         if self._read_only:
             raise VectorError("the vector store on the Qdrant server is open read-only")
-        self._state = None  # to be read anew after the writer
+        self._state = None  # reload after the writer
         return ServerWriter(
             self._collections, self._empty, rebuild=rebuild, parallel=self._parallel
         )
 
     def drop(self) -> None:
-        """Delete everything that this store has on the server."""
+        """Delete everything of this store on the server."""
         if self._read_only:
             raise VectorError("the vector store on the Qdrant server is open read-only")
         self._collections.drop_all()
         self._state = None
 
     def tidy(self) -> None:
-        """Nothing: what a killed writer sent, the next one sends again."""
+        """Does nothing: the next writer resends what a killed one has sent."""
 
     def damaged(self) -> list[str]:
-        """Nothing: the server looks after its files."""
+        """Always empty: the server looks after its files."""
         return []
 
     def close(self) -> None:
@@ -211,7 +213,7 @@ class ServerStore:
         return self._state is not None
 
     def _records(self, kind: Kind, ids: Sequence[str], **what: Any) -> Iterator[models.Record]:
-        """Those of the points that there are, page by page."""
+        """The existing ones of these points, page by page."""
         name = self._collections.alias(kind)
         for page in chunks(dict.fromkeys(ids), PAGE) if self._is_published() else ():
             yield from call(partial(self._client.retrieve, name, page, **what))

@@ -1,7 +1,7 @@
-"""Publishing to a Qdrant server: every step may be repeated, so one that was cut off is redone.
+"""Publish to a Qdrant server: every step is idempotent, so an interrupted publish is resumed.
 
-What a publish that was killed had already uploaded is not uploaded again: the next one asks the
-server for the points before it sends them.
+Points already uploaded by a killed publish are not uploaded again: the next one asks the server for
+the points before it sends them.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from indexer.vectors import (
     vector_names,
 )
 
-PARALLEL = 4  # requests at a time
+PARALLEL = 4  # concurrent requests
 _UPLOAD = 256  # points per request
 
 
 class ServerWriter:
     """`VectorWriter` of a `ServerStore`.
 
-    On top of published collections, points are visible as they arrive and `commit` records the
-    revision. A rebuild, or the first publish, fills new collections that `commit` puts in the place
-    of the old. One that ends with an error leaves them for the next, which goes on with them.
+    On published collections, points are visible as they arrive and `commit` records the revision. A
+    rebuild, or the first publish, fills new collections that replace the old ones on `commit`. If
+    it fails, the next one resumes with them.
     """
 
     def __init__(
@@ -88,15 +88,15 @@ class ServerWriter:
             self._collections.drop(list(self._targets.values()))
 
     def upsert(self, kind: Kind, points: PointBatch) -> None:
-        """Replace all points of this kind that the batch's images had by the batch."""
+        """Replace all points of this kind of the batch's images by the batch."""
         check_points(kind, points, vector_names(kind, self._empty.heads), self._empty.dim)
         if not len(points):
             return
         todo = self._missing(kind, points) if self._resumed else range(len(points))
-        # Consumed, so that the first upload that failed is raised here.
+        # Consumed, so that the first failed upload raises here.
         for _ in self._pool.map(partial(self._upload, kind, points), chunks(todo, _UPLOAD)):
             pass
-        # After the new ones, so that an image is at no moment without points.
+        # After uploading the new ones, so that an image is never without points.
         stale = to_client(Match("image", tuple(points.images())))
         assert stale is not None
         stale.must_not = [models.HasIdCondition(has_id=list(points.ids))]
@@ -106,14 +106,14 @@ class ServerWriter:
             self._keys.append(np.unique(point_keys(point_array(points.ids))))
 
     def remove(self, image_ids: Sequence[str]) -> None:
-        """Drop the points of both kinds of these images; unknown ids are fine."""
+        """Drop the points of both kinds of these images; unknown ids are ignored."""
         where = to_client(Match("image", tuple(image_ids)))
         assert where is not None
         for kind in KINDS:
             self._delete(kind, where)
 
     def commit(self, revision: int) -> None:
-        """Record the revision; new collections take the place of the old."""
+        """Record the revision; new collections replace the old ones."""
         if not self._fresh:
             self._write_state(revision, unfinished=False)
             self._collections.drop_abandoned()
@@ -121,7 +121,7 @@ class ServerWriter:
         if self._resumed:
             self._drop_surplus()
         self._collections.finish(self._targets, self._empty.dim)
-        # Until the aliases point here, a publish that is killed can be gone on with.
+        # Until the aliases point here, a killed publish can be resumed.
         self._write_state(revision, unfinished=True)
         self._collections.promote(self._targets)
         self._fresh = False
@@ -141,10 +141,10 @@ class ServerWriter:
         call(lambda: client.upsert(name, batch, wait=True), WRITE_TRIES)
 
     def _missing(self, kind: Kind, points: PointBatch) -> list[int]:
-        """The places of the points that are not on the server as they are in the batch.
+        """Indexes of the batch's points that are missing or different on the server.
 
-        The vectors are not compared: they follow from the content, which the id stands for, and
-        from the model, which is that of the collections.
+        Vectors are not compared: they follow from the content, which the id identifies, and from
+        the model, which is the collections'.
         """
         client, name = self._collections.client, self._targets[kind]
         held = {}
@@ -154,8 +154,8 @@ class ServerWriter:
         return [i for i, key in enumerate(points.ids) if held.get(key) != points.payload[i]]
 
     def _drop_surplus(self) -> None:
-        """Delete the points of photos that left the catalog after they had been uploaded by the
-        publish that was cut off.
+        """Delete the points of photos that left the catalog after an interrupted publish had
+        uploaded them.
         """
         client = self._collections.client
         known = np.unique(np.concatenate([np.zeros(0, "S15"), *self._keys]))

@@ -1,1 +1,1 @@
-"""What a collection looks like from outside a search: when, where, with what, in which folder."""
+"""Browse a collection without searching: by date, place, camera and folder, with facet counts."""

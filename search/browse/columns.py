@@ -1,7 +1,7 @@
-"""The facts of all photos as columns: what browsing asks of every photo at once.
+"""The facts of all photos as in-memory columns, for browsing.
 
-About 80 bytes a photo, numpy arrays, no Python object per photo. A photo keeps its row as long as
-the columns are brought up to date; one that is gone leaves a dead row behind.
+About 80 bytes per photo in numpy arrays, with no Python object per photo. A photo keeps its row
+through all updates of the columns; a deleted photo leaves a dead row.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 NUMBERS = written("number")
 TEXTS = (*written("text"), "type", "folders")
-BETWEEN = "\0"  # of the folders of one photo; no path has it
+BETWEEN = "\0"  # separates the folders of a photo; no path contains it
 MISSING = -1
 _PLACE = ("latitude", "longitude")
 _READ = ("id", "status", "files", "format", "taken", *_PLACE, *written("text"), *NUMBERS)
@@ -35,7 +35,7 @@ _LAST = np.iinfo(np.int64).max
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """A column of texts: photo i has `values[codes[i]]`, none where the code is `MISSING`."""
+    """A text column: photo i has `values[codes[i]]`, or none where the code is `MISSING`."""
 
     values: tuple[str, ...]
     codes: Ints
@@ -43,13 +43,12 @@ class Texts:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """N rows, dead ones among them. `taken` is NaT, places and numbers are NaN where nothing is
-    known.
+    """N rows, including dead ones. `taken` is NaT, and places and numbers are NaN, where unknown.
 
     numbers: each of `NUMBERS` (N,). texts: each of `TEXTS`; "folders" are those that hold the
     photo's files, joined by `BETWEEN`.
-    by_id: all rows in the order of their ids. newest: the live ones as they were taken, the newest
-    first, undated ones last, ties by id. rank: each row's place in that order.
+    by_id: all rows in the order of their ids. newest: the live ones by date taken, newest first,
+    undated ones last, ties by id. rank: each row's position in that order.
     """
 
     revision: int
@@ -101,18 +100,18 @@ class Columns:
         """The row (N,) of each key (N,), live or dead; `MISSING` for an unknown one."""
         if not len(self.ids) or not len(keys):
             return np.full(len(keys), MISSING, np.int64)
-        # An image point is the least id that a photo with its key can have.
+        # An image point has the smallest id that a photo with its key can have.
         places = np.searchsorted(self.ids, image_point_array(keys), sorter=self.by_id)
         rows = self.by_id[np.minimum(places, len(self.ids) - 1)].astype(np.int64)
         return np.where(point_keys(self.ids[rows]) == keys, rows, MISSING)
 
 
 def read_columns(catalog: Catalog, known: Columns, *, all: bool) -> Columns:
-    """The catalog's state, on top of the rows `known` before.
+    """The catalog's state as an update of the `known` rows.
 
-    all: read every row, and let die what is not among them; otherwise only what changed since.
+    all: read every row, and mark rows not among them as dead; otherwise only read changes.
     """
-    revision = catalog.revision  # first: what is committed meanwhile is read again next time
+    revision = catalog.revision  # first: later commits are read again next time
     texts = {name: _Vocabulary(known.texts[name].values) for name in TEXTS}
     batches = catalog.changed_since(0 if all else known.revision, _READ, _BATCH)
     parts = [_part(batch, texts) for batch in batches]
@@ -129,16 +128,16 @@ class _Vocabulary(dict[str, int]):
         super().__init__((value, code) for code, value in enumerate(values))
 
     def encode(self, texts: pa.Array) -> Ints:
-        """The codes of a column; texts that are new get one."""
+        """The codes of a column; new texts get a new code."""
         coded = texts.dictionary_encode()
         codes = [self.setdefault(value, len(self)) for value in coded.dictionary.to_pylist()]
-        table = np.array([*codes, MISSING], np.int32)  # a null's index is the last
+        table = np.array([*codes, MISSING], np.int32)  # nulls map to the last entry
         codes_of: Ints = table[coded.indices.fill_null(len(codes)).to_numpy(zero_copy_only=False)]
         return codes_of
 
 
 def _part(batch: pa.RecordBatch, texts: dict[str, _Vocabulary]) -> dict[str, npt.NDArray[Any]]:
-    """The rows of a batch as arrays, texts as codes."""
+    """The rows of a batch as arrays, with texts as codes."""
     frame = pl.DataFrame(batch.select(["format", "files"])).select(
         pl.col("format").str.to_lowercase().alias("type"), _holders().alias("folders")
     )
@@ -159,7 +158,7 @@ def _part(batch: pa.RecordBatch, texts: dict[str, _Vocabulary]) -> dict[str, npt
 
 
 def _holders() -> pl.Expr:
-    """The folders that hold the files of each row, each once."""
+    """The distinct folders that hold the files of each row."""
     holder = pl.element().struct.field("path").str.replace(r"/[^/]*$", "")
     holder = pl.when(holder == "").then(pl.lit("/")).otherwise(holder)
     return pl.col("files").list.eval(holder).list.unique().list.sort().list.join(BETWEEN)
@@ -173,7 +172,7 @@ def _merged(
     all: bool,
 ) -> Columns:
     rows = known.find(point_keys(new["ids"]))
-    wanted = new["live"] | (rows != MISSING)  # a failed photo has no row unless it was sound before
+    wanted = new["live"] | (rows != MISSING)  # a failed photo only has a row if it was sound before
     rows, new = rows[wanted], {name: values[wanted] for name, values in new.items()}
     fresh = rows == MISSING
     rows[fresh] = len(known.ids) + np.arange(np.count_nonzero(fresh))

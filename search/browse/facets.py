@@ -1,7 +1,7 @@
-"""Counts beside a collection: how many of its photos have each camera, lens, year and type, and lie
-in each folder, under what is chosen and among the photos that a search found.
+"""Facet counts: photos per camera, lens, year, type and folder, under the current choices and among
+the photos that a search found.
 
-As in a shop, the counts of a field disregard what is chosen in that field, so that they say what
+As in online shops, the counts of a field ignore the choices in that field, so that they show what
 another choice would give. Each costs a few milliseconds for 100,000 photos.
 """
 
@@ -25,7 +25,7 @@ _COLUMNS = {"cameras": "camera", "lenses": "lens", "types": "type"}
 
 @dataclass(frozen=True, slots=True)
 class FacetValue:
-    """A value of a field, the photos that have it, and whether it is chosen."""
+    """A value of a field, its number of photos, and whether it is chosen."""
 
     value: str | int
     count: int
@@ -34,7 +34,7 @@ class FacetValue:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A folder with the photos in it and below; `deeper`: some lie in folders of it."""
+    """A folder with the number of photos in it and below; `deeper`: some are in subfolders."""
 
     path: str
     count: int
@@ -49,8 +49,8 @@ class Folder:
 def narrowed(
     index: PhotoIndex, choices: Choices, rows: Rows | None = None, *, without: str = ""
 ) -> Rows:
-    """Those of the rows, or of all photos, that the choices keep, in their order; the choice in the
-    field `without` is disregarded. Raises `FilterError` where `choices.rest` cannot be read.
+    """The rows (None: all photos) that the choices keep, in their order, ignoring the choice in the
+    field `without`. Raises `FilterError` where `choices.rest` cannot be parsed.
     """
     kept = replace(choices, **{without: getattr(Choices(), without)}) if without else choices
     return index.matching(filter_text(kept), rows)
@@ -59,16 +59,17 @@ def narrowed(
 def facets(
     index: PhotoIndex, choices: Choices, rows: Rows | None = None, limit: int = 100
 ) -> dict[Field, tuple[FacetValue, ...]]:
-    """The `limit` most frequent values of each field, most first, years in order, the last first.
+    """The `limit` most frequent values of each field, most frequent first; years in descending
+    order.
 
-    rows: the photos that a search found, asked for without these choices; None for all. What is
-    chosen is always among the values, with 0 if nothing has it.
+    rows: the photos that a search without these choices found; None for all. Chosen values are
+    always included, with 0 if nothing has them.
     """
     return {field: _facet(index, choices, field, rows, limit) for field in FIELDS}
 
 
 def subfolders(index: PhotoIndex, folder: str, rows: Rows | None = None) -> list[Folder]:
-    """The folders right below a folder that hold some of the photos, by name."""
+    """The direct subfolders of a folder that hold some of the photos, by name."""
     counts: dict[str, int] = {}
     deep: set[str] = set()
     prefix = folder.rstrip("/") + "/"
@@ -111,14 +112,14 @@ def _facet(
 
 
 def _count(texts: Texts, rows: Rows) -> Iterator[tuple[str, int]]:
-    """Each text that some of the rows have, and how many."""
+    """Each text that occurs in the rows, and its count."""
     counts = np.bincount(texts.codes[rows] + 1, minlength=len(texts.values) + 1)[1:]
     for code in np.flatnonzero(counts):
         yield texts.values[code], int(counts[code])
 
 
 def _holders(index: PhotoIndex, rows: Rows | None) -> Iterator[tuple[list[str], int]]:
-    """The folders that hold the files of some photos, and how many photos these are."""
+    """The folders that hold the files of some photos, and their numbers of photos."""
     rows = index.matching(None) if rows is None else rows
     found = _count(index.columns.texts["folders"], rows)
     return ((holders(value), count) for value, count in found)

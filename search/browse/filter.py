@@ -1,7 +1,7 @@
-"""Filters over the columns of all photos: the meaning that the vector stores give them, without the
-stores (`tests/search/browse/test_index.py` holds them against each other).
+"""Evaluate filters on the in-memory columns of all photos, with the semantics of the vector stores.
+`tests/search/browse/test_index.py` compares both.
 
-A page of a filtered collection needs all rows that match: milliseconds here, and some tenths of a
+A page of a filtered collection needs all matching rows: milliseconds here, and some tenths of a
 second from a store.
 """
 
@@ -41,7 +41,7 @@ def mask(columns: Columns, filter: Filter) -> Flags:
             return _matches(columns, filter)
         case Range(field, gte, lt):
             numbers = _numbers(columns, field)
-            # Comparisons with what is missing (NaN) are false.
+            # Comparisons with missing values (NaN) are false.
             above = ~np.isnan(numbers) if gte is None else numbers >= gte
             return above if lt is None else above & (numbers < lt)
         case Near(lat, lon, km):
@@ -61,13 +61,13 @@ def mask(columns: Columns, filter: Filter) -> Flags:
 
 
 def texts_with(texts: Texts, holds: Callable[[str], bool]) -> Flags:
-    """Whether each row (N,) has a text for which `holds` is true; it is asked once for each."""
+    """Whether each row (N,) has a text for which `holds` is true; called once per text."""
     table = np.array([*(holds(value) for value in texts.values), False])
     return table[texts.codes]  # MISSING is the last
 
 
 def holders(value: str) -> list[str]:
-    """The folders that a value of the column `folders` names."""
+    """The folders in a value of the column `folders`."""
     return value.split(BETWEEN)
 
 
@@ -94,7 +94,7 @@ def _lies_in(value: str, asked: set[str | int]) -> bool:
 
 
 def _numbers(columns: Columns, field: str) -> Floats:
-    """A field of numbers (N,), NaN where it is missing."""
+    """A numeric field (N,), NaN where it is missing."""
     if field in columns.numbers:
         return columns.numbers[field].astype(np.float64)
     if field == "place":

@@ -1,13 +1,12 @@
-"""Browse a collection: `PhotoIndex.load(catalog)` knows when and where all its photos were taken,
-with what, and in which folders they lie.
+"""The browse index: date, place, camera and folders of all photos of a collection, in memory.
 
     index = PhotoIndex.load(collection.catalog())
     rows = index.matching("camera:canon date:2021")
     page = index.ids(index.sorted_rows(rows, "newest")[:60])
 
-Photos are named by rows: numbers that stay a photo's own as long as the index lives, through every
-`refresh`. Threads may share it. Facets and folders: `search/browse/facets.py`; what is chosen, as
-the text of a filter: `search/browse/selection.py`.
+Photos are identified by rows: numbers that stay valid as long as the index lives, through every
+`refresh`. Thread-safe. Facets and folders: `search/browse/facets.py`; the choices as a filter text:
+`search/browse/selection.py`.
 """
 
 from __future__ import annotations
@@ -45,13 +44,13 @@ class Month:
 
 
 class PhotoIndex:
-    """All sound photos of a collection. `rows` everywhere: some of them, or None for all."""
+    """All sound photos of a collection. `rows` arguments: some of them, or None for all."""
 
     def __init__(self, catalog: Catalog, columns: Columns) -> None:
         """See `load`."""
         self._catalog, self._columns = catalog, columns
         self._lock = threading.Lock()
-        self._folders: tuple[tuple[str, ...], list[str]] | None = None  # texts, and what they name
+        self._folders: tuple[tuple[str, ...], list[str]] | None = None  # texts and their folders
 
     @classmethod
     def load(cls, catalog: Catalog) -> PhotoIndex:
@@ -59,25 +58,25 @@ class PhotoIndex:
         return cls(catalog, read_columns(catalog, Columns.none(), all=True))
 
     def refresh(self) -> bool:
-        """Take up what the catalog has committed since; True when there was something new."""
+        """Load what the catalog has committed since; True when there was something new."""
         with self._lock:
             if self._catalog.revision == self._columns.revision:
                 return False
             columns = read_columns(self._catalog, self._columns, all=False)
             if len(columns.newest) != self._catalog.counts()["ok"]:
-                # A photo was taken away and its row dropped: what is not there says nothing.
+                # A photo was removed and its row dropped: changed rows alone do not tell.
                 columns = read_columns(self._catalog, columns, all=True)
             self._columns = columns
             return True
 
     @property
     def revision(self) -> int:
-        """The catalog's revision that the index shows."""
+        """The catalog revision that the index shows."""
         return self._columns.revision
 
     @property
     def columns(self) -> Columns:
-        """The facts as they are now; another `refresh` makes new ones and leaves these alone."""
+        """The current facts; another `refresh` makes new columns and keeps these unchanged."""
         return self._columns
 
     def __len__(self) -> int:
@@ -88,12 +87,12 @@ class PhotoIndex:
         return point_hex(self._columns.ids[rows])
 
     def keys(self, rows: Rows) -> KeyArray:
-        """The photos' keys, as `rows_of` takes them."""
+        """The photos' keys, as accepted by `rows_of`."""
         return point_keys(self._columns.ids[rows])
 
     def rows_of(self, keys: KeyArray) -> Rows:
         """The rows of the photos with these keys (`search.hits.Results.keys`), in their order;
-        photos that the index does not know are left out.
+        skips photos unknown to the index.
         """
         columns = self._columns
         rows = columns.find(keys)
@@ -101,8 +100,8 @@ class PhotoIndex:
         return kept
 
     def matching(self, filter: Filter | str | None, rows: Rows | None = None) -> Rows:
-        """Those of the rows that a filter keeps, or its text, in their order. Raises `FilterError`
-        for a text that cannot be read.
+        """The rows that a filter or its text keeps, in their order. Raises `FilterError` for a text
+        that cannot be parsed.
         """
         columns = self._columns
         parsed, _ = self.resolved(filter)
@@ -110,15 +109,13 @@ class PhotoIndex:
         return np.flatnonzero(kept) if rows is None else rows[kept[rows]]
 
     def resolved(self, filter: Filter | str | None) -> tuple[Filter | None, tuple[Unmatched, ...]]:
-        """The filter with the collection's own names for those given in part, and the names that
-        nothing fits.
-        """
+        """The filter with partial names replaced by the collection's own, and the unknown names."""
         parsed = parse_filter(filter) if isinstance(filter, str) else filter
         return (None, ()) if parsed is None else resolve(parsed, self._values)
 
     def sorted_rows(self, rows: Rows | None, order: Order) -> Rows:
-        """The rows by the moment the photos were taken, undated ones last. Photos of one moment
-        follow each other by id, in the order "oldest" the other way around.
+        """The rows ordered by date taken, undated ones last. Ties are ordered by id, in reverse for
+        "oldest".
         """
         columns = self._columns
         newest = columns.newest.astype(np.int64)
@@ -130,7 +127,7 @@ class PhotoIndex:
         return np.concatenate([newest[:dated][::-1], newest[dated:]])
 
     def months(self, rows: Rows | None = None) -> list[Month]:
-        """The months in which photos were taken, the newest first."""
+        """The months in which photos were taken, newest first."""
         taken = self._columns.taken[self._all(rows)]
         months = taken[~np.isnat(taken)].astype("datetime64[M]").astype(np.int64)
         if not len(months):
@@ -144,13 +141,13 @@ class PhotoIndex:
         ]
 
     def undated(self, rows: Rows | None = None) -> int:
-        """How many of the photos have no date."""
+        """The number of photos without a date."""
         return int(np.count_nonzero(np.isnat(self._columns.taken[self._all(rows)])))
 
     def clusters(self, rows: Rows | None, bounds: Bounds, cells: int) -> Clusters:
-        """The photos with a place inside the bounds, those near each other as one spot.
+        """The photos with a place inside the bounds, nearby ones merged into one spot.
 
-        `cells`: about how many spots may lie side by side (`search/browse/places.py`, `spots_of`).
+        `cells`: approximate number of spots side by side (`search/browse/places.py`, `spots_of`).
         """
         columns, rows = self._columns, self._all(rows)
         rows = rows[inside(columns.latitude[rows], columns.longitude[rows], bounds)]
@@ -178,7 +175,7 @@ class PhotoIndex:
         )
 
     def extent(self, rows: Rows | None = None) -> Bounds | None:
-        """The smallest bounds that hold the photos' places; None when none has one."""
+        """The smallest bounds that contain the photos' places; None when none has one."""
         rows = self._all(rows)
         return extent(self._columns.latitude[rows], self._columns.longitude[rows])
 
@@ -186,7 +183,7 @@ class PhotoIndex:
         return self._columns.newest.astype(np.int64) if rows is None else rows
 
     def _values(self, field: str) -> Iterable[str]:
-        """The values that a keyword field has; those of dead rows may be among them."""
+        """The values of a keyword field, possibly including those of dead rows."""
         texts = self._columns.texts[field]
         if field != "folders":
             return texts.values

@@ -1,7 +1,7 @@
-"""Places of photos on a map: a part of the globe, and photos that are near each other as one spot.
+"""Photo places on a map: bounds on the globe, and clustering of nearby photos into spots.
 
-Grids are those of Web Mercator, in which map libraries draw: the world is a square of side 1, x to
-the east from the date line, y to the south from 85.05 degrees north.
+Grids are those of Web Mercator, as in map libraries: the world is a square of side 1, x to the east
+from the date line, y to the south from 85.05 degrees north.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from indexer.vectors import Within
 from search.browse.columns import Floats
 
 NORTHERNMOST = 85.0511287798066  # degrees; the edge of Web Mercator's square
-_EARTH_KM = 6371.0088  # mean radius, as the stores have it
-_APART = 0.8  # widths of a cell between the middles of spots, at least
-_DIGITS = 5  # of degrees: a metre
+_EARTH_KM = 6371.0088  # mean radius, as in the vector stores
+_APART = 0.8  # minimum distance of spot centres in cell widths
+_DIGITS = 5  # of degrees: about a metre
 _FINEST = 40  # halvings of the world; a cell is then 40 micrometres wide
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """A part of the globe in degrees. `west` > `east`: it crosses the date line."""
+    """A part of the globe in degrees. `west` > `east` crosses the date line."""
 
     south: float
     west: float
@@ -34,7 +34,7 @@ class Bounds:
 
     @classmethod
     def of_view(cls, south: float, west: float, north: float, east: float) -> Self:
-        """The part that a map shows whose longitudes run on beyond the date line, up to a metre
+        """The part shown by a map whose longitudes continue beyond the date line, up to a metre
         larger, so that it is short to write.
         """
         south, north = (max(-90.0, min(side, 90.0)) for side in (south, north))
@@ -71,14 +71,14 @@ class Clusters:
 
 
 def inside(latitude: Floats, longitude: Floats, bounds: Bounds | Within) -> npt.NDArray[np.bool_]:
-    """Whether each place lies in the bounds, edges included; unknown ones (NaN) do not."""
+    """Whether each place lies in the bounds, edges included; False for unknown ones (NaN)."""
     between = (latitude >= bounds.south) & (latitude <= bounds.north)
     east_of, west_of = longitude >= bounds.west, longitude <= bounds.east
     return between & ((east_of & west_of) if bounds.west <= bounds.east else (east_of | west_of))
 
 
 def distance_km(latitude: Floats, longitude: Floats, lat: float, lon: float) -> Floats:
-    """The kilometres from each place (N,) to one on the sphere; NaN for unknown ones."""
+    """The kilometres from each place (N,) to a point on the sphere; NaN for unknown ones."""
     a, b = np.radians(latitude), math.radians(lat)
     half = np.sin((a - b) / 2) ** 2
     half += np.cos(a) * math.cos(b) * np.sin(np.radians(longitude - lon) / 2) ** 2
@@ -87,7 +87,7 @@ def distance_km(latitude: Floats, longitude: Floats, lat: float, lon: float) -> 
 
 
 def extent(latitude: Floats, longitude: Floats) -> Bounds | None:
-    """The smallest bounds that hold all known places; None when there are none."""
+    """The smallest bounds that contain all known places; None when there are none."""
     known = ~np.isnan(latitude) & ~np.isnan(longitude)
     if not known.any():
         return None
@@ -95,7 +95,7 @@ def extent(latitude: Floats, longitude: Floats) -> Bounds | None:
     gaps = np.diff(around, append=around[0] + 360.0)
     widest = int(np.argmax(gaps))
     if gaps[-1] == gaps[widest]:
-        widest = len(gaps) - 1  # do not cross the date line without need
+        widest = len(gaps) - 1  # do not cross the date line unnecessarily
     west, east = around[(widest + 1) % len(around)], around[widest]
     heights = latitude[known]
     return Bounds(float(heights.min()), float(west), float(heights.max()), float(east))
@@ -106,9 +106,9 @@ def spots_of(
 ) -> npt.NDArray[np.int64]:
     """The number of the spot that each place (N,) belongs to, from 0.
 
-    A spot is a grid cell with the neighbours whose middles lie close to its own. At least `cells`,
-    and fewer than twice as many, cells are as wide as the bounds. The grid is fixed to the globe,
-    so that spots stay what they are when the map is moved.
+    A spot is a grid cell plus the neighbours whose centres are close to its own. The bounds are at
+    least `cells` and less than twice as many cells wide. The grid is fixed to the globe, so that
+    spots stay the same when the map is moved.
     """
     halvings = math.ceil(math.log2(max(cells, 1) * 360.0 / max(bounds.width, 1e-9)))
     side = 2.0 ** min(max(halvings, 0), _FINEST)
@@ -125,8 +125,8 @@ def spots_of(
 
 
 def _leaders(x: Floats, y: Floats, count: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """For each cell (M,) the one that takes it in, often itself: the largest that is close. `x`,
-    `y`: middles in widths of a cell.
+    """For each cell (M,) the one that absorbs it, often itself: the largest nearby. `x`, `y`:
+    centres in cell widths.
     """
     leaders = np.full(len(count), -1, np.int64)
     for cell in np.argsort(-count, kind="stable"):  # as many as fit on a map

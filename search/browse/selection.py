@@ -1,5 +1,5 @@
-"""What is chosen beside a collection (cameras, years, folders, a stretch of time, a part of the
-map) and the text of a filter that says the same: the app keeps that text, and can be typed into.
+"""Browsing choices (cameras, years, folders, months, map bounds) as a filter text and back: the app
+stores that text, and the user can edit it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ MONTHS = re.compile(r"(\d{4}-\d\d)(?:\.\.(\d{4}-\d\d))?$")
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """One of the values of a field must hold, and all fields that have some.
+    """Each field with choices must match one of its values.
 
-    folders: absolute paths. months: the first and the last, "2021-05". rest: whatever else a filter
-    says, as its text.
+    folders: absolute paths. months: the first and the last, "2021-05". rest: the rest of the
+    filter, as text.
     """
 
     cameras: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ class Choices:
 
 
 def filter_text(choices: Choices) -> str:
-    """The filter that keeps what is chosen; `read_choices` reads it back exactly."""
+    """The filter text for the choices; `read_choices` parses it back exactly."""
     terms = [
         f"{name}:{'|'.join(values)}"
         for name, values in (
@@ -51,13 +51,13 @@ def filter_text(choices: Choices) -> str:
         )
         if values
     ]
-    # There are no parentheses: what is chosen holds in every alternative of the rest.
+    # There are no parentheses: the choices are repeated in every alternative of the rest.
     return " | ".join(" ".join([*terms, *group]) for group in term_groups(choices.rest))
 
 
 def read_choices(text: str) -> Choices:
-    """The choices that a filter makes, and the rest of it. Raises `FilterError` for a text that
-    cannot be read.
+    """The choices in a filter, and the rest of it. Raises `FilterError` for a text that cannot be
+    parsed.
     """
     parse_filter(text)
     first, *others = term_groups(text)
@@ -70,12 +70,12 @@ def read_choices(text: str) -> Choices:
             taken.add(term)
     left = [[term for term in group if term not in taken] for group in (first, *others)]
     if others and not all(left):
-        return Choices(rest=text)  # one alternative is the choices alone: they cannot be parted
+        return Choices(rest=text)  # one alternative is only the choices: they cannot be separated
     return Choices(**made, rest=" | ".join(" ".join(group) for group in left))
 
 
 def _choice(term: str) -> tuple[str, Any]:
-    """The field of `Choices` that a term fills, and its value; an empty name for another term."""
+    """The field of `Choices` that a term fills, and its value; an empty name for any other term."""
     name, values = term_values(term)
     if name in ("camera", "lens") and all(value.startswith(EXACT) for value in values):
         field = {"camera": "cameras", "lens": "lenses"}[name]

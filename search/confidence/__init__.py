@@ -1,1 +1,1 @@
-"""The line of confidence: what counts as found in this collection."""
+"""The confidence line: which scores count as found in this collection."""

@@ -1,16 +1,16 @@
-"""What a collection gives to queries that mean nothing in it, and how a query is laid against that.
+"""Calibrate scores: standardise a query's scores against those of unrelated queries.
 
 `Calibration` holds a sample of the collection (see `search/confidence/sample.py`), the vectors of
-the unrelated texts, and the null laws of `search/confidence/cutoff.py` fitted on both. It turns the
-terms of a query into one search direction and raw products into scores.
+the unrelated texts, and the null distributions of `search/confidence/cutoff.py` fitted to both. It
+turns the terms of a query into one search direction, and raw products into scores.
 
-**Directions.** A single text ranks by its plain cosines: taking the mean text off loses the photos
+**Directions.** A single text ranks by its plain cosines: subtracting the mean text loses the photos
 that show one thing clearly (mean average precision of `nano` on the bundled pictures: 0.54 with,
 0.68 without). In a query of several terms each vector v is divided by the spread s of its products
-with the sample, pictures after their mean c is taken off. So a word and a picture weigh the same in
-`2:red + ./mug.jpg`, although pictures lie far nearer to each other than texts lie to pictures.
-Every product with the summed direction is an affine function of the cosines, so the vector store
-ranks by it as it stands.
+with the sample, for pictures after subtracting their mean c. So a word and a picture have equal
+weight in `2:red + ./mug.jpg`, although pictures lie far nearer to each other than texts lie to
+pictures. Every product with the summed direction is an affine function of the cosines, so the
+vector store can rank by it directly.
 
 Letters: n sampled photos, m sampled regions, T unrelated texts, D width.
 """
@@ -28,19 +28,19 @@ from search.arrays import Array
 from search.confidence.cutoff import Evidence, NullLaw, Scale, best_region
 
 PHANTOMS = 128
-"""Random mixtures from which the null laws start."""
+"""Random mixtures used as the starting point of the null distributions."""
 NEGATIVE = 0.3
-"""What a negative weight of 1 counts, as in Rocchio's relevance feedback (0.15 to 0.75). At full
+"""The effect of a negative weight of 1, as in Rocchio's relevance feedback (0.15 to 0.75). At full
 strength "A - B" loses the photos of A: mean average precision of `nano` over 150 pairs of names was
-0.65 at 0.3 and 0.43 at 1, because all texts share a direction that the difference takes away.
+0.65 at 0.3 and 0.43 at 1, because all texts share a direction that the difference removes.
 """
 ASKED = 48
-"""So many of the unrelated texts are asked of the whole collection."""
+"""Number of unrelated texts that are searched in the whole collection."""
 NULL_PICTURES = 256
-"""Sampled photos, and sampled regions, that stand for unrelated pictures."""
+"""Number of sampled photos, and of sampled regions, that serve as unrelated pictures."""
 SEED = 0
 TEXT_SETS: tuple[tuple[Evidence, ...], ...] = (("both",), ("region", "both"))
-"""Photos are held against both together, places against theirs alone too."""
+"""Evidence per ranking: photos are judged by both together, places also by their regions alone."""
 PICTURE_SETS: tuple[tuple[Evidence, ...], ...] = (("global",), ("region",))
 
 
@@ -50,7 +50,7 @@ class Sample:
     regions from `starts[i]`.
 
     Every photo has at least one region. `population` is the number of photos that the sample stands
-    for. `tops` are the greatest cosines over all of them, (M,) a kind, with the unrelated texts of
+    for. `tops` are the maximum cosines over all of them, (M,) per kind, with the unrelated texts of
     `asked`; None when the sample is the whole collection.
     """
 
@@ -78,8 +78,8 @@ class TermVector:
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """Where to search: the unit vector for the store, (D,), and the affine map from its cosines to
-    standard scores.
+    """A search direction: the unit vector for the store, (D,), and the affine map from its cosines
+    to standard scores.
     """
 
     vector: Array
@@ -88,8 +88,8 @@ class Direction:
     picture: bool
 
     def cosines(self, vectors: Array) -> Array:
-        """The cosines (N,) of unit vectors (N, D) with `vector`; each is the same to the last bit
-        whatever stands beside it.
+        """The cosines (N,) of unit vectors (N, D) with `vector`; bitwise independent of the other
+        rows.
         """
         products: Array = _products(self.vector[None], vectors)[0]
         return products
@@ -115,8 +115,8 @@ class Side:
         self._picture_scale = Scale.pooled(self.scores(self.pictures))
 
     def scores(self, directions: Array) -> Array:
-        """Each sampled photo's score, (Q, n): its own product with the directions (Q, D), or its
-        best region's.
+        """Each sampled photo's score, (Q, n): its own product with the directions (Q, D), or that
+        of its best region.
         """
         few = len(directions) == 1
         scores = _products(directions, self._sample) if few else directions @ self._sample.T
@@ -134,7 +134,7 @@ class Side:
         return ((cosines - location) / spread).astype(np.float32)
 
     def direction(self, terms: Sequence[TermVector]) -> Direction:
-        """The search direction of the terms together."""
+        """The combined search direction of the terms."""
         centred = np.stack([t.vector - t.picture * self.picture_centre for t in terms])
         summed = centred[0]
         if len(terms) > 1:
@@ -153,7 +153,7 @@ class Side:
 
 
 class Calibration:
-    """The null laws of a collection for one model; see the module's docstring.
+    """The null distributions of a collection for one model; see the module's docstring.
 
     `photo_texts` and `region_texts` are the unit vectors (T, D) of the unrelated texts as they are
     compared with photos and with regions.
@@ -175,7 +175,7 @@ class Calibration:
         self._picture_law = self._fit_pictures(rng, photo_rows, sample.owners()[region_rows], count)
 
     def score(self, z: dict[Evidence, Array], *, picture: bool) -> Array:
-        """Standard scores of photos or regions -> the users' scores: 1 is the line. See
+        """Convert standard scores of photos or regions to user scores: 1 is the line. See
         `NullLaw.score`.
         """
         law = self._picture_law if picture else self._text_law
@@ -215,7 +215,7 @@ class Calibration:
             z = side.standard(side.pictures, picture=True)
             z[
                 np.arange(len(owners)), owners
-            ] = -np.inf  # a picture's own photo is not something it found
+            ] = -np.inf  # a picture does not count as finding its own photo
             tops[evidence] = z.max(axis=1).astype(np.float64) if photos > 1 else np.empty(0)
             mixture = rng.standard_normal((PHANTOMS, len(side.pictures))).astype(np.float32)
             mixed = side.standard(_unit(mixture @ side.pictures), picture=True)
@@ -224,7 +224,7 @@ class Calibration:
 
 
 def asked(texts: int) -> npt.NDArray[np.int64]:
-    """The rows of the unrelated texts that are asked of a whole collection, evenly spread."""
+    """The rows of the unrelated texts to search in a whole collection, evenly spread."""
     return np.unique(np.linspace(0, texts - 1, min(ASKED, texts)).round().astype(np.int64))
 
 
@@ -234,8 +234,8 @@ def both(photo_z: Array, region_z: Array) -> Array:
 
 
 def phantoms(texts: Array, mixture: Array) -> Array:
-    """Texts that mean nothing, unit (P, D): as far from the mean of `texts` (T, D) as those are, in
-    the directions of random `mixture` (P, T) of their differences.
+    """Meaningless texts, unit (P, D): as far from the mean of `texts` (T, D) as those are, in the
+    directions of random `mixture` (P, T) of their differences.
     """
     centre = texts.mean(axis=0)
     apart = texts - centre
@@ -246,7 +246,7 @@ def phantoms(texts: Array, mixture: Array) -> Array:
 def _products(directions: Array, vectors: Array) -> Array:
     """The products (Q, N) of few directions (Q, D) with vectors (N, D).
 
-    Not by BLAS: its threads would spin on for 30 ms, on the cores that the store needs, and its
+    Avoids BLAS: its threads would keep spinning for 30 ms on cores that the store needs, and its
     last bits depend on N.
     """
     products: Array = np.einsum("qd,nd->qn", directions, vectors)

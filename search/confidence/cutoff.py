@@ -1,38 +1,39 @@
-"""When does a hit count? The line is drawn from what this collection gives to texts that have
-nothing to do with it.
+"""The confidence line: a cut-off for scores, from what this collection yields for unrelated texts.
 
-A raw cosine cannot be cut: the right place moves with the text, the model and the collection. So
-every score is first put on the text's own scale, then compared with the *best* photo that each of a
-few hundred unrelated texts (`search/word_lists/unrelated.txt`) finds in a sample of the collection.
+A raw cosine has no fixed threshold: the right one depends on the text, the model and the
+collection. So every score is first normalised to the text's own scale, then compared with the
+*best* photo that each of a few hundred unrelated texts (`search/word_lists/unrelated.txt`) finds in
+a sample of the collection.
 
 1.  **Standard scores.** For a text q and a photo x there are two pieces of evidence: the global
     score g = x·q and the best region's score r = max_k x_k·q. Over a sample of n photos each has a
     median and a lower spread (median minus the 15.9 % quantile: one standard deviation of a normal
-    law, and blind to the upper tail, where the matches are). z_g and z_r are the distances from the
-    median in such spreads; z_s = (z_g + z_r) / sqrt(2) is strong where both agree. Median and
-    spread are drawn half of the way to those of all unrelated texts (`OWN`), since a text that the
-    model does not understand has small cosines throughout, which its own scale would forgive; and
-    further with few photos, by `PRIOR` pseudo-photos: a collection of one still works, on the
-    texts' scale alone.
-2.  **The null law.** For each unrelated text the greatest z of each kind is noted. The maximum of
-    many light-tailed variables tends to a Gumbel law, exp(-exp(-(z - m) / b)): a straight line in
-    the Gumbel plot, from which m and b are read. But some "unrelated" texts do occur in somebody's
-    photos, and such tops do not belong to the law. They are left out by a forward search. It starts
-    from *phantom texts*, random mixtures of all unrelated texts, which vary as texts do and mean
-    nothing; tops that this law all but excludes are put aside, the law is fitted to the rest, and
-    what the new law admits is taken back until nothing changes.
-3.  **Evidence.** A photo's evidence for a text is z_s; a place may count by itself too, and a
-    picture's is the one side that it has. e_k = (z_k - m_k) / b_k puts several on one scale; the
-    evidence is the greatest, and its null law is a Gumbel law again, fitted the same way. (The
-    greatest of all three for a photo found a quarter fewer of a name's photos at the same false
-    alarms, on photographs: each further kind is a further chance for an unrelated text.)
-4.  **The line** is that law's 1 - `ALPHA` quantile, moved by what the whole collection gives beyond
-    the sample: a few dozen of the unrelated texts are asked of all N photos, and the middle growth
-    of their evidence is added. (For independent photos it would be b ln(N / n); but photos resemble
-    each other, and b also holds how texts differ, so that this moves the line too far.)
-    Calibration thus costs n photos and a few dozen searches, with 20 photos or 1,000,000.
+    law, unaffected by the upper tail, where the matches are). z_g and z_r are the distances from
+    the median in units of this spread; z_s = (z_g + z_r) / sqrt(2) is strong where both agree.
+    Median and spread are shrunk half of the way towards those of all unrelated texts (`OWN`), since
+    a text that the model does not understand has small cosines throughout, which its own scale
+    would hide; and further with few photos, by `PRIOR` pseudo-photos: even a collection of one
+    photo works, on the texts' scale alone.
+2.  **The null law.** Each unrelated text yields its maximum z of each kind. The maximum of many
+    light-tailed variables tends to a Gumbel law, exp(-exp(-(z - m) / b)): a straight line in the
+    Gumbel plot, from which m and b are read. But some "unrelated" texts do occur in a user's
+    photos, and such tops do not follow the law. A forward search excludes them. It starts from
+    *phantom texts*, random mixtures of all unrelated texts, which vary like texts and mean nothing;
+    tops that are nearly impossible under this law are excluded, the law is fitted to the rest, and
+    tops that the new law admits are added again, until nothing changes.
+3.  **Evidence.** A photo's evidence for a text is z_s; a place may also count by itself, and for a
+    picture there is only one side. e_k = (z_k - m_k) / b_k puts several on one scale; the evidence
+    is their maximum, and its null law is again a Gumbel law, fitted the same way. (The maximum of
+    all three for a photo found a quarter fewer of a name's photos at the same false alarm rate, on
+    photographs: each further kind is a further chance for an unrelated text.)
+4.  **The line** is that law's 1 - `ALPHA` quantile, shifted by what the whole collection yields
+    beyond the sample: a few dozen of the unrelated texts are searched in all N photos, and the
+    median growth of their evidence is added. (For independent photos it would be b ln(N / n); but
+    photos resemble each other, and b also includes the variation between texts, so that this would
+    shift the line too far.) Calibration thus costs n photos and a few dozen searches, for 20 photos
+    or 1,000,000.
 
-The score that users see is evidence on a scale where 0 is the middle of what an unrelated text's
+The score that users see is evidence on a scale where 0 is the median of what an unrelated text's
 best photo gets and 1 is the line. A model that knows nothing makes real queries look like unrelated
 ones, and finds nothing.
 
@@ -54,21 +55,21 @@ from search.arrays import Array
 Evidence = Literal["global", "region", "both"]
 
 ALPHA = 0.08
-"""The share of unrelated texts that pass the line by the fitted law. Of texts without a match 3 to
-6 in 100 do (docs/regions.md): the law's upper tail is a little heavier than theirs.
+"""The fraction of unrelated texts above the line under the fitted law. Measured, 3 to 6 in 100
+texts without a match are (docs/regions.md): the law's upper tail is slightly heavier than theirs.
 """
 OWN = 0.5
-"""How much of a text's scale is its own in a large sample; the rest is that of unrelated texts."""
+"""The weight of a text's own scale in a large sample; the rest is that of unrelated texts."""
 PRIOR = 10.0
-"""Pseudo-photos by which a text's scale is drawn further to that of the unrelated texts."""
+"""Pseudo-photos that shrink a text's scale further towards that of the unrelated texts."""
 FIT_RANGE = (0.05, 0.90)
-"""The part of the ordered tops that the Gumbel line is fitted to."""
+"""The quantile range of the ordered tops to which the Gumbel line is fitted."""
 EXPECTED_ABOVE = 0.25
-"""A top is put aside where the law expects fewer than this many of all tops."""
+"""A top is excluded where the law expects fewer than this many of all tops."""
 FEWEST_TOPS = 20
-"""With fewer tops left than these, the law of the phantom texts stands."""
+"""With fewer tops left than this, the law of the phantom texts is used."""
 LOWER_SIGMA = 0.15865525
-"""The normal law's mass below minus one standard deviation."""
+"""The mass of the normal distribution below minus one standard deviation."""
 SMALLEST_SPREAD = 1e-6
 
 
@@ -95,8 +96,8 @@ class Gumbel:
 
     @classmethod
     def search(cls, tops: npt.ArrayLike, phantoms: npt.ArrayLike) -> Gumbel:
-        """Fit `tops` (T,) without those that found something; `phantoms` (P,) are tops that cannot
-        have.
+        """Fit `tops` (T,) without those that found something; `phantoms` (P,) are tops that
+        certainly did not.
         """
         values = np.asarray(tops, np.float64)
         law = cls.fit(phantoms)
@@ -130,8 +131,8 @@ class Scale:
         return cls(float(median.mean()), math.sqrt(within + float(median.var())) + SMALLEST_SPREAD)
 
     def of(self, scores: Array) -> tuple[Array, Array]:
-        """Location and spread, (Q,) each, of the scores (Q, n), drawn to the prior by `OWN` and
-        `PRIOR`.
+        """Location and spread, (Q,) each, of the scores (Q, n), shrunk towards the prior by `OWN`
+        and `PRIOR`.
         """
         median, spread = _median_and_spread(scores)
         weight = np.float32(OWN * scores.shape[1] / (scores.shape[1] + PRIOR))
@@ -142,11 +143,11 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class NullLaw:
-    """What unrelated queries find: one Gumbel law per piece of evidence, and per allowed set of
-    them.
+    """The null distribution of unrelated queries: one Gumbel law per piece of evidence, and per
+    allowed set of them.
 
-    `growth` is by how much the evidence of the best photo of the whole collection exceeds that of
-    the best of the photos that the laws were fitted on.
+    `growth` is how much the evidence of the whole collection's best photo exceeds that of the best
+    photo in the sample to which the laws were fitted.
     """
 
     parts: dict[Evidence, Gumbel]
@@ -160,8 +161,8 @@ class NullLaw:
         phantoms: dict[Evidence, npt.NDArray[np.float64]],
         sets: Sequence[tuple[Evidence, ...]],
     ) -> NullLaw:
-        """From the greatest z of each kind over a sample: `tops` (T,) of texts, `phantoms` (P,) of
-        mixtures. The law is one for the sample; see `grown`.
+        """Fit to the maximum z of each kind over a sample: `tops` (T,) of texts, `phantoms` (P,) of
+        mixtures. The law applies to the sample; see `grown`.
         """
         parts = {kind: Gumbel.search(values, phantoms[kind]) for kind, values in tops.items()}
 
@@ -175,8 +176,8 @@ class NullLaw:
         return cls(parts, joint, dict.fromkeys(joint, 0.0))
 
     def grown(self, sample: dict[Evidence, Array], whole: dict[Evidence, Array]) -> NullLaw:
-        """The law of the whole collection, from the greatest z of some texts, (M,) a kind, over the
-        sample and over all photos; evidence that is not among the kinds is taken to grow alike.
+        """The law of the whole collection, from the maximum z of some texts, (M,) per kind, over
+        the sample and over all photos; evidence missing from the kinds is assumed to grow alike.
         """
         growth = {}
         for kinds in self.joint:
@@ -194,16 +195,16 @@ class NullLaw:
         return replace(self, growth=growth)
 
     def growing_like(self, other: NullLaw) -> NullLaw:
-        """This law with the other's growth, the mean over its sets, in units of the spreads."""
+        """This law with the other's growth, averaged over its sets, in units of the spreads."""
         units = [other.growth[s] / law.spread for s, law in other.joint.items()]
         mean = float(np.mean(units))
         return replace(self, growth={s: mean * law.spread for s, law in self.joint.items()})
 
     def score(self, z: dict[Evidence, Array]) -> Array:
-        """Standard scores -> the users' score: 0 the middle of the null law, 1 the line; shape as
-        the arrays given.
+        """Convert standard scores to the user score: 0 the median of the null law, 1 the line; same
+        shape as the arrays.
 
-        -inf in an array says that this evidence is not known.
+        -inf in an array means that this evidence is unknown.
         """
         kinds = tuple(z)
         law = self.joint[kinds]
@@ -218,7 +219,7 @@ class NullLaw:
 
 
 def best_region(scores: Array, starts: npt.NDArray[np.int64]) -> Array:
-    """The greatest region score of each photo: (Q, m) with the regions of photo i from starts[i] ->
+    """The maximum region score of each photo: (Q, m) with the regions of photo i from starts[i] ->
     (Q, n).
     """
     return np.maximum.reduceat(scores, starts, axis=1)

@@ -1,9 +1,9 @@
-"""A fair sample of a collection, and the calibration made from it, kept beside the collection.
+"""Draw a random sample of a collection, calibrate on it, and cache both beside the collection.
 
-The sample is the photos with the smallest ids. Ids are hashes of the content, so these are a
-uniform draw, the same on every machine, and a growing collection changes only a few of them. What
-is kept in `calibration.npz` are the inputs (the unrelated texts' vectors, which take the model, and
-the sample); the laws are fitted again in a fraction of a second.
+The sample is the photos with the smallest ids. Ids are content hashes, so this is a uniform sample,
+the same on every machine, and a growing collection changes only a few of them. `calibration.npz`
+caches the inputs (the unrelated texts' vectors, which need the model, and the sample); refitting
+the laws takes a fraction of a second.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 SAMPLE_PHOTOS = 512
 CHANGED = 0.1
-"""The whole collection is asked anew when it has grown or shrunk by this share."""
+"""The whole collection is searched again when it has grown or shrunk by this fraction."""
 FILE = "calibration.npz"
 VERSION = 2
 
@@ -46,8 +46,8 @@ class EmptySampleError(Exception):
 def calibrate(
     folder: Path, catalog: Catalog, store: VectorStore, encoder: QueryEncoder
 ) -> Calibration:
-    """The calibration of the store's present state: from `folder`'s file when it fits, else made
-    and written there.
+    """The calibration of the store's current state: from `folder`'s file when it is valid, else
+    computed and written there.
 
     Raises `EmptySampleError` when there is nothing to sample.
     """
@@ -98,7 +98,7 @@ def calibrate(
 def ask_all(
     store: VectorStore, head: str, photo_texts: Array, region_texts: Array
 ) -> dict[Kind, Array]:
-    """The greatest cosines over the whole collection with the texts that `asked` names."""
+    """The maximum cosines over the whole collection with the texts selected by `asked`."""
     rows = asked(len(photo_texts))
     sides: tuple[tuple[Kind, Array, str], ...] = (
         ("images", photo_texts, head),
@@ -116,10 +116,10 @@ def _tops(kept: dict[str, Any]) -> dict[Kind, Array] | None:
 
 
 def unrelated_texts(encoder: QueryEncoder) -> tuple[Array, Array]:
-    """The unrelated texts as compared with photos and with regions, (T, D) each.
+    """The unrelated texts for comparison with photos and with regions, (T, D) each.
 
-    For regions each takes one of the templates in turn: the mean over texts then averages the
-    templates too, at a ninth of the cost.
+    For regions each text uses one of the templates in turn: the mean over texts then also averages
+    the templates, at a ninth of the cost.
     """
     texts = word_list("unrelated")
     templates = TEMPLATES[encoder.embedder.info.prompts]
@@ -132,7 +132,7 @@ def unrelated_texts(encoder: QueryEncoder) -> tuple[Array, Array]:
 def draw_sample(
     catalog: Catalog, head: str, population: int, photos: int = SAMPLE_PHOTOS
 ) -> Sample:
-    """Vectors of the `photos` photos with the smallest ids that have any. Raises
+    """Vectors of the `photos` photos with the smallest ids among those with vectors. Raises
     `EmptySampleError`.
     """
     ids = heapq.nsmallest(photos, (key for key, sound in catalog.ids().items() if sound))
@@ -168,8 +168,8 @@ def _key(*parts: str) -> str:
 
 
 def _read(path: Path, dim: int) -> dict[str, Any]:
-    """The arrays of the file; nothing when there is none, it is damaged or is not what `_write`
-    makes of vectors (N, dim), since all of it can be made again.
+    """The arrays of the file; empty when it is missing, damaged or not what `_write` makes of
+    vectors (N, dim), since everything can be recomputed.
     """
     try:
         kept = read_arrays(path)
@@ -179,7 +179,7 @@ def _read(path: Path, dim: int) -> dict[str, Any]:
 
 
 def _fits(kept: dict[str, npt.NDArray[np.generic]], dim: int) -> bool:
-    """Whether the arrays are what a calibration is made of."""
+    """Whether the arrays form a valid calibration."""
     rows = ("photo_texts", "region_texts", "photos", "regions")
     if not {*rows, "starts", "population"} <= kept.keys():
         return False
@@ -205,8 +205,8 @@ def _fits(kept: dict[str, npt.NDArray[np.generic]], dim: int) -> bool:
 
 
 def _write(path: Path, **arrays: npt.NDArray[np.generic]) -> None:
-    """Replace the file by rename. Where nothing can be written (rights, a full disk) search works
-    all the same and only starts more slowly.
+    """Replace the file by rename. If that fails (permissions, full disk), search still works and
+    only starts more slowly.
     """
     if not path.parent.is_dir():
         return

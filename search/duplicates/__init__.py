@@ -1,1 +1,1 @@
-"""Photos that show the same picture, or nearly."""
+"""Find photos that show the same or nearly the same picture."""

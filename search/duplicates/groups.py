@@ -1,18 +1,16 @@
-"""Photos that show the same picture, or nearly: found once, kept beside the collection, and used to
-fold an answer.
+"""Groups of duplicate and similar photos, stored beside the collection and used to fold answers.
 
     found = Duplicates.open(folder) or find(Collection.open(folder))
     folded = found.fold(results.keys, "same")  # the first of each group, and how many it stands for
 
-Exact copies are one photo already (`Hit.paths`). Two tiers are told apart: "same" is a picture
-saved again, at another size, a little cropped or brightened; "similar" is the next shot of the same
-scene besides. Turned and mirrored pictures are neither. How they are found: see
-`search/duplicates/pairs.py`.
+Exact copies are already one photo (`Hit.paths`). There are two tiers: "same" is a picture saved
+again, at another size, slightly cropped or brightened; "similar" also includes the next shot of the
+same scene. Rotated and mirrored pictures are neither. The method: see `search/duplicates/pairs.py`.
 
-`duplicates.npz` can be deleted at any time. Photos are named by content, so what was found of them
-stays true: the next `find` compares only new photos, with each other and with all.
+`duplicates.npz` can be deleted at any time. Photos are identified by content, so earlier results
+stay valid: the next `find` only compares new photos, with each other and with all.
 
-Letters: N photos that were looked at, M pairs, G groups.
+Letters: N photos examined, M pairs, G groups.
 """
 
 from __future__ import annotations
@@ -42,8 +40,8 @@ VERSION = 1
 
 
 class Folded(NamedTuple):
-    """A ranking without repetitions: `kept` (K,) its places that stay, in order, and `more` (K,)
-    how many later places each stands for.
+    """A ranking without duplicates: `kept` (K,) its remaining positions, in order, and `more` (K,)
+    how many later positions each stands for.
     """
 
     kept: Ints
@@ -65,12 +63,12 @@ class Groups(NamedTuple):
 
 @dataclass(frozen=True)
 class Duplicates:
-    """What was found: `ids` (N,) S16, the bytes of photo ids; `rank` (N,), lower is better (more
-    pixels, then more bytes); `best` (N,) a tier, the row of the best photo of each photo's group,
-    its own where it is alone.
+    """The result: `ids` (N,) S16, the bytes of photo ids; `rank` (N,), lower is better (more
+    pixels, then more bytes); `best` (N,) per tier, the row of the best photo of each photo's group,
+    its own if it is alone.
 
-    `revision` is the catalog's at that time. Photos that are gone since may still be named.
-    `descriptors` and `pairs` are what the next search begins from.
+    `revision` is the catalog's at that time. Photos deleted since may still be listed.
+    `descriptors` and `pairs` are the starting point of the next search.
     """
 
     ids: PointArray
@@ -82,8 +80,8 @@ class Duplicates:
 
     @classmethod
     def open(cls, collection: Collection | str | Path) -> Duplicates | None:
-        """What was found last in this collection; None when nothing was, or with another version or
-        model. Raises `CollectionError` when there is no collection.
+        """The last result for this collection; None when there is none, or only from another
+        version or model. Raises `CollectionError` when there is no collection.
         """
         opened = collection if isinstance(collection, Collection) else Collection.open(collection)
         kept = _read(opened.data_folder / FILE)
@@ -100,7 +98,7 @@ class Duplicates:
 
     @classmethod
     def nothing(cls) -> Duplicates:
-        """What is known before the first search."""
+        """The empty result before the first search."""
         none = np.zeros(0, np.int64)
         waves = np.zeros((0, DESCRIPTOR), np.float16)
         return cls(point_array([]), none, dict.fromkeys(TIERS, none), 0, waves, Pairs.none())
@@ -116,18 +114,18 @@ class Duplicates:
         return Groups(rows, first)
 
     def hex(self, rows: Ints) -> list[str]:
-        """The ids of rows as the catalog has them, 32 hex characters."""
+        """The ids of rows as in the catalog, 32 hex characters."""
         return point_hex(self.ids[rows])
 
     def group_of(self, keys: KeyArray, tier: Tier) -> Ints:
         """The number of each photo's group, (K,): the row of its best photo; -1 for a photo that
-        was not looked at. Photos alone have a group of their own.
+        was not examined. A single photo has its own group.
         """
         rows = self._rows(keys)
         return np.where(rows < 0, -1, self.best[tier][rows]) if len(self.ids) else rows
 
     def fold(self, keys: KeyArray, tier: Tier) -> Folded:
-        """The first of each group in a ranking of photos (K,), and what it stands for."""
+        """The first photo of each group in a ranking of photos (K,), and what it stands for."""
         groups = self.group_of(keys, tier)
         own = np.where(groups < 0, len(self.ids) + np.arange(len(groups)), groups)
         _, first, counts = np.unique(own, return_index=True, return_counts=True)
@@ -150,11 +148,11 @@ class Duplicates:
 
 
 def find(collection: Collection, *, progress: Progress = silent, device: str = "cpu") -> Duplicates:
-    """Look at all photos that were not looked at yet, and keep what is found in the collection's
-    folder. Raises `DiskError` or `OSError` when nothing can be written there.
+    """Examine all new photos, and store the result in the collection's folder. Raises `DiskError`
+    or `OSError` when nothing can be written there.
 
-    Takes some bytes a photo of memory and about 5 KB a photo of disk meanwhile; every pair of
-    vectors is multiplied once in its life (`docs/benchmarks.md`).
+    Takes a few bytes of memory and temporarily about 5 KB of disk per photo; every pair of vectors
+    is multiplied only once ever (`docs/benchmarks.md`).
     """
     catalog = collection.catalog()
     kept = Duplicates.open(collection)
@@ -169,7 +167,7 @@ def find(collection: Collection, *, progress: Progress = silent, device: str = "
         pairs = known.pairs.moved(survey.read(known.ids, known.descriptors))
         pairs = pairs.joined(survey.judge(*survey.candidates()))
         same = best_of_groups(pairs.least(SAME), survey.rank, survey.agree(SAME))
-        # Of photos that are the same, the best one speaks for all: so the tiers are nested.
+        # Identical photos are represented by the best one, so the tiers are nested.
         between = pairs.least(SIMILAR).moved(same)
         similar = best_of_groups(between, survey.rank, survey.agree(SIMILAR))[same]
         found = Duplicates(
@@ -204,8 +202,8 @@ def _key(collection: Collection) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """The arrays of the file; nothing when there is none or it is damaged, since all of it can be
-    made again.
+    """The arrays of the file; empty when it is missing or damaged, since everything can be
+    recomputed.
     """
     try:
         return read_arrays(path)

@@ -1,10 +1,10 @@
-"""Whether two photos show the same picture, judged by their pixels.
+"""Compare two photos by pixels: whether they show the same picture.
 
-A `Signature` is what is kept of a thumbnail: its brightness on a grid of `SIDE` x `SIDE`, whatever
-its shape, and its colours on a coarse one. Two of them are laid over each other (scale and shift of
-each axis, so that crops and other shapes fit; gain and offset, so that other exposures do) and then
+A `Signature` is the stored summary of a thumbnail: its brightness on a grid of `SIDE` x `SIDE`,
+whatever its shape, and its colours on a coarse one. Two signatures are aligned (scale and shift of
+each axis, to handle crops and other shapes; gain and offset, to handle other exposures) and then
 compared block by block: a picture saved again agrees everywhere, the next one of a burst where
-nothing moved, another picture of such a place nowhere.
+nothing moved, another picture of the same place nowhere.
 
 Letters: N photos, P pairs, S a side of the grid.
 """
@@ -27,7 +27,7 @@ from search.arrays import Array
 
 Bytes = npt.NDArray[np.uint8]
 LARGEST = 2048
-"""Pixels a side of a thumbnail; ours have 320."""
+"""Maximum pixels per side of a thumbnail; ours have 320."""
 SIDE = 64
 COARSE = 16
 SIGNATURE = SIDE * SIDE + 2 * COARSE * COARSE
@@ -35,27 +35,28 @@ SIGNATURE = SIDE * SIDE + 2 * COARSE * COARSE
 WAVES, COLOUR_WAVES = 6, 3
 DESCRIPTOR = WAVES * WAVES + 2 * COLOUR_WAVES * COLOUR_WAVES
 PAIRS = 128
-"""Pairs that are laid over each other at a time: what they take stays in a processor's cache."""
+"""Pairs aligned at a time, so that the data fit into a processor's cache."""
 COARSE_STEPS = (16, 6)
 FINE_STEPS = ((32, 4), (64, 1))
-"""Side of the grid, and steps of the alignment on it: coarse first, to find far shifts."""
+"""Side of the grid, and alignment steps on it: coarse first, to find large shifts."""
 HOPEFUL = 0.7
-"""Pairs whose pictures correlate less than this on the coarse grid are compared no further."""
+"""Pairs with a lower correlation on the coarse grid are not compared further."""
 LARGEST_SCALE, LARGEST_SHIFT = 1.3, 0.35
 NOISE = 25.0
-"""Variance of brightness (0..255) in a block that says nothing: noise and compression."""
+"""Variance of brightness (0..255) below which a block carries no information: noise and
+compression."""
 BLOCK = 8
 TINT = 0.001
-"""Weight of a colour's wave beside those of brightness, which are of length 1 together."""
+"""Weight of a colour component relative to those of brightness, which have unit length together."""
 
 
 class Agreement(NamedTuple):
-    """How pairs agree, each (P,) float32; 0 (and infinite colours) for pairs that have nothing in
-    common.
+    """The agreement of pairs, each (P,) float32; 0 (and infinite colours) for pairs with no common
+    area.
 
-    overlap: the part of the larger picture that both show. worst: the agreement of the two worst
-    blocks, detail: the mean agreement of those that show any detail, both at most 1. colour: the
-    mean difference of colours in levels of 0..255, tint: that of the four worst cells.
+    overlap: the fraction of the larger picture that both show. worst: the agreement of the two
+    worst blocks, detail: the mean agreement of blocks with any detail, both at most 1. colour: the
+    mean colour difference in levels of 0..255, tint: that of the four worst cells.
     """
 
     overlap: Array
@@ -66,10 +67,9 @@ class Agreement(NamedTuple):
 
 
 def signature(thumbnail: bytes) -> Bytes | None:
-    """The signature (SIGNATURE,) of a thumbnail, a WebP as catalogs hold it; None for anything
-    else.
+    """The signature (SIGNATURE,) of a thumbnail, a WebP as in catalogs; None for anything else.
 
-    The catalog may be a stranger's: no other decoder is asked, and nothing large is decoded.
+    The catalog may be untrusted: no other decoder is used, and nothing large is decoded.
     """
     return unharmed(lambda: _signature(thumbnail), lambda: None)
 
@@ -85,8 +85,9 @@ def _signature(thumbnail: bytes) -> Bytes | None:
 
 
 def descriptors(signatures: Bytes) -> Array:
-    """Unit vectors (N, DESCRIPTOR) of signatures (N, SIGNATURE) whose products tell near pictures:
-    the slow waves of brightness and colours, the slowest damped, since most pictures share them.
+    """Unit vectors (N, DESCRIPTOR) of signatures (N, SIGNATURE) whose products identify near
+    pictures: the low frequencies of brightness and colours, the lowest damped, since most pictures
+    share them.
     """
     count = len(signatures)
     grey = signatures[:, : SIDE * SIDE].reshape(count, SIDE, SIDE).astype(np.float32)
@@ -109,7 +110,8 @@ def _unit(rows: Array) -> Array:
 
 
 def compare(first: Bytes, second: Bytes) -> Agreement:
-    """Lay the pictures of two arrays of signatures (P, SIGNATURE) over each other, pair by pair."""
+    """Align the pictures of two arrays of signatures (P, SIGNATURE), pair by pair, and compare
+    them."""
     overlap, worst, detail = np.zeros((3, len(first)), np.float32)
     result = Agreement(overlap, worst, detail, *np.full((2, len(first)), np.inf, np.float32))
     for start in range(0, len(first), PAIRS):
@@ -129,8 +131,8 @@ def _brightness(signatures: Tensor) -> Tensor:
 
 
 def _coarse(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Where b (P, 1, S, S) have to be read to lie on a: scale and shift of x, scale and shift of y,
-    (P, 4), in halves of the side; and which of them then correlate (P,).
+    """The alignment of b with a (P, 1, S, S): scale and shift of x, scale and shift of y, (P, 4),
+    in halves of the side; and which pairs then correlate (P,).
     """
     side, steps = COARSE_STEPS
     small_a, small_b = (functional.adaptive_avg_pool2d(image, side) for image in (a, b))
@@ -140,7 +142,7 @@ def _coarse(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _fine(first: Tensor, second: Tensor, place: Tensor) -> tuple[Tensor, ...]:
-    """The figures of `Agreement`."""
+    """The values of `Agreement`."""
     a, b = _brightness(first), _brightness(second)
     for side, steps in FINE_STEPS:
         small_a, small_b = (functional.adaptive_avg_pool2d(image, side) for image in (a, b))
@@ -170,8 +172,8 @@ def _fine(first: Tensor, second: Tensor, place: Tensor) -> tuple[Tensor, ...]:
 
 
 def _aligned(a: Tensor, b: Tensor, place: Tensor, steps: int) -> Tensor:
-    """A better place (P, 4) for b on a, by so many steps of Gauss and Newton; where none is better,
-    the one that was given.
+    """Improve the alignment (P, 4) of b with a by `steps` Gauss-Newton steps; keeps the given one
+    where none is better.
     """
     axis = (torch.arange(a.shape[-1]) + 0.5) * 2 / a.shape[-1] - 1
     found = place
@@ -182,7 +184,7 @@ def _aligned(a: Tensor, b: Tensor, place: Tensor, steps: int) -> Tensor:
 
 
 def _correlation(a: Tensor, b: Tensor, place: Tensor) -> Tensor:
-    """The correlation (P,) of a with b at its place, where both are."""
+    """The correlation (P,) of a with the aligned b, where both are defined."""
     moved, inside = _moved(b, place)
     total = inside.sum((1, 2, 3), keepdim=True).clamp(min=1)
     apart_a, apart_b = (
@@ -221,7 +223,8 @@ def _step(a: Tensor, b: Tensor, place: Tensor, axis: Tensor) -> Tensor:
 
 
 def _moved(b: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
-    """Pictures (P, C, S, S) read at their place, and where there is one, 0 or 1, (P, 1, S, S)."""
+    """Pictures (P, C, S, S) resampled at their alignment, and a mask of the defined pixels, 0 or 1,
+    (P, 1, S, S)."""
     zero = torch.zeros(len(place))
     rows = torch.stack([place[:, 0], zero, place[:, 1], zero, place[:, 2], place[:, 3]], 1).reshape(
         -1, 2, 3

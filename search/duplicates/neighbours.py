@@ -1,4 +1,5 @@
-"""Pairs of near vectors in a collection: products of blocks, so that memory does not grow with it.
+"""Find pairs of near vectors by blockwise products, with memory independent of the collection's
+size.
 
 Letters: N vectors, D width, M pairs.
 """
@@ -15,7 +16,7 @@ from search.arrays import Array
 
 Ints = npt.NDArray[np.int64]
 BLOCK = 1024
-"""Vectors of a block; the products of two blocks stay in a processor's cache."""
+"""Vectors per block; the products of two blocks fit into a processor's cache."""
 
 
 def near_pairs(
@@ -30,8 +31,8 @@ def near_pairs(
     """Rows i and j < i of unit vectors (N, D) with a product of at least `least`, and the products,
     (M,) each, for the rows from `start` on.
 
-    Each row has its `most` nearest earlier ones. Rows may lie in a file (`numpy.memmap`).
-    `progress` is told how many rows are done.
+    Each row yields at most its `most` nearest earlier ones. Rows may be in a file (`numpy.memmap`).
+    `progress` receives the number of rows done.
     """
     parts = [
         _block_pairs(vectors, at, min(at + BLOCK, len(vectors)), least, most, device, progress)
@@ -60,7 +61,7 @@ def _block_pairs(
         products = own @ others.T
         if at == begin:
             products.masked_fill_(torch.ones_like(products, dtype=torch.bool).triu(), -2.0)
-        # Few rows have a near one here, and the sorting of a row costs more than its products.
+        # Few rows have a near one here, and sorting a row costs more than its products.
         some = torch.nonzero(products.amax(1) >= least).squeeze(1)
         if len(some):
             top = products[some].topk(min(most, products.shape[1]))

@@ -1,9 +1,9 @@
-"""Which photos of a collection to compare, and what the comparison says.
+"""Choose candidate pairs of photos, compare them, and group those that agree.
 
 Candidates are the nearest by a small descriptor of the thumbnail (for pictures saved again) and,
-for the next shot of a scene, photos taken within `WINDOW` of each other; those without a date are
-compared where the model's vectors of the whole photos are near. The thumbnails' pixels decide
-(`search/duplicates/likeness.py`), so that photos of two beaches do not meet however near their
+for the next shot of a scene, photos taken within `WINDOW` of each other; undated ones are compared
+where the model's vectors of the whole photos are near. The thumbnails' pixels decide
+(`search/duplicates/likeness.py`), so that photos of two beaches do not match however near their
 vectors are.
 
 A group is the photos that agree with its best one directly: a chain of photos, each near the next,
@@ -45,26 +45,26 @@ if TYPE_CHECKING:
 
 Ints = npt.NDArray[np.int64]
 Progress = Callable[[str, int, int], None]
-"""Told what is being done, how much of it is done, and how much there is."""
+"""Called with the current activity, the amount done, and the total."""
 NEITHER, SIMILAR, SAME = 0, 1, 2
 NEAR_PICTURE, NEAR_VECTOR = 0.65, 0.6
-"""Products of descriptors, and of the model's vectors with their mean taken off, from which photos
-are compared.
+"""Minimum products of descriptors, and of the model's vectors with their mean subtracted, for
+comparing photos.
 """
 NEAREST = 8
-"""A photo is compared with at most so many earlier ones of each kind; the others of a large group
-meet it through these.
+"""Maximum number of earlier photos of each kind to compare a photo with; the others of a large
+group are reached through these.
 """
 WINDOW = 600  # seconds between two shots of one scene
 NEXT_SHOTS = 6
-"""A photo is compared with so many that were taken after it."""
+"""Number of photos taken after a photo to compare it with."""
 UNDATED = np.iinfo(np.int64).min
 ROWS = 4096
 WORKERS = 4
 
 
 def silent(what: str, done: int, total: int) -> None:
-    """Says nothing."""
+    """A progress callback that does nothing."""
 
 
 class Pairs(NamedTuple):
@@ -80,26 +80,26 @@ class Pairs(NamedTuple):
         return cls(*np.zeros((3, 0), np.int64))
 
     def moved(self, rows: Ints) -> Pairs:
-        """The pairs at their new `rows`; -1 is for photos that are gone."""
+        """The pairs at their new `rows`; -1 marks deleted photos."""
         first, second = rows[self.first], rows[self.second]
         there = (first >= 0) & (second >= 0) & (first != second)
         return Pairs(first[there], second[there], self.tier[there])
 
     def joined(self, others: Pairs) -> Pairs:
-        """These and others."""
+        """The union of these pairs and others."""
         return Pairs(*(np.concatenate(both) for both in zip(self, others, strict=True)))
 
     def least(self, tier: int) -> Pairs:
-        """Those of at least this tier."""
+        """The pairs of at least this tier."""
         return Pairs(*(values[self.tier >= tier] for values in self))
 
 
 class Survey:
-    """The photos of a collection as they are compared. What is kept of their thumbnails lies in a
-    file without a name, which is gone with the process.
+    """The photos of a collection, prepared for comparison. Their signatures are in an anonymous
+    file, which vanishes with the process.
 
-    After `read`: `ids` (N,) S16, those known before first; `rank` (N,), 0 the best photo; `taken`
-    (N,) seconds or `UNDATED`; `descriptors` (N, W) float16.
+    After `read`: `ids` (N,) S16, known ones first; `rank` (N,), 0 the best photo; `taken` (N,)
+    seconds or `UNDATED`; `descriptors` (N, W) float16.
     """
 
     ids: PointArray
@@ -128,7 +128,7 @@ class Survey:
             file.close()
 
     def read(self, known: PointArray, kept: npt.NDArray[np.float16]) -> Ints:
-        """Take up the photos, `kept` (K, W) being the descriptors of those `known` (K,) before.
+        """Read the photos; `kept` (K, W) are the descriptors of the already `known` (K,) ones.
         Returns the new row of each known photo, -1 where it is gone.
         """
         columns = ["id", "status", "taken", "width", "height", "bytes"]
@@ -168,7 +168,7 @@ class Survey:
         return moved
 
     def candidates(self) -> tuple[Ints, Ints, npt.NDArray[np.bool_]]:
-        """Pairs to compare, each with a new photo in it, and which of them may be similar."""
+        """Pairs to compare, each with at least one new photo, and which of them may be similar."""
         total = len(self.ids)
         by_look = near_pairs(
             self.descriptors,
@@ -199,7 +199,7 @@ class Survey:
         return Pairs(first, second, tiers).least(SIMILAR)
 
     def agree(self, tier: int) -> Callable[[Ints, Ints], npt.NDArray[np.bool_]]:
-        """A function that says which pairs of rows agree at least so."""
+        """A function that tells which pairs of rows agree at this tier or better."""
 
         def agreeing(first: Ints, second: Ints) -> npt.NDArray[np.bool_]:
             found = self.judge(first, second, self._same_time(first, second)).least(tier)
@@ -210,14 +210,14 @@ class Survey:
         return agreeing
 
     def _same_time(self, first: Ints, second: Ints) -> npt.NDArray[np.bool_]:
-        """Whether pairs can be of one scene: taken within the window, or both without a date."""
+        """Whether pairs can be of one scene: taken within the window, or both undated."""
         dated = (self.taken[first] != UNDATED) & (self.taken[second] != UNDATED)
         neither = (self.taken[first] == UNDATED) & (self.taken[second] == UNDATED)
         apart = np.where(dated, np.abs(self.taken[first] - self.taken[second]), WINDOW + 1)
         return np.asarray(neither | (apart <= WINDOW))
 
     def _next_shots(self) -> tuple[Ints, Ints]:
-        """Pairs of dated photos, at least one new, that were taken one soon after the other."""
+        """Pairs of dated photos, at least one new, taken shortly after each other."""
         order = np.argsort(self.taken, kind="stable")
         order = order[self.taken[order] != UNDATED]
         firsts, seconds = [order[:0]], [order[:0]]
@@ -229,7 +229,7 @@ class Survey:
         return np.concatenate(firsts), np.concatenate(seconds)
 
     def _near_undated(self) -> tuple[Ints, Ints]:
-        """Pairs of photos without a date, one of them new, whose vectors are near."""
+        """Pairs of undated photos, at least one new, whose vectors are near."""
         rows = np.flatnonzero(self.taken == UNDATED)
         fresh = int((rows >= self._known).sum())
         if not fresh:
@@ -245,13 +245,13 @@ class Survey:
         return rows[first], rows[second]
 
     def _vectors(self, rows: Ints) -> npt.NDArray[np.float16]:
-        """The photos' vectors without their mean, at length 1, (len(rows), D)."""
+        """The photos' vectors without their mean, at unit length, (len(rows), D)."""
         column = f"vector_{self._collection.model.retrieval_head}"
         place = {key: number for number, key in enumerate(point_hex(self.ids[rows]))}
         vectors = self._scratch((len(rows), self._catalog.dim), np.float16)
         total = np.zeros(self._catalog.dim)
         for batch in self._catalog.changed_since(0, ["id", column], ROWS):
-            batch = batch.filter(pc.is_valid(batch[column]))  # not those that cannot be read
+            batch = batch.filter(pc.is_valid(batch[column]))  # skip unreadable photos
             at = np.array([place.get(key, -1) for key in batch["id"].to_pylist()], np.int64)
             values = batch[column].flatten().to_numpy(zero_copy_only=False)
             part = values.reshape(-1, self._catalog.dim)[at >= 0]
@@ -265,8 +265,8 @@ class Survey:
         return vectors
 
     def _look(self, rows: Ints) -> Iterator[slice]:
-        """See to it that these photos have signatures; yields the parts of `rows` as they do. A
-        photo without a readable thumbnail keeps an empty one, which is like no other.
+        """Compute missing signatures of these photos; yields the finished slices of `rows`. A photo
+        without a readable thumbnail gets an empty signature, which is similar to none.
         """
         with ThreadPoolExecutor(WORKERS) as pool:
             for start in range(0, len(rows), ROWS // 8):
@@ -298,16 +298,16 @@ class Survey:
         file = tempfile.TemporaryFile(dir=self._collection.folder)  # noqa: SIM115
         self._files.append(file)
         if hasattr(os, "posix_fallocate"):  # not on macOS
-            # A mapping of a file for which the disk has no room would end the process (SIGBUS).
+            # Writing to a mapped file without room on the disk would kill the process (SIGBUS).
             os.posix_fallocate(file.fileno(), 0, shape[0] * shape[1] * np.dtype(dtype).itemsize)
         return np.memmap(file, dtype, "w+", shape=shape)
 
 
 def tiers_of(found: Agreement, scenes: npt.NDArray[np.bool_]) -> Ints:
-    """The tier of each pair by how its pixels agree; only `scenes` may be similar.
+    """The tier of each pair by its pixel agreement; only `scenes` may be similar.
 
-    A picture saved again agrees in its worst blocks, too: a thing that moved, came or went makes
-    two pictures. Pictures without any detail are like nothing.
+    A picture saved again agrees even in its worst blocks: an object that moved, came or went makes
+    a different picture. Pictures without any detail match nothing.
     """
     same = (
         (found.overlap >= 0.8) & (found.worst >= 0.6) & (found.detail >= 0.8) & (found.tint <= 30)
@@ -319,10 +319,10 @@ def tiers_of(found: Agreement, scenes: npt.NDArray[np.bool_]) -> Ints:
 def best_of_groups(
     pairs: Pairs, rank: Ints, agree: Callable[[Ints, Ints], npt.NDArray[np.bool_]]
 ) -> Ints:
-    """The row of the best photo of each photo's group, (N,); its own for a photo alone.
+    """The row of the best photo of each photo's group, (N,); its own for a single photo.
 
-    In each set of linked photos the best one takes those that agree with it, as `pairs` or else
-    `agree` say; then the best of the rest does, and so on.
+    In each connected set of photos the best one takes those that agree with it, according to
+    `pairs` or else `agree`; then the best of the rest does, and so on.
     """
     count = len(rank)
     best = np.arange(count)

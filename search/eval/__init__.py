@@ -1,1 +1,1 @@
-"""Measures region search over a whole set of pictures; see `run`."""
+"""Evaluate region search on a whole set of pictures; see `run`."""

@@ -1,4 +1,4 @@
-"""A COCO-format set as a collection of its own: indexed as a user's folder is, and open to ask."""
+"""Index a COCO-format set as a collection, like a user's folder, and open it for searching."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tips_model.features import Embedder
 
 @dataclass(frozen=True, slots=True)
 class IndexedSet:
-    """The searcher of a set's collection, the set with one picture of those that are equal byte by
-    byte, and the ids (N,) of its pictures.
+    """The searcher of a set's collection, the set without byte-identical duplicates, and the ids
+    (N,) of its pictures.
     """
 
     searcher: Searcher
@@ -34,9 +34,9 @@ def indexed_set(
 ) -> Iterator[IndexedSet]:
     """Index the pictures of a set with a model and open the collection.
 
-    It is kept in `collection`, where what is there already is not embedded again, or made for the
-    time being. Raises `EvalDataError` unless its photos are those of the set, and `TipsError` as
-    indexing does.
+    It is stored in `collection`, where existing photos are not embedded again, or in a temporary
+    folder. Raises `EvalDataError` unless its photos are those of the set, and the `TipsError`s of
+    indexing.
     """
     data = read_coco_set(folder)
     with ExitStack() as stack:

@@ -1,8 +1,8 @@
-"""Figures of region retrieval over a whole set of pictures, one text at a time.
+"""Metrics of region retrieval over a whole set of pictures, one text at a time.
 
-A place is right when it overlaps a thing that the text names, in the same picture, by at least the
-wanted intersection over union; each thing is found once, by the best-scored place that fits. For
-figures by size, places that found a thing of another size are left out of the ranking, as in COCO.
+A place is correct when it overlaps a thing that the text names, in the same picture, with at least
+the required intersection over union; each thing is found once, by the best-scored matching place.
+For metrics by size, places that found a thing of another size are ignored, as in COCO.
 
 Letters: P things, K places, N pictures, C patches.
 """
@@ -36,8 +36,8 @@ def box_overlaps(a: Floats, b: Floats) -> Floats:
 
 
 def mask_overlaps(a: Bools, cover: Array) -> Floats:
-    """Intersection over union of masks (K, C) of whole patches and things that cover parts of them,
-    (P, C): (K, P).
+    """Intersection over union of masks (K, C) of whole patches with things that cover fractions of
+    them, (P, C): (K, P).
     """
     masks = a.astype(np.float64)
     both = masks @ cover.T.astype(np.float64)
@@ -47,9 +47,10 @@ def mask_overlaps(a: Bools, cover: Array) -> Floats:
 
 
 def assign(places: Places, overlaps: Floats, things: Ints, images: Ints, least: float) -> Ints:
-    """Which thing each place finds: (K,), the number of a thing or -1.
+    """The thing that each place finds: (K,), the number of a thing or -1.
 
-    `places` by falling score; `overlaps` (K, P') with `things` (P',), which lie in `images` (P',).
+    `places` by descending score; `overlaps` (K, P') with `things` (P',), which lie in `images`
+    (P',).
     """
     fits = (places.image[:, None] == images[None]) & (overlaps >= least)
     found = np.full(len(places.image), -1, np.int64)
@@ -64,15 +65,15 @@ def assign(places: Places, overlaps: Floats, things: Ints, images: Ints, least: 
 
 
 def ranked(places: Places) -> Places:
-    """The places by falling score, equal ones in their order."""
+    """The places by descending score, ties in their order."""
     order = np.argsort(-places.score, kind="stable")
     return Places(places.image[order], places.score[order], places.box[order], places.mask[order])
 
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """The ranked places of one text, and which of its things each of them finds (K,), -1 for none,
-    by kind of overlap ("box", "mask") and least overlap.
+    """The ranked places of one text, and the thing that each of them finds (K,), -1 for none, by
+    kind of overlap ("box", "mask") and minimum overlap.
     """
 
     places: Places
@@ -80,11 +81,11 @@ class Matches:
 
 
 def match(places: Places, truth: Truth, text: int) -> Matches:
-    """Rank the places of a text and lay them against the things that it names."""
+    """Rank the places of a text and match them with the things that it names."""
     things = truth.of_text(text)
     images = truth.image[things]
     order = ranked(places)
-    # Overlaps are looked at only where a place and a thing can meet.
+    # Only compute overlaps of places and things in the same pictures.
     near = np.flatnonzero(np.isin(order.image, images))
     close = Places(order.image[near], order.score[near], order.box[near], order.mask[near])
     overlaps = {
@@ -100,10 +101,10 @@ def match(places: Places, truth: Truth, text: int) -> Matches:
 
 
 def place_figures(matches: Matches, truth: Truth, text: int, within: Bools) -> dict[str, float]:
-    """Figures of one text's places; `within` (P,) are the things that count (a size).
+    """Metrics of one text's places; `within` (P,) are the things that count (a size).
 
     Average precision by boxes and by masks, recall among the first places, and pointing: whether
-    the middle of a picture's best place lies in the thing's box.
+    the centre of a picture's best place lies in the thing's box.
     """
     things = truth.of_text(text)
     counted = things[within[things]]
@@ -121,8 +122,8 @@ def place_figures(matches: Matches, truth: Truth, text: int, within: Bools) -> d
 
 
 def pointing(places: Places, things: Ints, truth: Truth) -> float:
-    """How many of the things have the middle of their picture's best place in their box, for ranked
-    places; a picture without a place points nowhere.
+    """The fraction of the things whose box contains the centre of their picture's best place, for
+    ranked places; a picture without a place counts as a miss.
     """
     images, first = np.unique(places.image, return_index=True)
     known = np.isin(truth.image[things], images)
@@ -134,7 +135,7 @@ def pointing(places: Places, things: Ints, truth: Truth) -> float:
 
 def picture_precision(scores: Array, positive: Ints, ignored: Ints) -> float:
     """Average precision of a ranking of pictures by `scores` (N,): `positive` ones are wanted,
-    `ignored` ones are left out.
+    `ignored` ones are skipped.
     """
     order = np.argsort(-scores, kind="stable")
     order = order[~np.isin(order, np.setdiff1d(ignored, positive))]
@@ -142,7 +143,7 @@ def picture_precision(scores: Array, positive: Ints, ignored: Ints) -> float:
 
 
 def mean(rows: Iterable[dict[str, float]]) -> dict[str, float]:
-    """The mean of each figure over the rows that have it."""
+    """The mean of each metric over the rows that have it."""
     sums: dict[str, list[float]] = {}
     for row in rows:
         for name, value in row.items():

@@ -1,8 +1,7 @@
-"""What a search would show for a text: places of pictures with scores, from stored regions or from
-the whole patch grid.
+"""The places that a search would show for a text, from stored regions or from the whole patch grid.
 
 Letters: N pictures, R regions of a picture (padded), C patches of a picture (padded, h x w row by
-row), T texts, D width, K places that are shown, over all pictures.
+row), T texts, D width, K shown places over all pictures.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ from search.arrays import Array
 from search.places.distinct import Bools, Floats, Ints, Overlaps, distinct, overlaps
 
 WARM = 0.5
-"""A place of a grid are the patches above this part of the way from the picture's median to its
-best score.
+"""A place of a grid consists of the patches above this fraction of the way from the picture's
+median to its best score.
 """
 
 
@@ -47,7 +46,7 @@ class Regions:
 
     @classmethod
     def empty(cls, pictures: int, regions: int, dim: int, cells: int) -> Regions:
-        """Room for so many regions of each picture, on grids of at most `cells` patches."""
+        """Allocate regions for each picture, on grids of at most `cells` patches."""
         return cls(
             np.zeros((pictures, regions, dim), np.float32),
             np.zeros((pictures, regions, 4)),
@@ -56,7 +55,7 @@ class Regions:
         )
 
     def put(self, rows: Sequence[int] | Ints, made: RegionBatch) -> None:
-        """Write the regions that were found in these pictures."""
+        """Store the regions of these pictures."""
         size = made.vectors.shape[1]
         masks = made.masks.flatten(2).numpy()
         self.vectors[rows, :size] = made.vectors.numpy()
@@ -65,7 +64,7 @@ class Regions:
         self.valid[rows, :size] = made.valid.numpy()
 
     def scores(self, direction: Array) -> Array:
-        """Products with a direction (D,): (N, R), -inf where there is no region."""
+        """Products with a direction (D,): (N, R), -inf for padding."""
         products = self.vectors @ direction
         found: Array = np.where(self.valid, products, -np.inf).astype(np.float32)
         return found
@@ -83,15 +82,15 @@ class Regions:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """All patches of N pictures as vectors of their own: `vectors` (N, C, D), `shapes` h x w of
-    each picture.
+    """All patches of N pictures as individual vectors: `vectors` (N, C, D), `shapes` h x w of each
+    picture.
     """
 
     vectors: Array
     shapes: tuple[tuple[int, int], ...]
 
     def scores(self, direction: Array) -> Array:
-        """Products with a direction (D,): (N, C), -inf behind a picture's patches."""
+        """Products with a direction (D,): (N, C), -inf for padding."""
         products = self.vectors @ direction
         used = np.array([rows * columns for rows, columns in self.shapes])
         behind = np.arange(products.shape[1]) >= used[:, None]
@@ -99,7 +98,8 @@ class Grid:
         return found
 
     def shown(self, scores: Array) -> Places:
-        """The connected warm patches of every picture; a place's score is that of its best one."""
+        """The connected warm patches of every picture; a place's score is that of its best
+        patch."""
         finite = np.isfinite(scores)
         middle = np.nanmedian(np.where(finite, scores, np.nan), axis=1)
         line = middle + WARM * (scores.max(axis=1) - middle)
@@ -115,7 +115,7 @@ class Grid:
         )
 
     def by_shape(self) -> list[tuple[tuple[int, int], Ints]]:
-        """Each shape h x w that occurs, and the numbers of the pictures that have it."""
+        """Each distinct shape h x w, and the numbers of its pictures."""
         shapes = sorted(set(self.shapes))
         return [
             (shape, np.flatnonzero([other == shape for other in self.shapes])) for shape in shapes

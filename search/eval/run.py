@@ -1,10 +1,10 @@
-"""How well texts find things and their places in a whole set of pictures.
+"""Run the region search evaluation: how well texts find things and their places in a picture set.
 
     table = evaluate_regions(open_embedder("nano"), read_coco_set(Path("eval-set")))
 
-Every text is asked of all pictures. Pictures are ranked by their global vector, by their best
-region, and by both; places by their scores. The line to compare with is the whole patch grid, every
-patch a vector of its own. Columns: index ("regions", "grid" or "global"), size, metric, value.
+Every text is searched in all pictures. Pictures are ranked by their global vector, by their best
+region, and by both; places by their scores. The baseline is the whole patch grid, with every patch
+as its own vector. Columns: index ("regions", "grid" or "global"), size, metric, value.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ Rows = Iterator[tuple[str, str, str, float]]
 
 
 class Index(Protocol):
-    """Something that gives places for a direction (D,): `Regions` or `Grid`."""
+    """An index that yields places for a direction (D,): `Regions` or `Grid`."""
 
     def scores(self, direction: Array) -> Array:
-        """Scores (N, R) of everything that is stored of each picture."""
+        """Scores (N, R) of all stored vectors of each picture."""
         ...
 
     def shown(self, scores: Array) -> Places:
@@ -46,7 +46,7 @@ class Index(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """A set as a model sees it: `pictures` (N, D) unit global vectors, its regions and whole grids,
+    """A set encoded by a model: `pictures` (N, D) unit global vectors, its regions and whole grids,
     and for every text the unit vectors `photo_texts` and `region_texts` (T, D).
     """
 
@@ -63,8 +63,9 @@ def encode_library(
 ) -> Library:
     """Encode all pictures of a set, and the texts of its things, once.
 
-    `max_regions` None is what a new collection would keep. Holds every patch of the set: about 4
-    bytes x D x patches a picture. Raises `EvalDataError` when no picture has a thing in it.
+    `max_regions` None uses the default of a new collection. Keeps every patch of the set in memory:
+    about 4 bytes x D x patches per picture. Raises `EvalDataError` when no picture has a thing in
+    it.
     """
     max_regions = max_regions or regions_for(embedder.info, tiles)
     embedder = tiled(embedder, tiles)
@@ -112,7 +113,7 @@ def evaluate_regions(
     tiles: int = 1,
     grid: bool = True,
 ) -> pl.DataFrame:
-    """All figures, as fractions; `grid` False leaves the reference line out."""
+    """All metrics, as fractions; `grid` False skips the baseline."""
     library = encode_library(embedder, data, max_regions, tiles)
     rows = [*measure(library, "regions", library.regions)]
     if grid:

@@ -1,6 +1,6 @@
-"""What there is to find in a set of pictures: texts, and the boxes and masks that answer them.
+"""Ground truth of a picture set: texts, and the boxes and masks of the things they name.
 
-Letters: P things, N pictures, T texts, h x w patches of a picture, C = the most patches of any.
+Letters: P things, N pictures, T texts, h x w patches of a picture, C = maximum patches of any.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ SIZES: tuple[tuple[str, float, float], ...] = (
     ("medium", 0.01, 0.05),
     ("large", 0.05, 1.01),
 )
-"""Name, least and limit of a thing's visible area as a part of its picture."""
+"""Name, minimum and limit of a thing's visible area as a fraction of its picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """`texts` (T) and the things they name: `text` and `image` (P,), `box` (P, 4) fractions,
-    `area` (P,) fraction of the picture, `cover` (P, C) the part of each patch that the thing
-    covers, row by row, in [0, 1] and 0 behind the picture's own patches.
+    """`texts` (T) and the things they name: `text` and `image` (P,), `box` (P, 4) fractions, `area`
+    (P,) fraction of the picture, `cover` (P, C) the fraction of each patch that the thing covers,
+    row by row, in [0, 1] and 0 for padding.
     """
 
     texts: tuple[str, ...]
@@ -44,7 +44,8 @@ class Truth:
 def read_truth(data: CocoSet, grids: Sequence[tuple[int, int]]) -> Truth:
     """The things of a COCO-format set; a thing's text is its own, or else its category's name.
 
-    `grids` are the patches (h, w) of each picture. Things of one text in one picture stay apart.
+    `grids` are the patches (h, w) of each picture. Things with the same text in one picture stay
+    separate.
     """
     cells = max((rows * columns for rows, columns in grids), default=1)
     texts: dict[str, int] = {}
@@ -69,7 +70,8 @@ def read_truth(data: CocoSet, grids: Sequence[tuple[int, int]]) -> Truth:
 
 
 def patch_cover(entry: CocoImage, thing: CocoObject, grid: tuple[int, int]) -> Array:
-    """The part of each patch (h, w) that a thing covers: its mask, or its box where it has none."""
+    """The fraction of each patch (h, w) that a thing covers: by its mask, or its box where it has
+    none."""
     if thing.segmentation is None:
         x0, y0, x1, y1 = fractions(entry, thing)
         return np.outer(_covered(y0, y1, grid[0]), _covered(x0, x1, grid[1])).astype(np.float32)
@@ -86,7 +88,7 @@ def _covered(low: float, high: float, parts: int) -> Floats:
 
 
 def _average(values: Floats, parts: int, axis: int) -> Floats:
-    """Means over `parts` equal stretches of an axis, pixels at the borders split exactly."""
+    """Means over `parts` equal stretches of an axis, splitting border pixels exactly."""
     length = values.shape[axis]
     summed = np.insert(values.cumsum(axis), 0, 0, axis)
     edges = np.arange(parts + 1) * length / parts

@@ -1,1 +1,1 @@
-"""Whole answers as files."""
+"""Export whole answers: CSV, JSON, COCO annotations, and copies of the photos."""

@@ -1,8 +1,8 @@
-"""Found places as COCO annotations, to begin a labelling from or to train on.
+"""Export found places as COCO annotations, for labelling or training.
 
-Boxes and masks are in pixels of the *upright* photo, as it is shown everywhere: a reader that
-ignores EXIF orientation has to turn turned photos first. Masks are run lengths at the photo's size,
-which COCO counts down the columns. `tips_model/eval/coco.py` and pycocotools read the file.
+Boxes and masks are in pixels of the *upright* photo: a reader that ignores EXIF orientation has to
+rotate such photos first. Masks are run-length encoded at the photo's size, in column order as in
+COCO. `tips_model/eval/coco.py` and pycocotools read the file.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ _CHUNK = 1 << 20
 class CocoFormat:
     """One JSON object: annotations as they come, then images and categories.
 
-    `query` names the category of places that no thing of a composed query names. `root`, a path in
-    text form, is taken off the file names that lie in it; the others stay absolute.
+    `query` names the category of places without a thing name of a composed query. `root`, a path in
+    text form, is removed from file names inside it; the others stay absolute.
     """
 
     def __init__(self, query: str, root: str | None = None) -> None:
         self._query = query
         self._prefix = None if root is None else root.rstrip("/") + "/"
         self._categories: dict[str, int] = {}
-        # Images can be written only behind the last annotation.
+        # Images can only be written after the last annotation.
         self._images = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115  (closed by tail)
         self._image_count = self._annotation_count = 0
 
     def head(self) -> Iterable[bytes]:
-        """What the file is, and the beginning of the annotations."""
+        """The file header, and the beginning of the annotations."""
         info = {"description": f"Places found for: {self._query}", "boxes": "of the upright photo"}
         return [b'{"info": ' + _json(info) + b', "annotations": [']
 
     def hit(self, hit: Hit) -> Iterator[bytes]:
-        """The annotations of one photo; it is an image of the set also when it has none."""
+        """The annotations of one photo, which becomes an image of the set even without any."""
         self._image_count += 1
         entry = {
             "id": self._image_count,

@@ -1,7 +1,7 @@
-"""Copies of the photos of an answer, as a zip that is made while it is read or in a folder. The
-originals are only read.
+"""Copy the photos of an answer into a folder, or into a zip that is streamed. The originals are
+only read.
 
-What cannot be read any more is named in `MISSING`; it does not stop the others.
+Unreadable photos are listed in `MISSING` and do not stop the others.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from search.hits import Hit
 from tips_model.atomic import replacing
 
 MISSING = "MISSING.txt"
-"""The file that names the photos that could not be copied, one a line, with the reason."""
+"""The file that lists the photos that could not be copied, one per line, with the reason."""
 LONGEST_STEM = 180
-"""Bytes of a name before its ending; file systems take 255 in all."""
+"""Maximum bytes of a name before its extension; file systems allow 255 in all."""
 _CHUNK = 1 << 20
-_FORBIDDEN = frozenset('<>:"/\\|?*')  # in file names of Windows
+_FORBIDDEN = frozenset('<>:"/\\|?*')  # in Windows file names
 _DEVICES = frozenset(
     {"con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in "123456789")}
 )
-_FIRST_YEAR, _LAST_YEAR = 1980, 2107  # what a zip can say
+_FIRST_YEAR, _LAST_YEAR = 1980, 2107  # the range of a zip's time stamps
 
 
 class Names:
-    """Names for copies in one folder: safe on every system, and no two alike even where case and
-    composition of letters do not count. The same files in the same order get the same names.
+    """Names for copies in one folder: safe on every system, and unique even when ignoring case and
+    Unicode composition. The same files in the same order get the same names.
     """
 
     def __init__(self) -> None:
@@ -53,8 +53,8 @@ class Names:
 
 
 class ZipFormat:
-    """A zip of copies, stored as they are, since photos do not get smaller; beyond 4 GB it is a
-    ZIP64. `missing` are the lines of `MISSING` so far.
+    """A zip of uncompressed copies, since photos do not compress; beyond 4 GB it is a ZIP64.
+    `missing` are the lines of `MISSING` so far.
     """
 
     def __init__(self) -> None:
@@ -64,11 +64,11 @@ class ZipFormat:
         self.missing: list[str] = []
 
     def head(self) -> Iterable[bytes]:
-        """Nothing."""
+        """Empty."""
         return []
 
     def hit(self, hit: Hit) -> Iterator[bytes]:
-        """The photo in pieces of at most about a megabyte."""
+        """The photo in chunks of at most about a megabyte."""
         file = open_original(hit, self.missing)
         if file is None:
             return
@@ -87,7 +87,7 @@ class ZipFormat:
         yield self._out.take()
 
     def tail(self) -> Iterator[bytes]:
-        """The list of what is missing, if anything, and the table of contents."""
+        """The list of missing photos, if any, and the table of contents."""
         if self.missing:
             lines = "".join(f"{line}\n" for line in self.missing)
             self._zip.writestr(zipfile.ZipInfo(MISSING, time.localtime()[:6]), lines)
@@ -96,7 +96,7 @@ class ZipFormat:
 
 
 class FolderCopies:
-    """Copies in a folder, which is made; each appears there when it is whole, with the time of its
+    """Copies in a new folder; each appears there once it is complete, with the time of its
     original. A file of the same name is replaced. `missing` are the lines of `MISSING` so far.
     """
 
@@ -122,18 +122,19 @@ class FolderCopies:
             os.utime(target, ns=(facts.st_mtime_ns, facts.st_mtime_ns))
 
     def close(self) -> None:
-        """Write the list of what is missing, if anything."""
+        """Write the list of missing photos, if any."""
         if self.missing:
             with replacing(self._folder / MISSING) as file:
                 file.writelines(f"{line}\n".encode() for line in self.missing)
 
 
 def open_original(hit: Hit, missing: list[str]) -> BinaryIO | None:
-    """The first file of the hit that can be read; without one, a line in `missing`, and None."""
+    """The first readable file of the hit; without one, adds a line to `missing` and returns
+    None."""
     reason = "it has no file"
     for path in hit.paths:
         try:
-            # Without O_NONBLOCK a pipe that took the photo's name would hold everything up.
+            # Without O_NONBLOCK, a named pipe in place of the photo would block.
             number = os.open(to_bytes(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
             reason = str(error.strerror)
@@ -147,7 +148,7 @@ def open_original(hit: Hit, missing: list[str]) -> BinaryIO | None:
 
 
 class _UnreadableError(Exception):
-    """An original that was opened cannot be read to its end."""
+    """An opened original cannot be read to its end."""
 
 
 def _pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
@@ -164,7 +165,7 @@ def _pieces(file: BinaryIO, size: int) -> Iterator[bytes]:
 
 
 class _Sink:
-    """A stream that cannot be sought, so that a zip is written forward; it is emptied by `take`."""
+    """An unseekable stream, so that a zip is written sequentially; `take` empties it."""
 
     def __init__(self) -> None:
         self._held: list[bytes] = []
@@ -174,10 +175,10 @@ class _Sink:
         return len(data)
 
     def flush(self) -> None:
-        """Nothing waits here."""
+        """Does nothing: there is no buffer."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing: nothing is open."""
 
     def take(self) -> bytes:
         taken = b"".join(self._held)
@@ -186,8 +187,8 @@ class _Sink:
 
 
 def _safe(name: str) -> tuple[str, str]:
-    """Stem and ending of a name without separators, control characters and what else some system
-    refuses.
+    """Stem and extension of a name without separators, control characters and characters that some
+    system forbids.
     """
     clean = "".join(
         "_" if char in _FORBIDDEN or unicodedata.category(char)[0] == "C" else char for char in name
@@ -201,7 +202,7 @@ def _safe(name: str) -> tuple[str, str]:
 
 
 def _line(path: str, reason: str) -> str:
-    """One line of `MISSING`, whatever characters the path has."""
+    """One line of `MISSING`, with unusual characters of the path escaped."""
     escaped = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in path)
     return f"{''.join(escaped)}: {reason}"
 
@@ -211,7 +212,7 @@ def _folded(name: str) -> str:
 
 
 def _moment(seconds: float) -> tuple[int, int, int, int, int, int]:
-    """A file's time as a zip has it: local, within its years."""
+    """A file's time for a zip: local, clamped to its range of years."""
     year, month, day, hour, minute, second = time.localtime(seconds)[:6]
     if not _FIRST_YEAR <= year <= _LAST_YEAR:
         return (min(max(year, _FIRST_YEAR), _LAST_YEAR), 1, 1, 0, 0, 0)

@@ -1,10 +1,10 @@
-"""Whole answers as files: hits read page by page, and written as CSV or JSON while they come.
+"""Stream a whole answer as CSV or JSON: hits are read page by page and written as they come.
 
     with open("hits.csv", "wb") as file:
         file.writelines(encoded(CsvFormat(), hits_of(ask)))
 
-A format is told of one hit at a time and gives bytes back, so that an answer of any length takes
-the memory of a page, and several files can be written in one pass. COCO's format is in
+A format receives one hit at a time and returns bytes, so that an answer of any length takes the
+memory of a page, and several files can be written in one pass. The COCO format is in
 `search/export/coco.py`, copies of the photos are in `search/export/files.py`.
 """
 
@@ -19,10 +19,10 @@ from typing import Any, Protocol
 from search.hits import Hit, Results
 
 Ask = Callable[[int, int], Results]
-"""A question that is open in its page: (limit, offset) -> that page of the answer."""
+"""A query without its page: (limit, offset) -> that page of the answer."""
 
 PAGE = 500
-"""Hits read at a time: each brings its masks, some kB."""
+"""Hits read at a time: each has masks of a few kB."""
 CSV_COLUMNS = ("id", "path", "score", "confident", "width", "height", "regions")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
@@ -31,20 +31,20 @@ class Format(Protocol):
     """A file format that is written hit by hit; one object writes one file."""
 
     def head(self) -> Iterable[bytes]:
-        """What stands before the hits."""
+        """The bytes before the hits."""
         ...
 
     def hit(self, hit: Hit) -> Iterable[bytes]:
-        """The next hit."""
+        """The bytes of the next hit."""
         ...
 
     def tail(self) -> Iterable[bytes]:
-        """What stands behind the hits."""
+        """The bytes after the hits."""
         ...
 
 
 def encoded(format: Format, hits: Iterable[Hit]) -> Iterator[bytes]:
-    """The file as pieces of bytes, each made when it is asked for."""
+    """The file as chunks of bytes, each made on demand."""
     yield from format.head()
     for hit in hits:
         yield from format.hit(hit)
@@ -56,9 +56,8 @@ def pages_of(
 ) -> Iterator[Results]:
     """An answer in pages, at least one.
 
-    `limit` is the most ranks that are read; None reads all confident hits, or with `all`, which
-    says that `ask` gives weak hits too, every photo. A page may be short of hits whose files are
-    gone.
+    `limit` is the maximum number of ranks to read; None reads all confident hits, or with `all`,
+    for an `ask` that includes weak hits, every photo. A page lacks hits whose files are gone.
     """
     offset = 0
     while True:
@@ -82,11 +81,11 @@ def hits_of(
 class CsvFormat:
     """A table in UTF-8 (RFC 4180) with the columns `CSV_COLUMNS`; the regions are JSON text.
 
-    A text that a spreadsheet would run as a formula begins with an apostrophe (see `plain_cell`).
+    A text that a spreadsheet would run as a formula gets an apostrophe prefix (see `plain_cell`).
     """
 
     def head(self) -> Iterable[bytes]:
-        """The names of the columns."""
+        """The header row."""
         return [_csv_line(CSV_COLUMNS)]
 
     def hit(self, hit: Hit) -> Iterable[bytes]:
@@ -97,7 +96,7 @@ class CsvFormat:
         return [_csv_line([row[name] for name in CSV_COLUMNS])]
 
     def tail(self) -> Iterable[bytes]:
-        """Nothing."""
+        """Empty."""
         return []
 
 
@@ -124,8 +123,8 @@ class JsonFormat:
 
 
 def plain_cell(text: str) -> str:
-    """A text that a spreadsheet takes as text: with an apostrophe before a character that begins a
-    formula, as OWASP advises against CSV injection.
+    """A cell that a spreadsheet treats as text: prefixes an apostrophe to a character that begins a
+    formula, as OWASP recommends against CSV injection.
     """
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 

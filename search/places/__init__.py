@@ -1,1 +1,1 @@
-"""Where in a photo: masks, boxes and heat."""
+"""Locate a query within a photo: masks, boxes and heatmaps."""

@@ -1,10 +1,10 @@
-"""How much a place shows the query rather than anything else.
+"""Contrast texts: measure how much a place shows the query rather than anything else.
 
 With one text alone everything in a picture lights up, because all patches lie in one cone
-(Test-time Contrastive Concepts, arXiv 2407.05061). So a query is held against the mean of contrast
-texts: backgrounds and broad kinds of things (`search/word_lists/contrast.txt`). The mean, not the
-nearest of them: that is often the query's own kind ("animal" for a squirrel), which takes away what
-should be pointed out.
+(Test-time Contrastive Concepts, arXiv 2407.05061). So a query is compared with the mean of contrast
+texts: backgrounds and broad kinds of things (`search/word_lists/contrast.txt`). The mean is used
+rather than the nearest text, which is often the query's own kind ("animal" for a squirrel) and
+would suppress what should be highlighted.
 """
 
 from __future__ import annotations

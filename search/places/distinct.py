@@ -1,4 +1,4 @@
-"""Which of a photo's regions a search shows: those that do not repeat each other.
+"""Choose the regions of a photo that a hit shows, without overlapping duplicates.
 
 Letters: N photos, R regions of a photo (padded), K shown regions over all photos.
 """
@@ -17,23 +17,23 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 MOST_REGIONS = 8
-"""A hit shows at most so many places."""
+"""Maximum number of places that a hit shows."""
 SAME_PLACE = 0.5
-"""Boxes that share more than this much of the smaller one show the same place (regions of several
-scales are nested).
+"""Boxes that share more than this fraction of the smaller one show the same place (regions of
+several scales are nested).
 """
 SLACK = 0.1
-"""A part of a thing often scores a little better than the thing: the larger region is shown if it
-loses at most this share of the score over the number of times its box is larger, less one. The mean
-over a thing and all that lies beside it can still resemble the thing, so much growth must cost
-little.
+"""A part of an object often scores slightly better than the object: the larger region is shown if
+it loses at most this fraction of the score divided by (its area ratio to the part - 1). The mean
+over an object and everything next to it can still resemble the object, so large growth must cost
+little score.
 """
 
 
 class Overlaps(NamedTuple):
-    """How boxes lie to each other: `area` (N, R), `same` and `holds` (N, R, R) bool.
+    """Relations between boxes: `area` (N, R), `same` and `holds` (N, R, R) bool.
 
-    same[n, i, j]: i and j show the same place; holds[n, i, j]: i holds j.
+    same[n, i, j]: i and j show the same place; holds[n, i, j]: i contains j.
     """
 
     area: Floats
@@ -42,8 +42,8 @@ class Overlaps(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """K shown regions: their `photo` and `region` numbers and their `score`; by rank within a
-    photo, all photos' first ones first. The score is that of the best region of the place.
+    """K shown regions: their `photo` and `region` numbers and their `score`; ordered by rank within
+    a photo, the first ones of all photos first. The score is that of the best region of the place.
     """
 
     photo: Ints
@@ -52,7 +52,7 @@ class Shown(NamedTuple):
 
 
 def overlaps(boxes: Floats) -> Overlaps:
-    """For boxes (N, R, 4), x0, y0, x1, y1; empty ones hold nothing and lie nowhere."""
+    """For boxes (N, R, 4), x0, y0, x1, y1; empty ones contain nothing and are contained nowhere."""
     area = (boxes[..., 2:] - boxes[..., :2]).prod(axis=-1)
     low = np.maximum(boxes[:, :, None, :2], boxes[:, None, :, :2])
     high = np.minimum(boxes[:, :, None, 2:], boxes[:, None, :, 2:])
@@ -63,10 +63,10 @@ def overlaps(boxes: Floats) -> Overlaps:
 
 def distinct(known: Overlaps, scores: Array, most: int = MOST_REGIONS) -> Shown:
     """At most `most` regions of each photo that show different places, for scores (N, R) above 0;
-    regions with a score of 0 or below are left out.
+    regions with a score of 0 or below are skipped.
 
-    The best region grows to the largest that holds it and scores nearly as well (`SLACK`), regions
-    of the same place are passed over, and so on with the best of the rest.
+    The best region grows to the largest that contains it and scores nearly as well (`SLACK`),
+    regions of the same place are skipped, and the best of the rest follows in the same way.
     """
     rows = np.arange(len(scores))
     free = scores > 0

@@ -1,6 +1,6 @@
-"""The guided filter: a coarse map takes on the edges of a picture.
+"""The guided filter: align a coarse map with the edges of a picture.
 
-Around each pixel the map is fitted by an affine function of the picture's colours, and the fits
+Around each pixel an affine function of the picture's colours is fitted to the map, and the fits
 that cover a pixel are averaged (He, Sun, Tang: Guided image filtering, TPAMI 2013, section 3.5).
 
 Letters: H x W pixels, K maps.
@@ -17,7 +17,7 @@ _PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
 
 
 class GuidedFilter:
-    """The filter for one picture, (H, W, 3) in [0, 1]; what only the picture decides is computed
+    """The filter for one picture, (H, W, 3) in [0, 1]; terms of the picture alone are computed
     once.
 
     `radius` is half of the window's side in pixels. `smoothness` is the variance of colours below

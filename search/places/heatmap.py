@@ -1,4 +1,4 @@
-"""Where in a photo: a map (h, w) in [0, 1] from its stored regions or from its patches.
+"""Heatmap of a query in a photo: a map (h, w) in [0, 1] from stored regions or from patches.
 
 Letters: R regions, h x w patches, C contrast texts, D width. Directions are those of
 `search/places/contrast.py`.
@@ -15,11 +15,12 @@ from search.arrays import Array
 from search.places.refine import on_finest
 
 COLD = 0.25
-"""This share of the cells is cold: the map starts above their value."""
+"""This fraction of the cells is cold: the map starts above their values."""
 WARM_RANGE = 1.75
-"""A map is stretched to 1 only if its range is so many times that of a contrast text's map, ..."""
+"""A map is stretched to 1 only if its range is at least this multiple of a contrast text's range,
+..."""
 ORDINARY = 0.75
-"""... of the one that a quarter of the contrast texts surpass: some of them are in the photo."""
+"""... the range at this quantile of the contrast texts, as some of them do occur in the photo."""
 
 
 def from_regions(
@@ -31,7 +32,7 @@ def from_regions(
     """The map from a photo's stored regions (R, D) and their masks (R, h, w), for directions
     `target` (D,) and `contrasts` (C, D).
 
-    A cell shows the best of the regions that cover it: the region that a hit would show.
+    A cell gets the best score of the regions that cover it: the region that a hit would show.
     """
     scores = vectors @ target
     covered = np.where(masks, scores[:, None, None], -np.inf).max(axis=0)
@@ -40,14 +41,14 @@ def from_regions(
 
 
 def from_grids(grids: Sequence[Array], target: Array, contrasts: Array) -> Array:
-    """The map from the patches (h, w, D) of a photo at all scales, on the finest of them."""
+    """The map from the patches (h, w, D) of a photo at all scales, on the finest grid."""
     every = np.concatenate([target[None], contrasts]).T
     maps = on_finest([grid @ every for grid in grids])
     return _stretch(maps[..., 0], maps[..., 1:])
 
 
 def _stretch(scores: Array, contrasts: Array) -> Array:
-    """Values (h, w) -> [0, 1], beside those of the contrast texts, (..., C)."""
+    """Scale values (h, w) to [0, 1], relative to those of the contrast texts, (..., C)."""
     low = float(np.quantile(scores, COLD))
     others = contrasts.reshape(-1, contrasts.shape[-1])
     ranges = others.max(axis=0) - np.quantile(others, COLD, axis=0)

@@ -1,7 +1,7 @@
-"""What a photo looks like to the model: its patches in the colours of their principal components.
+"""Visualise a photo's features: its patches coloured by their first principal components.
 
-The picture that papers on dense features show (Oquab et al., DINOv2, 2023, figure 1): patches that
-the model finds alike have like colours, so things stand out as patches of one colour.
+As in papers on dense features (Oquab et al., DINOv2, 2023, figure 1): similar patches have similar
+colours, so objects stand out as patches of one colour.
 
 Letters: h x w patches, D width.
 """
@@ -16,16 +16,16 @@ import torch.nn.functional as F
 
 from search.arrays import Array
 
-EDGE = 2.0  # per cent of the patches at either end that may be cut off
+EDGE = 2.0  # percentage of the patches at either end that may be clipped
 
 
 def feature_colours(grids: Sequence[Array]) -> Array:
-    """The patches of one photo at several scales, unit (h, w, D) each, coarse to fine -> RGB
-    (h, w, 3) in [0, 1] on the finest grid.
+    """The patches of one photo at several scales, unit (h, w, D) each, coarse to fine -> RGB (h, w,
+    3) in [0, 1] on the finest grid.
 
-    The three first principal components are red, green and blue, each from its 2nd to its 98th
-    percentile; its sign is such that the longer tail is bright, so that a photo always looks the
-    same.
+    The first three principal components are red, green and blue, each from its 2nd to its 98th
+    percentile; its sign is chosen so that the longer tail is bright, which makes the result
+    deterministic.
     """
     patches = _together(grids)
     rows = patches.reshape(-1, patches.shape[-1]).astype(np.float64)

@@ -1,19 +1,18 @@
-"""The places of a hit from the photo's own patches: a mask with the edges of the thing, and its
-box.
+"""Refine a hit's places from the photo's patches: a mask along the object's edges, and its box.
 
-1. **Core.** What is surely of the thing. A stored region that covers 5 % of the photo and more
-   is its own core: the tree of merges knows a large thing better than the heat does, which is
-   hottest at a face or a wheel. Of a smaller one it is the peak of the **heat**, how much every
+1. **Core.** The patches that surely belong to the object. A stored region that covers 5 % of the
+   photo or more is its own core: the merge tree captures a large object better than the heat, which
+   is hottest at a face or a wheel. For a smaller one it is the peak of the **heat**, how much every
    patch shows the target, summed over all scales of `search/places/windows.py`: peaks of small
-   things lie where the fine windows see them.
-2. **Likeness.** A text knows a thing by its telling parts. What belongs to it looks like them, so
-   the patches of the core are held against all others of the photo: 1 is as the core, 0 as the
-   mean of the rest.
-3. **Edges.** The likeness is carried to pixels along the edges of the photo's colours
-   (`search/places/guided.py`); the place is what is connected with the peak.
+   objects lie where the fine windows see them.
+2. **Likeness.** A text matches an object's characteristic parts. The rest of the object looks like
+   them, so the patches of the core are compared with all others of the photo: 1 is like the core,
+   0 like the mean of the rest.
+3. **Edges.** The likeness is refined to pixels along the edges of the photo's colours
+   (`search/places/guided.py`); the place is the area connected with the peak.
 
-Letters: S scales, (h, w) the patches of one of them, (H, W) those of the finest one, D width,
-(P, Q) pixels of the working picture.
+Letters: S scales, (h, w) the patches of one of them, (H, W) those of the finest one, D width, (P,
+Q) pixels of the working picture.
 """
 
 from __future__ import annotations
@@ -34,35 +33,34 @@ from search.places.guided import GuidedFilter
 from search.stored_photos import unit
 
 CORE = 0.8
-"""Connected patches with this share of the peak's heat are surely of the thing."""
+"""Connected patches with at least this fraction of the peak's heat surely belong to the object."""
 LARGE = (0.05, 0.9)
-"""The parts of the photo between which a stored region is the core of its place; of nearly all of
-the photo there is nothing around it to tell it from."""
+"""The range of area fractions in which a stored region is the core of its place; a region of nearly
+the whole photo has no surroundings to contrast with."""
 EDGE = 0.3
 """The likeness at the edge of a place, ..."""
 TIGHT_EDGE = 0.55
-"""... and of a thing that a user points at, or of one of several, which must not run together."""
+"""... and, tighter, for an object that a user points at, or for one of several, which must not
+merge."""
 SOFT = 0.08
-"""How fast the likeness turns from "outside" to "inside": the scale of a logistic function."""
+"""Sharpness of the transition from outside to inside: the scale of a logistic function."""
 NEXT_PLACE = 0.75
-"""A further place has at least this share of the first one's heat."""
+"""A further place has at least this fraction of the first one's heat."""
 SIDE = 144
-"""The longer side of the working picture in pixels, at least; two pixels a patch if that is
-more.
-"""
+"""Minimum longer side of the working picture in pixels; two pixels per patch if that is more."""
 REACH = 3
-"""The guided filter looks this many patches around."""
+"""Radius of the guided filter in patches."""
 SMOOTHNESS = 1e-4
 MIDDLE = 0.2
-"""A thing fills its box from this far off each edge, ..."""
+"""An object in a box is assumed to fill it from this distance off each edge, ..."""
 FILLED = 0.2
-"""... and is at least this part of the box."""
+"""... and to cover at least this fraction of the box."""
 
 
 @dataclass(frozen=True, slots=True)
 class FinePlace:
-    """A place: its mask (P, Q), the box around it in fractions, and its heat, where the best place
-    of the photo has 1.
+    """A place: its mask (P, Q), its bounding box in fractions, and its heat, relative to 1 for the
+    best place of the photo.
     """
 
     box: Box
@@ -71,7 +69,7 @@ class FinePlace:
 
 
 class FinePhoto:
-    """One photo's patches at all scales, ready to be asked for places."""
+    """One photo's patches at all scales, ready for finding places."""
 
     def __init__(self, photo: Image.Image, grids: Sequence[Array]) -> None:
         """`photo` is upright RGB, `grids` are unit patches (h, w, D), coarse to fine."""
@@ -86,7 +84,7 @@ class FinePhoto:
         self._filter = GuidedFilter(guide, max(1, round(REACH * zoom)), SMOOTHNESS)
 
     def heat(self, target: Array) -> Array:
-        """How much each patch shows the target (D,): 0 in the middle of the photo's patches, 1 at
+        """How much each patch shows the target (D,): 0 at the median of the photo's patches, 1 at
         the peak; (H, W). All 0 where nothing differs.
         """
         summed = on_finest([grid @ target for grid in self._grids])
@@ -99,8 +97,8 @@ class FinePhoto:
         first.
 
         A small first one is at the photo's peak, wherever that is: the windows see more than the
-        regions did. The others have their peaks within their stored masks, outside of the places
-        before them; a further one is left out when it is too cold.
+        regions did. The others have their peaks within their stored masks, outside of the previous
+        places; places that are too cold are dropped.
         """
         heat = self.heat(target)
         free = np.ones(self.shape, bool)
@@ -122,8 +120,9 @@ class FinePhoto:
     def place(
         self, heat: Array, seeds: Array, region: Mask | None = None, edge: float = EDGE
     ) -> FinePlace:
-        """The place around the hottest of the `seeds` (H, W) in a heat (H, W): what looks like the
-        part of the `region` (H, W) there or, without one, like the peak, which is not below 0 then.
+        """The place around the hottest of the `seeds` (H, W) in a heat (H, W): everything similar
+        to the part of the `region` (H, W) there or, without one, to the peak, whose heat must not
+        be below 0 then.
         """
         row, column = (int(i) for i in np.unravel_index(int(seeds.argmax()), seeds.shape))
         sure = heat >= CORE * heat[row, column] if region is None else region
@@ -132,13 +131,13 @@ class FinePhoto:
 
     def place_in(self, heat: Array, stored: Mask) -> FinePlace | None:
         """The place around the hottest patch in a stored mask (any grid), in a heat (H, W); None
-        where the mask is colder than the middle of the photo.
+        where the mask is colder than the photo's median.
         """
         seeds = np.where(resized(stored, self.shape), heat, -np.inf)
         return self.place(heat, seeds, edge=TIGHT_EDGE) if float(seeds.max()) > 0 else None
 
     def at_point(self, point: tuple[float, float]) -> Mask:
-        """The thing at a point (x, y fractions), by likeness with the patches there: (P, Q)."""
+        """The object at a point (x, y fractions), by likeness with the patches there: (P, Q)."""
         alike = []
         for grid in self._grids:
             row, column = cell_of(point, grid.shape[:2])
@@ -150,9 +149,9 @@ class FinePhoto:
         return self.grown(core, seed, TIGHT_EDGE)
 
     def in_box(self, box: Box) -> Mask:
-        """The thing that fills the middle of a box, no further than the box: (P, Q).
+        """The object that fills the middle of a box, clipped to the box: (P, Q).
 
-        All of the box when less than `FILLED` of it looks like its middle.
+        The whole box when less than `FILLED` of it resembles its middle.
         """
         x0, y0, x1, y1 = box
         margin_x, margin_y = MIDDLE * (x1 - x0), MIDDLE * (y1 - y0)
@@ -162,7 +161,7 @@ class FinePhoto:
         return thing if thing.sum() >= FILLED * inside.sum() else inside
 
     def pooled(self, mask: Mask) -> Array:
-        """The unit vector (D,) of the patches under a mask (any grid), all scales together."""
+        """The unit vector (D,) of the patches under a mask (any grid), over all scales."""
         parts = []
         for grid in self._grids:
             weights = _to(mask, grid.shape[:2], "area").ravel()
@@ -170,8 +169,8 @@ class FinePhoto:
         return unit(np.sum(parts, axis=0))
 
     def grown(self, core: Mask, seed: tuple[int, int], edge: float) -> Mask:
-        """What looks like the core (H, W), up to the likeness `edge`, and is connected with its
-        patch `seed`: (P, Q).
+        """The area similar to the core (H, W), up to the likeness `edge`, that is connected with
+        its patch `seed`: (P, Q).
         """
         fine = self._fine(core, edge)
         zoom = self._pixels[0] / self.shape[0], self._pixels[1] / self.shape[1]
@@ -180,7 +179,7 @@ class FinePhoto:
         return mask if mask.any() else resized(core, self._pixels)
 
     def _fine(self, core: Mask, edge: float) -> Mask:
-        """All that looks like the core (H, W), connected or not: (P, Q)."""
+        """The area similar to the core (H, W), connected or not: (P, Q)."""
         inside = 1 / (1 + np.exp(-(self._likeness(core) - edge) / SOFT))
         fine: Mask = self._filter(_to(inside, self._pixels, "bilinear")[None])[0] > 0.5
         return fine
@@ -205,7 +204,7 @@ class FinePhoto:
 
 
 def is_large(mask: Mask) -> bool:
-    """Whether a stored region, on any grid, is the core of its place."""
+    """Whether a stored region, on any grid, is itself the core of its place."""
     least, most = LARGE
     return least <= float(mask.mean()) <= most
 
@@ -225,12 +224,12 @@ def connected(inside: npt.NDArray[np.bool_], seed: tuple[int, int]) -> Mask:
 
 
 def cell_of(point: tuple[float, float], shape: tuple[int, ...]) -> tuple[int, int]:
-    """The row and column of the cell of a grid (h, w) in which a point (x, y) in [0, 1] lies."""
+    """The row and column of the cell of a grid (h, w) that contains a point (x, y) in [0, 1]."""
     return min(int(point[1] * shape[0]), shape[0] - 1), min(int(point[0] * shape[1]), shape[1] - 1)
 
 
 def cells_in(box: Box, shape: tuple[int, int]) -> Mask:
-    """The cells of a grid (h, w) whose middle lies in a box; at least the one in its middle."""
+    """The cells of a grid (h, w) whose centre lies in a box; at least the one in its centre."""
     rows, columns = ((np.arange(n) + 0.5) / n for n in shape)
     inside = np.outer(
         (box[1] <= rows) & (rows <= box[3]), (box[0] <= columns) & (columns <= box[2])
@@ -240,7 +239,7 @@ def cells_in(box: Box, shape: tuple[int, int]) -> Mask:
 
 
 def mask_box(mask: Mask) -> Box:
-    """The box around a mask that is not empty, in fractions."""
+    """The bounding box of a non-empty mask, in fractions."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     height, width = mask.shape
     return (
@@ -252,7 +251,7 @@ def mask_box(mask: Mask) -> Box:
 
 
 def resized(mask: Mask, shape: tuple[int, int]) -> Mask:
-    """A mask on another grid: the cells whose middle lies in it."""
+    """A mask on another grid: the cells whose centre lies in it."""
     rows, columns = (
         ((np.arange(n) + 0.5) * old / n).astype(int)
         for n, old in zip(shape, mask.shape, strict=True)
@@ -262,7 +261,7 @@ def resized(mask: Mask, shape: tuple[int, int]) -> Mask:
 
 
 def _to(values: npt.NDArray[np.generic], shape: tuple[int, int], mode: str) -> Array:
-    """Maps (h, w, ...) at another size, float32: "bilinear", or "area" for means."""
+    """Resize maps (h, w, ...), as float32: "bilinear", or "area" for means."""
     flat = np.asarray(values, np.float32).reshape(*values.shape[:2], -1)
     planes = torch.from_numpy(np.ascontiguousarray(flat.transpose(2, 0, 1)))[None]
     corners = False if mode == "bilinear" else None

@@ -1,4 +1,4 @@
-"""From hits with stored regions to hits with exact places, photo by photo from the files."""
+"""Refine hits with stored regions to exact places, by re-embedding each photo from its file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Refiner:
-    """Looks at the photos of one collection again, at the scales that the model can afford."""
+    """Re-embeds photos of one collection, at the scales that the model can afford."""
 
     def __init__(self, encoder: QueryEncoder, catalog: Catalog, device: str) -> None:
         self._encoder, self._catalog = encoder, catalog
@@ -40,10 +40,10 @@ class Refiner:
         self.scales = MOST_SCALES if self.cheap else 1
 
     def target(self, terms: Sequence[TermVector], picture_centre: Array) -> Array:
-        """The direction (D,) that points out what the terms of a query show.
+        """The direction (D,) that highlights what the terms of a query show.
 
-        Texts against the contrast texts, pictures against the mean of the collection's regions
-        `picture_centre` (D,); a negative term counts as in a search.
+        Texts are compared with the contrast texts, pictures with the mean of the collection's
+        regions `picture_centre` (D,); a negative term counts as in a search.
         """
         parts = [
             term.weight
@@ -60,8 +60,8 @@ class Refiner:
     def look(
         self, image_id: str, *, overlap: bool = False, windows: bool = True
     ) -> tuple[Image.Image, tuple[Array, ...]]:
-        """An indexed photo and its patches at all scales, from windows that `overlap` or not; at
-        the first alone without `windows`. Raises `QueryError` when it cannot be read now.
+        """An indexed photo and its patches at all scales, from windows that `overlap` or not; only
+        the first scale without `windows`. Raises `QueryError` when the photo is unreadable.
         """
         side = self.scales * self._embedder.info.image_size
         photo = open_photo(self._catalog, image_id, side=side)
@@ -69,12 +69,12 @@ class Refiner:
         return photo, window_grids(self._embedder, photo, scales, overlap=overlap)
 
     def refine(self, results: Results, targets: Mapping[str, Array], *, bound: bool) -> Results:
-        """The results with the places of every hit from its file; a hit whose file cannot be read
-        keeps its stored places, and a note says so.
+        """The results with the places of every hit computed from its file; a hit with an unreadable
+        file keeps its stored places, and a note says so.
 
-        `targets` are the directions (D,) by the names of things, as the places have them: "" for a
-        plain query. `bound` places stay where they were found; else the best place of the one
-        target may move to where the photo shows it best.
+        `targets` are the directions (D,) by thing name, as in the places: "" for a plain query.
+        `bound` places stay where they were found; otherwise the best place of a single target may
+        move to where the photo shows it best.
         """
         hits = [self._refined(hit, targets, bound) for hit in results.hits]
         kept = sum(new is None for new in hits)
@@ -89,8 +89,8 @@ class Refiner:
         return dataclasses.replace(results, hits=chosen, notes=notes)
 
     def examples(self, examples: Sequence[Example]) -> tuple[list[TermVector], tuple[str, ...]]:
-        """The examples as terms of a query, and a note when a photo could only be answered from
-        its stored regions. Raises `QueryError` for an unknown id or without a positive example.
+        """The examples as terms of a query, and a note when a photo had to be answered from its
+        stored regions. Raises `QueryError` for an unknown id or without a positive example.
         """
         check(examples)
         stored = {e.image: regions_of(self._catalog, e.image) for e in examples}
@@ -116,9 +116,9 @@ class Refiner:
         return again_terms(vectors, examples), notes
 
     def heat(self, image_id: str, targets: Sequence[Array], *, exact: bool) -> Array:
-        """Where a photo shows any of the targets, (h, w) in [0, 1]; see `heatmap.py`."""
+        """Heatmap of a photo for any of the targets, (h, w) in [0, 1]; see `heatmap.py`."""
         if exact:
-            _, grids = self.look(image_id, overlap=True)  # a map that is looked at needs no seams
+            _, grids = self.look(image_id, overlap=True)  # a displayed map must have no seams
             maps = [from_grids(grids, target, self._contrasts) for target in targets]
         else:
             stored = regions_of(self._catalog, image_id)
@@ -129,7 +129,7 @@ class Refiner:
         return np.asarray(np.max(maps, axis=0), np.float32)
 
     def _refined(self, hit: Hit, targets: Mapping[str, Array], bound: bool) -> Hit | None:
-        """The hit with exact places, None when its photo cannot be read."""
+        """The hit with exact places; None when its photo is unreadable."""
         if not hit.regions:
             return hit
         try:
@@ -144,7 +144,7 @@ class Refiner:
         else:
             (target,) = targets.values()
             places += fine.places(target, [region.mask for region in hit.regions])
-        # The stored places were ranked against the whole collection: their scores stay.
+        # Keep the scores: the stored places were ranked against the whole collection.
         regions = tuple(
             dataclasses.replace(region, box=place.box, mask=place.mask) if place else region
             for place, region in zip(places, hit.regions, strict=False)

@@ -1,8 +1,8 @@
-"""A photo's patches, finer than its own grid: windows of the photo, each seen as a picture.
+"""Patches of a photo finer than its own grid: embed windows of the photo like pictures.
 
-A model sees small things in a window at the size that it was trained for; the same number of
-patches from one larger input is worse (`docs/regions.md`). Scale z cuts the photo into z x z
-windows, so that scales 1, 2 and 3 cost 14 times the photo itself.
+A model sees small objects in a window at the size it was trained for; the same number of patches
+from one larger input is worse (`docs/regions.md`). Scale z cuts the photo into z x z windows, so
+that scales 1, 2 and 3 together cost 14 times the photo itself.
 
 Letters: h x w patches of the whole photo, z scale, D width.
 """
@@ -21,13 +21,11 @@ from tips_model.features import Embedder
 
 MOST_SCALES = 3
 CHEAP_WIDTH = 256
-"""A tower up to this wide encodes a photo in some milliseconds on one core of a CPU."""
+"""A tower of up to this width encodes a photo in a few milliseconds on one CPU core."""
 
 
 def affordable(embedder: Embedder, device: str) -> bool:
-    """Whether many windows of a photo cost less than a user notices: a small model, or not on a
-    CPU.
-    """
+    """Whether many windows per photo are unnoticeably cheap: a small model, or not on a CPU."""
     return embedder.info.dim <= CHEAP_WIDTH or not device.startswith("cpu")
 
 
@@ -37,8 +35,8 @@ def window_grids(
     """The patches of an upright RGB photo at the scales 1 to `scales`: unit (z h, z w, D) each.
 
     A photo is enlarged to less than twice its pixels: one that is too small has fewer scales. With
-    `overlap` the windows of a scale overlap by a quarter and are blended, as `indexer/tiles.py`
-    does it: the same number of windows gives a coarser grid without seams.
+    `overlap` the windows of a scale overlap by a quarter and are blended, as in `indexer/tiles.py`:
+    the same number of windows gives a coarser grid without seams.
     """
     whole = embedder.prepare(photo)
     patch = embedder.info.patch

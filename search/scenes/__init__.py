@@ -1,1 +1,1 @@
-"""Composed queries: things, how they lie to each other, how many, and what is not there."""
+"""Composed queries (scenes): things with relations, positions, sizes, counts and negation."""

@@ -1,23 +1,23 @@
-"""The score of a scene in many photos at once: numpy over photos x regions.
+"""Score a scene in many photos at once: numpy over photos x regions.
 
 Every region has a score for every thing, on the scale of `search/confidence/cutoff.py` where 1 is
-the line. Two measures are taken of a photo:
+the confidence line. A photo gets two measures:
 
-- **The weakest link** says whether it is confident: every thing has a place that reaches the line,
-  and the places lie as asked. A degree d in [0, 1] of `search/scenes/relations.py` (a relation, a
-  position, a size) counts as a link of the score 2d, so that half a degree is the line too. What
-  must not be there has the score 2 - s: it passes the line where s does not.
-- **Evidence** ranks: the mean score of the things, less 2 - 2d for every degree, less once more
-  what the best places for the things lose by having to lie as asked (`LAID_OUT`), and half of the
+- **The weakest link** decides whether it is confident: every thing has a place that reaches the
+  line, and the places lie as asked. A degree d in [0, 1] of `search/scenes/relations.py` (a
+  relation, a position, a size) counts as a link with the score 2d, so that half a degree is also
+  the line. A negated thing has the score 2 - s: it passes the line where s does not.
+- **Evidence** ranks: the mean score of the things, minus 2 - 2d for every degree, minus once more
+  what the best places for the things lose by having to lie as asked (`LAID_OUT`), plus half of the
   photo's own standard score for the things in a sentence (`WHOLE`). Scores are *contested*: a
-  region that serves as one thing loses a part of what it is worth as any other thing of the scene
-  (`CONTEST`), which tells a dog left of a cat from a cat left of a dog even where the model is sure
-  of neither. `docs/regions.md` has the measurements.
+  region that serves as one thing loses a part of its value as any other thing of the scene
+  (`CONTEST`), which distinguishes a dog left of a cat from a cat left of a dog even where the model
+  is sure of neither. `docs/regions.md` has the measurements.
 
-A chain of things is scored by the best choice of a region for each: going through it from its end,
-one product of regions x regions per relation finds that exactly, for a minimum as for a sum. n
-places count where the n-th best distinct one does. Things with a size or position, and those that
-hold others inside, are looked for among distinct places only: a part of a huge thing is a tiny
+A chain of things is scored by the best choice of a region for each: dynamic programming from its
+end, with one product of regions x regions per relation, finds it exactly, for a minimum as for a
+sum. n places count where the n-th best distinct one does. Things with a size or position, and those
+that contain others, are only searched among distinct places: a part of a huge thing is a tiny
 region, and a region around two things resembles both.
 
 Letters: P photos, R regions of a photo (padded), K places.
@@ -40,27 +40,28 @@ from search.scenes.scene import MOST_COUNTED, And, Chain, Clause, Count, Not, Th
 Floats = npt.NDArray[np.float64]
 Measure = Literal["weakest", "evidence"]
 CONTEST = 0.25
-"""How much of a region's score for another thing counts against it."""
+"""The fraction of a region's score for another thing that counts against it."""
 LAID_OUT = 1.0
-"""How much counts again what the things lose by having to lie as asked: it is the same for things
-that the model knows well and hardly.
+"""Extra weight of what the things lose by having to lie as asked: this loss is the same for things
+that the model knows well and for others.
 """
 WHOLE = 0.5
-"""How much the standard score of the whole photo counts, for a sentence of all wanted things."""
+"""Weight of the whole photo's standard score, for a sentence of all wanted things."""
 USUAL = -2.0
-"""What a region that has nothing to do with a text gets: the middle over all regions of photos."""
+"""The score of a region unrelated to a text: the median over all regions of photos."""
 WORST = -4.0
-"""Below this, scores tell nothing more; also the score of a place that is not there."""
+"""Lower bound of scores, below which they carry no information; also the score of a missing
+place."""
 NEARLY = 0.9
-"""From here on, scores of photos that are not confident are pressed together below 1."""
+"""From here on, scores of photos that are not confident are compressed to stay below 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """P photos with their regions: `boxes` (P, R, 4), and for every thing of a scene, by its
-    identity (pictures in memory cannot be compared), the `scores` (P, R) of the regions, -inf where
-    there is none; `whole` (P,) is the photo's standard score for all wanted things together. A
-    photo has at least one region.
+    """P photos with their regions: `boxes` (P, R, 4), and for every thing of a scene, keyed by
+    object identity (pictures in memory cannot be compared), the `scores` (P, R) of the regions,
+    -inf where there is none; `whole` (P,) is the photo's standard score for all wanted things
+    together. A photo has at least one region.
     """
 
     boxes: Floats
@@ -74,7 +75,7 @@ class Board:
 
 def evaluate(clause: Clause, board: Board) -> Array:
     """The scores (P,) of the photos: 1 or more where the weakest link reaches the line, else below
-    1; in the order of evidence on each side of it.
+    1; ordered by evidence on each side of it.
     """
     weakest = links(clause, board)
     contested = _contested(clause, board)
@@ -89,7 +90,8 @@ def evaluate(clause: Clause, board: Board) -> Array:
 
 
 def _apart(clause: Clause, board: Board) -> Array:
-    """The mean (P,) of the best scores of the wanted things, wherever and however they are."""
+    """The mean (P,) of the best scores of the wanted things, ignoring positions, sizes and
+    relations."""
     best = [board.of(thing).max(axis=1) for chain in wanted(clause) for thing in chain.things]
     return np.asarray(np.mean(best, axis=0), np.float32)
 
@@ -114,8 +116,8 @@ def fulfilling(chain: Chain, board: Board) -> list[Array]:
 
 
 class Counted(NamedTuple):
-    """The distinct places of each photo that may count, best first: `regions` and `scores` (P, K),
-    K one more than `MOST_COUNTED`. Where a photo has fewer, `there` is false and the score `WORST`.
+    """The candidate places of each photo for counting, best first: `regions` and `scores` (P, K), K
+    one more than `MOST_COUNTED`. Where a photo has fewer, `there` is false and the score `WORST`.
     """
 
     regions: npt.NDArray[np.int64]
@@ -124,8 +126,8 @@ class Counted(NamedTuple):
 
 
 def counted_places(boxes: Floats, scores: Array) -> Counted:
-    """The places for scores (P, R) of regions; -inf leaves a region out."""
-    # Only scores above 0 make places, and only their order matters below it.
+    """The places for scores (P, R) of regions; -inf excludes a region."""
+    # Only scores above 0 make places; below it only their order matters.
     positive = np.where(scores > 0, scores, 1e-6 * np.exp(np.minimum(scores, 0)))
     positive = np.where(np.isfinite(scores), positive, 0).astype(np.float32)
     shown = distinct(overlaps(boxes), positive, MOST_COUNTED + 1)
@@ -142,7 +144,7 @@ def counted_places(boxes: Floats, scores: Array) -> Counted:
 
 
 def _contested(clause: Clause, board: Board) -> Board:
-    """The board with scores from `WORST` up, less what the regions are worth as other things."""
+    """The board with scores clipped at `WORST`, less the regions' values as other things."""
     every = {id(thing): np.maximum(board.of(thing), WORST) for thing in things(clause)}
     scores = {}
     for key, own in every.items():
@@ -154,7 +156,7 @@ def _contested(clause: Clause, board: Board) -> Board:
 
 
 def _evidence(clause: Clause, board: Board) -> Array:
-    """The evidence (P,) for a clause: the mean over its wanted things, less what speaks against."""
+    """The evidence (P,) for a clause: the mean over its wanted things, minus penalties."""
     count = sum(len(chain.things) for chain in wanted(clause)) or 1
     total = np.zeros(len(board.boxes))
     parts = clause.parts if isinstance(clause, And) else (clause,)
@@ -182,7 +184,8 @@ def _best(chain: Chain, board: Board, measure: Measure, count: int) -> Array:
 def _from_the_end(
     chain: Chain, board: Board, measure: Measure, count: int, *, turned: bool = False
 ) -> list[Array]:
-    """For each thing, the best rest of the chain that begins at every region: (P, R) each.
+    """For each thing, the best value of the rest of the chain starting at every region: (P, R)
+    each.
 
     `turned`: the relations are read from the later thing to the earlier one.
     """
@@ -213,8 +216,8 @@ def _from_the_end(
 
 
 def _fit(thing: Thing, board: Board, measure: Measure, count: int, *, whole: bool) -> Array:
-    """The scores (P, R) of the regions as this thing, where it may be and as large as it may be; as
-    evidence, its share among `count` things. `whole`: distinct places only.
+    """The scores (P, R) of the regions as this thing, including its position and size; as evidence,
+    its share among `count` things. `whole`: distinct places only.
     """
     scores = board.of(thing)
     if whole or thing.size is not None or thing.position is not None:
@@ -235,14 +238,14 @@ def _fit(thing: Thing, board: Board, measure: Measure, count: int, *, whole: boo
 
 
 def _with(scores: Array, degree: Floats, measure: Measure) -> Array:
-    """Scores that hold to a degree only."""
+    """Combine scores with a degree."""
     if measure == "weakest":
         return np.minimum(scores, 2 * degree).astype(np.float32)
     return (scores + 2 * degree - 2).astype(np.float32)
 
 
 def _counted(scores: Array, count: Count, measure: Measure) -> Array:
-    """The score of so many places, for scores (..., K) of places: (...)."""
+    """The score of a count of places, for scores (..., K) of places: (...)."""
     if count == Count():
         return np.asarray(scores.max(axis=-1))
     ordered = -np.sort(-scores, axis=-1)

@@ -1,4 +1,4 @@
-"""The language of queries: a plain sentence, weighted terms, or a scene of things with places.
+"""Parse the query language: a plain sentence, weighted terms, or a scene of things with places.
 
     dog left of car                  also right of, above, below, inside, next to
     kite top left                    also `at the top`, `in the centre`, `on the right`, ...
@@ -10,24 +10,25 @@
     2:red + mug - cup above table    weights, `+`, `-` and picture files bind closest
 
 **Which words are signs.** Most words are ambiguous ("a man and a woman", "large intestine", "top
-hat"), and a plain sentence must stay one. So:
+hat"), and a plain sentence must remain one. So:
 
 1.  A relation between two things, a comparison before a thing (`>=3 apples`, `at least 3 apples`),
-    a position of two words (`top left`) or with a preposition (`at the top`) behind a thing, and
+    a position of two words (`top left`) or with a preposition (`at the top`) after a thing, and
     `and not`, `but not`, `, not` are signs in every query.
-2.  In CAPITALS these are signs too: AND, NOT, and TINY, SMALL, LARGE, HUGE before or behind a thing
-    and TOP, BOTTOM, LEFT, RIGHT, CENTRE behind it (unless the whole query is in capitals).
-3.  Where a query has a sign of these kinds, small `and`, a leading `not`, a leading size and a
+2.  In CAPITALS these are also signs: AND, NOT, and TINY, SMALL, LARGE, HUGE before or after a thing
+    and TOP, BOTTOM, LEFT, RIGHT, CENTRE after it (unless the whole query is in capitals).
+3.  In a query with a sign of these kinds, lower-case `and`, a leading `not`, a leading size and a
     leading number (`3 apples` and `two dogs` mean exactly that many) are signs as well.
-4.  Without one they are plain text when photos are looked for. When places are looked for, `and`
-    is a sign (each thing has a place), and so is a leading `not` (which alone leaves nothing to
-    look for), and a size or number before at most three words.
-5.  Phrases that have such a word and another meaning stay whole: `search/word_lists/phrases.txt`.
+4.  Without one they are plain text when searching for photos. When searching for places, `and` is a
+    sign (each thing has a place), and so is a leading `not` (which alone leaves nothing to look
+    for), and a size or number before at most three words.
+5.  Phrases that contain such a word with another meaning stay whole:
+    `search/word_lists/phrases.txt`.
 6.  Nothing else is a sign: not in, on, under, near, behind, with, without, or. A single word such
-    as `above` needs something on both sides ("a view from above" is a text), and what is in quotes
-    is text.
+    as `above` needs something on both sides ("a view from above" is a text), and quoted text is
+    literal.
 
-The grammar is `search/scenes/language.lark`. What it cannot read is refused with the spot.
+The grammar is `search/scenes/language.lark`. Syntax errors are reported with their spot.
 """
 
 from __future__ import annotations
@@ -56,30 +57,30 @@ RELATIONS: dict[str, Relation] = {
     "NEXT": "next to",
 }
 TYPOGRAPHIC = str.maketrans(dict.fromkeys("“”„‟«»", '"'))
-"""Quotes as telephones write them."""
+"""Typographic quotes, as phones type them."""
 QUOTED = re.compile(r'"[^"]*"')
 NAMED_FILE = re.compile(r"(?:^|[\s(:])(?:\.{0,2}/|~/)")
 MOST_THINGS = 24
 DEEPEST = 40
-"""Levels of the tree; a `not` in parentheses takes three."""
+"""Maximum depth of the tree; a `not` in parentheses takes three levels."""
 UNMISTAKABLE = re.compile(
     r"(?:^|[\s(])(?:(?:left|right)\s+of|next\s+to|and\s+not|but\s+not|NOT|AND|[<>]=?\s*\d+|=\d+)"
     r"(?=[\s)]|$)"
 )
-"""With these in it, a query that the grammar refuses is a wrong scene, not a sentence."""
+"""With these in it, a query that the grammar rejects is a faulty scene, not a sentence."""
 
 
 def parse(text: str, *, places: bool = False) -> Query | Scene:
-    """Read what a user wrote: a plain query, or a scene if it has signs of one (see above).
+    """Parse user input: a plain query, or a scene if it has signs of one (see above).
 
-    `places`: places are looked for, not photos. Raises `QueryError`; where the language is to
-    blame, a `QuerySyntaxError` with the spot.
+    `places`: searching for places, not photos. Raises `QueryError`; for a syntax error, a
+    `QuerySyntaxError` with the spot.
     """
     check_length(text)
     text = text.translate(TYPOGRAPHIC)
     line = " ".join(text.split())
     if not line or line.count('"') % 2:
-        return Query.parse(text)  # which refuses it
+        return Query.parse(text)  # which rejects it
     try:
         tree = _parser().parse(_without_capitals(line))
     except UnexpectedInput as error:
@@ -96,15 +97,15 @@ def parse(text: str, *, places: bool = False) -> Query | Scene:
 
 
 def refuse_files(words: str) -> None:
-    """Raise `QueryError` for words that name a picture file outside quotes: whoever asks from
-    outside need not be the owner of the disk.
+    """Raise `QueryError` for words that name a picture file outside quotes: a remote user need not
+    own the disk.
     """
     if NAMED_FILE.search(QUOTED.sub("", words.translate(TYPOGRAPHIC))):
         raise QueryError('A picture file cannot be named here; put the words in quotes ("...").')
 
 
 def with_pictures(query: Query | Scene, pictures: Sequence[ImageTerm]) -> Query | Scene:
-    """The query together with whole pictures; raises `QueryError` for a scene with any."""
+    """Add whole pictures to the query; raises `QueryError` for a scene with any."""
     if not pictures:
         return query
     if isinstance(query, Scene):
@@ -125,19 +126,19 @@ def _parser() -> Lark:
 
 
 def _in_small_letters(phrase: str) -> str:
-    """A pattern for a phrase whose words may begin with a capital: TINY in capitals is a sign."""
+    """A pattern for a phrase whose words may be capitalised; an all-capitals TINY is a sign."""
     return re.sub(r"\b[a-z]", lambda match: f"[{match[0]}{match[0].upper()}]", re.escape(phrase))
 
 
 def _without_capitals(line: str) -> str:
-    """The line as it is, or small if it is all in capitals: those mean nothing then."""
+    """The line unchanged, or in lower case if it is all in capitals, which then mean nothing."""
     if re.search("[a-z]", line):
         return line
     return re.sub("[A-Z]+", lambda match: match[0].lower(), line)
 
 
 def _check_size(tree: Node, line: str) -> None:
-    """Refuse what would keep a search busy for minutes, or is nested beyond reading."""
+    """Reject queries that would take minutes, or are nested too deeply."""
     count = sum(1 for _ in tree.find_data("thing"))
     if count > MOST_THINGS:
         raise QueryError(
@@ -158,7 +159,7 @@ def _is_token(value: object) -> bool:
 
 
 def _is_strong(tree: Node, line: str) -> bool:
-    """Whether the query has a sign that makes a scene of it anywhere (rules 1 and 2)."""
+    """Whether the query has a sign that always makes it a scene (rules 1 and 2)."""
     for node in tree.iter_subtrees():
         if node.data == "relation":
             return True
@@ -175,7 +176,7 @@ def _is_strong(tree: Node, line: str) -> bool:
 
 
 def _is_weak(tree: Node, line: str) -> bool:
-    """Whether a query without strong signs is a scene when places are looked for (rule 4)."""
+    """Whether a query without strong signs is a scene when searching for places (rule 4)."""
     whole = Query.parse(line)
     if whole.images or len(whole.texts) != 1 or whole.texts[0].weight != 1:
         return False
@@ -223,9 +224,9 @@ def _tokens(node: Node) -> list[Token]:
 
 
 def _refused(error: UnexpectedInput, line: str) -> QuerySyntaxError:
-    """What the parser could not read, said for users."""
+    """Turn a parser error into a message for users."""
     token = getattr(error, "token", None)
-    if token is not None and token.type == "$END":  # it has the place of the last token
+    if token is not None and token.type == "$END":  # it has the position of the last token
         spot = (token.start_pos, token.end_pos)
         if "WORD" in getattr(error, "expected", ()):
             return QuerySyntaxError(f"'{line[slice(*spot)]}' needs a thing behind it.", line, spot)

@@ -1,5 +1,5 @@
-"""The words of one thing in a composed query: its count, size and position, and the text that is
-left. See `search/scenes/language.py` for the rules.
+"""Parse the words of one thing in a composed query: its count, size and position, and the remaining
+text. See `search/scenes/language.py` for the rules.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ COLUMNS: dict[str, Column] = {"left": "left", "right": "right"}
 CENTRE = Position("centre", "centre")
 MIDDLE = ("centre", "center", "middle")
 SHORT = 3
-"""A size or a number alone is a sign before so many words, when places are looked for; 0 always."""
+"""When searching for places, a size or a number alone is a sign before at most this many words; 0
+always is."""
 ARTICLES = ("a", "an", "the", "some")
 LEADING = ("COMPARISON", "NUMBER", "SIZE", "UPPER_SIZE")
 PLACES = ("PLACE", "UPPER_PLACE")
@@ -48,14 +49,14 @@ FRAME = re.compile(
     r"(?:there\s+(?:is|are)\s+)?(?:an?\s+(?:photo|picture|image)\s+of\s+)?(?:(?:an?|the|some)\s+)?",
     re.IGNORECASE,
 )
-"""What people write before the name of a thing."""
+"""Articles before the name of a thing."""
 BARE_RELATION = re.compile(r"(?:(?:to|on|at)\s+the\s+)?(?:left|right)\s+of\b", re.IGNORECASE)
-"""A text that begins so has lost what it is about."""
+"""A text that begins like this lacks its subject."""
 
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """A thing's words: what was read from them, and from where to where its text goes in the query.
+    """A thing's words: what was parsed from them, and the range of its text in the query.
 
     `signs`: there was a count, size or position.
     """
@@ -68,16 +69,16 @@ class Phrase:
     signs: bool
 
     def text(self, line: str) -> str:
-        """The text of the thing, without the article before it."""
+        """The text of the thing, without its article."""
         text = line[self.start : self.end]
         return FRAME.sub("", text, count=1) or text
 
     @classmethod
     def read(cls, tokens: Sequence[Token], line: str, *, small: bool) -> Phrase:
-        """Read the tokens of a thing. `small`: sizes and numbers in small letters are signs.
+        """Parse the tokens of a thing. `small`: sizes and numbers in lower case are signs.
 
-        Raises `QuerySyntaxError` for a count that is none or has nothing to count, and for a second
-        size or position.
+        Raises `QuerySyntaxError` for an invalid count or one with nothing to count, and for a
+        second size or position.
         """
         rest = list(tokens)
         count, position = Count(), None
@@ -110,7 +111,7 @@ class Phrase:
     @staticmethod
     def check(tokens: Sequence[Token], line: str) -> None:
         """Raise `QuerySyntaxError` for a text that begins with `left of` or `right of` or with two
-        positions, and for none of something.
+        positions, and for a count of none.
         """
         start, end = _spot(tokens[0])[0], _spot(tokens[-1])[1]
         bare = BARE_RELATION.match(line[start:end])
@@ -125,7 +126,7 @@ class Phrase:
                 _spot(tokens[1]),
             )
         if tokens[0] == "0" and 1 < len(tokens) <= 1 + SHORT and tokens[1][:1].isalpha():
-            _count(tokens[0], line)  # which refuses it
+            _count(tokens[0], line)  # which rejects it
 
     def check_rest(self, tokens: Sequence[Token], line: str) -> None:
         """Raise `QuerySyntaxError` for a comparison within the text, or `and` before it."""
@@ -194,7 +195,7 @@ def uncountable(token: Token) -> bool:
 
 
 def _size(known: Size | None, token: Token, line: str) -> Size:
-    """The size of a token; raises `QuerySyntaxError` where one is known already."""
+    """The size of a token; raises `QuerySyntaxError` if a size is already known."""
     if known is not None:
         raise QuerySyntaxError(
             f"'{token}' is a second size; write one, and put words that are meant as text in "
@@ -206,9 +207,9 @@ def _size(known: Size | None, token: Token, line: str) -> Size:
 
 
 def _joined(known: Position | None, token: Token, line: str) -> Position:
-    """A token's position together with what is known: "at the top" and "on the left" are one.
+    """Combine a token's position with the known one: "at the top" and "on the left" are one.
 
-    Raises `QuerySyntaxError` where both speak of the same axis.
+    Raises `QuerySyntaxError` where both name the same axis.
     """
     one = _position(token)
     if known is None:

@@ -1,6 +1,6 @@
-"""How boxes lie to each other and in the picture, as degrees from 0 (not at all) to 1 (clearly).
+"""Spatial relations of boxes and their place in the picture, as degrees from 0 (no) to 1 (clear).
 
-Half a degree is the line: what is above it counts as holding. All functions are vectorised over
+A degree of one half is the line above which a relation holds. All functions are vectorised over
 boxes (..., 4): x0, y0, x1, y1 as fractions of the upright picture; two sets of boxes are broadcast
 against each other. Distances are measured in sizes of the things themselves, axis by axis, so that
 neither the picture's shape nor the things' scale matters.
@@ -19,14 +19,14 @@ Degrees = npt.NDArray[np.float64]
 Boxes = npt.NDArray[np.float64]
 
 SHARES: dict[Size, float] = {"tiny": 0.01, "small": 0.05, "large": 0.15, "huge": 0.4}
-"""The share of the picture that a thing's box covers: at most, for tiny and small; at least, for
+"""The fraction of the picture that a thing's box covers: at most, for tiny and small; at least, for
 large and huge.
 """
 TINIEST = 1e-9
 
 
 def left_of(a: Boxes, b: Boxes) -> Degrees:
-    """The centre of a is to the left of b's: distance / mean width, 1 where they just part."""
+    """The centre of a is to the left of b's: distance / mean width, 1 where they just separate."""
     return _ahead(a, b, axis=0)
 
 
@@ -36,7 +36,7 @@ def right_of(a: Boxes, b: Boxes) -> Degrees:
 
 
 def above(a: Boxes, b: Boxes) -> Degrees:
-    """The centre of a is above b's: distance / mean height, 1 where they just part."""
+    """The centre of a is above b's: distance / mean height, 1 where they just separate."""
     return _ahead(a, b, axis=1)
 
 
@@ -46,10 +46,9 @@ def below(a: Boxes, b: Boxes) -> Degrees:
 
 
 def inside(a: Boxes, b: Boxes) -> Degrees:
-    """The part of a that lies in b, if a is at most half as large; less and less up to b's own
-    size.
+    """The fraction of a inside b, if a is at most half as large; decreasing up to b's own size.
 
-    Boxes, not masks: the mask of the thing around has a hole where the thing inside is.
+    Uses boxes, not masks: the outer thing's mask has a hole where the inner thing is.
     """
     size_a, size_b = area(a), area(b)
     contained = shared(a, b) / np.maximum(size_a, TINIEST)
@@ -58,8 +57,8 @@ def inside(a: Boxes, b: Boxes) -> Degrees:
 
 
 def next_to(a: Boxes, b: Boxes) -> Degrees:
-    """Halved for every mean side length of free space between the two; less where they share
-    ground, 0 where one lies in the other.
+    """Halved for every mean side length of free space between the two; lower where they overlap, 0
+    where one lies in the other.
     """
     centres = np.abs(_centre(a) - _centre(b))
     sides = (_sides(a) + _sides(b)) / 2
@@ -79,10 +78,10 @@ RELATIONS: dict[Relation, Callable[[Boxes, Boxes], Degrees]] = {
 
 
 def at(boxes: Boxes, position: Position) -> Degrees:
-    """How much boxes lie in that part of the picture, by their centres: the weaker axis.
+    """How well boxes lie in that part of the picture, by their centres: the weaker axis.
 
-    Along an axis the line is at 5/12 from the named edge, and 1/5 from the middle for "centre"; a
-    degree of 1 and of 0 are 1/6 of the picture away from it.
+    Along an axis the line is at 5/12 from the named edge, and 1/5 from the middle for "centre";
+    degrees 1 and 0 are 1/6 of the picture away from it.
     """
     centre = _centre(boxes)
     degree = np.ones(centre.shape[:-1])
@@ -101,8 +100,8 @@ def at(boxes: Boxes, position: Position) -> Degrees:
 
 
 def sized(boxes: Boxes, size: Size) -> Degrees:
-    """How much boxes have that size: by the share of the picture on a scale of doublings, the line
-    at `SHARES`, 1 and 0 a doubling away from it.
+    """How well boxes have that size: by the fraction of the picture on a log2 scale, with the line
+    at `SHARES`, and 1 and 0 a doubling away from it.
     """
     doublings = np.log2(np.maximum(area(boxes), TINIEST) / SHARES[size])
     sign = -1 if size in ("tiny", "small") else 1
@@ -110,11 +109,11 @@ def sized(boxes: Boxes, size: Size) -> Degrees:
 
 
 def placed(boxes: Boxes, wanted: Boxes) -> Degrees:
-    """How well boxes agree with one that was drawn by hand: the mean of their intersection over
-    union and of 2 ** -d², d the distance of the centres in half sides of the wanted box.
+    """How well boxes agree with a hand-drawn one: the mean of their intersection over union and of
+    2 ** -d², d the distance of the centres in half sides of the wanted box.
 
-    People draw the place better than the size: a box of a third of the size in the right place has
-    0.67, one of the right size that is half its side off has 0.42.
+    People draw positions better than sizes: a box of a third of the size in the right place has
+    0.67, one of the right size that is off by half its side has 0.42.
     """
     both = shared(boxes, wanted)
     union = area(boxes) + area(wanted) - both
@@ -123,12 +122,12 @@ def placed(boxes: Boxes, wanted: Boxes) -> Degrees:
 
 
 def area(boxes: Boxes) -> Degrees:
-    """The share of the picture that boxes cover."""
+    """The fraction of the picture that boxes cover."""
     return np.asarray(np.clip(_sides(boxes), 0, None).prod(axis=-1))
 
 
 def shared(a: Boxes, b: Boxes) -> Degrees:
-    """The area that boxes share, as a share of the picture."""
+    """The area that boxes share, as a fraction of the picture."""
     low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
     return np.asarray(np.clip(high - low, 0, None).prod(axis=-1))
 

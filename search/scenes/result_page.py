@@ -1,4 +1,4 @@
-"""A page of a scene's photos -> hits with the places that fulfil it, each with its thing's name."""
+"""Build a page of hits for a scene, with the places that fulfil it, named by their things."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def build_scene_page(
     *,
     weak_places: bool,
 ) -> tuple[Hit, ...]:
-    """The hits at these ranks, in order. Photos whose files are gone are left out.
+    """The hits at these ranks, in order. Skips photos whose files are gone.
 
-    Places are in the order of the things in the query, of each thing the best one first. A hit
+    Places follow the order of the things in the query, the best one first for each thing. A hit
     shows the confident places; `weak_places` shows the best place of a thing that has none.
     """
     ids = ranked.ids[ranks]
@@ -73,8 +73,8 @@ def _places(
             continue
         line = max(1.0, BESIDE * best) if best >= 1 else best
         scores = board.of(thing)[number]
-        # All that serve well enough: which of them shows the thing best is told by their own
-        # scores, since `values` are cut off at what the rest of the chain is worth.
+        # Keep all that serve well enough; their own scores decide which shows the thing best, since
+        # `values` are capped at the value of the rest of the chain.
         kept = np.where(values >= line, scores, 0 if best >= 1 else -np.inf).astype(np.float32)
         regions = distinct(known, kept[None]).region.tolist() if best >= 1 else [kept.argmax()]
         places += [(thing.name, int(region), float(scores[region])) for region in regions]

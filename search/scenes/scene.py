@@ -1,8 +1,8 @@
-"""What a composed query asks of a photo: things, how they lie, how many, and what is not there.
+"""The data model of a composed query: things, relations, counts and negation.
 
     And(Chain((dog, car), ("left of",)), Not(Chain((cat,))))     # dog left of car and not cat
 
-`search/scenes/language.py` makes scenes from text, `search/scenes/compose.py` scores them.
+`search/scenes/language.py` parses scenes from text, `search/scenes/compose.py` scores them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ Column = Literal["left", "centre", "right", ""]
 Row = Literal["top", "centre", "bottom", ""]
 
 MOST_COUNTED = 8
-"""A photo is kept as a few dozen regions: more places than these are not told apart."""
+"""Maximum count: a photo is stored as a few dozen regions, which do not separate more places than
+these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,10 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """Something with a place: what it looks like, and where, how large and how often it may be.
+    """Something with a place: its appearance, and its allowed position, size and count.
 
-    `name` is how it was written. `box` (fractions of the upright picture) is where a layout puts
-    it.
+    `name` is its original wording. `box` (fractions of the upright picture) is its place in a
+    layout.
     """
 
     query: Query
@@ -58,7 +59,7 @@ class Thing:
 
     @property
     def bound(self) -> bool:
-        """Whether it is said where, how large or how often it may be."""
+        """Whether its position, size or count is given."""
         return self != Thing(self.query, self.name)
 
 
@@ -81,7 +82,7 @@ class Not:
 
 @dataclass(frozen=True, slots=True)
 class And:
-    """All parts hold, each with places of its own choice."""
+    """All parts hold, each with its own choice of places."""
 
     parts: tuple[Clause, ...]
 
@@ -91,8 +92,8 @@ Clause = Chain | Not | And
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A composed query, and how it was written. It must look for something: a scene of what must
-    not be there alone raises `QueryError`.
+    """A composed query and its original wording. It must look for something: a scene with only
+    negated things raises `QueryError`.
     """
 
     clause: Clause
@@ -109,7 +110,7 @@ class Scene:
 
 
 def wanted(clause: Clause) -> Iterator[Chain]:
-    """The chains that must be in the photo, in the order in which they were written."""
+    """The chains that must be in the photo, in their written order."""
     if isinstance(clause, Chain):
         yield clause
     elif isinstance(clause, And):
@@ -120,7 +121,7 @@ def wanted(clause: Clause) -> Iterator[Chain]:
 
 
 def things(clause: Clause) -> tuple[Thing, ...]:
-    """All things, in the order in which they were written."""
+    """All things, in their written order."""
     found: list[Thing] = []
     if isinstance(clause, Chain):
         found += clause.things
@@ -131,7 +132,7 @@ def things(clause: Clause) -> tuple[Thing, ...]:
 
 
 def sentence(scene: Scene) -> str:
-    """What must be there in plain words, "" if a picture is a part of it: "dog left of car and
+    """The wanted things in plain words, "" if one of them contains a picture: "dog left of car and
     tree".
     """
     parts = []
@@ -151,5 +152,5 @@ def wanted_things(scene: Scene) -> list[Thing]:
 
 
 def wanted_queries(scene: Scene) -> list[Query]:
-    """What the things that must be there look like."""
+    """The queries of the wanted things."""
     return [thing.query for thing in wanted_things(scene)]

@@ -1,10 +1,10 @@
-"""A scene -> photos in order and the places that fulfil it.
+"""Search for a scene: ranks photos and finds the places that fulfil it.
 
-The vector store gives, for every thing that must be there, all photos with a confident place for
-it. Only those that are in all these answers can be confident; they are read from the catalog in
-batches, with all their regions, and scored. So a scene of rare things costs a few photos, whatever
-the size of the collection. When weak hits are wanted too, the photos that are best for one of the
-things are scored besides.
+For every wanted thing, the vector store returns all photos with a confident place for it. Only
+photos in all these answers can be confident; they are read from the catalog in batches, with all
+their regions, and scored. So a scene of rare things costs a few photos, whatever the size of the
+collection. When weak hits are wanted too, the best photos for each of the things are scored as
+well.
 
 Letters: T things, P photos, R regions of a photo (padded), D width.
 """
@@ -35,15 +35,16 @@ if TYPE_CHECKING:
     from indexer.catalog.table import Catalog
 
 CHUNK = 256
-"""So many photos are read and scored at once."""
+"""Number of photos read and scored at once."""
 DEEPER = 4
 SPARE = 4
-"""So many times more photos than wanted are looked at for each thing, for hits below the line."""
+"""For hits below the line, this many times the wanted photos are fetched for each thing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """Where a thing is searched: among photos (None for pictures and their parts) and regions."""
+    """The search directions of a thing: among photos (None for pictures and their parts) and
+    regions."""
 
     photo: Direction | None
     region: Direction
@@ -51,7 +52,8 @@ class Aim:
 
 @dataclass(frozen=True, slots=True)
 class Aims:
-    """Where the things of a scene are searched, by their identity, and the whole of them."""
+    """The search directions of the things of a scene, by object identity, and of the scene as a
+    whole."""
 
     things: dict[int, Aim]
     whole: Direction | None
@@ -59,19 +61,20 @@ class Aims:
 
 @dataclass(frozen=True, slots=True)
 class RankedScenes:
-    """Photos best first: `ids` (P,) and `scores` (P,), and where the scene was searched."""
+    """Photos best first: `ids` (P,) and `scores` (P,), and the search directions used."""
 
     ids: list[str]
     scores: Array
     aims: Aims
 
     def confident(self) -> int:
-        """How many photos reach the line."""
+        """The number of photos above the confidence line."""
         return int((self.scores >= 1).sum())
 
 
 class SceneSearch:
-    """Scores scenes in one collection. `head` names the global vector, `terms` reads the things."""
+    """Scores scenes in one collection. `head` names the global vector, `terms` encodes the
+    things."""
 
     def __init__(
         self,
@@ -85,9 +88,9 @@ class SceneSearch:
         self._store, self._ranker, self._head = store, Ranker(store, calibration, head), head
 
     def rank(self, scene: Scene, filter: Filter | None, least: int) -> RankedScenes:
-        """All confident photos, and the best `least` ones at least.
+        """All confident photos, and at least the best `least` ones.
 
-        Those below the line are found among the photos that are best for one of the things.
+        Those below the line are found among the best photos for each of the things.
         """
         aims = self._aims(scene)
         needed = [
@@ -110,7 +113,7 @@ class SceneSearch:
         return evaluate(scene.clause, self._read(self._aims(scene), ids)[1])
 
     def board(self, ranked: RankedScenes, ids: Sequence[str]) -> Board:
-        """The regions of these of the ranked photos, with the scores of the scene's things."""
+        """The regions of these ranked photos, with the scores of the scene's things."""
         return self._read(ranked.aims, ids)[1]
 
     def _aims(self, scene: Scene) -> Aims:
@@ -121,7 +124,7 @@ class SceneSearch:
     def _aim(self, query: Query) -> Aim:
         regions = self._calibration.sides["regions"]
         region = regions.direction(self._terms.read(query, "regions"))
-        if query.images:  # a photo like the picture need not have it as a part
+        if query.images:  # a photo similar to the picture need not contain it
             return Aim(None, region)
         return Aim(self._photo(query), region)
 
@@ -131,21 +134,21 @@ class SceneSearch:
     def _candidates(
         self, needed: Sequence[Aim], filter: Filter | None, depth: int
     ) -> tuple[KeyArray, Array, bool]:
-        """The photos (P,) that are best for one of the things or confident for all, the most that
-        the weakest link of each can be (P,), and whether there are no others.
+        """The photos (P,) that are best for one of the things or confident for all, the upper bound
+        of each one's weakest link (P,), and whether there are no others.
         """
         lists = [self._ranker.rank("place", aim.photo, aim.region, filter, depth) for aim in needed]
         keys = np.unique(np.concatenate([ranked.photo_keys for ranked in lists]))
         weakest = np.full(len(keys), np.inf, np.float32)
         for ranked in lists:
-            # Ranking has gone on until no photo that it did not return can be confident.
+            # Ranking has continued until no photo that it did not return can be confident.
             best = np.full(len(keys), -np.inf, np.float32)
             best[np.searchsorted(keys, ranked.photo_keys)] = ranked.photo_scores
             weakest = np.minimum(weakest, best)
         return keys, weakest, all(ranked.complete for ranked in lists)
 
     def _score(self, scene: Scene, aims: Aims, ids: Sequence[str]) -> RankedScenes:
-        """Photos ordered by falling score, equal ones by id."""
+        """Photos by descending score, ties by id."""
         keys: list[str] = []
         parts = [np.empty(0, np.float32)]
         for start in range(0, len(ids), CHUNK):
@@ -157,7 +160,7 @@ class SceneSearch:
         return RankedScenes([keys[place] for place in order], scores[order], aims)
 
     def _read(self, aims: Aims, ids: Sequence[str]) -> tuple[list[str], Board]:
-        """The photos of these that have regions, and their board."""
+        """Those of the photos that have regions, and their board."""
         columns = ["id", f"vector_{self._head}", "region_vectors", "region_boxes"]
         table = self._catalog.rows(ids, columns)
         counts = pc.fill_null(pc.list_value_length(table["region_vectors"]), 0)
@@ -181,7 +184,7 @@ class SceneSearch:
     def _scores(
         self, aim: Aim, photos: Array, vectors: Array, owners: npt.NDArray[np.int64]
     ) -> Array:
-        """The scores of regions as places for one thing, as `Ranker` gives them."""
+        """The scores of regions as places for one thing, as in `Ranker`."""
         region_z = aim.region.standard(aim.region.cosines(vectors))
         if aim.photo is None:
             return self._calibration.score({"region": region_z}, picture=aim.region.picture)
@@ -191,6 +194,6 @@ class SceneSearch:
 
 
 def _flat(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
-    """All numbers of a column of lists of lists, in order."""
+    """All numbers of a column of nested lists, in order."""
     whole = column.combine_chunks().flatten()
     return np.asarray(whole.flatten(), np.float64)

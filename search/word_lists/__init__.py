@@ -1,4 +1,4 @@
-"""Lists of texts that the search is made with."""
+"""Word lists used by search."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib.resources import files
 
 @cache
 def word_list(name: str) -> tuple[str, ...]:
-    """The texts of a list beside this module (such as "unrelated" or "contrast"), in order."""
+    """The texts of a list in this folder (such as "unrelated" or "contrast"), in order."""
     lines = (
         files("search.word_lists").joinpath(f"{name}.txt").read_text(encoding="utf-8").splitlines()
     )

@@ -1,4 +1,4 @@
-"""Pointing at boxes: does a point lie on something of the name, in a picture that shows it?
+"""Pointing at boxes: does a point lie on an object with the given name?
 
 A question is a picture and a name in it. Any of the name's boxes there answers it, so a crowd is
 one question. Letters: Q questions, P boxes, N pictures, C names.
@@ -23,14 +23,14 @@ SHARES: tuple[tuple[str, float, float], ...] = (
     ("10-40 %", 0.1, 0.4),
     ("> 40 %", 0.4, 1.01),
 )
-"""Name, least and limit of the part of its picture that a name covers."""
+"""Label, lower and upper bound of the fraction of the picture that a name covers."""
 
 
 @dataclass(frozen=True, slots=True)
 class BoxQuestions:
-    """`image` and `name` (Q,) say what is asked, `area` (Q,) the part of the picture that the
-    name's boxes cover together: chance. `box` (P, 4) are x0, y0, x1, y1 as fractions, `question`
-    (P,) says whose.
+    """`image` and `name` (Q,) define the questions, `area` (Q,) is the fraction of the picture that
+    the name's boxes cover together: chance. `box` (P, 4) are x0, y0, x1, y1 as fractions,
+    `question` (P,) is the question of each box.
     """
 
     image: Ints
@@ -41,18 +41,19 @@ class BoxQuestions:
 
     def hits(self, points: Floats) -> Bools:
         """Whether each question's point (Q, 2), x and y as fractions, lies in one of its boxes;
-        (nan, nan) points nowhere.
+        (nan, nan) never does.
         """
         at = points[self.question]
         inside = ((self.box[:, :2] <= at) & (at <= self.box[:, 2:])).all(axis=1)
         return np.bincount(self.question[inside], minlength=len(self.image)) > 0
 
     def figures(self, points: Floats) -> dict[str, dict[str, float]]:
-        """Means over the questions of each of `SHARES`, and "by name": over names, each with the
+        """Means over the questions in each of `SHARES`, and "by name": over names, each with the
         mean of its questions.
 
-        "hit": the points (Q, 2) lie in a box of theirs; "middle": the middle of the picture does,
-        where photographers put things; "chance": any point does; "count": of questions, or names.
+        "hit": the points (Q, 2) lie in one of their boxes; "middle": the picture's centre does,
+        where photographers put things; "chance": a random point does; "count": of questions, or
+        names.
         """
         rows = {
             "hit": self.hits(points),
@@ -74,7 +75,7 @@ class BoxQuestions:
 
 
 def box_questions(data: CocoSet) -> BoxQuestions:
-    """One question for every name in every picture of a set that names at least one thing."""
+    """One question for every name in every picture of a set that has named objects."""
     rows = [
         (number, thing.category, *fractions(entry, thing))
         for number, entry in enumerate(data.images)
@@ -89,7 +90,7 @@ def box_questions(data: CocoSet) -> BoxQuestions:
 
 
 def covered(boxes: Floats) -> float:
-    """The area that boxes (P, 4) cover together; where they overlap it counts once."""
+    """The area of the union of boxes (P, 4)."""
     x, y = np.unique(boxes[:, [0, 2]]), np.unique(boxes[:, [1, 3]])
     across = (boxes[:, [0]] <= x[:-1]) & (x[1:] <= boxes[:, [2]])
     down = (boxes[:, [1]] <= y[:-1]) & (y[1:] <= boxes[:, [3]])

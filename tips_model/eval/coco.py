@@ -1,8 +1,8 @@
-"""COCO-format data for evaluation: pictures, captions, and named masks.
+"""COCO-format evaluation data: pictures, captions, and named masks.
 
 Takes `instances.json` and `captions.json` with `images/` in one folder, as `tips scenes coco`
 writes them, or COCO's own files under these names. Masks are polygons or uncompressed run lengths;
-an annotation without one stands for its box, and its `texts`, if any, describe just this object.
+without one, the annotation's box is used. An annotation's `texts`, if any, describe that object.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from tips_model.run_lengths import mask_of_runs
 
 
 class EvalDataError(TipsError):
-    """Evaluation data that is missing or of another form."""
+    """Evaluation data that is missing or has another format."""
 
 
 @dataclass(frozen=True, slots=True)
 class CocoObject:
     """A named object of a picture: category is an index into `CocoSet.categories`.
 
-    segmentation: polygons or run lengths, None where only the box is known. box: x, y, width and
-    height in pixels. texts: what describes just this object (referring expressions), if anything.
+    segmentation: polygons or run lengths, None if only the box is known. box: x, y, width and
+    height in pixels. texts: referring expressions for this object, if any.
     """
 
     category: int
@@ -55,7 +55,7 @@ class CocoImage:
 
 @dataclass(frozen=True, slots=True)
 class CocoSet:
-    """All pictures, and the category names that are in use."""
+    """All pictures, and the category names in use."""
 
     images: tuple[CocoImage, ...]
     categories: tuple[str, ...]
@@ -107,7 +107,7 @@ def _object(note: dict[str, Any], category: int) -> CocoObject:
 
 
 def fractions(entry: CocoImage, thing: CocoObject) -> tuple[float, float, float, float]:
-    """A thing's box as x0, y0, x1, y1 fractions of its picture."""
+    """An object's box as x0, y0, x1, y1 fractions of its picture."""
     x, y, width, height = thing.box
     return (
         x / entry.width,
@@ -149,7 +149,7 @@ def mask_of(image: CocoImage, thing: CocoObject) -> NDArray[np.bool_]:
 
 
 def label_map(image: CocoImage) -> NDArray[np.int64]:
-    """(height, width) category indices, -1 where no object is; later objects lie above."""
+    """(height, width) category indices, -1 without an object; later objects cover earlier ones."""
     labels = np.full((image.height, image.width), -1, np.int64)
     for entry in image.objects:
         labels[mask_of(image, entry)] = entry.category
@@ -159,12 +159,14 @@ def label_map(image: CocoImage) -> NDArray[np.int64]:
 def load_pictures(
     images: Sequence[CocoImage], prepare: Callable[[Image.Image], Tensor]
 ) -> list[Tensor]:
-    """Pictures as a model takes them: uint8 (3, H, W), each in its own shape, by its `prepare`."""
+    """Pictures in the model's input format: uint8 (3, H, W), each with its own shape, by its
+    `prepare`.
+    """
     pictures = []
     for entry in images:
         try:
             with open_picture(entry.path) as picture:
-                # As it lies in the file: COCO's boxes know nothing of EXIF.
+                # Without EXIF orientation: COCO's boxes refer to the stored pixels.
                 pictures.append(prepare(picture.convert("RGB")))
         except OSError as error:
             raise EvalDataError(f"{entry.path} cannot be read ({error}).") from error
@@ -172,7 +174,7 @@ def load_pictures(
 
 
 def fit_labels(labels: NDArray[np.int64], height: int, width: int) -> Tensor:
-    """A label map at another size, by the nearest pixel: (height, width) int64."""
+    """A label map resized by nearest neighbour: (height, width) int64."""
     rows = ((np.arange(height) + 0.5) * labels.shape[0] / height).astype(int)
     columns = ((np.arange(width) + 0.5) * labels.shape[1] / width).astype(int)
     return torch.from_numpy(labels[rows][:, columns])

@@ -1,4 +1,4 @@
-"""Pictures and texts to unit vectors of a model, in batches, for the evaluators.
+"""Encodes images and texts to a model's unit vectors, in batches, for the evaluators.
 
 Letters: N pictures, h x w patches, D width, T texts.
 """
@@ -17,8 +17,8 @@ from tips_model.model import TIPS
 from tips_model.preprocess import to_float
 
 PatchKind = Literal["values", "values_ffn", "final"]
-"""Which dense feature: the last block's values alone, these with residual and FFN, or the tokens
-that the ordinary forward pass ends with."""
+"""Which dense feature: the last block's values alone, these with residual and FFN, or the output
+tokens of the ordinary forward pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ def encode_images(
 ) -> ImageFeatures:
     """Encode uint8 (N, 3, H, W); H and W are multiples of the patch.
 
-    `patches` None takes the dense feature of the model's own configuration. The model comes back
-    in the mode (training or not) in which it was given.
+    `patches` None takes the dense feature of the model's own configuration. The model keeps its
+    mode (training or evaluation).
     """
     vision = model.vision
     training, dense = vision.training, vision.dense

@@ -28,7 +28,7 @@ def knn_accuracy(
         similarity = test[start : start + chunk] @ train.T
         near, index = similarity.topk(k, dim=1)
         votes = torch.zeros(len(near), classes)
-        # The largest cosine is subtracted, which leaves the order of the sums and cannot overflow.
+        # Subtracting the largest cosine keeps the order of the sums and prevents overflow.
         weight = ((near - near[:, :1]) / temperature).exp()
         votes.scatter_add_(1, train_labels[index], weight)
         right += int((votes.argmax(1) == test_labels[start : start + chunk]).sum())

@@ -1,4 +1,4 @@
-"""A linear classifier on frozen patch features, trained on one part of a set, scored on another.
+"""A linear probe on frozen patch features, trained on one part of a set and scored on another.
 
 Patches take the class of most of their pixels, or "background". Features are standardised, weights
 start at zero and are fitted with L-BFGS on all patches at once, so nothing depends on a seed.

@@ -1,4 +1,4 @@
-"""Zero-shot naming: which of all names is nearest to a picture."""
+"""Zero-shot classification: which of all names is nearest to a picture."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ def name_accuracy(
     """
     similarity = images @ names.T  # (N, C)
     own = similarity.gather(1, labels[:, None])
-    # Names that are nearer than the right one; ties count against the model.
+    # The number of names nearer than the right one; ties count against the model.
     rank = (similarity >= own).sum(1) - 1
     return {f"top{k}": float((rank < k).float().mean()) for k in ks}

@@ -1,6 +1,5 @@
-"""What a model itself makes of everyday photographs: pictures of a name, pictures of a caption, and
-where in a picture a name lies. For use during training; `bench/photographs.py` asks the whole
-product the same.
+"""Evaluation of a model on everyday photographs: name and caption retrieval, and pointing. For use
+during training; `bench/photographs.py` asks the whole product the same.
 
     photograph_figures(open_embedder("runs/nano/model"), read_coco_set(Path("photographs")))
 
@@ -25,24 +24,24 @@ from tips_model.features import Embedder
 from tips_model.templates import TEMPLATES
 
 Report = dict[str, dict[str, dict[str, float]]]
-"""Part -> row -> figure."""
+"""Task -> method -> metric -> value."""
 CHUNK = 128
-"""Pictures that are held at once."""
+"""Pictures held in memory at once."""
 DEPTHS = (1, 5, 10)
 CAPTIONS = 1000
-"""So many pictures are searched for captions."""
+"""Size of the gallery for caption retrieval."""
 
 
 def photograph_figures(
     embedder: Embedder, data: CocoSet, *, captions: int = CAPTIONS, seed: int = 0
 ) -> Report:
-    """Every figure beside its chance, as fractions.
+    """Every metric beside its chance level, as fractions.
 
     "name to photo": names that at least `FEWEST` pictures show, by the global vector, by the best
     patch, and by both. "caption to photo": by the global vector, among `captions` pictures drawn by
-    `seed`; left out where the set has no caption. "pointing": the best patch for a name, as it is
-    and without what all names share (`centred`). Raises `EvalDataError` where no name is shown by
-    `FEWEST` pictures.
+    `seed`; omitted if the set has no captions. "pointing": the best patch for a name, with the
+    plain vectors and with the names' mean direction removed (`centred`). Raises `EvalDataError` if
+    no name is shown by `FEWEST` pictures.
     """
     shows = shown_names(data)
     asked = np.flatnonzero(shows.sum(axis=1) >= FEWEST)
@@ -79,7 +78,7 @@ def photograph_figures(
 
 
 def recall_chance(drawn: DrawnCaptions) -> dict[str, float]:
-    """What a random order of the gallery gives."""
+    """The recall of a random order of the gallery."""
     return {f"R@{depth}": min(1.0, depth / len(drawn.gallery)) for depth in DEPTHS}
 
 
@@ -92,8 +91,8 @@ def _named(embedder: Embedder, names: Sequence[str]) -> Tensor:
 
 
 def _seen(embedder: Embedder, data: CocoSet, texts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Global vectors (N, D), and for each of T texts the score (N, T) of every picture's best patch
-    and its middle (N, T, 2), x and y as fractions.
+    """Global vectors (N, D), and for each of T texts the best patch of every picture: its score (N,
+    T) and centre (N, T, 2), x and y as fractions.
     """
     info, count = embedder.info, len(data.images)
     vectors = torch.zeros(count, info.dim)

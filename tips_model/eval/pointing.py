@@ -1,4 +1,4 @@
-"""Pointing: does the patch that is nearest to a name lie on the named object?
+"""Pointing: does the patch nearest to a name lie on the named object?
 
 Letters: Q questions (an object of a picture), N pictures, h x w patches, H x W pixels, D width.
 """
@@ -25,10 +25,10 @@ class Questions:
 
 
 def pointing(patches: Tensor, names: Tensor, questions: Questions) -> dict[str, float]:
-    """Shares over all questions, patches (N, h, w, D) and names (C, D) of unit norm.
+    """Fractions of all questions, patches (N, h, w, D) and names (C, D) of unit norm.
 
     "hit": the best patch's centre lies on the object; "hit_any": on any object; "right_given_hit":
-    the first over the second; "chance": mean share of the picture that the object covers.
+    the first over the second; "chance": mean fraction of the picture that the object covers.
     """
     rows, columns = patches.shape[1:3]
     height, width = questions.mask.shape[1:]
@@ -50,9 +50,9 @@ def pointing(patches: Tensor, names: Tensor, questions: Questions) -> dict[str, 
 
 
 def centred(names: Tensor) -> Tensor:
-    """Names (C, D), C >= 2, without the direction that all share, of unit norm again.
+    """Names (C, D), C >= 2, without their shared direction, renormalised.
 
-    That direction says "a picture of a thing", and patches without any thing carry it too; the
-    heatmaps of a search hold a text against contrast texts for the same reason.
+    That direction means "a picture of a thing", and patches without any object contain it too; the
+    heatmaps of a search compare a text with contrast texts for the same reason.
     """
     return F.normalize(names - names.mean(dim=0), dim=-1)

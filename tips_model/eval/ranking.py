@@ -1,4 +1,4 @@
-"""Rankings of pictures by scores: precision of the first one, average precision, and chance.
+"""Ranking metrics: precision at 1, average precision, and their chance levels.
 
 Letters: T names, N pictures.
 """
@@ -12,19 +12,21 @@ Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 
 FEWEST = 3
-"""A name is asked for where at least so many pictures show it."""
+"""A name is evaluated if at least this many pictures show it."""
 
 
 def average_precision(right: Bools, wanted: int) -> float:
-    """Mean over the `wanted` things of the precision at the rank at which each is found (0 where it
-    is not), for a ranking (K,) of right and wrong places, best first.
+    """Mean over the `wanted` items of the precision at the rank at which each is found (0 if it is
+    missing), for a ranking (K,) of right and wrong items, best first.
     """
     ranks = np.flatnonzero(right)
     return float(((np.arange(len(ranks)) + 1) / (ranks + 1)).sum() / wanted)
 
 
 def ranked(scores: Floats, wanted: Bools) -> Bools:
-    """`wanted` (N,) in the order of falling scores (N,); of equal ones the wrong come first."""
+    """`wanted` (N,) sorted by descending scores (N,); among equal scores the wrong ones
+    come first.
+    """
     order: Bools = wanted[np.lexsort((wanted, -scores))]
     return order
 
@@ -32,8 +34,8 @@ def ranked(scores: Floats, wanted: Bools) -> Bools:
 def name_figures(scores: Floats, shows: Bools) -> dict[str, float]:
     """How well names find their pictures: the scores (T, N) of all pictures against `shows` (T, N).
 
-    "P@1": share of names whose first picture shows it; "mAP": average precision, mean over names.
-    Every name is shown by at least one picture.
+    "P@1": fraction of names whose first picture shows it; "mAP": average precision, mean over
+    names. Every name must be shown by at least one picture.
     """
     orders = [ranked(own, wanted) for own, wanted in zip(scores, shows, strict=True)]
     precision = [average_precision(order, int(order.sum())) for order in orders]
@@ -44,7 +46,7 @@ def name_figures(scores: Floats, shows: Bools) -> dict[str, float]:
 
 
 def name_chance(shows: Bools) -> dict[str, float]:
-    """What `name_figures` gives on average when the pictures are ranked at random."""
+    """The expected `name_figures` of a random ranking."""
     pictures = shows.shape[1]
     wanted = shows.sum(axis=1)
     return {
@@ -56,8 +58,8 @@ def name_chance(shows: Bools) -> dict[str, float]:
 def chance_precision(wanted: int, pictures: int) -> float:
     """The expected average precision of a random order with `wanted` right ones among `pictures`.
 
-    At rank k one is right with probability wanted / pictures, and each of the k - 1 before it with
-    (wanted - 1) / (pictures - 1).
+    The item at rank k is right with probability wanted / pictures; given that, each of the k - 1
+    before it is right with (wanted - 1) / (pictures - 1).
     """
     ranks = np.arange(1, pictures + 1)
     others = (wanted - 1) / max(pictures - 1, 1)
@@ -65,7 +67,7 @@ def chance_precision(wanted: int, pictures: int) -> float:
 
 
 def fused(*evidence: Floats) -> npt.NDArray[np.float32]:
-    """The sum of standard scores over the pictures, for arrays (..., N) of one shape."""
+    """The sum of z-scores over the pictures, for arrays (..., N) of one shape."""
     parts = [
         (values - values.mean(axis=-1, keepdims=True))
         / np.maximum(values.std(axis=-1, keepdims=True), 1e-9)

@@ -1,4 +1,4 @@
-"""Retrieval recall: is one of the right pictures among the k nearest to a text, and back."""
+"""Retrieval recall@k, from text to image and back."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def recall(
     ks: Sequence[int] = (1, 5, 10),
     chunk: int = 1024,
 ) -> dict[str, float]:
-    """{"R@1": ...}: share of queries with one of their positives among the k best.
+    """{"R@1": ...}: fraction of queries with one of their positives among the k best.
 
     queries (Q, D), gallery (G, D) of unit norm; positives: for each query the indices of its right
-    answers, at least one. Of equal scores the wrong ones count as better. Chunked, so that
-    the whole matrix is never held.
+    answers, at least one. Among equal scores the wrong ones rank higher. Computed in chunks, so
+    that the whole matrix is never in memory.
     """
     ranks = []
     for start in range(0, len(queries), chunk):
@@ -43,8 +43,8 @@ def caption_recall(
 ) -> dict[str, float]:
     """Both directions for captions of pictures: "text_to_image R@1", "image_to_text R@1", ...
 
-    images (N, D), texts (T, D); owner: the picture of each text. Pictures without text only serve
-    as wrong answers.
+    images (N, D), texts (T, D); owner: the picture of each text. Pictures without text serve as
+    distractors only.
     """
     of_image: dict[int, list[int]] = {}
     for text, image in enumerate(owner):
@@ -58,8 +58,8 @@ def caption_recall(
 
 @dataclass(frozen=True, slots=True)
 class DrawnCaptions:
-    """Q captions, the pictures (Q,) that they tell of, and the `gallery` (G,) that is searched:
-    those pictures and others, all by their numbers in the set.
+    """Q captions, the pictures (Q,) that they describe, and the `gallery` (G,) to search: those
+    pictures and others, all as indices into the set.
     """
 
     texts: tuple[str, ...]
@@ -68,8 +68,8 @@ class DrawnCaptions:
 
 
 def draw_captions(data: CocoSet, most: int, seed: int) -> DrawnCaptions:
-    """One caption each of at most `most` pictures; where fewer have any, others join the gallery
-    until it holds `most`, or the whole set.
+    """One caption each of at most `most` pictures; if fewer have any, others join the gallery until
+    it holds `most`, or the whole set.
     """
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(data.images))

@@ -1,4 +1,4 @@
-"""All evaluators on one COCO-format set: `evaluate(model, data)` gives a polars table.
+"""All evaluators on one COCO-format set: `evaluate(model, data)` returns a polars table.
 
 The tasks are in `tasks.py`. Each picture is read and encoded once, and only a chunk of pictures
 with its patches is held at a time, so COCO's 5,000 need no more memory than 500.
@@ -31,7 +31,7 @@ from tips_model.preprocess import prepare
 
 PATCH_KINDS: tuple[PatchKind, ...] = get_args(PatchKind)
 CHUNK = 128
-"""Pictures that are held at once."""
+"""Pictures held in memory at once."""
 
 
 def evaluate(
@@ -39,7 +39,7 @@ def evaluate(
 ) -> pl.DataFrame:
     """Run tasks on a set: columns task, metric, value (fractions).
 
-    Raises `EvalDataError` for an unknown task or one that the set has no data for.
+    Raises `EvalDataError` for an unknown task or one that the set lacks data for.
     """
     for task in tasks:
         _check(task, data)
@@ -95,7 +95,7 @@ def _check(task: str, data: CocoSet) -> None:
 
 
 def _lacking(task: str, data: CocoSet) -> str:
-    """What a set lacks for a task; "" for nothing."""
+    """What a set lacks for a task; "" if nothing."""
     if task == "retrieval":
         captions = any(image.captions for image in data.images)
         return "" if captions else "captions.json with captions"

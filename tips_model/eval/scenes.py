@@ -1,6 +1,6 @@
-"""The evaluation of a model on scenes: fixed pictures, seen drawings and held-out ones.
+"""Evaluation of a model on drawn scenes: fixed pictures, with seen and held-out drawings.
 
-`SceneEvaluator` draws its scenes once and can be asked at any step of a training run. Figures:
+`SceneEvaluator` draws its scenes once and can be called at any step of a training run. Metrics:
 names (one object per picture, all names to choose from), text-to-image recall of exact captions
 among 1,000 scenes (second CLS), and pointing with the model's dense feature.
 """
@@ -22,7 +22,7 @@ from tips_model.train.scenes.plan import SceneSpec
 from tips_model.train.scenes.source import Scenes, SceneSource
 
 NAME_PROMPTS: tuple[str, ...] = tuple(article(name) for name in NAMES)
-"""The texts that stand for the concepts, in their order."""
+"""The prompts of the concepts, in their order."""
 
 _ONE = SceneSpec(
     objects=(1, 1), size=(0.6, 0.9), rotation=10, stretch=0, hue=0, jitter=0, grey=0, junk=0,
@@ -67,7 +67,7 @@ class SceneEvaluator:
         }
 
     def __call__(self, model: TIPS, *, patches: PatchKind | None = None) -> dict[str, float]:
-        """All figures of a model, as fractions: {"seen name top1": ..., ...}."""
+        """All metrics of a model, as fractions: {"seen name top1": ..., ...}."""
         names = encode_texts(model, NAME_PROMPTS)
         result: dict[str, float] = {}
         for key, split in self._splits.items():

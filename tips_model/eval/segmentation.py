@@ -1,4 +1,4 @@
-"""Zero-shot segmentation: every pixel takes the name that is nearest to its patch.
+"""Zero-shot segmentation: every pixel takes the name nearest to its patch.
 
 Letters: C classes, h x w patches, H x W pixels, D width.
 """
@@ -18,7 +18,7 @@ Dense = Callable[[Tensor], Tensor]
 
 class Score(NamedTuple):
     """miou: mean of intersection over union, over the classes that occur in labels or predictions;
-    accuracy: share of pixels."""
+    accuracy: fraction of pixels."""
 
     miou: float
     accuracy: float
@@ -37,8 +37,8 @@ def window_scores(
 
     The protocol of TIPSv2's authors (TCL's): in each window cosines, bilinear at pixels, then a
     softmax over the classes without temperature. Windows of side `window` step by `stride` (three
-    quarters of the window unless given); the last ones are pushed back to end at the border, so
-    that every pixel is seen by full windows. A side below the window is taken whole.
+    quarters of the window unless given); the last ones are shifted back to end at the border, so
+    that every pixel is covered by full windows. A side shorter than the window is taken whole.
     """
     stride = stride or max(window * 3 // 4, 1)
     height, width = image.shape[1:]
@@ -64,13 +64,13 @@ def _starts(length: int, window: int, stride: int) -> list[int]:
 
 
 class Confusion:
-    """Counts of (true, predicted) pixels over many pictures; pixels with label -1 do not count."""
+    """Counts of (true, predicted) pixels over many pictures; pixels with label -1 are ignored."""
 
     def __init__(self, classes: int) -> None:
         self.counts = torch.zeros(classes, classes, dtype=torch.int64)
 
     def add(self, labels: Tensor, predicted: Tensor) -> None:
-        """Both of the same shape, with class indices."""
+        """Add one picture: both of the same shape, with class indices."""
         known = labels >= 0
         classes = len(self.counts)
         pairs = labels[known] * classes + predicted[known]

@@ -1,9 +1,9 @@
-"""The evaluators of a COCO-format set. Each sees one picture after the other and keeps little.
+"""The evaluation tasks for a COCO-format set. Each sees one picture at a time and keeps little.
 
 `names` (is the nearest name one of the picture's), `search` (which pictures a name finds),
 `retrieval` (captions and pictures, both CLS tokens), `pointing` and `segmentation` (patches against
 names), `knn` (largest object by its picture's vector) and `probe` (linear classifier on patches).
-The last two learn from the even pictures and are scored on the odd ones.
+The last two are fitted on the even pictures and scored on the odd ones.
 
 Letters: N pictures, H x W pixels, h x w patches, D width, C names.
 """
@@ -30,7 +30,7 @@ from tips_model.model import TIPS
 from tips_model.templates import TEMPLATES
 
 PROBE_FLOATS = 1 << 28
-"""How many numbers the probe keeps of each half, 1 GB; of larger sets evenly spread patches."""
+"""Most numbers that the probe keeps of each half, 1 GB; larger sets are sampled evenly."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,8 +55,8 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Picture `index` as a model saw it: pixels uint8 (3, H, W); labels (H, W), categories or -1;
-    patches (h, w, D) of unit norm."""
+    """Picture `index` with the model's outputs: pixels uint8 (3, H, W); labels (H, W), categories
+    or -1; patches (h, w, D) of unit norm."""
 
     index: int
     image: CocoImage
@@ -73,21 +73,23 @@ class Vectors(NamedTuple):
 
 
 class Task:
-    """One evaluator: `see` every picture in order, then give the `result`."""
+    """One evaluator: `see` every picture in order, then return the `result`."""
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
 
     def see(self, view: View) -> None:
-        """Take what is needed of a picture; by default nothing but its vectors is."""
+        """Keep what is needed of a picture; by default only its vectors are kept."""
 
     def result(self, vectors: Vectors) -> dict[str, float]:
-        """Figures by name, as fractions."""
+        """Metrics by name, as fractions."""
         raise NotImplementedError
 
 
 class NamesTask(Task):
-    """Whether the name nearest to a picture is one of its objects' (pictures without are out)."""
+    """Whether the name nearest to a picture is one of its objects' (pictures without objects are
+    skipped).
+    """
 
     def result(self, vectors: Vectors) -> dict[str, float]:
         """`web top1`, ..."""
@@ -102,8 +104,8 @@ class NamesTask(Task):
 
 
 class SearchTask(Task):
-    """Which pictures a name finds, for both heads: precision of the first one and mean average
-    precision over the names that at least `FEWEST` pictures show, and what chance gives."""
+    """Which pictures a name finds, for both heads: precision at 1 and mean average precision over
+    the names that at least `FEWEST` pictures show, with their chance levels."""
 
     def result(self, vectors: Vectors) -> dict[str, float]:
         """`web P@1`, `web mAP`, ..., `chance P@1`, `chance mAP`."""
@@ -134,7 +136,7 @@ class RetrievalTask(Task):
 
 
 class PointingTask(Task):
-    """Pointing at every object, averaged over objects; with the names as they are and centred."""
+    """Pointing at every object, averaged over objects; with the names unchanged and centred."""
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
@@ -145,7 +147,7 @@ class PointingTask(Task):
         self._count = 0
 
     def see(self, view: View) -> None:
-        """Ask for each object of the picture."""
+        """Point at each object of the picture."""
         objects, shape = view.image.objects, view.labels.shape
         if not objects:
             return
@@ -163,7 +165,7 @@ class PointingTask(Task):
         self._count += len(masks)
 
     def result(self, vectors: Vectors) -> dict[str, float]:
-        """`hit`, `hit_any`, ... and the same with `centred` before it."""
+        """`hit`, `hit_any`, ... and the same prefixed with `centred`."""
         found = {key: value / self._count for key, value in self._sums.items()}
         for prefix in self._texts:
             hit, hit_any = found[prefix + "hit"], found[prefix + "hit_any"]
@@ -179,7 +181,7 @@ class SegmentationTask(Task):
         self._confusion = Confusion(len(setting.names))
 
     def see(self, view: View) -> None:
-        """Compare the names of its pixels."""
+        """Count the predicted names of its pixels."""
         names, window = self.setting.names, self.setting.options.window
         if window:
             scores = window_scores(view.pixels, self._dense, names, window)
@@ -205,7 +207,7 @@ class KnnTask(Task):
         self._classes: list[int] = []
 
     def see(self, view: View) -> None:
-        """Note the class of most pixels."""
+        """Record the class with the most pixels."""
         known = view.labels[view.labels >= 0]
         if len(known):
             self._kept.append(view.index)
@@ -221,7 +223,7 @@ class KnnTask(Task):
 
 
 class ProbeTask(Task):
-    """Mean IoU over patches of a linear classifier, background among its classes."""
+    """Mean IoU over patches of a linear classifier, with background as a class."""
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
@@ -232,7 +234,7 @@ class ProbeTask(Task):
         self._labels: tuple[list[Tensor], list[Tensor]] = ([], [])
 
     def see(self, view: View) -> None:
-        """Keep every patch, or every n-th of large sets, from a start that moves on."""
+        """Keep every patch, or every n-th of large sets, from a moving start."""
         rows, columns = view.patches.shape[:2]
         labels = patch_labels(view.labels, rows, columns, len(self.setting.names))
         kept = slice(view.index // 2 % self._step, None, self._step)

@@ -1,1 +1,1 @@
-"""Training of TIPS and TIPSv2: objective, data, optimisation, and the run."""
+"""Training of TIPS and TIPSv2: data, objective, optimisation, checkpoints and the training loop."""

@@ -1,7 +1,7 @@
-"""Crops: random resized crop and mirror, as in the papers, with an optional colour change.
+"""Image augmentation: random crops and mirroring, as in the papers, with optional colour jitter.
 
-All randomness comes from the generator given, one per picture, so a crop depends on the seed,
-the step and the picture's number only.
+All randomness comes from the given generator, one per picture, so a crop depends only on the seed,
+the step and the picture's number.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Cut(NamedTuple):
     def place(self, boxes: NDArray[np.float64], height: int, width: int) -> NDArray[np.float64]:
         """Boxes (K, 4) as fractions of the picture of `height` x `width` -> of the part.
 
-        They may reach beyond 0 and 1.
+        They may extend beyond 0 and 1.
         """
         x = (boxes[:, 0::2] * width - self.left) / self.width
         y = (boxes[:, 1::2] * height - self.top) / self.height
@@ -80,7 +80,9 @@ def draw_cut(
     scale: tuple[float, float],
     flip: float,
 ) -> Cut:
-    """A random resized crop of a picture of `height` x `width`, mirrored with chance `flip`."""
+    """A random resized crop of a picture of `height` x `width`, mirrored with
+    probability `flip`.
+    """
     box = crop_box(generator, height, width, scale)
     return Cut(*box, mirrored=bool(flip and generator.random() < flip))
 
@@ -92,19 +94,21 @@ def crop(
     size: int,
     flip: float,
 ) -> Tensor:
-    """uint8 (3, h, w) -> random resized crop uint8 (3, size, size), mirrored with chance `flip`."""
+    """uint8 (3, h, w) -> random resized crop uint8 (3, size, size), mirrored with probability
+    `flip`.
+    """
     return draw_cut(generator, image.shape[1], image.shape[2], scale, flip).take(image, size)
 
 
 MARGIN = (1.0, 1.6)
-"""How much larger than its box a crop around it is, on each side of a square-ish window."""
+"""Range of the factor by which a crop around a box is larger than the box."""
 
 
 def around(
     generator: np.random.Generator, box: Sequence[float], height: int, width: int, flip: float
 ) -> Cut:
-    """A crop around a box (x0, y0, x1, y1 as fractions): as near to a square as the picture allows,
-    with a random margin."""
+    """A crop around a box (x0, y0, x1, y1 as fractions): as square as the picture allows, with a
+    random margin."""
     x0, y0, x1, y1 = box[0] * width, box[1] * height, box[2] * width, box[3] * height
     side = max(x1 - x0, y1 - y0) * generator.uniform(*MARGIN)
     x, y = (x0 + x1) / 2, (y0 + y1) / 2
@@ -142,7 +146,7 @@ def views(
 ) -> tuple[Tensor, Tensor | None]:
     """The global crop (3, R, R) and, if `local`, the local ones (M, 3, r, r); all uint8.
 
-    `cut` is the part of the global crop, where it is not to be drawn here.
+    `cut` fixes the global crop instead of drawing it here.
     """
     if cut is None:
         height, width = image.shape[1:]

@@ -1,4 +1,4 @@
-"""What one process sees in one step: tensors, and how they are moved and split."""
+"""The training batch: its tensors, moving it to a device, and splitting it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one process sees in one step: B pictures, M local crops of each, N patches.
+    """The data of one process in one step: B pictures, M local crops of each, N patches.
 
     The self-supervised losses see S of the pictures (all, unless `Stage.self_share` is below 1).
     """
@@ -18,7 +18,7 @@ class Batch:
     images: Tensor
     """Global crops, uint8 (B, 3, R, R)."""
     chosen: Tensor
-    """int64 (S,), the places of the pictures that the self-supervised losses see."""
+    """int64 (S,), the indices of the pictures that the self-supervised losses see."""
     late: Tensor | None
     """bool (B,), the pictures whose CLS tokens enter at the last block; see `Stage.late_cls`."""
     crops: Tensor | None
@@ -38,10 +38,10 @@ class Batch:
     caption_vectors: Tensor | None = None
     """float32 (B, S), the captions as given sentence vectors."""
     features: Tensor | None = None
-    """float32 (B, F), a teacher's vectors; a row of zeros where there is none."""
+    """float32 (B, F), a teacher's vectors; a row of zeros if missing."""
     label_targets: Tensor | None = None
     object_targets: Tensor | None = None
-    """float32 (B, L) and (B, O): probabilities of names, rows of zeros where nothing is known."""
+    """float32 (B, L) and (B, O): probabilities of names, rows of zeros if unknown."""
     boxes: Tensor | None = None
     box_pictures: Tensor | None = None
     box_names: Tensor | None = None
@@ -65,7 +65,7 @@ class Batch:
         return [self] if parts == 1 else [self._part(i, parts) for i in range(parts)]
 
     def _part(self, part: int, parts: int) -> Batch:
-        """Part number `part` of `parts`: its pictures with what belongs to them, and its texts."""
+        """Part number `part` of `parts`: its pictures with their data, and its texts."""
 
         def share(count: int) -> slice:
             return slice(part * (count // parts), (part + 1) * (count // parts))
@@ -91,7 +91,7 @@ class Batch:
 
 
 def no_pictures() -> Batch:
-    """The batch of a step whose losses look at no picture."""
+    """The batch of a step whose losses use no pictures."""
     none = torch.empty(0, dtype=torch.int64)
     return Batch(
         images=torch.empty(0, 3, 0, 0, dtype=torch.uint8),

@@ -1,4 +1,4 @@
-"""Boxes of public data to those of a training table: fractions of the upright picture."""
+"""Converts boxes of public data sets to training-table boxes: fractions of the upright picture."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def table_boxes(
     form: BoxForm = "xyxy",
     unit: BoxUnit = "fraction",
 ) -> NDArray[np.float64]:
-    """Boxes (N, 4) of pictures as they lie in their files, as x0, y0, x1, y1 of the upright ones.
+    """Boxes (N, 4) of stored pictures -> x0, y0, x1, y1 as fractions of the upright ones.
 
-    owner (N,): the index in `images` of each box's picture. What lies outside the picture is cut
-    off, so a box may be left without area. Of a picture that cannot be read, boxes mean nothing.
+    owner (N,): the index in `images` of each box's picture. Boxes are clipped to the picture, so a
+    box may end up without area. Boxes of unreadable pictures are meaningless.
     """
     facts = np.array([_facts(image) for image in images], np.int64).reshape(-1, 3)[owner]
     result = boxes.astype(np.float64)
@@ -52,7 +52,7 @@ def placed_things(
 ) -> tuple[list[list[Thing]], list[int]]:
     """The things of each of B pictures, and how many of its boxes have no area in it (`NO_AREA`).
 
-    names, scores, boxes (N, 4) and owner (N,), which must not fall: as of `table_boxes`.
+    names, scores, boxes (N, 4) and owner (N,), which must be ascending: as from `table_boxes`.
     """
     placed = table_boxes(boxes, images, owner, form, unit)
     whole = np.all(placed[:, 2:] > placed[:, :2], axis=1)
@@ -64,7 +64,7 @@ def placed_things(
 
 
 def upright(boxes: NDArray[np.float64], orientation: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Boxes (N, 4) of stored pictures in the picture that an EXIF orientation (N,) shows."""
+    """Boxes (N, 4) of stored pictures, rotated according to the EXIF orientation (N,)."""
     swapped = (orientation >= 5)[:, None]
     result = np.where(swapped, boxes[:, [1, 0, 3, 2]], boxes)
     across = np.isin(orientation, (2, 3, 6, 7))[:, None]
@@ -75,10 +75,10 @@ def upright(boxes: NDArray[np.float64], orientation: NDArray[np.int64]) -> NDArr
 
 
 def _facts(image: bytes) -> tuple[int, int, int]:
-    """Width, height and EXIF orientation of the picture in a file; ones for what is none."""
+    """Width, height and EXIF orientation of the picture in a file; ones if it cannot be read."""
     try:
         with open_picture(image) as opened:
             orientation = opened.getexif().get(ExifTags.Base.Orientation, 1)
             return *opened.size, orientation if orientation in range(1, 9) else 1
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return 1, 1, 1  # the import drops and counts it
+        return 1, 1, 1  # the importer drops and counts it

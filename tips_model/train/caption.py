@@ -2,7 +2,7 @@
 
 The TIPS papers took PaliGemma (v1) and PaliGemma with Gemini (v2). Any image-text-to-text model of
 transformers can be used. Every batch is one atomic commit, and pictures that have enough captions
-are left alone, so an interrupted run goes on where it stopped.
+are skipped, so an interrupted run resumes where it stopped.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class CaptionModelError(TipsError):
 
 
 class Captioner:
-    """Describes pictures with one prompt, greedily, so that the same picture gets the same words.
+    """Describes pictures with one prompt, greedily, so that the same picture gets the same caption.
 
-    `model`: a name of the hub or a folder. Models with a chat template get the prompt as a user's
+    `model`: a name on the hub or a folder. Models with a chat template get the prompt as a user
     message; others, such as PaliGemma, get it after the image tokens.
     """
 
@@ -54,7 +54,7 @@ class Captioner:
         self._text = self._prompt(prompt)
 
     def _prompt(self, prompt: str) -> str:
-        """The model's own form of the prompt for one picture."""
+        """The prompt for one picture in the model's own format."""
         if getattr(self._processor, "chat_template", None):
             content = [{"type": "image"}, {"type": "text", "text": prompt}]
             message = [{"role": "user", "content": content}]
@@ -64,7 +64,7 @@ class Captioner:
 
     @torch.inference_mode()
     def __call__(self, images: Sequence[Image.Image]) -> list[str]:
-        """One caption for each picture (RGB), stripped, perhaps empty."""
+        """One caption for each picture (RGB), stripped, possibly empty."""
         texts = [self._text] * len(images)
         inputs = self._processor(
             images=list(images), text=texts, return_tensors="pt", padding=True
@@ -86,9 +86,9 @@ def add_captions(
 ) -> tuple[int, list[str]]:
     """Add one caption to each row that has fewer than `captions` synthetic ones.
 
-    Returns how many rows got one, and the keys of rows that did not because their picture cannot
-    be decoded, or nothing was said of it that it does not have already (a model says the same when
-    it is asked the same). Raises `DataError` if two rows have the same key.
+    Returns how many rows got one, and the keys of rows that did not, because their picture cannot
+    be decoded or the caption was empty or a duplicate (a model gives the same answer when asked
+    again). Raises `DataError` if two rows have the same key.
     """
     table = open_table(folder)
     facts = table.search().select(["key", "synthetic"]).limit(table.count_rows()).to_arrow()
@@ -126,7 +126,7 @@ def add_captions(
 
 
 def _rows(table: Any, keys: Sequence[str], size: int) -> Iterator[list[dict[str, Any]]]:
-    """The rows of some keys, `size` at a time."""
+    """The rows of some keys, in batches of `size`."""
     for start in range(0, len(keys), size):
         part = keys[start : start + size]
         quoted = ", ".join("'" + key.replace("'", "''") + "'" for key in part)

@@ -1,12 +1,12 @@
-"""Training state on disk: everything that an exact continuation needs, written atomically.
+"""Training checkpoints: everything needed for an exact resume, written atomically.
 
-One file `checkpoints/step_00001000.pt` in the run's folder holds the learner, the teacher with
-its centres, the optimisers, the step, the configuration, the names of the items that could not be
-read, and every process's random states. There is no data position: batches are a pure function of
-the step. A frozen teacher's weights stay in their own file. The weights for users are another file,
-see `tips_model.checkpoints`.
+One file `checkpoints/step_00001000.pt` in the run's folder contains the learner, the teacher with
+its centres, the optimisers, the step, the configuration, the names of unreadable items, and every
+process's random states. There is no data position: batches are a pure function of the step. A
+frozen teacher's weights stay in their own file. The exported weights for users are separate, see
+`tips_model.checkpoints`.
 
-A file holds tensors and plain values only and is read as such (`weights_only`): a checkpoint from
+A file contains tensors and plain values only and is loaded with `weights_only`: a checkpoint from
 elsewhere can be wrong, but it cannot run code.
 """
 
@@ -32,12 +32,12 @@ from tips_model.train.distributed import barrier, full, gather_objects, like, ra
 from tips_model.train.teacher import Teacher
 
 VERSION = 2
-# Fields that may differ between the run that saved and the one that goes on.
+# Fields that may differ between the run that saved and the one that resumes.
 FREE = (
     "workers", "log_every", "save_every", "keep", "evaluate_every", "evaluate_scenes", "parallel",
     "bad_limit",
 )  # fmt: skip
-# What reading a truncated or overwritten file with torch.load raises.
+# Exceptions of torch.load for a truncated or overwritten file.
 DAMAGE = (
     RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError,
     pickle.UnpicklingError,
@@ -45,7 +45,7 @@ DAMAGE = (
 
 
 class CheckpointError(TipsError):
-    """Checkpoints of which none can be read."""
+    """No checkpoint can be read."""
 
 
 def saved_steps(folder: Path) -> list[tuple[int, Path]]:
@@ -84,10 +84,10 @@ def save_state(
 
 
 def newest_state(folder: Path, config: TrainConfig) -> dict[str, Any] | None:
-    """The newest saved state that can be read; None when there is none. All processes must call.
+    """The newest readable checkpoint; None when there is none. All processes must call.
 
-    A damaged checkpoint is named on stderr, set aside as `*.damaged`, and the one before is taken.
-    Raises ConfigError when the state is of another configuration, CheckpointError when it is of
+    A damaged checkpoint is reported on stderr and renamed to `*.damaged`, and the previous one is
+    used. Raises ConfigError if the state has another configuration, CheckpointError if it has
     another version or no checkpoint can be read.
     """
     state, damaged = None, []
@@ -106,7 +106,7 @@ def newest_state(folder: Path, config: TrainConfig) -> dict[str, Any] | None:
             f"No checkpoint in {folder / 'checkpoints'} can be read, they are damaged: start "
             "over in another folder."
         )
-    barrier()  # every process has read before anything is moved
+    barrier()  # every process has finished reading before a file is renamed
     for path, kind in damaged if rank() == 0 else ():
         assert state is not None
         path.replace(path.with_name(path.name + ".damaged"))
@@ -118,7 +118,7 @@ def newest_state(folder: Path, config: TrainConfig) -> dict[str, Any] | None:
 def load_state(
     state: dict[str, Any], parts: dict[str, nn.Module], optimizers: list[torch.optim.Optimizer]
 ) -> int:
-    """Put a saved state into the parts and optimisers; returns the step to go on from."""
+    """Load a saved state into the parts and optimisers; returns the step to resume from."""
     for name, part in parts.items():
         own, saved = part.state_dict(), state["parts"][name]
         for key in changing(part):
@@ -136,7 +136,7 @@ def load_state(
 
 
 def check_version(path: Path, version: object) -> None:
-    """Refuse a checkpoint that another version of this module wrote."""
+    """Reject a checkpoint written by another version of this module."""
     if version != VERSION:
         raise CheckpointError(
             f"{path} has format {version}, this version reads {VERSION}: start over in another "
@@ -145,7 +145,7 @@ def check_version(path: Path, version: object) -> None:
 
 
 def check_config(path: Path, saved: dict[str, Any], config: TrainConfig) -> None:
-    """Refuse to go on with another configuration; names the first field that differs."""
+    """Refuse to resume with another configuration; names the first field that differs."""
     wanted = plain(config)
     for key in sorted(saved.keys() | wanted.keys()):
         if key not in FREE and saved.get(key) != wanted.get(key):
@@ -156,26 +156,26 @@ def check_config(path: Path, saved: dict[str, Any], config: TrainConfig) -> None
 
 
 def plain(config: TrainConfig) -> dict[str, Any]:
-    """The configuration as JSON would give it back."""
+    """The configuration after a JSON round trip."""
     values: dict[str, Any] = json.loads(json.dumps(config.to_dict()))
     return values
 
 
 def changing(part: nn.Module) -> list[str]:
-    """Names of the state that training changes: all, but a frozen teacher's weights."""
+    """Names of the state that training changes: everything except a frozen teacher's weights."""
     frozen = isinstance(part, Teacher) and part.objective.teacher == "frozen"
     return [key for key in part.state_dict() if not frozen or key.startswith("centre_")]
 
 
 def full_state(part: nn.Module, names: Iterable[str] | None = None) -> dict[str, torch.Tensor]:
-    """A module's state (or these names of it) with whole tensors on the CPU. All processes must
+    """A module's state (or these names of it) with unsharded tensors on the CPU. All processes must
     call."""
     state = part.state_dict()
     return {name: full(state[name]).detach().cpu().clone() for name in names or state}
 
 
 def write_atomically(path: Path, value: Any) -> None:
-    """torch.save beside `path`, flushed to disk, then moved to it."""
+    """Atomic torch.save: write beside `path`, flush to disk, then rename."""
     with replacing(path) as file:
         torch.save(value, file)
 
@@ -192,7 +192,7 @@ def random_state() -> dict[str, Any]:
 
 
 def restore_random(state: dict[str, Any]) -> None:
-    """Undo everything that was drawn since `random_state`."""
+    """Restore the random states to those of `random_state`."""
     random.setstate(state["python"])
     np.random.set_state(state["numpy"])
     torch.set_rng_state(state["torch"])
@@ -202,7 +202,9 @@ def restore_random(state: dict[str, Any]) -> None:
 
 @contextmanager
 def random_state_kept() -> Iterator[None]:
-    """What is drawn inside leaves no trace, so that evaluating and saving change no run."""
+    """Restore the random states after the block, so that evaluating and saving do not
+    change a run.
+    """
     state = random_state()
     try:
         yield
@@ -211,7 +213,7 @@ def random_state_kept() -> Iterator[None]:
 
 
 def _gathered(value: Any) -> Any:
-    """A copy of nested dicts and lists with whole CPU tensors."""
+    """A copy of nested dicts and lists with unsharded CPU tensors."""
     if isinstance(value, torch.Tensor):
         return full(value).detach().cpu().clone()
     if isinstance(value, dict):

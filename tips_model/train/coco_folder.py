@@ -1,4 +1,6 @@
-"""A training table as a folder in COCO's format, for evaluation: pictures, objects and captions."""
+"""Exports a training table as a COCO-format folder for evaluation: pictures, objects
+and captions.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from tips_model.train.dataset import open_table
 from tips_model.train.source import DataError
 
 CaptionKind = Literal["all", "web", "synthetic"]
-_ROWS = 128  # read at once
+_ROWS = 128  # rows read at once
 _NEEDED = ("key", "image", "web", "webs", "synthetic", "objects")
 
 
@@ -43,9 +45,9 @@ def write_coco_folder(
     """Write the rows of the table in folder `table` to `out`, a new or empty folder.
 
     Objects with a score below `min_score` are left out. Pictures keep their bytes, except those
-    that EXIF turns: they are saved upright, as boxes and masks see them. Pictures that cannot be
-    read are left out. `progress` is told the number of rows so far. Raises `DataError` when `out`
-    holds something.
+    with an EXIF rotation: they are saved upright, to match boxes and masks. Unreadable pictures are
+    left out. `progress` is called with the number of rows so far. Raises `DataError` if `out` is
+    not empty.
     """
     if out.is_dir() and any(out.iterdir()):
         raise DataError(f"{out} is not empty; choose a new folder.")
@@ -87,7 +89,7 @@ def write_coco_folder(
 
 
 def _rows(folder: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a table in their order, as far as an older one has the columns."""
+    """The rows of a table in their order, with the columns that an older table has."""
     table = open_table(folder)
     columns = [name for name in _NEEDED if name in table.schema.names]
     found = table.search().select(columns).limit(table.count_rows())
@@ -101,7 +103,7 @@ def _captions(row: dict[str, Any], kind: CaptionKind) -> list[str]:
 
 
 def _upright(content: bytes) -> tuple[bytes, str, int, int]:
-    """A picture's bytes, its file's suffix, width and height, as it is seen."""
+    """An upright picture's bytes, file suffix, width and height."""
     with open_picture(content) as image:
         if image.getexif().get(ExifTags.Base.Orientation, 1) == 1:
             image.verify()

@@ -1,4 +1,4 @@
-"""What a column of a Parquet file can feed: the parts of a training pair, and which types fit."""
+"""Which parts of a training pair a Parquet column can fill, and with which types."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TARGETS = {
     "box_scores": "lists of numbers",
     "features": "lists of numbers, or bytes",
 }
-"""The parts of a pair that a column can feed, and what the column may hold."""
+"""The parts of a pair that a column can fill, and what the column may contain."""
 
 _NEEDS = {
     "label_scores": "labels", "boxes": "box_names", "box_names": "boxes", "box_scores": "boxes",
@@ -30,7 +30,9 @@ _NEEDS = {
 
 
 def check_mapping(columns: Mapping[str, str]) -> None:
-    """Raises `DataError` for columns by target that make no pairs, whatever the files hold."""
+    """Raises `DataError` for a mapping of targets to columns that cannot form pairs, whatever the
+    files contain.
+    """
     if unknown := [target for target in columns if target not in TARGETS]:
         raise DataError(f"There is no {unknown[0]} to map to; there are {', '.join(TARGETS)}.")
     if "image" not in columns:
@@ -41,7 +43,7 @@ def check_mapping(columns: Mapping[str, str]) -> None:
 
 
 def check_columns(file: str, schema: pa.Schema, paths: Iterable[str]) -> None:
-    """Raises `DataError` if a column is missing, with the names of those that there are."""
+    """Raises `DataError` if a column is missing, listing the existing ones."""
     for path in paths:
         if path not in schema.names and _type(schema, path) is None:
             raise DataError(f"{file} has no column {path}; it has {', '.join(schema.names)}.")
@@ -50,7 +52,7 @@ def check_columns(file: str, schema: pa.Schema, paths: Iterable[str]) -> None:
 def check_type(file: str, schema: pa.Schema, target: str, path: str, *, numbered: bool) -> None:
     """Raises `DataError` if a column's type does not fit its target.
 
-    numbered: names are numbers, places in a file of names.
+    numbered: names are numbers, indices into a file of names.
     """
     kind = _type(schema, path)
     if _fits(target, kind, numbered=numbered):
@@ -86,7 +88,7 @@ def column_of(batch: pa.RecordBatch, path: str) -> pa.Array:
 
 
 def _fits(target: str, kind: pa.DataType, *, numbered: bool) -> bool:
-    """Whether a column of a type can feed a target; `numbered`: names are numbers."""
+    """Whether a column type can fill a target; `numbered`: names are numbers."""
     types, depth, inner = pa.types, 0, kind
     while is_list(inner):
         depth, inner = depth + 1, inner.value_type

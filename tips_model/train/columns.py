@@ -1,6 +1,6 @@
-"""Columns of foreign Parquet files as what a training table takes: texts, names, scores, vectors.
+"""Converts foreign Parquet columns to a training table's texts, names, scores, boxes and vectors.
 
-A row's value may be one thing or a list of them, so each function gives all values of a column in
+A row's value may be one item or a list of them, so each function returns all values of a column in
 one array, and how many belong to each row.
 """
 
@@ -20,13 +20,15 @@ T = TypeVar("T")
 
 
 def is_list(kind: pa.DataType) -> bool:
-    """Whether a type of Arrow is any of its lists."""
+    """Whether an Arrow type is any kind of list."""
     types = pa.types
     return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
 
 
 def flatten(column: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
-    """All values (N,) of a column, and how many each row (B,) has; single ones count as lists."""
+    """All values (N,) of a column, and how many each row (B,) has; scalars count as
+    lists of one.
+    """
     if is_list(column.type):
         counts = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
         return pc.list_flatten(column), counts.astype(np.int64)
@@ -35,7 +37,7 @@ def flatten(column: pa.Array) -> tuple[pa.Array, NDArray[np.int64]]:
 
 
 def split(flat: Sequence[T], counts: NDArray[np.int64]) -> list[Sequence[T]]:
-    """The values of each row (B of them) from those of all."""
+    """The flat values split by row (B of them)."""
     ends = np.cumsum(counts).tolist()
     return [flat[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
@@ -49,7 +51,7 @@ def texts(column: pa.Array) -> list[list[str]]:
 def names(
     column: pa.Array, listed: Sequence[str] | None, where: str
 ) -> tuple[list[str], NDArray[np.int64]]:
-    """The names of all rows, and how many each has; numbers are places in `listed`.
+    """The names of all rows, and how many each has; numbers are indices into `listed`.
 
     Raises `DataError` for missing names, and for numbers outside the list.
     """
@@ -71,7 +73,7 @@ def names(
 def scores(column: pa.Array, expected: NDArray[np.int64], where: str) -> list[float | None]:
     """The scores of all rows, as many for each as `expected` (B,) says.
 
-    Raises `DataError` for another number of them, and for what is no probability.
+    Raises `DataError` for another number of scores, and for values that are not probabilities.
     """
     flat, counts = flatten(column)
     if not np.array_equal(counts, expected):
@@ -102,9 +104,9 @@ def boxes(column: pa.Array, where: str) -> tuple[NDArray[np.float64], NDArray[np
 
 
 def vectors(column: pa.Array, where: str) -> tuple[NDArray[np.float16], NDArray[np.bool_]]:
-    """The vectors (N, D) that there are, and which rows (B,) have one; bytes are int8 numbers.
+    """The existing vectors (N, D), and which rows (B,) have one; bytes are int8 numbers.
 
-    Raises `DataError` for vectors of different widths, and for numbers that float16 cannot hold.
+    Raises `DataError` for vectors of different widths, and for numbers that overflow float16.
     """
     flat: NDArray[Any]
     if is_list(column.type):

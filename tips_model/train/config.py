@@ -1,7 +1,7 @@
-"""What a training run is: frozen dataclasses, checked when they are made.
+"""The training configuration: frozen dataclasses, validated on construction.
 
 A run is one `TrainConfig`; `presets.py` holds the named ones. The recipes of the papers (v1, v2,
-distillation) differ in the fields of `Objective`, not in code. Where a paper gives no value, the
+distillation) differ in the fields of `Objective`, not in code. If a paper gives no value, the
 default follows the conventions of DINO, iBOT and DINOv2, and the field says so.
 """
 
@@ -22,7 +22,7 @@ Captions = Literal["tower", "sentences"]
 
 
 class ConfigError(TipsError):
-    """A training configuration that cannot be run."""
+    """An invalid training configuration."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,11 +34,11 @@ class Weights:
     distill: float = 0.0
     masked: float = 0.0
     features: float = 0.0
-    """The picture's vector against a given one of a teacher (the table's column `features`)."""
+    """The picture's vector against a teacher's given vector (the table's column `features`)."""
     labels: float = 0.0
-    """The picture among the names of the table: given probabilities, and the boxes' names."""
+    """The picture classified among the table's names: given probabilities, and its boxes' names."""
     regions: float = 0.0
-    """The dense features of a box, pooled, among the names of all boxes."""
+    """The dense features of a box, pooled, classified among the names of all boxes."""
     pointing: float = 0.0
     """The share of a name's softmax over the patches that falls into its boxes."""
     sentences: float = 0.0
@@ -46,7 +46,7 @@ class Weights:
 
     @property
     def pictures(self) -> bool:
-        """Whether any loss looks at pictures."""
+        """Whether any loss uses pictures."""
         return any(getattr(self, name) for name in PICTURE_LOSSES)
 
 
@@ -58,16 +58,16 @@ PICTURE_LOSSES = tuple(name for name in LOSSES if name != "sentences")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stage:
-    """A stretch of the run with its own data, resolution, batch and loss weights."""
+    """A phase of the run with its own data, resolution, batch size and loss weights."""
 
     name: str
     data: str = "default"
-    """What the source shall give (its own names, such as `single` or `scenes`)."""
+    """What the source should provide (its own names, such as `single` or `scenes`)."""
     steps: int
     batch: int
-    """Images of one optimiser step over all processes."""
+    """Images per optimiser step over all processes."""
     accumulate: int = 1
-    """Passes that make one step; the contrastive negatives are those of one pass."""
+    """Passes per step (gradient accumulation); the contrastive negatives are those of one pass."""
     resolution: int
     """Side of the global crop in pixels, a multiple of the patch."""
     global_scale: tuple[float, float] = (0.4, 1.0)
@@ -77,34 +77,39 @@ class Stage:
     crop_resolution: int = 0
     crop_scale: tuple[float, float] = (0.05, 0.4)
     flip: float = 0.5
-    """Probability of a mirrored image; one whose captions speak of left or right never is."""
+    """Probability of a mirrored image; images whose captions mention left or right are never
+    mirrored.
+    """
     jitter: float = 0.0
     """Strength of brightness, contrast and saturation changes; the papers use none."""
     self_share: float = 1.0
-    """Part of the pictures that the self-supervised losses see, in (0, 1]; papers: all."""
+    """Fraction of the pictures that the self-supervised losses see, in (0, 1]; papers: all."""
     late_cls: float = 0.0
-    """Part of the pictures whose CLS tokens enter the vision tower at its last block, in [0, 1];
-    papers: none. It makes small models put what text names into the last block's values."""
+    """Fraction of the pictures whose CLS tokens enter the vision tower at its last block, in [0,
+    1]; papers: none. It makes small models put the content that text names into the last block's
+    values."""
     patch_dropout: float = 0.0
-    """Part of the patches that the vision tower leaves out, drawn for each picture, in [0, 1)
-    (FLIP, arXiv 2212.00794); end with a stage that leaves out none."""
+    """Fraction of the patches that the vision tower drops, drawn for each picture, in [0, 1) (FLIP,
+    arXiv 2212.00794); end with a stage that drops none."""
     box_crops: float = 0.0
-    """Part of the pictures that are crops around one of their boxes, named by it, in [0, 1]."""
+    """Fraction of the pictures that are crops around one of their boxes, captioned with its name,
+    in [0, 1].
+    """
     texts: int = 0
-    """Texts of one step over all processes that the loss `sentences` draws from the given ones."""
+    """Texts per step over all processes that the loss `sentences` draws from the given ones."""
     weights: Weights = field(default_factory=Weights)
     ramp: int = 0
-    """Steps over which the weights go linearly from those of the stage before (at the start: the
-    self-supervised ones from 0) to this stage's."""
+    """Steps of a linear ramp from the previous stage's weights (at the start: from 0 for the
+    self-supervised ones) to this stage's."""
     lr: float = 1.0
-    """Factor on the learning rates of this stage."""
+    """Factor on the learning rates in this stage."""
     restart: bool = False
-    """Start a new warm-up and cosine here; else the schedule runs on from the stage before."""
+    """Start a new warm-up and cosine here; else the schedule continues from the stage before."""
     warmup: int | None = None
-    """Steps of warm-up where the schedule starts with this stage; None: `Optimizer.warmup`."""
+    """Warm-up steps if the schedule starts with this stage; None: `Optimizer.warmup`."""
     final: float | None = None
-    """Where the cosine ends that ends with this stage, as a fraction of the peak; None:
-    `Optimizer.final`; 1 is a constant rate, from which a run can be made longer."""
+    """End value of the cosine that ends with this stage, as a fraction of the peak; None:
+    `Optimizer.final`; 1 is a constant rate, so that a run can be extended later."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,7 +121,9 @@ class Head:
     bottleneck: int = 256
     prototypes: int = 32768
     shared: bool = True
-    """One head for CLS and patches; the reported parameter saving of 42 % fits that."""
+    """One head for CLS and patches, which is consistent with the reported parameter
+    saving of 42 %.
+    """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,20 +136,20 @@ class Objective:
     teacher_model: str = ""
     """Name or folder of the frozen teacher."""
     targets: Targets = "prototypes"
-    """What a frozen teacher gives: prototype scores of its own heads, or plain features (for
-    published weights, which come without heads)."""
+    """The outputs of a frozen teacher to match: prototype scores of its own heads, or plain
+    features (for published weights, which come without heads)."""
     patch_loss: PatchLoss = "all"
     """`masked`: iBOT; `all`: iBOT++."""
     mask_ratio: float = 0.75
     captions: Captions = "tower"
-    """How captions and names meet pictures: `tower`, through the text tower, or `sentences`, as
-    given vectors of a sentence model through one linear layer; the loss `sentences` then teaches
-    the text tower what that layer gives."""
+    """How captions and names are embedded: `tower`, by the text tower, or `sentences`, as given
+    vectors of a sentence model through one linear layer; the loss `sentences` then teaches the text
+    tower to match that layer's output."""
     dual_cls: bool = True
     """False: both caption kinds are matched with the first CLS (for ablations)."""
     head: Head = field(default_factory=Head)
     momentum: tuple[float, float] = (0.994, 0.999)
-    """Teacher momentum, cosine from the first to the second. Stops short of 1, because with a
+    """Teacher momentum, cosine from the first to the second. Stays below 1, because with a
     contrastive loss the teacher must keep up (SILC)."""
     student_temperature: float = 0.1
     teacher_temperature: tuple[float, float] = (0.07, 0.07)
@@ -156,13 +163,13 @@ class Optimizer:
     """Optimiser, schedule and layer-wise settings."""
 
     kind: OptimizerKind = "adamw"
-    """Adafactor, the papers' choice, works on whole weights only: `parallel='ddp'`."""
+    """Adafactor, the papers' choice, needs unsharded weights: `parallel='ddp'`."""
     lr: float = 5e-4
     """Peak rate of AdamW or Adafactor (of everything but the blocks' matrices under Muon)."""
     matrix_lr: float = 0.02
     """Peak rate of Muon."""
     momentum: float = 0.95
-    """Of Muon."""
+    """Momentum of Muon."""
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.05
     """On matrices and tables; never on biases, norms and single tokens."""
@@ -171,14 +178,14 @@ class Optimizer:
     final: float = 0.0
     """Learning rate at the end as a fraction of the peak (cosine between)."""
     clip: float = 1.0
-    """Largest norm of the gradient; 0 leaves it."""
+    """Largest norm of the gradient; 0 disables clipping."""
     layer_decay: float = 1.0
     """Factor on the rate for each block counted from the top."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainConfig:
-    """A whole run: model, stages, objective, optimiser and how it is executed."""
+    """A whole run: model, stages, objective, optimiser and execution settings."""
 
     name: str
     model: TIPSConfig
@@ -201,14 +208,14 @@ class TrainConfig:
     save_every: int = 500
     keep: int = 3
     evaluate_every: int = 0
-    """Steps between evaluations, where the data allow one; 0: at the end only."""
+    """Steps between evaluations, if the data allow one; 0: at the end only."""
     evaluate_scenes: int = 1000
-    """Pictures of each kind that an evaluation on scenes looks at."""
+    """Pictures of each kind in an evaluation on scenes."""
     bad_limit: int = 100
-    """Items of the data that all processes together may skip because they cannot be read."""
+    """Unreadable items that all processes together may skip."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be run. Raises ConfigError with one sentence."""
+        """Reject an invalid configuration. Raises ConfigError with one sentence."""
         for problem in _problems(self):
             raise ConfigError(f"Preset '{self.name}': {problem}.")
 
@@ -218,7 +225,9 @@ class TrainConfig:
         return sum(stage.steps for stage in self.stages)
 
     def at(self, step: int) -> tuple[int, int]:
-        """Global step -> (index of its stage, step within the stage). The end maps to its last."""
+        """Global step -> (index of its stage, step within the stage). The end maps to the last
+        stage.
+        """
         for index, stage in enumerate(self.stages):
             if step < stage.steps:
                 return index, step
@@ -226,7 +235,7 @@ class TrainConfig:
         return len(self.stages) - 1, self.stages[-1].steps
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as written beside checkpoints and into the log."""
+        """Plain values, as written beside checkpoints and to the log."""
         return dataclasses.asdict(self)
 
 
@@ -238,7 +247,7 @@ LEAST = {
 
 
 def _problems(config: TrainConfig) -> list[str]:
-    """Why the configuration cannot be run, in words that fit after a colon."""
+    """Why the configuration is invalid, phrased to follow a colon."""
     objective, found = config.objective, []
     if not config.stages:
         found.append("it has no stages")
@@ -260,7 +269,7 @@ def _problems(config: TrainConfig) -> list[str]:
     if objective.patch_loss == "masked" and objective.mask_ratio == 0:
         found.append("the loss on masked patches needs a `mask_ratio` above 0")
     if config.optimizer.kind == "adafactor" and config.parallel == "fsdp":
-        # torch.optim.Adafactor updates its row and column means in place, which DTensor refuses.
+        # torch.optim.Adafactor updates its row and column means in place, which DTensor rejects.
         found.append(
             "Adafactor cannot update weights that FSDP has sharded, take `kind='adamw'`, or "
             "`parallel='ddp'`"

@@ -1,4 +1,4 @@
-"""From the words of a command line to a run: the preset, its data, its tokenizer."""
+"""Command-line entry: resolves preset, data and tokenizer, and starts the run."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ PUBLISHED = "tipsv2-b14"
 
 
 def open_data(data: str, config: TrainConfig) -> tuple[Source, Tokenizer]:
-    """`scenes` (drawn as they are needed) or the folder of a training table, with its tokenizer.
+    """`scenes` (drawn on demand) or the folder of a training table, with its tokenizer.
 
-    A folder may hold `tokenizer.model`; else the published TIPS tokenizer is taken. Raises
-    ConfigError when there is no such folder or no tokenizer that fits, DataError when the folder
-    holds no table.
+    A folder may contain `tokenizer.model`; otherwise the published TIPS tokenizer is used. Raises
+    ConfigError when the folder or a fitting tokenizer is missing, DataError when the folder
+    contains no table.
     """
     length = config.model.text.max_length
     if data == SCENES:
@@ -57,9 +57,9 @@ def open_data(data: str, config: TrainConfig) -> tuple[Source, Tokenizer]:
 
 
 def table_tokenizer(folder: Path, config: TrainConfig) -> Path:
-    """The tokenizer beside a training table, else that of any fetched model (all share one).
+    """The tokenizer beside a training table, else that of any downloaded model (all share one).
 
-    Raises ConfigError that says which one is needed and where it comes from.
+    Raises ConfigError that says which one is needed and how to get it.
     """
     try:
         return tokenizer_path(folder, PUBLISHED)
@@ -77,9 +77,9 @@ def table_tokenizer(folder: Path, config: TrainConfig) -> Path:
 
 
 def train_preset(name: str, data: str, out: Path, *, resume: bool = False) -> RunResult:
-    """Train preset `name` on `data` into `out`; what can be checked is, before data are opened.
+    """Train preset `name` on `data` into `out`; checks as much as possible before opening the data.
 
-    On scenes, the model is also evaluated, on drawings it has seen and on held-out ones.
+    On scenes, the model is also evaluated, on seen and on held-out drawings.
     """
     config = preset(name)
     share_cores()
@@ -92,7 +92,7 @@ def train_preset(name: str, data: str, out: Path, *, resume: bool = False) -> Ru
 
 
 def scene_evaluation(config: TrainConfig) -> Evaluate:
-    """Evaluation on scenes, which are drawn when it is first asked for.
+    """Evaluation on scenes, which are drawn on the first call.
 
     Their sides are those of `SceneEvaluator`, rounded up to whole patches of the model.
     """
@@ -109,7 +109,7 @@ def scene_evaluation(config: TrainConfig) -> Evaluate:
 
 
 def share_cores() -> None:
-    """Give each of torchrun's processes its part of the cores, unless OMP_NUM_THREADS says."""
+    """Divide the cores among torchrun's processes, unless OMP_NUM_THREADS is set."""
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     if processes > 1 and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))

@@ -1,10 +1,9 @@
-"""A training set on disk: a Lance table of pictures with captions, and its reading in training.
+"""The training table: a Lance table of pictures with captions, and its shuffled, resumable reader.
 
-One row is one picture: its bytes as they came, the web caption, any number of synthetic captions,
-and optionally the objects in it (name, box, mask), names of the whole picture, and what a teacher
-made of it. Rows are read in a shuffled order that is a pure function of (seed, stage, step), so
-that a resumed run goes on with the very next items; the order needs no memory however many rows
-there are.
+One row is one picture: its original bytes, the web caption, any number of synthetic captions, and
+optionally the objects in it (name, box, mask), labels of the whole picture, and a teacher's vector.
+Rows are read in a shuffled order that is a pure function of (seed, stage, step), so that a resumed
+run continues with the very next items; the order needs no memory however many rows there are.
 """
 
 from __future__ import annotations
@@ -62,32 +61,33 @@ SCHEMA = pa.schema(
     ]
 )
 """Columns of the table. `web` may be null and `synthetic` empty; a row without either has objects
-or labels, of which `tips data describe` makes captions. Older tables lack `webs`, the last two
+or labels, from which `tips data describe` makes captions. Older tables lack `webs`, the last two
 columns and the objects' scores.
 """
 
 HELD = 1 << 30
-"""Bytes on the disk up to which a table is held in memory."""
+"""Tables up to this size on disk, in bytes, are held in memory."""
 
 _log = logging.getLogger(__name__)
 
 
 def write_table(folder: Path, batches: Iterable[pa.RecordBatch]) -> int:
-    """Make (or replace) the table in `folder` from batches of `SCHEMA`; returns its rows.
+    """Create (or replace) the table in `folder` from batches of `SCHEMA`; returns its number of
+    rows.
 
-    What making the batches raises comes out as it is; then nothing has been written.
+    Exceptions of the batch iterator propagate unchanged; then nothing has been written.
     """
     failures: list[Exception] = []
 
     def watched() -> Iterator[pa.RecordBatch]:
         try:
             yield from batches
-        except Exception as error:  # kept, because Arrow passes on its text only
+        except Exception as error:  # kept, because Arrow only passes on its text
             failures.append(error)
             raise
 
     reader = pa.RecordBatchReader.from_batches(SCHEMA, watched())
-    # Lance warns users when it overwrites what is not there.
+    # Lance warns when it overwrites a table that does not exist.
     mode = "overwrite" if (folder / f"{TABLE}.lance").is_dir() else "create"
     try:
         table = lancedb.connect(folder).create_table(TABLE, reader, mode=mode)
@@ -103,7 +103,7 @@ def open_table(folder: Path) -> Any:
     check_table(folder)
     try:
         return lancedb.connect(folder).open_table(TABLE)
-    except Exception as error:  # whatever the readers of Lance trip over
+    except Exception as error:  # Lance's readers raise many kinds of exceptions
         raise DataError(
             f"The training table in {folder} cannot be opened, import it again ({_short(error)})."
         ) from error
@@ -128,9 +128,9 @@ def record_batches(rows: Iterable[dict[str, Any]], size: int = 256) -> Iterator[
 
 
 def shuffled(index: NDArray[np.int64], count: int, key: int) -> NDArray[np.int64]:
-    """The images of indices in [0, count) under the permutation named by `key`.
+    """The images of indices in [0, count) under the permutation identified by `key`.
 
-    A four-round Feistel network on the next power of four, walked until the result is below
+    A four-round Feistel network on the next power of four, cycle-walked until the result is below
     `count` (Black and Rogaway 2002): a bijection, without a table.
     """
     bits = max(1, (int(count - 1).bit_length() + 1) // 2)
@@ -160,9 +160,8 @@ def _mix(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
 class TableSource:
     """Training pairs from a table; see `Source`.
 
-    A row of a damaged part of the table, or with a picture that cannot be decoded, is named in the
-    log, counted in `bad`, and replaced by the next row; more than `bad_limit` of them end the run
-    with a `DataError`.
+    Rows in damaged parts of the table, or with undecodable pictures, are logged, counted in `bad`,
+    and replaced by the next row; more than `bad_limit` of them end the run with a `DataError`.
     """
 
     def __init__(self, folder: Path, *, seed: int = 0, bad_limit: int = 100) -> None:
@@ -204,14 +203,14 @@ class TableSource:
         return self._count
 
     def _without_caption(self) -> NDArray[np.int64]:
-        """The rows that only have labels or boxes, which training leaves out; they are counted on
-        stderr. A table without labels has none: its importer dropped them."""
+        """The rows that have labels or boxes but no caption, which training skips; their number is
+        printed on stderr. A table without labels has none: its importer dropped them."""
         if "labels" not in self._table.schema.names:
             return np.empty(0, np.int64)
         try:
             query = self._table.search().select(["web", "synthetic"]).limit(None)
             told = query.to_arrow()
-        except Exception:  # damaged: what is wrong with each row is said when it is read
+        except Exception:  # damaged: each bad row is reported when it is read
             return np.empty(0, np.int64)
         silent = pc.and_(
             pc.equal(pc.fill_null(told["web"], ""), ""),
@@ -224,24 +223,24 @@ class TableSource:
         return found
 
     def _hold(self) -> pa.Table | None:
-        """The whole of a small table in memory: asking the disk for rows costs a quarter of a
-        second whatever they are. None for a large one, and for a damaged one, whose good rows are
-        read one by one."""
+        """A small table, held in memory as a whole: each read from disk costs a quarter of a
+        second, however few rows it returns. None for a large table, and for a damaged one, whose
+        good rows are read one by one."""
         files = (self._folder / f"{TABLE}.lance").rglob("*")
         if sum(file.stat().st_size for file in files if file.is_file()) > HELD:
             return None
         try:
             found = self._table.search().select(self._columns).limit(None).to_arrow()
             return found.combine_chunks()
-        except Exception:  # whatever the readers trip over; each row that is lost is reported then
+        except Exception:  # any reader error; each lost row is reported later
             return None
 
     def read_given(self, config: TrainConfig) -> None:
-        """Read names and vectors that the losses of a run need; see `supervision.read_given`."""
+        """Read the names and vectors that a run's losses need; see `supervision.read_given`."""
         self.given = read_given(self._folder, self._table, config)
 
     def batch(self, stage: Stage, step: int, rank: int, world: int, size: int) -> RawBatch:
-        """The items of a process in a step; every row comes once before any comes again."""
+        """The items of a process in a step; every row occurs once before any is repeated."""
         first = (step * world + rank) * size
         offsets = self._offsets(stage, np.arange(first, first + size))
         rows = self._rows(offsets.tolist())
@@ -264,13 +263,13 @@ class TableSource:
             inside = passes == number
             key = zlib.crc32(f"{self._seed}/{stage.name}/{number}".encode())
             result[inside] = shuffled(items[inside] % self._count, self._count, key)
-        # The n-th row that is not silent is n plus the silent ones before it.
+        # The n-th row with a caption has index n plus the number of skipped rows before it.
         before = self._silent - np.arange(len(self._silent))
         return result + np.searchsorted(before, result, side="right")
 
     def _rows(self, offsets: Iterable[int]) -> dict[int, dict[str, Any]]:
-        """The rows that the table can give; the others are reported."""
-        wanted = sorted(set(offsets) - self._lost)  # the table answers in the order of its rows
+        """The readable rows; the others are reported."""
+        wanted = sorted(set(offsets) - self._lost)  # the table returns rows in its own order
         if not wanted:
             return {}
         try:
@@ -280,7 +279,7 @@ class TableSource:
                 else self._held.take(pa.array(wanted))
             )
             return dict(zip(wanted, found.to_pylist(), strict=True))
-        except Exception as error:  # the readers of Lance and Arrow raise whatever they trip over
+        except Exception as error:  # Lance and Arrow raise many kinds of exceptions
             if len(wanted) > 1:
                 return {k: v for offset in wanted for k, v in self._rows([offset]).items()}
             with self._lock:
@@ -289,7 +288,7 @@ class TableSource:
             return {}
 
     def _readable(self, rows: dict[int, dict[str, Any]], offset: int, resolution: int) -> _Item:
-        """The item at `offset`, or of the next row that can be read."""
+        """The item at `offset`, or of the next readable row."""
         for _ in range(self._count):
             row = rows.get(offset) or self._rows([offset]).get(offset)
             if row is not None:
@@ -306,7 +305,7 @@ class TableSource:
 
 
 class _Item(NamedTuple):
-    """One picture with what is said of it, ready for a batch."""
+    """One picture with its captions and other data, ready for a batch."""
 
     image: Tensor
     web: str
@@ -339,14 +338,15 @@ def _item(row: dict[str, Any], resolution: int) -> _Item:
 
 
 def _short(error: Exception) -> str:
-    """What an error says, without the paths of Lance's sources and in one line."""
+    """An error message in one line, without the paths of Lance's sources."""
     return str(error).partition(", /")[0].partition("\n")[0] or type(error).__name__
 
 
 def decode(content: bytes, resolution: int) -> Tensor:
-    """A picture as uint8 (3, h, w), upright, reduced while its shorter side stays 2 x `resolution`.
+    """A picture as uint8 (3, h, w), upright, reduced as long as its shorter side stays 2 x
+    `resolution`.
 
-    What is transparent becomes white.
+    Transparent areas become white.
     """
     with open_picture(content) as image:
         enough = 2 * resolution

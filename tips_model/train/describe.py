@@ -1,7 +1,7 @@
-"""Captions made of labels: what is in a picture, how many, where, and how it lies to each other.
+"""Template captions from labels and boxes: what is in a picture, how many, where, and how related.
 
-Each caption says only what names, boxes and their scores say. What a picture gets is a function of
-its objects and labels, its key and a seed.
+Each caption states only what names, boxes and their scores support. A picture's captions are a
+function of its objects and labels, its key and a seed.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ from tips_model.train.source import DataError
 
 OBJECTS_FROM = 0.45
 LABELS_FROM = 0.3
-_SURE = 0.6  # labels from this score on are told without "probably"
-_TWICE = 0.6  # boxes that agree so much are of one thing
-_CLOSE = 0.5  # a thing with this part of the picture is seen closely
-_MOST = 4  # nouns in a list
-_ROWS = 1024  # read at once
-_ROUNDS = 3  # of all forms, until there are captions enough
+_SURE = 0.6  # labels with at least this score are stated without "probably"
+_TWICE = 0.6  # boxes with a larger IoU show the same thing
+_CLOSE = 0.5  # a thing that covers this fraction of the picture is a close-up
+_MOST = 4  # most nouns in a list
+_ROWS = 1024  # rows read at once
+_ROUNDS = 3  # of all templates, until there are enough captions
 _FORMAL = words(
     "a an and along are be can image in is it may of perhaps photo photograph picture probably "
     "seen the there what with"
-)  # captions that differ in these words only say the same
+)  # captions that differ only in these words are equal
 _NO_COMMAS = str.maketrans("", "", ",;:")
 _FRAMES = ("a photo of {}", "a picture of {}", "a photograph of {}", "an image of {}")
 _INSIDE = (
@@ -63,9 +63,11 @@ _PLACES = {noun: f"in a {noun}" for noun in _INSIDE.split()} | {
     "seashore": "at the seashore",
     "street": "in a street",
 }
-"""Labels that are places, in which a picture's things are."""
+"""Labels that are places, in which a picture's things are located."""
 _PEOPLE = words("ballplayer boy bride child girl groom man person woman") | {"scuba diver"}
-"""What is beside a label of another kind; a dog beside a terrier may be the terrier."""
+"""Nouns that may appear beside a label of another kind; a dog beside a terrier may be
+the terrier.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class _Group:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What is known of a picture: things from the largest on, and nouns of the whole picture."""
+    """The facts about a picture: things, largest first, and nouns of the whole picture."""
 
     groups: tuple[_Group, ...]
     labels: tuple[tuple[str, float], ...]
@@ -116,11 +118,11 @@ def describe_table(
     labels_from: float = LABELS_FROM,
     progress: Callable[[int], None] | None = None,
 ) -> Described:
-    """Add at most `count` captions to each row's synthetic ones, or put them in their place.
+    """Add at most `count` captions to each row's synthetic ones, or replace them.
 
-    What a row has already is not added again. All rows change in one commit; pictures are neither
-    read nor written. `progress` is told the number of rows so far. Raises `DataError` for a table
-    without objects and labels.
+    Captions that a row already has are not added again. All rows change in one commit; pictures are
+    neither read nor written. `progress` is called with the number of rows so far. Raises
+    `DataError` for a table without objects and labels.
     """
     check_table(folder)
     table = lance.dataset(str(folder / f"{TABLE}.lance"))
@@ -176,10 +178,10 @@ def captions(
     objects_from: float = OBJECTS_FROM,
     labels_from: float = LABELS_FROM,
 ) -> list[str]:
-    """At most `count` captions that differ in what they say and how.
+    """At most `count` captions that differ in content and form.
 
-    objects and labels as in a training table; those with a lower score than `objects_from` and
-    `labels_from` are not told, those without a score are certain.
+    objects and labels as in a training table; those with a score below `objects_from` and
+    `labels_from` are ignored, those without a score are certain.
     """
     told = [(spoken(label["name"]), _score(label)) for label in labels]
     facts = _Facts(
@@ -202,8 +204,8 @@ def _score(entry: dict[str, Any]) -> float:
 
 
 def _groups(objects: Sequence[dict[str, Any]]) -> tuple[_Group, ...]:
-    """Things by noun, largest first; what two machine-made boxes show is one thing, by the better
-    of their names.
+    """Things by noun, largest first; two overlapping machine-made boxes count as one thing, with
+    the higher-scored name.
     """
     kept: list[tuple[str, Box, bool]] = []
     for thing in sorted(objects, key=_score, reverse=True):
@@ -225,12 +227,12 @@ def _framed(text: str, rng: Random, often: float) -> str:
 
 
 def _some(groups: Sequence[_Group], rng: Random) -> list[_Group]:
-    """The largest groups in any order."""
+    """The largest groups in random order."""
     return rng.sample(groups[:_MOST], min(len(groups), _MOST))
 
 
 def _what(facts: _Facts, rng: Random) -> str:
-    """What there is: "a photo of two dogs and a person"."""
+    """What is in the picture: "a photo of two dogs and a person"."""
     if not facts.groups:
         return ""
     parts = [group.words for group in _some(facts.groups, rng)]
@@ -254,13 +256,13 @@ def _there(facts: _Facts, rng: Random) -> str:
 
 
 def _where(facts: _Facts, rng: Random) -> str:
-    """Things with their places: "a dog on the left and a car in the top right"."""
+    """Things with their positions: "a dog on the left and a car in the top right"."""
     parts = [f"{g.words} {g.where}" for g in _some(facts.groups, rng) if g.where]
     return _framed(listing(parts[:3]), rng, 0.2) if parts else ""
 
 
 def _relation(facts: _Facts, rng: Random) -> str:
-    """Two things, and how they lie to each other: "a dog to the left of a person"."""
+    """Two things and their relation: "a dog to the left of a person"."""
     items = [
         (group, told, box)
         for group in facts.groups[:_MOST]
@@ -282,7 +284,7 @@ def _relation(facts: _Facts, rng: Random) -> str:
 
 
 def _depth(facts: _Facts, rng: Random) -> str:
-    """What is near and what is far: "a person in the foreground and a bus in the background"."""
+    """Near and far things: "a person in the foreground and a bus in the background"."""
     every = [box for group in facts.groups for box in group.boxes]
     single = [group for group in facts.groups if len(group.boxes) == 1]
     if len(every) == 1 and area(every[0]) >= _CLOSE and rng.random() < 0.5:
@@ -298,7 +300,7 @@ def _depth(facts: _Facts, rng: Random) -> str:
 
 
 def _label(facts: _Facts, rng: Random) -> str:
-    """A name of the whole picture, drawn by its score: "probably a monastery"."""
+    """A label of the whole picture, drawn by its score: "probably a monastery"."""
     if not facts.labels:
         return ""
     noun, score = _drawn(facts, rng)
@@ -311,7 +313,7 @@ def _label(facts: _Facts, rng: Random) -> str:
 
 
 def _label_and_things(facts: _Facts, rng: Random) -> str:
-    """A name of the whole picture with the things in it: "two people in a restaurant"."""
+    """A label of the whole picture with the things in it: "two people in a restaurant"."""
     if not facts.labels or not facts.groups:
         return ""
     noun, score = _drawn(facts, rng)

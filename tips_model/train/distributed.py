@@ -1,6 +1,6 @@
-"""Processes: start, gather, average, and `parallelize()`. The only file that calls collectives.
+"""Distributed training: process groups, gather, average, `parallelize()`; all collectives are here.
 
-One process without `torchrun` is the plain case: every function then returns its input.
+A single process without `torchrun` is the plain case: every function then returns its input.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tips_model.train.config import TrainConfig
 
 @contextmanager
 def processes() -> Iterator[torch.device]:
-    """Join the processes that `torchrun` started, if any; gives this one's device."""
+    """Join the processes started by `torchrun`, if any; yields this one's device."""
     cuda = torch.cuda.is_available()
     device = torch.device(f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if cuda else "cpu")
     if cuda:
@@ -30,7 +30,7 @@ def processes() -> Iterator[torch.device]:
     if ours:
         dist.init_process_group("nccl" if cuda else "gloo")
     yield device
-    # Not after an error: the others may wait in a collective, and torchrun ends them all.
+    # Not after an error: the others may be waiting in a collective, and torchrun ends them all.
     if ours:
         dist.destroy_process_group()
 
@@ -101,10 +101,10 @@ class _Gather(torch.autograd.Function):
 
 
 def gather_with_grad(value: Tensor) -> Tensor:
-    """As `gather`; each process receives the gradients that all of them have for its rows.
+    """As `gather`; each process receives the gradients of all processes for its rows.
 
-    The gradients are summed, and `parallelize` averages those of the parameters: the result is
-    the gradient of the mean of the processes' losses, as in one process with all rows.
+    The gradients are summed, and `parallelize` averages those of the parameters: the result is the
+    gradient of the mean of the processes' losses, as in one process with all rows.
     """
     if world() == 1:
         return value
@@ -115,7 +115,7 @@ def gather_with_grad(value: Tensor) -> Tensor:
 def parallelize(module: nn.Module, config: TrainConfig) -> nn.Module:
     """Activation checkpointing, then compilation, then DDP or FSDP2, for a training module.
 
-    Transformer blocks are the unit of all of them. Returns what the step shall call.
+    Transformer blocks are the unit of all of them. Returns the module to call in a step.
     """
     towers = [m for m in module.modules() if hasattr(m, "checkpoint_blocks")]
     blocks = [block for tower in towers for block in tower.blocks]  # type: ignore[union-attr]
@@ -130,18 +130,18 @@ def parallelize(module: nn.Module, config: TrainConfig) -> nn.Module:
     if config.parallel == "fsdp":
         for block in blocks:
             fully_shard(block)
-        # What does not learn has no backward pass that would give its whole weights back.
+        # A frozen module has no backward pass that would free its unsharded weights.
         fully_shard(module, reshard_after_forward=None if learns else True)
         return module
     if not learns:
         return module
-    # Stages leave out losses of weight 0, and with them some parameters.
+    # Stages skip losses of weight 0, and with them some parameters.
     return nn.parallel.DistributedDataParallel(module, find_unused_parameters=True)
 
 
 @contextmanager
 def gradient_sync(module: nn.Module, enabled: bool) -> Iterator[None]:
-    """Whether the backward passes inside exchange gradients (only the last of a step must)."""
+    """Whether the backward passes inside synchronise gradients (only the last of a step must)."""
     if isinstance(module, nn.parallel.DistributedDataParallel) and not enabled:
         with module.no_sync():
             yield
@@ -152,12 +152,14 @@ def gradient_sync(module: nn.Module, enabled: bool) -> Iterator[None]:
 
 
 def full(value: Tensor) -> Tensor:
-    """The whole of a sharded tensor; all processes must call. Plain tensors are returned."""
+    """A sharded tensor as a whole; all processes must call. Plain tensors are returned
+    unchanged.
+    """
     return value.full_tensor() if isinstance(value, DTensor) else value
 
 
 def like(value: Tensor, reference: Tensor) -> Tensor:
-    """`value` sharded as `reference` is, when that is sharded and of the same shape."""
+    """`value` sharded like `reference`, if that is sharded and has the same shape."""
     if isinstance(reference, DTensor) and value.shape == reference.shape:
         value = value.to(reference.device)
         return distribute_tensor(value, reference.device_mesh, reference.placements)

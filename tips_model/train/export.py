@@ -1,4 +1,4 @@
-"""From a run to what others use: the model in our own format, and the heads for distillation."""
+"""Exports a run's results: the model in our own format, and the heads for distillation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HEADS = "heads.safetensors"
 def export(
     config: TrainConfig, learner: Learner, teacher: Teacher | None, tokenizer: Tokenizer, out: Path
 ) -> TIPS:
-    """Write the weights for users to OUT/model, the teacher's heads to OUT/heads.safetensors.
+    """Write the weights for users to OUT/model, and the teacher's heads to OUT/heads.safetensors.
 
     Returns the model as written, on the CPU. All processes must call. Draws no random numbers.
     """
@@ -47,7 +47,7 @@ def export(
 
 
 def heads_state(teacher: dict[str, Tensor], objective: Objective) -> dict[str, Tensor]:
-    """What is kept of a teacher's state: its heads, a shared one once."""
+    """The exported part of a teacher's state: its heads, a shared one once."""
     heads = {k: v for k, v in teacher.items() if k.startswith("heads.")}
     if objective.head.shared:
         heads = {k: v for k, v in heads.items() if not k.startswith("heads.patch.")}
@@ -55,16 +55,16 @@ def heads_state(teacher: dict[str, Tensor], objective: Objective) -> dict[str, T
 
 
 def load_heads(teacher: Teacher, folder: Path) -> None:
-    """Fill a teacher's heads with those that a run left in its folder.
+    """Fill a teacher's heads with those exported by a run.
 
-    Its centres start at the first mean of what it sees now: those of the end of the run belong to
-    pictures under other crops. Raises ConfigError when they are of other sizes than the teacher's.
+    Its centres start from the first batch's mean: the centres at the end of the run belong to
+    pictures with other crops. Raises ConfigError if the sizes differ from the teacher's.
     """
     assert isinstance(teacher.heads, Heads)
     found = load_file(folder / HEADS)
     state = {k: v for k, v in found.items() if k.startswith("heads.")}
     if teacher.objective.head.shared:
-        # Module and state name the one head twice, the file once.
+        # Module and state list a shared head twice, the file once.
         own = {k: v for k, v in state.items() if k.startswith("heads.cls.")}
         state |= {k.replace("heads.cls.", "heads.patch.", 1): v for k, v in own.items()}
     wanted = {name for name in teacher.state_dict() if name.startswith("heads.")}

@@ -1,7 +1,7 @@
-"""The folder of a run, and what is checked before data or models are loaded.
+"""The folder of a run, and checks before data or models are loaded.
 
-A run writes its configuration to `config.json` when it starts, so that a folder whose run was
-killed before its first checkpoint is known as a run's too.
+A run writes its configuration to `config.json` when it starts, so that a folder is recognised as a
+run's even if the run was killed before its first checkpoint.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ CONFIG = "config.json"
 
 
 def check_folder(config: TrainConfig, out: Path, *, resume: bool) -> None:
-    """Refuse a folder that holds a run, unless it shall go on and is of this configuration.
+    """Reject a folder that contains a run, unless it is to be resumed and has this configuration.
 
-    Raises ConfigError, also for a folder with the config.json of something else (such as a model).
+    Raises ConfigError, also if config.json belongs to something else (such as a model).
     """
     path = out / CONFIG
     if not path.exists() and not saved_steps(out):
@@ -34,13 +34,13 @@ def check_folder(config: TrainConfig, out: Path, *, resume: bool) -> None:
 
 
 def claim_folder(config: TrainConfig, out: Path) -> None:
-    """Write the configuration of the run that starts or goes on in `out`."""
+    """Write the configuration of the run that starts or resumes in `out`."""
     with replacing(out / CONFIG) as file:
         file.write((json.dumps(plain(config), indent=2) + "\n").encode())
 
 
 def check_tokenizer(config: TrainConfig, tokenizer: Tokenizer) -> None:
-    """Refuse a tokenizer with more pieces than the text tower has rows."""
+    """Reject a tokenizer with more pieces than the text tower has embeddings."""
     if tokenizer.vocab > config.model.text.vocab:
         raise ConfigError(
             f"The tokenizer has {tokenizer.vocab} pieces, the model of preset '{config.name}' "
@@ -49,7 +49,7 @@ def check_tokenizer(config: TrainConfig, tokenizer: Tokenizer) -> None:
 
 
 def check_world(config: TrainConfig, world: int) -> None:
-    """Refuse batches that `world` processes and the passes cannot share equally."""
+    """Reject batches that cannot be divided equally among `world` processes and the passes."""
     for stage in config.stages:
         parts = world * stage.accumulate
         size = stage.batch // parts

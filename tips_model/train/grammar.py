@@ -1,4 +1,4 @@
-"""English nouns in captions: their spoken form, article, plural and number."""
+"""English grammar for captions: articles, plurals and numbers of nouns."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _IRREGULAR = {
 _SAME = words(
     "aircraft bison cattle cod deer elk fish goldfish grouse hovercraft moose "
     "salmon series sheep shrimp spacecraft species squid swine trout tuna watercraft"
-)  # one is "a sheep", two are "two sheep"
+)  # "a sheep", "two sheep"
 _NOT_MEN = words("caiman doberman german human ottoman roman shaman talisman")
 _WITH_OES = words("buffalo domino echo hero mosquito potato tomato tornado torpedo volcano")
 _SINGULAR_IN_S = words("gas lens canvas christmas atlas pancreas news triceratops")
@@ -42,29 +42,29 @@ _AN_BEFORE_CONSONANT = re.compile(
     r"(hour|honest|honou?r|heir|x-|(fm|hd|hdmi|hdtv|lcd|lp|mp3|mri|rv|suv|sd|sms)\b)"
 )
 _NUMBERS = ("no", "one", "two", "three", "four")
-_SEVERAL, _MANY = 5, 9  # from so many on
+_SEVERAL, _MANY = 5, 9  # from this number on
 
 
 def spoken(name: str) -> str:
-    """A label as a noun: "dog, domestic dog" -> "dog", "bat_(animal)" -> "bat"."""
+    """A label as a spoken noun: "dog, domestic dog" -> "dog", "bat_(animal)" -> "bat"."""
     first = re.split(r"[,/;(]", name.replace("_", " "), maxsplit=1)[0]
     return " ".join(first.lower().split()) or " ".join(name.lower().split())
 
 
 def with_article(phrase: str) -> str:
-    """Words with the indefinite article that their sound asks for: "an apple", "a unicorn"."""
+    """Words with the matching indefinite article, by sound: "an apple", "a unicorn"."""
     if phrase[:1] in "aeiou":
         return f"a {phrase}" if _A_BEFORE_VOWEL.match(phrase) else f"an {phrase}"
     return f"an {phrase}" if _AN_BEFORE_CONSONANT.match(phrase) else f"a {phrase}"
 
 
 def uncounted(noun: str) -> bool:
-    """Whether a noun names what is not counted, such as "bread" or "orange juice"."""
+    """Whether a noun is uncountable, such as "bread" or "orange juice"."""
     return noun in _UNCOUNTED_WHOLE or _head(noun).rpartition(" ")[2] in _UNCOUNTED
 
 
 def is_plural(noun: str) -> bool:
-    """Whether a noun is a plural already, such as "scissors"; one says "scissors" of any number."""
+    """Whether a noun is always plural, such as "scissors", whatever the number."""
     last = _head(noun).rpartition(" ")[2]
     if last in _IRREGULAR.values() or last in ("cattle", "skis"):
         return True
@@ -90,7 +90,7 @@ def plural(noun: str) -> str:
 
 
 def several(noun: str, count: int) -> str:
-    """The noun with how many there are: "a dog", "two dogs", "several dogs", "many dogs"."""
+    """The noun with a number word: "a dog", "two dogs", "several dogs", "many dogs"."""
     if count == 1 or uncounted(noun) or is_plural(noun):
         return indefinite(noun)
     if count < _SEVERAL:
@@ -99,12 +99,12 @@ def several(noun: str, count: int) -> str:
 
 
 def listing(parts: list[str]) -> str:
-    """One or more parts as words: "a", "a and b", "a, b and c"."""
+    """One or more parts joined: "a", "a and b", "a, b and c"."""
     return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
 
 
 def _head(noun: str) -> str:
-    """What a compound noun names: "chest" of "chest of drawers"."""
+    """The head of a compound noun: "chest" of "chest of drawers"."""
     return re.split(r" (?:of|with|in|on|for) |-of-", noun, maxsplit=1)[0]
 
 

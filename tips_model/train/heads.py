@@ -1,4 +1,4 @@
-"""Projection heads of the self-supervised losses; never part of the weights given to users."""
+"""Projection heads of the training losses; never part of the exported weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tips_model.train.config import Captions, Head
 from tips_model.train.supervision import Given
 
 TEMPERED = ("features", "labels", "regions", "pointing")
-"""The losses on given vectors and names that have a temperature of their own."""
+"""The losses on given vectors and names that have their own temperature."""
 
 
 class PrototypeHead(nn.Module):
@@ -42,7 +42,7 @@ class PrototypeHead(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """(..., D) -> scores (..., K), cosines in [-1, 1]; float32 under autocast too."""
         points = self.mlp(tokens)
-        # Temperatures of some hundredths would magnify the rounding of a product in bfloat16.
+        # Temperatures of a few hundredths would amplify the rounding of a bfloat16 product.
         with torch.autocast(points.device.type, enabled=False):
             points = F.normalize(points.float(), dim=-1, eps=1e-6)
             return F.linear(points, F.normalize(self.prototypes.float(), dim=-1, eps=1e-6))
@@ -67,7 +67,7 @@ class FeatureHeads(nn.Module):
 
 
 class GivenHeads(nn.Module):
-    """What meets the vectors and names that come with the data; thrown away after training.
+    """Heads for the vectors and names that come with the data; discarded after training.
 
     `sentence`: the linear layer from sentence vectors to the shared space (`Objective.captions`);
     `feature`: the linear head to a teacher's vectors; one temperature for each loss, as its

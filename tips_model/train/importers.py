@@ -1,7 +1,7 @@
-"""Public data formats to training tables: COCO and lists of files; see also `shards.py`.
+"""Importers of public data formats into training tables: COCO and file lists; see also `shards.py`.
 
-Every importer yields `Pair`s and `Dropped`s; `import_pairs` writes the pairs, counts what was
-dropped and why, and stops when more is corrupt than a limit allows.
+Every importer yields `Pair`s and `Dropped`s; `import_pairs` writes the pairs, counts the dropped
+items by reason, and stops when more items are corrupt than a limit allows.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from tips_model.train.names import write_names
 from tips_model.train.source import DataError, Label, Thing
 
 NO_CAPTION = "no caption"
-_TIME = "time of this image"  # a column that no list will have
+_TIME = "time of this image"  # a name that no real column has
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One picture with what is said of it; `key` names it in its source."""
+    """One picture with its captions and other data; `key` identifies it in its source."""
 
     key: str
     image: bytes
@@ -42,12 +42,12 @@ class Pair:
     features: NDArray[np.float16] | None = field(default=None, compare=False)
     """A teacher's vector (D,) of the picture."""
     webs: tuple[str, ...] = ()
-    """More web captions; training draws one of all."""
+    """More web captions; training draws one of all of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """Something that was left out. Only `corrupt` ones count against the limit."""
+    """A dropped item. Only `corrupt` ones count against the limit."""
 
     key: str
     reason: str
@@ -59,7 +59,7 @@ Item = Pair | Dropped
 
 @dataclass(slots=True)
 class ImportReport:
-    """How many rows were written, how many items were corrupt, and what was left out."""
+    """How many rows were written, how many items were corrupt, and what was dropped."""
 
     rows: int = 0
     corrupt: int = 0
@@ -69,18 +69,18 @@ class ImportReport:
 
     @property
     def dropped(self) -> pl.DataFrame:
-        """One row for each thing left out: key, reason, corrupt."""
+        """One row for each dropped item: key, reason, corrupt."""
         schema = {"key": pl.String, "reason": pl.String, "corrupt": pl.Boolean}
         data = [(item.key, item.reason, item.corrupt) for item in self._dropped]
         return pl.DataFrame(data, schema=schema, orient="row")
 
     def summary(self) -> pl.DataFrame:
-        """How often each reason occurred, the most frequent first."""
+        """How often each reason occurred, most frequent first."""
         counts = self.dropped.group_by("reason").len("count")
         return counts.sort(["count", "reason"], descending=[True, False])
 
     def add(self, item: Dropped, limit: int) -> None:
-        """Note something left out. Raises `DataError` when more is corrupt than `limit`."""
+        """Record a dropped item. Raises `DataError` when more are corrupt than `limit`."""
         self._dropped.append(item)
         self.corrupt += item.corrupt
         if self.corrupt > limit:
@@ -97,11 +97,11 @@ def import_pairs(
     limit: int = 100,
     progress: Callable[[int], None] | None = None,
 ) -> ImportReport:
-    """Write pairs to the table in `folder`, and what was dropped to `dropped.csv` beside it.
+    """Write pairs to the table in `folder`, and dropped items to `dropped.csv` beside it.
 
-    Pairs without any caption, object or label and pictures that cannot be read are dropped. The
-    names of objects and labels are written beside the table. `progress` is told the number of rows
-    so far.
+    Pairs without any caption, object or label and unreadable pictures are dropped. The names of
+    objects and labels are written beside the table. `progress` is called with the number of rows so
+    far.
     """
     report = ImportReport()
     objects, labels = Counter[str](), Counter[str]()
@@ -154,7 +154,7 @@ def check(item: Item) -> Item:
 
 
 def _cleaned(texts: Iterable[str]) -> tuple[str, ...]:
-    """Texts with single spaces, without empty ones."""
+    """Texts with whitespace collapsed, without empty ones."""
     return tuple(filter(None, (" ".join(text.split()) for text in texts)))
 
 
@@ -172,8 +172,8 @@ def read_coco(captions: Path, images: Path, instances: Sequence[Path] = ()) -> I
     """COCO captions: a JSON of `images` and `annotations`, and the folder of the pictures.
 
     People wrote these captions while looking, so they count as synthetic ones. `instances` are JSON
-    files with the boxes of the same pictures, as of COCO or LVIS; `captions` may be one of these.
-    Raises `DataError` if a file is not of that form.
+    files with boxes for the same pictures, as in COCO or LVIS; `captions` may be one of these.
+    Raises `DataError` if a file has another format.
     """
     try:
         content = json.loads(captions.read_text("utf-8"))
@@ -202,7 +202,9 @@ def read_coco(captions: Path, images: Path, instances: Sequence[Path] = ()) -> I
 def with_things(
     item: Item, given: Sequence[Annotation], form: BoxForm = "xyxy", unit: BoxUnit = "fraction"
 ) -> Iterator[Item]:
-    """A pair with the objects that are given for its picture, after boxes without area."""
+    """A pair with the objects given for its picture, preceded by its boxes without area as
+    `Dropped`.
+    """
     if isinstance(item, Pair) and given:
         owner = np.zeros(len(given), np.int64)
         names, boxes, scores = zip(*given, strict=True)
@@ -217,8 +219,8 @@ def read_list(listing: Path, images: Path | None = None) -> Iterator[Item]:
     """A CSV or JSON-lines list with the columns `image`, `caption` and optionally `synthetic`.
 
     `image` is a path relative to `images`, else to the list's own folder; `synthetic` in a CSV is
-    one caption. A picture that is listed again has the key `NAME#2`, and so on. Raises `DataError`
-    if the list cannot be read or lacks a column.
+    one caption. A repeated picture gets the key `NAME#2`, and so on. Raises `DataError` if the list
+    cannot be read or lacks a column.
     """
     folder = images or listing.parent
     try:

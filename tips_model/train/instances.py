@@ -1,4 +1,4 @@
-"""Boxes of COCO's instance files, and of others of the same form such as LVIS."""
+"""Reader for boxes in COCO instance files, and in the same format such as LVIS."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tips_model.train.source import DataError
 
 
 class Annotation(NamedTuple):
-    """An object as a data set gives it; the box is of the data set's form and unit."""
+    """An object as in the data set; the box has the data set's form and unit."""
 
     name: str
     box: tuple[float, ...]
@@ -27,14 +27,14 @@ def load_coco(file: Path) -> Any:
 
 
 def coco_name(image: Mapping[str, Any]) -> str:
-    """The file of an entry of `images`; LVIS gives only the address that it had."""
+    """The file name of an entry of `images`; LVIS gives only its original URL."""
     return str(image.get("file_name") or str(image["coco_url"]).rpartition("/")[2])
 
 
 def read_instances(content: Any, file: Path) -> dict[int, list[Annotation]]:
-    """The single objects by picture's number, with boxes x, y, width, height in pixels.
+    """The single objects by picture id, with boxes x, y, width, height in pixels.
 
-    Raises `DataError` if the content of `file` is not of that form.
+    Raises `DataError` if the content of `file` has another format.
     """
     found: dict[int, list[Annotation]] = {}
     try:

@@ -1,4 +1,4 @@
-"""Several training tables as one."""
+"""Joins several training tables into one."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def join_tables(folders: Sequence[Path], out: Path) -> int:
     """Write the rows of the tables in `folders`, one after the other, to `out`; returns their
     number.
 
-    Names are written beside the new table; sentence vectors are not, make them anew. Raises
-    `DataError` for a folder without a table, and when `out` is one of the folders.
+    Names are written beside the new table; sentence vectors are not and must be computed again.
+    Raises `DataError` for a folder without a table, and when `out` is one of the folders.
     """
     if out.resolve() in [folder.resolve() for folder in folders]:
         raise DataError(f"{out} is one of the tables to join: choose another folder.")
@@ -41,7 +41,7 @@ def join_tables(folders: Sequence[Path], out: Path) -> int:
 
 
 def _column(batch: pa.RecordBatch, field: pa.Field) -> pa.Array:
-    """A column as `field` says; nulls where an older table lacks it or a part of it."""
+    """A column cast to `field`; nulls where an older table lacks it or part of it."""
     if field.name not in batch.schema.names:
         return pa.nulls(len(batch), field.type)
     column = batch[field.name]

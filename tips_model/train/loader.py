@@ -1,8 +1,8 @@
-"""From raw pairs to batches: crops, masks, the caption draw, tokens; prepared ahead in threads.
+"""The data loader: turns raw pairs into batches of crops, masks and tokens, prefetched in threads.
 
 Every random choice comes from a generator seeded by (seed, step, number of the picture within the
-step), so a batch is a pure function of its place in the run: resuming needs no loader state, and
-the number of processes does not change what a picture looks like.
+step), so a batch is a pure function of its position in the run: resuming needs no loader state, and
+the number of processes does not affect how a picture is augmented.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ from tips_model.train.source import Label, RawBatch, Source, Thing
 from tips_model.train.supervision import Given, given_of
 
 TEXTS = 1 << 32
-"""Where a picture's number stands in a seed, for the texts of a step: no picture has it."""
+"""Takes the place of a picture's number in the seed for a step's texts; no picture has
+this number.
+"""
 
 
 def caption_keys(texts: Sequence[str]) -> Tensor:
@@ -47,11 +49,11 @@ def is_chosen(number: int, share: float) -> bool:
 
 
 SIDES = re.compile(r"\b(left|right)\b", re.IGNORECASE)
-"""What makes a caption wrong for a mirrored picture."""
+"""Words that make a caption wrong for a mirrored picture."""
 
 
 class Drawn(NamedTuple):
-    """What was drawn of one picture: its crops and masks, and what is said of them."""
+    """The random choices for one picture: its crops and masks, its captions and other data."""
 
     whole: Tensor
     crops: Tensor | None
@@ -76,7 +78,7 @@ def draw(raw: RawBatch, i: int, config: TrainConfig, stage: Stage, step: int, nu
     labels: Sequence[Label] = raw.labels[i] if raw.labels else ()
     features = raw.features[i] if raw.features else None
     thing = choose_thing(generator, things) if is_chosen(number, stage.box_crops) else None
-    if thing is not None:  # a picture of its own: what is said of the whole is not said of it
+    if thing is not None:  # a crop around one thing: captions and labels of the whole do not apply
         web = caption = thing.name
         labels, features, things = (), None, [thing]
         cut = around(generator, thing.box, height, width, stage.flip)
@@ -115,8 +117,8 @@ def assemble(
 ) -> Batch:
     """Make the batch of global step `step`; `first` is the number of its first picture.
 
-    Local crops, masks, and what belongs to names, boxes and features are made only when their
-    losses have a weight at this step. `given` are the names and sentence vectors of the data.
+    Local crops, masks, and the data for names, boxes and features are made only if their losses
+    have a weight at this step. `given` are the names and sentence vectors of the data.
     """
     weights = Weights(**loss_weights(config, step))
     numbers = range(first, first + len(raw))
@@ -151,7 +153,7 @@ def _stacked(values: Sequence[Tensor | None]) -> Tensor | None:
 def _named(
     drawn: Sequence[Drawn], weights: Weights, config: TrainConfig, given: Given
 ) -> dict[str, Tensor]:
-    """The fields of a batch that come from the data's names, features and sentence vectors."""
+    """The batch fields that come from the data's names, features and sentence vectors."""
     names, found = Names(given), dict[str, Tensor]()
     if config.objective.captions == "sentences" and (weights.web or weights.caption):
         assert given.sentences is not None
@@ -202,7 +204,7 @@ def load(
 ) -> Generator[Batch, None, None]:
     """The batches of this process from global step `start` to the end, in order.
 
-    `config.workers` threads prepare that many steps and one more ahead.
+    `config.workers` threads prefetch that many steps plus one.
     """
 
     def make(step: int) -> Batch:

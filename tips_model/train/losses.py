@@ -13,10 +13,10 @@ from torch import Tensor
 
 
 def caption_targets(keys: Tensor, all_keys: Tensor) -> Tensor:
-    """Which of all captions are right for each of the local ones: (B, G), each row sums to 1.
+    """Which of all captions are positives for each of the local ones: (B, G), each row sums to 1.
 
-    `keys` (B) and `all_keys` (G) are numbers that are equal for identical captions: a caption
-    that occurs n times is n positives of weight 1/n, not one positive and n - 1 false negatives.
+    `keys` (B) and `all_keys` (G) are numbers that are equal for identical captions: a caption that
+    occurs n times is n positives of weight 1/n, not one positive and n - 1 false negatives.
     """
     same = (keys[:, None] == all_keys[None, :]).float()
     return same / same.sum(dim=1, keepdim=True)
@@ -31,8 +31,8 @@ def contrastive(
     processes, `targets` (B, G) comes from `caption_targets`; `tau` is the temperature.
     With cosines s: 1/2 mean_i [-sum_j t_ij log softmax_j(s_ij / tau)] and the same from text.
     """
-    # Autocast would make the products in bfloat16 whatever their inputs are, and 1 / tau of some
-    # hundreds would turn its rounding into errors of the logits of a quarter.
+    # Autocast would compute the products in bfloat16 whatever their inputs, and 1 / tau of a few
+    # hundred would turn the rounding into logit errors of 0.25.
     with torch.autocast(image.device.type, enabled=False):
         image, text = F.normalize(image.float(), dim=-1), F.normalize(text.float(), dim=-1)
         all_image = F.normalize(all_image.float(), dim=-1)
@@ -81,9 +81,9 @@ def given_features(
     """Distillation from given vectors; (sum over the pictures that have one, their number).
 
     `student` (B, F) comes from a linear head, `teacher` (B, F) are the given vectors, a row of
-    zeros where there is none; `all_*` (G, F) are those of all processes, of which the local ones
-    start at `first`. For each picture: softmax InfoNCE over all pictures that have a vector, both
-    ways, averaged, plus 1 - cosine.
+    zeros if missing; `all_*` (G, F) are those of all processes, of which the local ones start at
+    `first`. For each picture: softmax InfoNCE over all pictures that have a vector, both ways,
+    averaged, plus 1 - cosine.
     """
     with torch.autocast(student.device.type, enabled=False):
         own = teacher.any(dim=1)
@@ -100,10 +100,11 @@ def given_features(
 
 
 def named(vectors: Tensor, names: Tensor, targets: Tensor, tau: Tensor) -> tuple[Tensor, Tensor]:
-    """Vectors (K, D) among names (C, D); (sum over the rows that have a target, their number).
+    """Classification of vectors (K, D) among names (C, D); (sum over the rows with a target, their
+    number).
 
-    Cross-entropy of softmax(cosine / tau) against `targets` (K, C), whose rows sum to 1, or to 0
-    where nothing is known.
+    Cross-entropy of softmax(cosine / tau) against `targets` (K, C), whose rows sum to 1, or to 0 if
+    unknown.
     """
     with torch.autocast(vectors.device.type, enabled=False):
         vectors, names = F.normalize(vectors.float(), dim=-1), F.normalize(names.float(), dim=-1)
@@ -112,8 +113,8 @@ def named(vectors: Tensor, names: Tensor, targets: Tensor, tau: Tensor) -> tuple
 
 
 def cover(boxes: Tensor, rows: int, columns: int) -> Tensor:
-    """How much of each patch a box covers: boxes (K, 4), x0, y0, x1, y1 as fractions of the
-    picture, on a grid of rows x columns -> (K, rows * columns) in [0, 1]."""
+    """The fraction of each patch that a box covers: boxes (K, 4), x0, y0, x1, y1 as fractions of
+    the picture, on a grid of rows x columns -> (K, rows * columns) in [0, 1]."""
 
     def along(low: Tensor, high: Tensor, count: int) -> Tensor:
         edges = torch.arange(count + 1, device=boxes.device, dtype=boxes.dtype) / count
@@ -125,7 +126,7 @@ def cover(boxes: Tensor, rows: int, columns: int) -> Tensor:
 
 
 def pooled(patches: Tensor, covers: Tensor) -> Tensor:
-    """Mean of the patches (K, N, D) by how much each is covered (K, N): (K, D), not normalised."""
+    """Mean of the patches (K, N, D) weighted by coverage (K, N): (K, D), not normalised."""
     weight = covers / covers.sum(dim=1, keepdim=True).clamp_min(1e-6)
     return torch.einsum("kn,knd->kd", weight.to(patches.dtype), patches)
 
@@ -138,7 +139,7 @@ def pointing(scores: Tensor, inside: Tensor) -> Tensor:
 
 
 def sentences(text: Tensor, wanted: Tensor) -> Tensor:
-    """1 - cosine of the text tower's vectors (T, D) and what they shall be (T, D); their mean."""
+    """1 - cosine of the text tower's vectors (T, D) and their targets (T, D); the mean."""
     return feature_distillation(text, wanted)
 
 

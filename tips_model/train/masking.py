@@ -1,4 +1,4 @@
-"""Random choices of patches: masks for masked image modelling, and those that dropout keeps."""
+"""Random patch masks for masked image modelling, and random patch subsets for patch dropout."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ def random_mask(generator: np.random.Generator, patches: int, ratio: float) -> T
 
 
 def kept_patches(generator: np.random.Generator, patches: int, dropout: float) -> Tensor:
-    """int64 (K,), rising: a uniformly random choice of K = patches * (1 - dropout), at least 1."""
+    """int64 (K,), ascending: a uniformly random choice of K = patches * (1 - dropout),
+    at least 1.
+    """
     count = max(1, round(patches * (1 - dropout)))
     chosen = np.sort(generator.permutation(patches)[:count])
     return torch.from_numpy(chosen.astype(np.int64))

@@ -1,4 +1,4 @@
-"""What a run tells: log.jsonl, one console line, TensorBoard, and curves.png at the end."""
+"""Training logs: log.jsonl, a console line, TensorBoard, and curves.png at the end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tips_model.atomic import replacing
 class Metrics:
     """Averages the steps' values and writes them every `every` steps; silent without a folder.
 
-    `wait` in the log is the part of the time that the step waited for data.
+    `wait` in the log is the fraction of time spent waiting for data.
     """
 
     def __init__(self, folder: Path | None, every: int, steps: int, start: int) -> None:
@@ -50,7 +50,9 @@ class Metrics:
             self._writer.close()
 
     def add(self, step: int, values: dict[str, float], images: int, waited: float) -> None:
-        """Values of the step that ended as number `step` (from 1), its pictures and its wait."""
+        """Add the values of the step that ended as number `step` (from 1), its pictures and its
+        wait.
+        """
         for name, value in values.items():
             self._sums[name] += value
             self._counts[name] += 1
@@ -60,7 +62,7 @@ class Metrics:
             self.flush(step)
 
     def flush(self, step: int) -> None:
-        """Write what was added since the last line, if anything (a run may stop in between)."""
+        """Write the values since the last line, if any (a run may stop in between)."""
         if not self._counts:
             return
         now = time.perf_counter()
@@ -85,12 +87,14 @@ class Metrics:
             self._writer.add_scalar(name, value, step)
 
     def pause(self, seconds: float) -> None:
-        """Leave `seconds` (of saving or evaluation) out of the speed."""
+        """Exclude `seconds` (of saving or evaluation) from the speed."""
         self._since += seconds
 
 
 def trim(path: Path, start: int) -> None:
-    """Drop the torn lines of log.jsonl and those after step `start`: they are written again."""
+    """Drop truncated lines of log.jsonl and those after step `start`, which will be
+    written again.
+    """
     if path.exists():
         lines = [json.dumps(values) for values in _lines(path) if values["step"] <= start]
         with replacing(path) as file:
@@ -98,7 +102,7 @@ def trim(path: Path, start: int) -> None:
 
 
 def _lines(path: Path) -> Iterator[dict[str, float]]:
-    """The lines of log.jsonl, without one that was torn when its process was killed."""
+    """The lines of log.jsonl, without one that was truncated when its process was killed."""
     for line in path.read_bytes().splitlines():
         try:
             values = json.loads(line)

@@ -1,4 +1,4 @@
-"""Names of pictures and of boxes as tensors: what the losses on labels and places compare with.
+"""Target tensors from names of pictures and boxes, for the losses on labels and places.
 
 Letters: B pictures, K boxes, L label names, O object names.
 """
@@ -17,15 +17,15 @@ from tips_model.train.source import Label, Thing
 from tips_model.train.supervision import Given
 
 LEAST_SIDE = 0.12
-"""Things smaller than this part of their picture's sides give no crop of their own."""
+"""Things smaller than this fraction of their picture's sides get no crop of their own."""
 LEAST_SEEN = 0.3
-"""A box of which a crop shows less than this part does not count as being in it."""
+"""A box counts as inside a crop only if at least this fraction of it is visible there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The boxes of a batch: boxes float32 (K, 4), x0, y0, x1, y1 as fractions of the crop that is
-    seen; pictures and names int64 (K,)."""
+    """The boxes of a batch: boxes float32 (K, 4), x0, y0, x1, y1 as fractions of the visible crop;
+    pictures and names int64 (K,)."""
 
     boxes: Tensor
     pictures: Tensor
@@ -33,7 +33,7 @@ class Places:
 
 
 def choose_thing(generator: np.random.Generator, things: Sequence[Thing]) -> Thing | None:
-    """A random thing that is large enough for a crop of its own, None where there is none."""
+    """A random thing that is large enough for its own crop, None if there is none."""
     large = [
         thing
         for thing in things
@@ -43,7 +43,7 @@ def choose_thing(generator: np.random.Generator, things: Sequence[Thing]) -> Thi
 
 
 def seen_things(things: Sequence[Thing], cut: Cut, height: int, width: int) -> list[Thing]:
-    """The things that a crop of a picture shows, with their boxes within it."""
+    """The things visible in a crop of a picture, with their boxes relative to the crop."""
     if not things:
         return []
     boxes = cut.place(np.array([thing.box for thing in things], np.float64), height, width)
@@ -58,7 +58,7 @@ def seen_things(things: Sequence[Thing], cut: Cut, height: int, width: int) -> l
 
 
 class Names:
-    """The names of a run's data by number."""
+    """Maps the names of a run's data to numbers."""
 
     def __init__(self, given: Given) -> None:
         self.objects = {name: number for number, name in enumerate(given.objects)}
@@ -74,7 +74,9 @@ class Names:
         )
 
     def label_targets(self, labels: Sequence[Sequence[Label]]) -> Tensor:
-        """float32 (B, L): the given probabilities of each picture, summing to 1; 0 without any."""
+        """float32 (B, L): the given probabilities of each picture, normalised to 1; 0 if it has
+        none.
+        """
         target = torch.zeros(len(labels), len(self.labels))
         for row, own in enumerate(labels):
             for label in own:
@@ -82,9 +84,10 @@ class Names:
         return _to_one(target)
 
     def object_targets(self, things: Sequence[Sequence[Thing]]) -> Tensor:
-        """float32 (B, O): the part of each name's things in a picture, summing to 1; 0 without any.
+        """float32 (B, O): each name's share of a picture's things, summing to 1; 0 if it has none.
 
-        A thing counts by its certainty and the root of its area, so that small ones count too.
+        A thing is weighted by its score and the square root of its area, so that small ones count
+        too.
         """
         target = torch.zeros(len(things), len(self.objects))
         for row, own in enumerate(things):

@@ -1,4 +1,4 @@
-"""The names beside a training table: those of its objects and of its whole pictures, one a line."""
+"""Files of names beside a training table: those of its objects and of its whole pictures."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ LABELS = "labels.txt"
 
 
 def write_names(folder: Path, objects: Counter[str], labels: Counter[str]) -> None:
-    """Write `objects.txt` and `labels.txt`: names by falling count, then by the alphabet.
+    """Write `objects.txt` and `labels.txt`: names by descending count, then alphabetically.
 
-    A file that would have no names is not written, and removed if it is there.
+    A file without names is not written, and removed if it exists.
     """
     for file, names in ((OBJECTS, objects), (LABELS, labels)):
         if names:
@@ -25,13 +25,15 @@ def write_names(folder: Path, objects: Counter[str], labels: Counter[str]) -> No
 
 
 def read_names(folder: Path, file: str) -> tuple[str, ...]:
-    """The names in `OBJECTS` or `LABELS` of a table's folder; empty where there is no such file."""
+    """The names in `OBJECTS` or `LABELS` of a table's folder; empty if the file is missing."""
     path = folder / file
     return tuple(path.read_text("utf-8").splitlines()) if path.is_file() else ()
 
 
 def listed_names(file: Path) -> list[str]:
-    """The names in a user's file, one a line. Raises `DataError` for empty lines and no text."""
+    """The names in a user's file, one per line. Raises `DataError` for empty lines and non-text
+    files.
+    """
     try:
         names = [" ".join(line.split()) for line in file.read_text("utf-8").splitlines()]
     except UnicodeDecodeError as error:

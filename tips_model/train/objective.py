@@ -1,4 +1,4 @@
-"""The objective: a batch becomes named losses. Start reading here.
+"""The training objective: the forward passes of a step and its named losses. Start reading here.
 
 Passes of one step (section 3 of the TIPS paper; TIPSv2, section 3):
   the student sees the whole global crop       -> contrastive losses, and patches without a mask
@@ -6,9 +6,10 @@ Passes of one step (section 3 of the TIPS paper; TIPSv2, section 3):
                                                   the student's pass serves as the teacher's
   the student sees M local crops (one pass)    -> self-distillation on the first CLS
   the student sees the masked crop             -> patch loss on masked (iBOT) or all tokens (iBOT++)
-Beside the papers' losses stand those on what a table gives: a teacher's vectors, names of pictures,
-names on places (on the dense features that text meets in a search), sentence vectors for the text.
-A pass whose loss has weight 0 is left out.
+
+Beside the papers' losses there are those on data from a table: a teacher's vectors, names of
+pictures, names of places (on the dense features that are compared with text in a search), and
+sentence vectors for the text tower. A pass whose loss has weight 0 is skipped.
 """
 
 from __future__ import annotations
@@ -29,20 +30,20 @@ from tips_model.train.teacher import Targets, Teacher
 from tips_model.vision import VisionOutput
 
 LENGTHS = 4
-"""Groups of like length in which the texts of a step go through the text tower."""
+"""The texts of a step are split into this many groups of similar length."""
 LARGEST_POINTED = 0.6
-"""A name whose boxes cover more of the picture is not asked for: pointing at it tells little."""
+"""Names whose boxes cover more of the picture are skipped: pointing at them says little."""
 
 
 def _mean(total: Tensor, count: Tensor) -> Tensor:
-    """A sum over this process's items as its part of the mean over those of all processes."""
+    """This process's share of the mean over the items of all processes, from its sum and count."""
     return total / all_mean(count.float()).clamp_min(1 / world())
 
 
 class Learner(nn.Module):
-    """Everything that is trained: the model, the temperatures' logarithms and the heads.
+    """All trained parts: the model, the temperatures' logarithms and the heads.
 
-    The temperature is learned as log tau, so that it stays above 0 without a clip (published
+    The temperature is learned as log tau, so that it stays above 0 without clipping (published
     models end near 1/tau = 200 to 280); `model.temperature` receives tau when saving.
     """
 
@@ -59,13 +60,13 @@ class Learner(nn.Module):
         self.text = model.text
         self.heads = heads
         self.given = given
-        # One element and not a scalar, because FSDP2 shards no scalars.
+        # One element and not a scalar, because FSDP2 cannot shard scalars.
         self.log_tau = nn.Parameter(torch.tensor([math.log(model.config.temperature)]))
 
     def forward(
         self, batch: Batch, weights: dict[str, float], teacher: Teacher | None, tau: float
     ) -> dict[str, Tensor]:
-        """The losses that have a weight; `tau` is the teacher's temperature at this step."""
+        """The losses with a nonzero weight; `tau` is the teacher's temperature at this step."""
         wanted = Weights(**weights)
         found: dict[str, Tensor] = {}
         if wanted.sentences:
@@ -86,7 +87,7 @@ class Learner(nn.Module):
             found |= self._given(batch, wanted, whole)
         if teacher is None or not (wanted.distill or wanted.masked):
             return found
-        if dense:  # the self-supervised losses want the ordinary patches
+        if dense:  # the self-supervised losses need the ordinary patches
             whole = self.vision(pixels, late=batch.late)
         if len(batch.chosen) < len(pixels):
             pixels = pixels[batch.chosen]
@@ -102,7 +103,7 @@ class Learner(nn.Module):
         return found
 
     def _captions(self, ids: Tensor, paddings: Tensor, vectors: Tensor | None) -> Tensor:
-        """Captions (B, D): by the text tower, or given ones through the linear layer."""
+        """Captions (B, D): by the text tower, or given vectors through the linear layer."""
         if vectors is None:
             return self.text(ids, paddings)  # type: ignore[no-any-return]
         assert self.given is not None, "sentence vectors need their layer"
@@ -110,7 +111,9 @@ class Learner(nn.Module):
         return found
 
     def _sentences(self, batch: Batch) -> Tensor:
-        """The text tower against what the linear layer makes of the given sentence vectors."""
+        """The text tower's vectors against the linear layer's outputs for the given sentence
+        vectors.
+        """
         assert self.given is not None
         assert batch.text_ids is not None
         assert batch.text_paddings is not None
@@ -118,7 +121,7 @@ class Learner(nn.Module):
             wanted = self.given.sentence(batch.text_vectors)
         lengths = (batch.text_paddings == 0).sum(dim=1)
         own, order = [], lengths.argsort()
-        for part in order.chunk(LENGTHS):  # texts of like lengths, or most tokens would be padding
+        for part in order.chunk(LENGTHS):  # similar lengths, else most tokens are padding
             longest = int(lengths[part].max())
             ids, paddings = batch.text_ids[part], batch.text_paddings[part]
             own.append(self.text(ids[:, :longest], paddings[:, :longest]))
@@ -155,8 +158,8 @@ class Learner(nn.Module):
         return found
 
     def _places(self, batch: Batch, wanted: Weights, patches: Tensor) -> dict[str, Tensor]:
-        """The dense features in the boxes against their names. patches (B, h, w, D), or
-        (B, 1, n, D) of those that were kept."""
+        """The dense features in the boxes against the boxes' names. patches (B, h, w, D), or (B, 1,
+        n, D) of the kept ones."""
         given, found = self.given, dict[str, Tensor]()
         assert given is not None
         assert batch.boxes is not None

@@ -1,4 +1,4 @@
-"""Open Images to training pairs: downloaded pictures, and the CSVs of boxes and class names."""
+"""Importer for Open Images: downloaded pictures, and the CSVs of boxes and class names."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _COLUMNS = {
 def read_open_images(boxes: Path, classes: Path, images: Path) -> Iterator[Item]:
     """The pictures in the folder `images`, by name, with their objects.
 
-    boxes: a CSV of boxes as Open Images has it (from version 4 on); those around groups are passed
-    over. classes: the CSV of its class descriptions. Pictures are named ID.jpg. Raises `DataError`
-    for files of another form.
+    boxes: a CSV of boxes in Open Images format (version 4 or later); boxes around groups are
+    skipped. classes: the CSV of its class descriptions. Pictures are named ID.jpg. Raises
+    `DataError` for files in another format.
     """
     files = {
         path.stem: path

@@ -1,8 +1,8 @@
-"""Optimisers and their parameter groups.
+"""Optimisers (Muon, AdamW, Adafactor) and their parameter groups.
 
-Muon takes the matrices of the transformer blocks, AdamW everything else; AdamW or Adafactor (the
-papers' choice, on whole weights only) alone take all. No weight decay on biases, norms and single
-tokens.
+Muon updates the matrices of the transformer blocks, AdamW everything else; AdamW or Adafactor (the
+papers' choice, unsharded weights only) can also be used alone. No weight decay on biases, norms and
+single tokens.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ def decays(name: str, parameter: nn.Parameter) -> bool:
 
 
 def depth_factor(name: str, depths: dict[str, int], decay: float) -> float:
-    """Layer-wise factor: `decay` to the number of blocks above; what is below all counts all."""
+    """Layer-wise factor: `decay` to the power of the number of blocks above; the embeddings are
+    below all.
+    """
     tower = name.split(".")[0]
     if tower not in depths or name.startswith(f"{tower}.norm"):
         return 1.0
@@ -70,8 +72,8 @@ def groups(learner: nn.Module, config: Optimizer, *, muon: bool) -> list[dict[st
 
 
 class Float32Muon(torch.optim.Muon):
-    """`torch.optim.Muon` for processors that are slow in bfloat16: that one orthogonalises in it,
-    whatever the weights are. State and rule are the same."""
+    """`torch.optim.Muon` for processors that are slow in bfloat16: the original orthogonalises in
+    bfloat16 regardless of the weights' type. State and rule are the same."""
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
@@ -102,8 +104,8 @@ class Float32Muon(torch.optim.Muon):
 def orthogonal(
     matrix: Tensor, coefficients: tuple[float, float, float], steps: int, eps: float
 ) -> Tensor:
-    """About the nearest orthogonal matrix, by `steps` of the quintic Newton-Schulz iteration
-    (K. Jordan, Muon, 2024) in the matrix's own precision."""
+    """Approximately the nearest orthogonal matrix, by `steps` of the quintic Newton-Schulz
+    iteration (K. Jordan, Muon, 2024) in the matrix's own precision."""
     a, b, c = coefficients
     x = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
     x = x / x.norm().clamp_min(eps)
@@ -117,8 +119,8 @@ def orthogonal(
 def make_optimizers(
     learner: nn.Module, config: Optimizer, *, half: bool = True
 ) -> list[torch.optim.Optimizer]:
-    """The optimisers of a run: [AdamW], [Adafactor], or [Muon, AdamW]; `half`: the processor
-    is quick in bfloat16."""
+    """The optimisers of a run: [AdamW], [Adafactor], or [Muon, AdamW]; `half`: the processor is
+    fast in bfloat16."""
     rest = groups(learner, config, muon=False)
     if config.kind == "adafactor":
         return [torch.optim.Adafactor(rest, lr=config.lr)]

@@ -1,8 +1,8 @@
-"""Parquet files with any columns to training pairs, a few rows in memory at a time.
+"""Importer for Parquet files with any columns, reading a few rows at a time.
 
-A mapping says which column feeds which part of a pair (`column_targets.py`). Everything but the
-pictures is read and checked once before the first pair is given, so that a mistake shows before
-anything is written.
+A mapping says which column fills which part of a pair (`column_targets.py`). Everything but the
+pictures is read and checked once before the first pair is yielded, so that mistakes are found
+before anything is written.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from tips_model.train.column_targets import check_columns, check_mapping, check_
 from tips_model.train.importers import Dropped, Item, Pair
 from tips_model.train.source import DataError, Label
 
-_ROWS = 256  # read at once
+_ROWS = 256  # rows read at once
 _SCORES = {"labels": "label_scores", "box_names": "box_scores"}
-_Part = dict[str, pa.Array]  # columns of some rows by target
+_Part = dict[str, pa.Array]  # the columns of some rows, by target
 
 
 @dataclass(frozen=True, slots=True)
 class ParquetSource:
     """Pairs from Parquet `files`, in their order.
 
-    columns: a column, or `COLUMN.FIELD` of a struct, for some of `TARGETS`; image is needed. Of a
-    list for `web` training draws one text. Without a key, rows are named by file and number.
-    images: the folder of pictures given as paths, else that of their Parquet file. where: a
-    condition in SQL on the files' columns; rows that do not meet it are passed over.
+    columns: a column, or `COLUMN.FIELD` of a struct, for some of `TARGETS`; image is required. From
+    a list for `web`, training draws one text. Without a key, rows are named by file and number.
+    images: the folder of pictures given as paths, else that of their Parquet file. where: an SQL
+    condition on the files' columns; other rows are skipped.
     """
 
     files: Sequence[Path]
@@ -51,8 +51,8 @@ class ParquetSource:
     def __iter__(self) -> Iterator[Item]:
         """The pairs, and boxes without area as `Dropped`.
 
-        Raises `DataError` for a mapping that does not fit the files, and for contents of another
-        form than their target's, before it gives the first.
+        Raises `DataError`, before yielding the first pair, for a mapping that does not fit the
+        files, and for contents that do not fit their target.
         """
         check_mapping(self.columns)
         for target, listed in self._listed.items():
@@ -114,7 +114,7 @@ class ParquetSource:
         return {t: path for t, path in self.columns.items() if pictures or t != "image"}
 
     def _met(self, batch: pa.RecordBatch, condition: pl.Expr) -> NDArray[np.bool_]:
-        """Which rows (B,) meet the condition; where the answer is unknown, they do not."""
+        """Which rows (B,) satisfy the condition; unknown (NULL) counts as false."""
         frame = pl.DataFrame(pa.Table.from_batches([batch]))
         try:
             met = frame.select(condition).to_series()
@@ -125,7 +125,9 @@ class ParquetSource:
         return met.fill_null(False).to_numpy()
 
     def _check_part(self, file: Path, part: _Part, width: int) -> int:
-        """Read all but the pictures; the width of the features, so far `width` (0: not known)."""
+        """Read all but the pictures; returns the width of the features, `width` so far (0:
+        unknown).
+        """
         self._named(file, part, "labels")
         self._boxes(file, part)
         if "features" not in part:
@@ -154,7 +156,7 @@ class ParquetSource:
     def _boxes(
         self, file: Path, part: _Part
     ) -> tuple[NDArray[np.float64], list[str], list[float | None], NDArray[np.int64]]:
-        """All boxes (N, 4) as the file has them, their names and scores, and the row of each."""
+        """All boxes (N, 4) as stored, their names and scores, and the row of each."""
         names, scores, counts = self._named(file, part, "box_names")
         boxes = np.zeros((0, 4))
         if "boxes" in part:
@@ -203,7 +205,7 @@ class ParquetSource:
         return [next(given) if there else None for there in present.tolist()]
 
     def _keys(self, file: Path, part: _Part, numbers: NDArray[np.int64]) -> list[str]:
-        """The key of each row; of rows without one, their file's name and number."""
+        """The key of each row; for rows without one, their file's name and number."""
         same = sum(other.stem == file.stem for other in self.files)
         stem = file.stem if same == 1 else str(file)
         given = part["key"].to_pylist() if "key" in part else [None] * len(numbers)
@@ -232,7 +234,7 @@ def _values(column: pa.Array | None, rows: int) -> list[Any]:
 
 
 def _picture(content: bytes | None, path: str | None, folder: Path) -> bytes | str:
-    """The content of a picture, from its path where it is not given; or why there is none."""
+    """A picture's content, read from its path if not given; or why there is none."""
     if content is not None:
         return content
     if not path:

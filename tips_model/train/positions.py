@@ -1,7 +1,7 @@
-"""Where boxes lie in a picture, and to each other, in words that hold of what is seen.
+"""Positions of boxes and relations between boxes, in words that are visibly true.
 
-Boxes are x0, y0, x1, y1 as fractions of the picture. Nothing is said where it is not clear: a wide
-box is neither left nor right, and of boxes that overlap none is beside the other.
+Boxes are x0, y0, x1, y1 as fractions of the picture. Unclear cases give nothing: a wide box is
+neither left nor right, and overlapping boxes are not beside each other.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from tips_model.train.grammar import words
 
 Box = tuple[float, float, float, float]
 
-WIDE = 0.6  # from this side on, a box takes up the whole width or height
-LARGE, SMALL = 0.3, 0.02  # areas of what is in the foreground, and of what may be far away
+WIDE = 0.6  # boxes with a longer side span the whole width or height
+LARGE, SMALL = 0.3, 0.02  # areas from which a thing is near, and up to which it may be far
 _SUPPORTS = {
     "in": "basket bathtub bowl box crate crib cup drawer pan sink suitcase",
     "on": "bed bench chair couch counter desk plate shelf sofa stool table tray",
@@ -23,15 +23,15 @@ _SEATS = words("bed bench chair couch sofa stool")
 _STANDING = _SEATS | words(
     "bathtub child counter crib desk man microwave oven person refrigerator shelf "
     "sink table toilet tv woman"
-)  # these are behind or before a table that they seem to be on
+)  # these are behind or in front of a table that they seem to be on
 _TALL = words(
     "airplane bear boat building bus car cow elephant giraffe horse house man person tower train "
     "tree truck woman zebra"
-)  # these are far away where they look small
+)  # these are far away if they look small
 
 
 def area(box: Box) -> float:
-    """The box's part of the picture."""
+    """The fraction of the picture that the box covers."""
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
@@ -43,19 +43,19 @@ def overlap(first: Box, second: Box) -> float:
 
 
 def same_place(first: Box, second: Box) -> float:
-    """How much two boxes agree: what they share as a part of what they cover (IoU)."""
+    """Intersection over union (IoU) of two boxes."""
     shared = overlap(first, second)
     return shared / (area(first) + area(second) - shared)
 
 
 def around(boxes: Sequence[Box]) -> Box:
-    """The box around some boxes."""
+    """The bounding box of some boxes."""
     x0, y0, x1, y1 = zip(*boxes, strict=True)
     return min(x0), min(y0), max(x1), max(y1)
 
 
 def place(box: Box) -> str:
-    """Where a box lies: "in the top left", "on the right", "in the middle"; "" if unclear."""
+    """Where a box is: "in the top left", "on the right", "in the middle"; "" if unclear."""
     column = "" if box[2] - box[0] > WIDE else _third(box[0] + box[2], "left", "right")
     row = "" if box[3] - box[1] > WIDE else _third(box[1] + box[3], "top", "bottom")
     if row and column:
@@ -70,7 +70,8 @@ def place(box: Box) -> str:
 
 def depth(noun: str, box: Box, others: Sequence[Box]) -> str:
     """Whether a thing is near: "in the foreground" if it is large; "in the background" if it looks
-    small, is not, and stands free of another that is large; else "".
+    small but is a large kind of thing, and does not overlap the larger things in the picture; else
+    "".
     """
     if area(box) >= LARGE:
         return "in the foreground"
@@ -81,7 +82,7 @@ def depth(noun: str, box: Box, others: Sequence[Box]) -> str:
 
 
 def relations(noun: str, first: Box, other: str, second: Box) -> list[str]:
-    """How a thing lies to another one, in phrases that all hold; there may be none."""
+    """The relations of a thing to another one, as phrases that are all true; possibly empty."""
     found = []
     thing, support = noun.rpartition(" ")[2], other.rpartition(" ")[2]
     inside = overlap(first, second) >= 0.9 * area(first)
@@ -105,10 +106,10 @@ def relations(noun: str, first: Box, other: str, second: Box) -> list[str]:
 
 
 def _gap(first: Box, second: Box, axis: int) -> float:
-    """The distance of two boxes along an axis; negative: how far they overlap there."""
+    """The distance of two boxes along an axis; negative values are their overlap."""
     return max(first[axis], second[axis]) - min(first[axis + 2], second[axis + 2])
 
 
 def _third(twice: float, low: str, high: str) -> str:
-    """Whether a centre (given twice) lies clearly in the lower or the upper third."""
+    """Whether a centre (given doubled) lies clearly in the lower or the upper third."""
     return low if twice < 0.7 else high if twice > 1.3 else ""

@@ -1,9 +1,10 @@
-"""The named runs. A variant calls a base function and changes a few named fields.
+"""The named training runs (presets). A variant calls a base function and changes a few named
+fields.
 
-`nano` is the model in the package, `debug` a run of a minute for tests; `tips_*` and `tipsv2_*`
-follow the papers (their learning rates, warm-ups and heads are not published: the values here are
-conventions, see `config.py`; AdamW stands in for their Adafactor, which cannot be sharded);
-`distill_*` train a student from a frozen larger model.
+`nano` is the bundled model, `debug` a run of a minute for tests; `tips_*` and `tipsv2_*` follow the
+papers (their learning rates, warm-ups and heads are not published: the values here are conventions,
+see `config.py`; AdamW replaces their Adafactor, which cannot be sharded); `distill_*` train a
+student from a frozen larger model.
 """
 
 from __future__ import annotations
@@ -36,16 +37,16 @@ SMALL_HEAD = Head(layers=2, hidden=256, bottleneck=64, prototypes=1024)
 GIVEN = Weights(
     web=1.0, caption=0.5, features=1.0, labels=0.5, regions=0.5, pointing=0.5, sentences=0.5
 )
-"""What photographs with machine labels teach: captions, a teacher, names, names on places."""
+"""Losses for photographs with machine labels: captions, a teacher, labels, and names of places."""
 
 
 def nano() -> TrainConfig:
-    """The model in the package: photographs with captions, labels, boxes and a teacher's vectors,
-    and drawn scenes.
+    """The bundled model: photographs with captions, labels, boxes and a teacher's vectors, and
+    drawn scenes.
 
-    Captions are sentence vectors until the end, so that the steps go into the eyes; half of the
-    patches pay for the others; what is learnt at 112 pixels is refined at 168, and the text tower
-    is taught last.
+    Captions are sentence vectors until the end, so that all steps train the vision tower; dropping
+    half of the patches pays for more steps; training at 112 pixels is refined at 168, and the text
+    tower is trained last.
     """
     see = Stage(
         name="see",
@@ -85,11 +86,11 @@ def nano() -> TrainConfig:
 
 
 def drawn() -> TrainConfig:
-    """Drawn scenes alone: names, several things together, their places, then all losses.
+    """Drawn scenes only: names, several things together, their places, then all losses.
 
-    Scenes carry their own changes of view and colour, and their captions speak of left and right:
-    pictures are neither cropped nor mirrored here. Self-supervised losses from the start keep a
-    model of this size from learning names at all, so they come last and weigh little.
+    Scenes have their own variation of view and colour, and their captions mention left and right,
+    so pictures are neither cropped nor mirrored here. Self-supervised losses from the start prevent
+    a model of this size from learning names at all, so they come last with a small weight.
     """
     names = Stage(
         name="names",
@@ -127,7 +128,7 @@ def drawn() -> TrainConfig:
         save_every=100,
         log_every=10,
         keep=4,
-        evaluate_every=500,  # 20 seconds of about a quarter of an hour
+        evaluate_every=500,  # 20 seconds out of about 15 minutes
     )
 
 
@@ -234,8 +235,8 @@ def distill(size: str) -> TrainConfig:
 
 
 def distill_nano(teacher: str = "runs/drawn") -> TrainConfig:
-    """A second model of drawn scenes from the first (the folder of its run): its heads' targets, no
-    mask."""
+    """A second model of drawn scenes, distilled from the first (the folder of its run): its heads'
+    targets, no mask."""
     base = drawn()
     return replace(
         base,
@@ -256,7 +257,7 @@ PRESETS: dict[str, Callable[[], TrainConfig]] = {
 
 
 def preset(name: str) -> TrainConfig:
-    """The run called `name`. Raises ConfigError that lists the names for an unknown one."""
+    """The run called `name`. An unknown name raises ConfigError that lists the known ones."""
     if name not in PRESETS:
         raise ConfigError(f"There is no preset '{name}'; there are {', '.join(PRESETS)}.")
     return PRESETS[name]()

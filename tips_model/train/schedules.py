@@ -1,4 +1,4 @@
-"""Schedules: pure functions from the step to a number."""
+"""Schedules: pure functions of the step for learning rate, loss weights and teacher."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def cosine(start: float, end: float, fraction: float) -> float:
 def lr_factor(config: TrainConfig, step: int) -> float:
     """Factor on all peak learning rates at `step`: linear warm-up, cosine, the stage's factor.
 
-    A schedule spans the stages from one that restarts it (or the first) to the next such one.
+    A schedule spans the stages from one that restarts it (or the first) to the next such stage.
     """
     current, _ = config.at(step)
     starts = [i for i, stage in enumerate(config.stages) if i == 0 or stage.restart]
@@ -42,8 +42,8 @@ def _warm_cosine(step: int, length: int, warmup: int, final: float) -> float:
 
 
 def loss_weights(config: TrainConfig, step: int) -> dict[str, float]:
-    """Weights of the papers' losses at `step`, and of others that have one; in a stage's ramp they
-    move from the stage before."""
+    """Weights at `step` of the papers' losses and of others with a weight; a stage's ramp
+    interpolates from the previous stage's weights."""
     index, within = config.at(step)
     stage = config.stages[index]
     new = stage.weights

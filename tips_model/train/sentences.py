@@ -1,7 +1,7 @@
 """A frozen sentence model, and its vectors for all texts of a training table.
 
-The vectors of a run are written in parts as they come, and put together at the end, so that a run
-that was cut off goes on where it stopped, and one on a table with new captions computes these only.
+The vectors are written in parts as they are computed, and merged at the end, so that an interrupted
+run resumes where it stopped, and a run on a table with new captions computes only those.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from tips_model.train.names import LABELS, OBJECTS, listed_names, read_names
 from tips_model.train.supervision import SENTENCES
 
 _PARTS = "sentences.parts"  # a folder beside the table
-_PART = 8192  # texts in a part
-_TOKENS = 2048  # computed at once
+_PART = 8192  # texts per part
+_TOKENS = 2048  # tokens computed at once
 _MODEL = b"model"  # in the files' metadata: which model made them
 _FILES = ("config.json", "tokenizer.json", "model.safetensors", "1_Pooling/config.json")
 
 
 class SentenceModelError(TipsError):
-    """A sentence model that is missing, incomplete, or of a kind that cannot be used."""
+    """A sentence model that is missing, incomplete, or unsupported."""
 
 
 class SentenceModel:
     """The mean of a model's token vectors for a text, as unit vectors of width S.
 
-    folder: a model of BERT's kind as sentence-transformers keeps it. Computes in bfloat16 where the
-    processor can, which changes a vector by an angle of less than one degree. Raises
-    `SentenceModelError` for a folder with files missing or with another way of pooling.
+    folder: a BERT-like model in sentence-transformers format. Computes in bfloat16 if the processor
+    supports it, which changes a vector by an angle of less than one degree. Raises
+    `SentenceModelError` for a folder with missing files or another kind of pooling.
     """
 
     def __init__(self, folder: Path, *, device: str = "cpu") -> None:
@@ -71,7 +71,7 @@ class SentenceModel:
                 folder, local_files_only=True, dtype=torch.bfloat16 if quick else torch.float32
             )
             self._tokenizer: Any = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
-        except Exception as error:  # both libraries raise whatever they trip over
+        except Exception as error:  # both libraries raise many kinds of exceptions
             reason = str(error).partition("\n")[0]
             raise SentenceModelError(f"The model in {folder} cannot be loaded: {reason}") from error
         self._tokenizer.no_padding()
@@ -83,24 +83,24 @@ class SentenceModel:
         """Names the model by its files' content."""
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        """The token ids of texts; what is too long for the model is cut off."""
+        """The token ids of texts; longer ones than the model takes are truncated."""
         return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
 
     @torch.inference_mode()
     def vectors(self, tokens: Sequence[Sequence[int]]) -> Tensor:
         """float32 (B, S) on the CPU for texts that all have the same number of tokens.
 
-        Without padding, nothing is computed that does not count.
+        There is no padding, so no computation is wasted.
         """
         ids = torch.tensor(tokens, device=self._device)
         hidden = self._model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
         return torch.nn.functional.normalize(hidden.float().mean(1), dim=1).cpu()
 
     def batches(self, texts: Sequence[str]) -> Iterator[tuple[list[int], Tensor]]:
-        """Vectors (B, S) of all texts with their places, texts with few tokens first.
+        """Vectors (B, S) of all texts with their indices, texts with few tokens first.
 
-        Each of torch's threads computes a batch of its own: they would wait for each other in such
-        small operations, most of all when other programs take their turns.
+        Each of torch's threads computes its own batch: within such small operations they would
+        mostly wait for each other, especially on a busy machine.
         """
         tokens = self.tokens(texts)
         lengths = np.array([len(ids) for ids in tokens], np.int64)
@@ -129,8 +129,8 @@ def embed_sentences(
 ) -> tuple[int, int]:
     """Write the vectors of a table's captions and names, and of the lines of `words`, beside it.
 
-    Returns how many texts there are, and how many vectors had to be computed; `progress` is told
-    how many of them are. Vectors of another model are made anew.
+    Returns how many texts there are, and how many vectors had to be computed; `progress` is called
+    with the number computed so far. Vectors of another model are recomputed.
     """
     texts = table_texts(folder, words)
     parts = folder / _PARTS
@@ -187,7 +187,7 @@ def table_texts(folder: Path, words: Sequence[Path] = ()) -> pl.Series:
 
 
 def _longest(folder: Path, limit: int) -> int:
-    """How many tokens of a text the model takes."""
+    """The largest number of tokens that the model takes."""
     file = folder / "sentence_bert_config.json"
     told = json.loads(file.read_text("utf-8")) if file.is_file() else {}
     return min(int(told.get("max_seq_length") or limit), limit)
@@ -202,10 +202,10 @@ def _fingerprint(folder: Path) -> str:
 
 
 def _read(file: Path, model: SentenceModel) -> tuple[list[str], NDArray[np.float16]] | None:
-    """Texts and vectors (T, S) of a file that the model made; None if it did not."""
+    """Texts and vectors (T, S) of a file written with this model; None otherwise."""
     try:
         table = pq.read_table(file)
-    except (OSError, pa.ArrowException):  # missing, or cut off: what it held is computed again
+    except (OSError, pa.ArrowException):  # missing or truncated: its vectors are recomputed
         return None
     if (table.schema.metadata or {}).get(_MODEL) != model.fingerprint.encode():
         return None
@@ -216,7 +216,7 @@ def _read(file: Path, model: SentenceModel) -> tuple[list[str], NDArray[np.float
 def _write(
     file: Path, model: SentenceModel, texts: pl.Series, vectors: NDArray[np.float16]
 ) -> None:
-    """Texts and vectors (T, S) to a file, whole or not at all."""
+    """Write texts and vectors (T, S) to a file atomically."""
     ends = np.arange(len(vectors) + 1, dtype=np.int32) * model.width
     column = pa.ListArray.from_arrays(pa.array(ends), pa.array(vectors.ravel(), pa.float16()))
     table = pa.table({"text": texts.to_arrow().cast(pa.string()), "vector": column})

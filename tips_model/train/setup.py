@@ -1,4 +1,4 @@
-"""From a configuration to the modules of a run: model, heads, teacher."""
+"""Builds the modules of a run from its configuration: model, heads, teacher."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def build(
 ) -> tuple[Learner, Teacher | None]:
     """The learner and its teacher before the first step; random parts follow `config.seed`.
 
-    `given`, with the tokenizer of the run: what the data give for the losses on names and vectors.
+    `given`, with the run's tokenizer: the data's names and vectors for the losses on them.
     """
     random.seed(config.seed)
     np.random.seed(config.seed % 2**32)
@@ -60,7 +60,7 @@ def _given_heads(
 
 
 def initial_model(config: TrainConfig) -> TIPS:
-    """A random model, or `config.init` read and checked against the configuration."""
+    """A random model, or `config.init`, loaded and checked against the configuration."""
     model = TIPS(config.model, seed=config.seed)
     if config.init:
         start = load(config.init)
@@ -75,8 +75,8 @@ def initial_model(config: TrainConfig) -> TIPS:
 def frozen_teacher(config: TrainConfig) -> Teacher:
     """The teacher of a distillation: `teacher_model`, a run's folder or a model.
 
-    Prototype targets need the heads that a run left in its folder (heads.safetensors beside
-    model/); plain features need the model only. Patch grids of both must be equal.
+    Prototype targets need the heads that a run exported to its folder (heads.safetensors beside
+    model/); plain features need only the model. Both patch grids must be equal.
     """
     objective = config.objective
     folder = Path(objective.teacher_model)
@@ -96,7 +96,7 @@ def frozen_teacher(config: TrainConfig) -> Teacher:
 
 
 def check_teacher(config: TrainConfig) -> None:
-    """Refuse a published teacher that was not fetched, and prototype targets of a teacher without
+    """Reject a published teacher that is not downloaded, and prototype targets of a teacher without
     heads; loads nothing.
     """
     objective = config.objective

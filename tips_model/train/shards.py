@@ -1,7 +1,7 @@
-"""WebDataset to training tables: tar shards, and the folders of files that img2dataset writes.
+"""Importer for WebDataset: tar shards, and the file folders that img2dataset writes.
 
-Files of one sample share the name up to the first dot of the last path part. The picture has one
-of `IMAGE_SUFFIXES`; the web caption is `.txt`, else `caption` in `.json`; synthetic ones are
+Files of one sample share the name up to the first dot of the last path part. The picture has one of
+`IMAGE_SUFFIXES`; the web caption is `.txt`, else `caption` in `.json`; synthetic ones are
 `synthetic` (text or list) in `.json`.
 """
 
@@ -19,15 +19,15 @@ from tips_model.train.source import DataError
 
 IMAGE_SUFFIXES = frozenset({"jpg", "jpeg", "png", "webp"})
 STATISTICS = "_stats.json"
-"""How the names of img2dataset's own reports end."""
+"""File name suffix of img2dataset's own reports."""
 
 
 def read_shards(places: Sequence[Path]) -> Iterator[Item]:
     """The samples of tar shards; of a folder, those of the shards in it, else of its files.
 
-    A broken shard ends where it is broken and is reported once. Keys begin with the shard's name,
-    or with its path where another shard has the same name. Raises `DataError` for a folder with
-    neither shards nor files of samples.
+    A broken shard is read up to the damage and reported once. Keys begin with the shard's name, or
+    with its path if another shard has the same name. Raises `DataError` for a folder with neither
+    shards nor files of samples.
     """
     shards = [shard for place in places for shard in _shards_of(place)]
     names = Counter(shard.name for shard in shards)
@@ -45,12 +45,12 @@ def read_shards(places: Sequence[Path]) -> Iterator[Item]:
 
 
 def _shards_of(place: Path) -> list[Path]:
-    """A file itself; of a folder the tar files in it, or the folder when there are none."""
+    """A file itself; of a folder the tar files in it, or the folder if there are none."""
     return (sorted(place.rglob("*.tar")) if place.is_dir() else []) or [place]
 
 
 def _samples(archive: tarfile.TarFile, label: str) -> Iterator[Item]:
-    """The samples of an open shard; files of one sample follow each other."""
+    """The samples of an open shard; files of one sample are consecutive."""
     current, files = "", dict[str, bytes]()
     for member in archive:
         if not member.isfile():
@@ -68,10 +68,11 @@ def _samples(archive: tarfile.TarFile, label: str) -> Iterator[Item]:
 
 
 def _check_end(archive: tarfile.TarFile) -> None:
-    """Raises `tarfile.ReadError` unless the members ended with the block of zeros that ends a tar.
+    """Raises `tarfile.ReadError` unless the members are followed by the block of zeros that ends a
+    tar.
 
-    The module stops without a word at a damaged header, and at the end of a file that was cut
-    between two members.
+    The `tarfile` module stops silently at a damaged header, and at the end of a file that was
+    truncated between two members.
     """
     assert archive.fileobj is not None
     archive.fileobj.seek(archive.offset)

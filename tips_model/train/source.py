@@ -1,9 +1,9 @@
-"""Where training pairs come from: the protocol between data and training.
+"""The data source protocol, and the records that a source provides.
 
-A source is a pure function of its arguments (and of the seed it was made with): it keeps no
-position. That makes resuming exact and lets several threads ask for different steps at once.
-The items of a step are numbered over all processes: rank r holds the items r * size to
-(r + 1) * size - 1 of the step's size * world, so the number of processes changes nothing.
+A source is a pure function of its arguments (and of its seed): it keeps no position. That makes
+resuming exact and lets several threads request different steps at once. The items of a step are
+numbered over all processes: rank r gets the items r * size to (r + 1) * size - 1 of the step's size
+* world, so the number of processes changes nothing.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from tips_model.train.config import Stage
 
 
 class DataError(TipsError):
-    """Training data that is missing, damaged beyond the limit, or of another form."""
+    """Training data that is missing, damaged beyond the limit, or in another format."""
 
 
 class BadItems:
-    """Names of the items that were skipped because they cannot be read, and how many may be.
+    """Names of the skipped, unreadable items, and how many are allowed.
 
-    Checkpoints keep them and processes share them, so the limit is one of the whole run.
+    Checkpoints store them and processes share them, so the limit applies to the whole run.
     """
 
     def __init__(self, limit: int, where: str = "the data") -> None:
@@ -43,7 +43,7 @@ class BadItems:
             return sorted(self._names)
 
     def add(self, name: str) -> bool:
-        """Note one item; whether it is new. Raises `DataError` beyond the limit."""
+        """Record one item; returns whether it is new. Raises `DataError` beyond the limit."""
         with self._lock:
             if name in self._names:
                 return False
@@ -52,7 +52,7 @@ class BadItems:
         return True
 
     def merge(self, *others: Iterable[str]) -> None:
-        """Note the items that other processes or an earlier part of the run skipped."""
+        """Add the items that other processes or an earlier part of the run skipped."""
         with self._lock:
             self._names.update(*others)
             last = max(self._names, default="")
@@ -89,9 +89,9 @@ class Label(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RawBatch:
-    """Pictures and captions as they come from the data, B of each.
+    """Raw pictures and captions from the data, B of each.
 
-    What a source does not give is empty (`webs` and what follows).
+    Fields that a source does not provide are empty (`webs` and below).
     """
 
     images: Tensor | Sequence[Tensor]
@@ -101,7 +101,7 @@ class RawBatch:
     synthetic: Sequence[Sequence[str]]
     """The synthetic captions of each picture (one or more, never empty); training draws one."""
     webs: Sequence[Sequence[str]] = ()
-    """More noisy captions of each picture; training draws one of all."""
+    """More noisy captions of each picture; training draws one of all of them."""
     things: Sequence[Sequence[Thing]] = ()
     labels: Sequence[Sequence[Label]] = ()
     features: Sequence[NDArray[np.float32] | None] = ()
@@ -112,18 +112,18 @@ class RawBatch:
 
 
 class Source(Protocol):
-    """Training pairs on request; see the module's text for the numbering of items."""
+    """Training pairs on request; see the module docstring for the numbering of items."""
 
     def batch(self, stage: Stage, step: int, rank: int, world: int, size: int) -> RawBatch:
         """The `size` items of process `rank` of `world` in step `step` (counted within the stage).
 
-        Must be pure and safe to call from several threads. `stage.data` and `stage.resolution`
-        say what is wanted; larger pictures than the resolution are fine.
+        Must be pure and thread safe. `stage.data` and `stage.resolution` say what is requested;
+        pictures may be larger than the resolution.
         """
         ...
 
 
 def bad_items(source: Source) -> BadItems | None:
-    """What a source has skipped, if it is one that skips what it cannot read (`bad`)."""
+    """The items that a source has skipped, if it skips unreadable ones (`bad`)."""
     found = getattr(source, "bad", None)
     return found if isinstance(found, BadItems) else None

@@ -1,8 +1,8 @@
-"""What a training table gives beside pictures and captions: names, sentence vectors, features.
+"""Additional supervision from a training table: names, sentence vectors and teacher features.
 
 `objects.txt` and `labels.txt` in the table's folder list the names of boxes and of whole pictures,
-`sentences.parquet` holds a frozen sentence model's vector for every caption, name and further word
-(`tips data sentences`). All of it is small beside the pictures and is held in memory.
+`sentences.parquet` contains a frozen sentence model's vector for every caption, name and additional
+word (`tips data sentences`). All of it is small compared with the pictures and is kept in memory.
 """
 
 from __future__ import annotations
@@ -41,20 +41,20 @@ class Sentences:
 
     @property
     def width(self) -> int:
-        """Numbers in a vector (S)."""
+        """Length of a vector (S)."""
         return int(self.vectors.shape[1])
 
     def __contains__(self, text: str) -> bool:
         return text in self._rows
 
     def of(self, texts: Sequence[str]) -> Tensor:
-        """float32 (B, S) for texts that are there. Raises KeyError for one that is not."""
+        """float32 (B, S) for known texts. Raises KeyError for an unknown one."""
         rows = [self._rows[text] for text in texts]
         return torch.from_numpy(self.vectors[rows].astype(np.float32))
 
     @classmethod
     def read(cls, folder: Path) -> Sentences:
-        """The vectors beside a table. Raises `DataError` when there are none."""
+        """Read the vectors beside a table. Raises `DataError` if there are none."""
         path = folder / SENTENCES
         if not path.is_file():
             raise DataError(
@@ -75,7 +75,7 @@ class Sentences:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Names and vectors that come with a table: what the losses of labels and boxes need.
+    """Names and vectors that come with a table, for the losses on labels and boxes.
 
     objects: names of boxes; labels: names of whole pictures; features: width of the teacher's
     vectors, 0 without; without_features: rows that have none.
@@ -99,7 +99,7 @@ def given_of(source: Source) -> Given | None:
 
 
 def check_given(config: TrainConfig, given: Given | None) -> None:
-    """Raises `DataError` when the losses of a run need names or vectors and the data have none."""
+    """Raises `DataError` if a run's losses need names or vectors and the data have none."""
     if given is None and _needs(config) != (False, False, False):
         raise DataError(
             f"Preset '{config.name}' learns from captions' vectors, names or boxes that come with "
@@ -109,7 +109,7 @@ def check_given(config: TrainConfig, given: Given | None) -> None:
 
 
 def _needs(config: TrainConfig) -> tuple[bool, bool, bool]:
-    """Whether the losses of a run need sentence vectors, names, and a teacher's features."""
+    """Whether a run's losses need sentence vectors, names, and a teacher's features."""
     weights = [stage.weights for stage in config.stages]
     vectors = config.objective.captions == "sentences" or any(w.sentences for w in weights)
     named = any(w.labels or w.regions or w.pointing for w in weights)
@@ -117,9 +117,9 @@ def _needs(config: TrainConfig) -> tuple[bool, bool, bool]:
 
 
 def read_given(folder: Path, table: Any, config: TrainConfig) -> Given | None:
-    """What the losses of a run need of the data in `folder`, whose Lance table is `table`.
+    """Read what a run's losses need from the data in `folder`, whose Lance table is `table`.
 
-    None where they need nothing. Raises `DataError` with one sentence for what is missing.
+    None if they need nothing. Raises `DataError` that names what is missing.
     """
     vectors, named, featured = _needs(config)
     if not (vectors or named or featured):

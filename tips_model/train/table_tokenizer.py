@@ -1,4 +1,4 @@
-"""A tokenizer for a training table: sentencepiece pieces of the texts that the table knows."""
+"""Trains a sentencepiece tokenizer on the texts of a training table."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from tips_model.train.source import DataError
 from tips_model.train.supervision import Sentences
 
 LONGEST = 400
-"""Characters of a text that are looked at."""
+"""Characters of a text that are used."""
 
 
 def train_pieces(texts: Iterable[str], pieces: int) -> bytes:
     """The serialised sentencepiece model (unigram) of at most `pieces` pieces for `texts`.
 
-    Texts are in lower case, as the tokenizer makes them. Pad has id 0 and the unknown piece 1;
-    there is neither a begin nor an end. The same texts give the same bytes. Raises `DataError` when
-    the texts are too few for the pieces.
+    Texts are lower-cased as the tokenizer does. Pad has id 0 and the unknown piece 1; there is no
+    begin or end token. The same texts give the same bytes. Raises `DataError` if the texts are too
+    few for the pieces.
     """
     import sentencepiece
 
@@ -52,8 +52,8 @@ def train_pieces(texts: Iterable[str], pieces: int) -> bytes:
 
 
 def write_tokenizer(folder: Path, pieces: int) -> int:
-    """Write `tokenizer.model` of the texts that a table has sentence vectors for; returns its
-    number of pieces. Raises `DataError` when there are no such vectors."""
+    """Train `tokenizer.model` on the texts that have sentence vectors beside a table; returns its
+    number of pieces. Raises `DataError` if there are no such vectors."""
     content = train_pieces(Sentences.read(folder).texts, pieces)
     with replacing(folder / TOKENIZER_FILE) as file:
         file.write(content)

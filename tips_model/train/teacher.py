@@ -1,4 +1,4 @@
-"""The teacher: an EMA of the student, an EMA of its head alone, or a frozen model; and centring.
+"""The teacher: EMA of the student, EMA of its head only, or a frozen model; and centring.
 
 The teacher's state (weights and centres) is here; the maths of its targets is in `losses.py`.
 """
@@ -19,17 +19,17 @@ from tips_model.vision import VisionOutput, VisionTower
 
 
 class Targets(NamedTuple):
-    """What the student shall reach: cls (B, K) and patches (B, N, K), or features of width D."""
+    """The student's targets: cls (B, K) and patches (B, N, K), or features of width D."""
 
     cls: Tensor
     patches: Tensor
 
 
 class Teacher(nn.Module):
-    """Looks at the unmasked global crops; never receives a gradient.
+    """Sees the unmasked global crops; never receives a gradient.
 
-    `vision` is None for the head-only EMA: the student's own pass is the target then.
-    `heads` is None for plain features of a frozen teacher.
+    `vision` is None for the head-only EMA: then the student's own pass is the target. `heads` is
+    None for plain features of a frozen teacher.
     """
 
     centre_cls: Tensor
@@ -61,7 +61,7 @@ class Teacher(nn.Module):
 
     @torch.no_grad()
     def update(self, vision: VisionTower, heads: nn.Module, momentum: float) -> None:
-        """After the optimiser's step: move the weights (EMA) and the centres of this step."""
+        """After the optimiser's step: update the weights (EMA) and the centres."""
         if self.objective.teacher == "ema":
             assert self.vision is not None
             lerp(self.vision, vision, momentum)
@@ -75,7 +75,9 @@ class Teacher(nn.Module):
             self._pending.clear()
 
     def _move(self, centre: Tensor, mean: Tensor) -> None:
-        """Running mean; the first value is taken as it is, or all pictures would start alike."""
+        """Running mean; starts at the first value, because from zero all pictures would start
+        alike.
+        """
         keep = self.objective.centre_momentum if centre.any() else 0.0
         centre.lerp_(mean, 1 - keep)
 

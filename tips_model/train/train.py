@@ -1,7 +1,7 @@
-"""The run: `run(preset("debug"), source, tokenizer, Path("out"))`.
+"""The training loop: `run(preset("debug"), source, tokenizer, Path("out"))`.
 
-The loop reads top to bottom: schedules, losses, backward, finite check, step, teacher, log, and
-every so often evaluation and saving.
+It reads top to bottom: schedules, losses, backward, finite check, step, teacher, log, and
+periodically evaluation and saving.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ Evaluate = Callable[[TIPS, int], dict[str, float]]
 
 
 class NotFiniteError(TipsError):
-    """A loss or gradient that is not a number; nothing was changed by that step."""
+    """A loss or gradient is not finite; that step changed nothing."""
 
 
 class TooLargeError(TipsError):
-    """A batch that does not fit into the memory of its device."""
+    """A batch does not fit into the device's memory."""
 
 
 @dataclass(slots=True)
@@ -68,13 +68,13 @@ class Trainer:
     device: torch.device
     bad: BadItems
     half: bool
-    """Whether products are computed in bfloat16: where the configuration asks for it and the device
-    multiplies it itself."""
+    """Whether products are computed in bfloat16: if the configuration requests it and the device
+    supports it natively."""
     step: int = 0
 
     @property
     def parts(self) -> dict[str, nn.Module]:
-        """What a checkpoint holds beside the optimisers."""
+        """The contents of a checkpoint besides the optimisers."""
         parts: dict[str, nn.Module] = {"learner": self.learner}
         return parts if self.teacher is None else parts | {"teacher": self.teacher}
 
@@ -94,7 +94,7 @@ def make_trainer(
     given: Given | None = None,
     tokenizer: Tokenizer | None = None,
 ) -> Trainer:
-    """Model, heads, teacher and optimisers of a run that has not begun, on `device`."""
+    """Model, heads, teacher and optimisers of a new run, on `device`."""
     learner, teacher = build(config, given, tokenizer)
     learner.to(device)
     called = distributed.parallelize(learner, config)
@@ -114,10 +114,11 @@ def make_trainer(
 
 
 def train_step(trainer: Trainer, batch: Batch, out: Path) -> dict[str, float]:
-    """One optimiser step. A loss or gradient that is not finite raises NotFiniteError before
-    anything is changed, and leaves the batch in `out`. Raises TooLargeError when memory runs out.
+    """One optimiser step. A non-finite loss or gradient raises NotFiniteError before anything is
+    changed, and saves the batch to `out`. Raises TooLargeError when memory runs out.
 
-    Returns the named losses, their weighted sum, the gradient's norm, tau and the rate's factor.
+    Returns the named losses, their weighted sum, the gradient norm, tau and the learning rate
+    factor.
     """
     config, step = trainer.config, trainer.step
     factor = schedules.lr_factor(config, step)
@@ -174,7 +175,7 @@ def backward(trainer: Trainer, batch: Batch) -> dict[str, float]:
 
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set; the run then saves and ends after its step."""
+    """An event that Ctrl-C and SIGTERM set; the run then finishes its step, saves and ends."""
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked
@@ -200,12 +201,12 @@ def run(
     evaluate: Evaluate | None = None,
     stop_after: int | None = None,
 ) -> RunResult:
-    """Train and leave checkpoints, logs, curves and the model for users in `out`.
+    """Train and write checkpoints, logs, curves and the exported model to `out`.
 
-    `evaluate(model, step)` runs in the first process every `config.evaluate_every` steps and at
-    the end. `stop_after` ends the run after that many steps in all, as Ctrl-C would. `resume`
-    goes on from the last checkpoint, or begins when there is none, so that one command serves a
-    job that may be killed. Raises ConfigError when `out` holds a run and `resume` is not set.
+    `evaluate(model, step)` runs in the first process every `config.evaluate_every` steps and at the
+    end. `stop_after` ends the run after that many steps in total, as Ctrl-C would. `resume`
+    continues from the last checkpoint, or starts if there is none, so that one command serves a job
+    that may be killed. Raises ConfigError when `out` contains a run and `resume` is not set.
     """
     check_installed("train", "matplotlib", "tensorboard")
     check_tokenizer(config, tokenizer)
@@ -221,10 +222,10 @@ def run(
             trainer.step = load_state(saved, trainer.parts, trainer.optimizers)
             trainer.bad.merge(saved.get("bad", ()))
         folder = out if rank == 0 else None
-        distributed.barrier()  # every process has looked at the folder
+        distributed.barrier()  # every process has checked the folder
         if rank == 0:
             claim_folder(config, out)
-        if trainer.step == config.steps:  # killed after its last checkpoint, maybe before this
+        if trainer.step == config.steps:  # maybe it was killed before the export
             export(config, trainer.learner, trainer.teacher, tokenizer, out)
         evaluation: dict[str, float] = {}
         with (
@@ -261,7 +262,7 @@ def after_step(
     evaluate: Evaluate | None,
     stop: bool,
 ) -> dict[str, float]:
-    """Save and evaluate when it is time; returns what the evaluation gave."""
+    """Save and evaluate when due; returns the evaluation's results."""
     config, step, start = trainer.config, trainer.step, time.perf_counter()
     save = stop or step % config.save_every == 0
     due = config.evaluate_every and step % config.evaluate_every == 0
@@ -271,7 +272,7 @@ def after_step(
         return found
     if save:
         save_state(out, step, config, trainer.parts, trainer.optimizers, trainer.bad.names())
-    with random_state_kept():  # a run that goes on from here does not come by this again
+    with random_state_kept():  # a run resumed from here skips this block
         model = export(config, trainer.learner, trainer.teacher, tokenizer, out)
         if look and evaluate is not None and distributed.rank() == 0:
             with torch.inference_mode():
@@ -285,7 +286,7 @@ def after_step(
 
 
 def not_finite(step: int, loss: float, norm: float, batch: Batch, out: Path) -> NotFiniteError:
-    """Save the batch of a step that failed; the error that names both."""
+    """Save the batch of a failed step; returns the error that names both."""
     path = out / f"not_finite_step_{step}_rank_{distributed.rank()}.pt"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, {name: getattr(batch, name) for name in batch.__slots__})

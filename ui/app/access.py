@@ -1,8 +1,8 @@
-"""An optional gate before the app: a password, or a login with an identity provider.
+"""Optional access control for the app: a password, or an OpenID Connect login.
 
-Both are described by a file `secrets.toml`. `tips ui --secrets FILE` names it; without that,
-Streamlit looks for `.streamlit/secrets.toml` in the user's home, in the folder in which the server
-was started, and beside `server.py`; later ones win. One line is a gate:
+Both are configured in a file `secrets.toml`. `tips ui --secrets FILE` names it; otherwise Streamlit
+looks for `.streamlit/secrets.toml` in the user's home, in the folder in which the server was
+started, and beside `server.py`; later ones win. One line sets a password:
 
     password = "five random words are enough"
 
@@ -17,9 +17,9 @@ For OpenID Connect (Google, Microsoft, Okta, Keycloak, ...; needs `pip install A
     client_secret = "..."
     server_metadata_url = "https://accounts.google.com/.well-known/openid-configuration"
 
-Without `allow`, everybody enters whom the provider knows; with a public provider that is everybody.
+Without `allow`, every user of the provider is admitted; with a public provider that is everybody.
 Several providers are sections `[auth.NAME]`, as Streamlit documents them. The password has to be
-given once for each opened page: it is never kept in the browser, the address or a log. Put TLS in
+entered once for each opened page: it is never kept in the browser, the URL or a log. Put TLS in
 front of both (`server.sslCertFile`, or a proxy).
 """
 
@@ -45,18 +45,18 @@ LONGEST_DELAY = 60.0  # seconds
 
 
 class AccessError(TipsError):
-    """The gate cannot work as it is described; nobody is let in."""
+    """The access control is misconfigured; nobody is admitted."""
 
 
 class Delay:
-    """Makes guessing slow, for all sessions of a server together: after three wrong passwords the
-    next attempt has to wait 1, 2, 4, ... up to 60 seconds.
+    """Rate limit for password guesses, shared by all sessions of a server: after three wrong
+    passwords the next attempt has to wait 1, 2, 4, ... up to 60 seconds.
 
     clock: seconds, monotonic.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Nobody has failed yet."""
+        """Starts without failed attempts."""
         self._clock, self._lock = clock, threading.Lock()
         self._failures = 0
         self._until = float("-inf")
@@ -64,7 +64,7 @@ class Delay:
     def attempt(self, right: Callable[[], bool]) -> tuple[bool, float]:
         """Try once: whether it was right, and the seconds to wait before the next attempt.
 
-        While there is time to wait, `right` is not even asked.
+        During the wait, `right` is not called.
         """
         with self._lock:
             now = self._clock()
@@ -80,11 +80,11 @@ class Delay:
             return False, delay
 
 
-_DELAY = Delay()  # one for the server: a module is loaded once
+_DELAY = Delay()  # one per server: a module is loaded once
 
 
 def admitted() -> bool:
-    """Draw the gate, if there is one; whether the page may go on."""
+    """Draw the login, if access control is on; return whether the page may be shown."""
     try:
         secrets = _secrets()
         if "auth" in secrets:
@@ -98,8 +98,8 @@ def admitted() -> bool:
 
 
 def _secrets() -> Mapping[str, Any]:
-    """The secrets; none when there is no file. A file that cannot be read must not open the gate:
-    it raises `AccessError`.
+    """The secrets; empty when there is no file. An unreadable file must not grant access: it raises
+    `AccessError`.
     """
     files = [Path(name) for name in st.get_option("secrets.files")]
     try:
@@ -169,7 +169,7 @@ def _allowed(secrets: Mapping[str, Any]) -> bool:
             'The list in the secrets must contain text: allow = ["anna@example.org"].'
         )
     address = str(st.user.get("email") or "").casefold()
-    # Some providers let people write any address into their profile, and say so.
+    # Some providers accept unverified addresses in profiles, and mark them as such.
     verified = st.user.get("email_verified", True) is not False
     if address and verified and any(_fits(address, one.casefold()) for one in allow):
         return True

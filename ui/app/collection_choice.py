@@ -1,7 +1,7 @@
-"""Which collections the page offers, and which one this session looks at.
+"""Which collections the page offers, and which one this session uses.
 
-The address holds its name (`?in=holiday`). Without one, it is the last one of the session, then
-the one with which the app was started.
+The URL holds its name (`?in=holiday`). Without one, it is the session's last collection, then the
+one with which the app was started.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ REMEMBERED = "chosen-collection"
 
 
 class UnknownCollectionError(RegistryError):
-    """The address names a collection that is not offered here."""
+    """The URL names a collection that is not offered here."""
 
 
 def managed() -> bool:
-    """Whether this page may make, change and switch collections: $TIPS_MANAGE (0 or 1), else
+    """Whether this page may create, change and switch collections: $TIPS_MANAGE (0 or 1), else
     whether only this machine can reach it.
     """
     asked = os.environ.get("TIPS_MANAGE")
@@ -35,7 +35,8 @@ def managed() -> bool:
 def started_with() -> Known:
     """The collection of `tips ui -c DIR`, or the default one; it need not exist.
 
-    It is there also when the list of collections cannot be read; the page of collections says so.
+    It is available even when the list of collections cannot be read; the page of collections
+    reports that.
     """
     folder = Path(os.environ.get("TIPS_COLLECTION") or default_collection())
     try:
@@ -45,8 +46,8 @@ def started_with() -> Known:
 
 
 def offered() -> tuple[Known, ...]:
-    """The collections to choose from: all known ones where the page is managed, else the one with
-    which the app was started, so that nobody sees what was not meant for them.
+    """The collections to choose from: all known ones if the page is managed, else only the one with
+    which the app was started, so that no other collection is exposed.
 
     Raises `RegistryError`.
     """
@@ -80,7 +81,7 @@ def chosen() -> Known:
 
 
 def choose(entry: Known) -> None:
-    """Look at this collection from now on, and let the address say so."""
+    """Switch the session to this collection, and put its name into the URL."""
     st.session_state[REMEMBERED] = entry.name
     if st.query_params.get(PARAMETER) != entry.name:
         st.query_params[PARAMETER] = entry.name

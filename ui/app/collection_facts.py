@@ -1,4 +1,4 @@
-"""What the page of collections says of one, read again only when it has changed."""
+"""Facts about a collection for the page of collections, cached until the collection changes."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ CACHED = 64  # collections
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """photos, failed: distinct contents. roots: folders of photos, as texts. note: of the model,
-    "" mostly. size: bytes on the disk. changed: the last commit, local time.
+    """photos, failed: distinct contents. roots: folders of photos, as texts. note: the model's
+    note, usually "". size: bytes on the disk. changed: the last commit, local time.
     """
 
     photos: int
@@ -33,14 +33,14 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A file that cannot be read: its path as text, and why."""
+    """A file that cannot be read: its path as text, and the reason."""
 
     path: str
     reason: str
 
 
 def facts(entry: Known) -> Facts:
-    """What is known of a collection that is there; raises `CollectionError`."""
+    """The facts about an existing collection; raises `CollectionError`."""
     return _facts(str(entry.path), _stamp(entry.path))
 
 
@@ -54,7 +54,7 @@ def failures(entry: Known, start: int, count: int) -> tuple[Failure, ...]:
 @st.cache_data(max_entries=CACHED, show_spinner=False)
 def _facts(folder: str, stamp: tuple[int, ...]) -> Facts:
     opened = Collection.open(folder)
-    # A catalog that is not there yet would be made by opening it: that is for who indexes.
+    # Opening a missing catalog would create it: only indexing may do that.
     counts = opened.catalog().counts() if opened.catalog_folder.exists() else {}
     return Facts(
         photos=counts.get("ok", 0),
@@ -69,7 +69,7 @@ def _facts(folder: str, stamp: tuple[int, ...]) -> Facts:
 
 
 def _stamp(folder: Path) -> tuple[int, ...]:
-    """Times in nanoseconds that change with the settings, the catalog and the vectors."""
+    """Modification times in nanoseconds of the settings, the catalog and the vectors."""
     data = Collection.open(folder).data_folder
     parts = (folder / SETTINGS, data / "catalog/photos.lance/_versions", data / "vectors")
     return tuple(_changed(part) for part in parts)

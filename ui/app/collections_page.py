@@ -1,9 +1,9 @@
-"""The page of collections: what there is, how far indexing is, and what can be done about it.
+"""The page of collections: the list, indexing progress, and actions on each collection.
 
-show_collections(search_page)        # called by the app's navigation
+    show_collections(search_page)        # called by the app's navigation
 
-Where the page is not managed (see `ui.app.collection_choice.managed`), it says what is open and
-shows no paths.
+If the page is not managed (see `ui.app.collection_choice.managed`), it shows the open collection
+only, without paths.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from streamlit.navigation.page import StreamlitPage
 
 STYLE = Path(__file__).with_name("collections.css")
-FAILURES = 20  # files on a page of them
+FAILURES = 20  # unreadable files per page
 UNMANAGED = (
     "Collections can only be managed on the machine that serves this page, since others can "
     "reach it; start `tips ui` with `--manage` to allow it here."
@@ -37,7 +37,7 @@ UNMANAGED = (
 
 
 def show_collections(search_page: StreamlitPage | None = None) -> None:
-    """Draw the page. `search_page` is where "Open" leads; None stays here."""
+    """Draw the page. `search_page` is the target of "Open"; None stays here."""
     st.html(STYLE)
     manage = managed()
     if st.session_state.pop("new-made", False):
@@ -228,7 +228,7 @@ def _add_folder(entry: Known) -> None:
         on_click=_add,
         args=(entry,),
     ):
-        st.rerun()  # the whole page: a job runs now
+        st.rerun()  # rerun the whole page: a job runs now
 
 
 def _add(entry: Known) -> None:

@@ -1,4 +1,4 @@
-"""Taking out what was found: as a table, as annotations, as copies. Originals are only read."""
+"""The export menu: results as a table, as annotations, or as copies. Originals are only read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Make = Callable[[], Format]
 
 
 def show_taking(library: Library, view: View, answer: Answer) -> None:
-    """The choice of what to take out, and how."""
+    """Choose what to export, and in which format."""
     marked = list(chosen())
     with st.popover(
         f"Export {len(marked):,} selected" if marked else "Export",

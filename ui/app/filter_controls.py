@@ -1,5 +1,5 @@
-"""What narrows the photos beside the search: the filter as text, facets with counts, folders, the
-timeline and the map. The filter's text is the one truth; everything here reads and writes it.
+"""Controls that narrow the photos: filter text, facets with counts, folders, timeline and map. The
+filter text is the single source of truth; all controls read and write it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def show_filter() -> None:
 
 
 def show_facets(library: Library, view: View, answer: Answer) -> None:
-    """Values that photos have, with counts; those chosen narrow what is shown."""
+    """Facet values with counts; selected ones narrow the results."""
     choices = chosen(view)
     rows = found(library, view, query_controls.picture(view), answer)
     if view.filter and st.button("Clear the filter", icon=":material/filter_alt_off:"):
@@ -60,7 +60,7 @@ def show_facets(library: Library, view: View, answer: Answer) -> None:
 
 
 def chosen(view: View) -> Choices:
-    """What the view's filter chooses; nothing where it cannot be read."""
+    """The choices in the view's filter; none if the filter cannot be parsed."""
     try:
         return read_choices(view.filter)
     except FilterError:
@@ -119,7 +119,7 @@ def _folder(choices: Choices, each: Folder, key: str) -> None:
 
 
 def _above(here: str, roots: Sequence[str]) -> str | None:
-    """The folder above, None at the top of a root."""
+    """The parent folder, None at the top of a root."""
     parent = here.rsplit("/", 1)[0]
     inside = any(parent.startswith(root.rstrip("/") + "/") for root in roots)
     return parent if inside else None
@@ -131,7 +131,7 @@ def _use(choices: Choices) -> None:
 
 
 def show_time(library: Library, view: View, answer: Answer) -> None:
-    """How many of the photos were taken when; a stretch of it narrows what is shown."""
+    """The timeline of the photos; selecting a range narrows the results."""
     choices = chosen(view)
     rows = narrowed(
         library.index,
@@ -154,7 +154,7 @@ def show_time(library: Library, view: View, answer: Answer) -> None:
 
 @st.fragment
 def show_places(library: Library, view: View, answer: Answer) -> None:
-    """The photos on a map. A fragment: the map is moved without asking again."""
+    """The photos on a map. A fragment: moving the map does not repeat the search."""
     extent = library.index.extent(answer.rows)
     if extent is None:
         st.markdown("None of these photos has a location.")
@@ -175,7 +175,7 @@ def show_places(library: Library, view: View, answer: Answer) -> None:
 
 
 def show_duplicates(library: Library) -> None:
-    """Say what is known of near-duplicates, and offer to look for them."""
+    """Show the known near-duplicates, and offer to search for them."""
     if library.repeats.looking:
         st.fragment(_looking, run_every=LOOK_AGAIN)(library)
         return

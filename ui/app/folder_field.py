@@ -1,4 +1,4 @@
-"""A field for a folder of this machine: says what is in it, and offers the folders below."""
+"""An input for a folder on this machine: shows what is in it, and suggests subfolders."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ui.formatting import counted, plain, shown
 
 MOST_PHOTOS = 20_000
 MOST_SECONDS = 0.4
-MOST_ENTRIES = 5000  # of a folder that are looked at for those below
+MOST_ENTRIES = 5000  # entries of a folder that are checked for subfolders
 MOST_OFFERED = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a typed folder is.
+    """The result of checking a typed folder.
 
-    folder: its absolute path as text, "" unless it can be read. inside: paths of folders to go on
-    with. problem: a sentence when it cannot be used, "" while nothing is typed.
+    folder: its absolute path as text, "" unless it can be read. inside: paths of suggested
+    subfolders. problem: a sentence when it cannot be used, "" while nothing is typed.
     """
 
     folder: str = ""
@@ -34,7 +34,7 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Photos found by a quick look; `whole` False: there are more."""
+    """Photos found by a quick scan; `whole` False: there are more."""
 
     photos: int
     whole: bool
@@ -45,11 +45,11 @@ class Count:
 
 
 class _EnoughError(Exception):
-    """The look has seen enough."""
+    """The quick scan has reached its limit."""
 
 
 def look(typed: str) -> Look:
-    """Look at a folder as somebody types it: a whole path, or one that begins with ~."""
+    """Check a folder as typed: an absolute path, or one that begins with ~."""
     text = typed.strip()
     if not text:
         return Look(inside=_folders(os.fsencode(Path.home())))
@@ -60,7 +60,7 @@ def look(typed: str) -> Look:
         if not os.path.isabs(path):
             return Look(problem="Enter the full path of the folder, or start with ~.")
         return _look(os.path.normpath(path), below=path.endswith(b"/"))
-    except ValueError:  # half a character
+    except ValueError:  # half a surrogate pair
         return Look(problem="Not a valid path.")
 
 
@@ -80,12 +80,12 @@ def _look(path: bytes, *, below: bool) -> Look:
     try:
         near = () if below else _folders(around, beginning)
     except OSError:
-        near = ()  # the folder around is not there either, or is closed: nothing to offer
+        near = ()  # the parent is missing too, or not readable: nothing to suggest
     return Look(inside=near, problem=f"There is no folder {name}.")
 
 
 def _folders(path: bytes, beginning: bytes = b"") -> tuple[str, ...]:
-    """The first folders in `path` by name whose names begin so, without hidden ones."""
+    """The first folders in `path`, by name, whose names have this prefix, without hidden ones."""
     start = to_text(beginning).casefold()
     found = []
     with os.scandir(path) as entries:
@@ -98,8 +98,8 @@ def _folders(path: bytes, beginning: bytes = b"") -> tuple[str, ...]:
 
 @st.cache_data(ttl=60, max_entries=64, show_spinner=False)
 def count_photos(folder: str) -> Count:
-    """The photos below a folder (text, absolute) that indexing would look at, as far as a moment
-    allows.
+    """Count the photos below a folder (text, absolute) that indexing would read, within a short
+    time limit.
     """
     seen = 0
     deadline = time.monotonic() + MOST_SECONDS
@@ -117,9 +117,10 @@ def count_photos(folder: str) -> Count:
 
 
 def folder_field(label: str, key: str) -> str:
-    """Draw the field and what it leads to; the folder's path as text, "" unless it can be used.
+    """Draw the field and its suggestions; returns the folder's path as text, "" unless it can be
+    used.
 
-    key: of the text in the session, and the beginning of the other keys.
+    key: session key of the text, and the prefix of the other keys.
     """
     typed = st.text_input(
         label,

@@ -1,4 +1,4 @@
-"""What was found: the count, the grid, its pages, and the possible photos folded away."""
+"""The results: count, photo grid, pagination, and the possible matches, collapsed."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from ui.overlays import heat_picture, mask_picture
 COLUMNS = (2, 8, 5)  # least, most, at first
 LOOK_AGAIN = 0.8  # seconds
 NO_FILTER = "Search without the filter"
-CHOSEN = "chosen"  # in the session: ids of the photos that the user marked, in order
+CHOSEN = "chosen"  # session key: ids of the selected photos, in order
 
 
 def chosen() -> dict[str, None]:
-    """The photos that the user marked, in order."""
+    """The photos that the user selected, in order."""
     marked: dict[str, None] = st.session_state.setdefault(CHOSEN, {})
     return marked
 
 
 def show_answer(library: Library, view: View, answer: Answer) -> None:
-    """The switches, the grid with its pages, and the possible photos. A fragment: how hits are
-    drawn is changed without asking again; while places are computed again, it looks for them.
+    """The display switches, the paginated grid, and the possible matches. A fragment: changing how
+    hits are drawn does not repeat the search; while places are being refined, it polls for them.
     """
     coming = library.sharp(view, answer.hits)[1]
     st.fragment(_answer, run_every=LOOK_AGAIN if coming else None)(library, view, answer, coming)
@@ -40,7 +40,7 @@ def show_answer(library: Library, view: View, answer: Answer) -> None:
 def _answer(library: Library, view: View, answer: Answer, waiting: bool) -> None:
     hits, coming = library.sharp(view, answer.hits)
     if waiting and not coming:
-        st.rerun()  # with all of it, and without looking again
+        st.rerun()  # rerun the whole page, and stop polling
     view = _switches(view, answer)
     for note in answer.notes:
         st.caption(plain(note))
@@ -55,14 +55,14 @@ def _answer(library: Library, view: View, answer: Answer, waiting: bool) -> None
         label = f"{len(answer.possible):,} weaker"
         unfolded = bool(view.layout) and not answer.total
         fold = st.expander(label, expanded=unfolded, key=f"fold-{unfolded}", on_change="rerun")
-        if fold.open:  # nothing is drawn for those who do not look
+        if fold.open:  # nothing is drawn while collapsed
             with fold:
                 st.caption("Weaker matches: unrelated words would score as high here.")
                 _grid(library, view, answer.possible, (), "possible")
 
 
 def show_pages(page: int, pages: int) -> None:
-    """Previous, where we are, next; nothing when one page holds all."""
+    """Previous, current page, next; nothing when one page holds all."""
     if pages == 1:
         return
     with st.container(
@@ -87,7 +87,7 @@ def show_pages(page: int, pages: int) -> None:
 def cards(
     library: Library, view: View, hits: Sequence[Hit], folded: Sequence[int] = ()
 ) -> list[Card]:
-    """The cards of hits, their thumbnails made ready."""
+    """The cards of hits, with their thumbnails preloaded."""
     library.pictures.prepare([hit.id for hit in hits])
     headings = _headings(library, view, hits)
     counts = folded or repeat(0)
@@ -143,7 +143,7 @@ def _grid(
 
 
 def _follow(events: GridEvents, ids: Sequence[str]) -> None:
-    """Do what the user asked for on a card."""
+    """Carry out the user's action on a card."""
     acts = {
         "open": state.open_photo,
         "more": state.more_like,
@@ -163,7 +163,7 @@ def _follow(events: GridEvents, ids: Sequence[str]) -> None:
 
 
 def _headings(library: Library, view: View, hits: Sequence[Hit]) -> list[str]:
-    """A heading above the first photo of each month, where photos come by date."""
+    """A heading above the first photo of each month, if photos are sorted by date."""
     if view.order == "Best" and view.asks:
         return [""] * len(hits)
     months = [month(each) for each in library.taken([hit.id for hit in hits])]
@@ -180,7 +180,7 @@ def _card(library: Library, view: View, hit: Hit, heading: str, folded: int) -> 
         try:
             heat = heat_picture(library.heat(hit.id, words, exact=False))
         except TipsError:
-            heat = ""  # the words are no text to point out: the page says so once, above
+            heat = ""  # no heat map for such words: the page says so once, above
     copies = f"{len(hit.paths)} copies" if len(hit.paths) > 1 else ""
     score = f"{hit.score:.2f}" if view.asks else ""
     return Card(
@@ -199,7 +199,7 @@ def _card(library: Library, view: View, hit: Hit, heading: str, folded: int) -> 
 
 
 def _nothing(view: View, answer: Answer) -> None:
-    """The honest answer, with the ways on."""
+    """The message for no clear match, with what to try next."""
     looked = counted(answer.searched, "photo")
     st.markdown("#### No clear match")
     if not answer.searched:

@@ -1,4 +1,4 @@
-"""A job on the page: how far it is, in words and as a bar, and what can be done about it."""
+"""The panel of an indexing job: its progress in words and as a bar, with buttons to control it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ui.formatting import counted, plain
 from ui.jobs import Job
 from ui.registry import Known, forget
 
-SECONDS = 1.0  # between two looks at a running job
+SECONDS = 1.0  # between two polls of a running job
 STAGES = {
     "": "Starting",
     "scan": "Looking for photos",
@@ -33,7 +33,7 @@ REPORTED = ("new", "modified", "moved", "copied", "removed", "unchanged")
 
 
 def show_job(entry: Known, *, manage: bool) -> None:
-    """Draw the last job of a collection, if there is one, and keep it up to date while it runs."""
+    """Draw the last job of a collection, if there is one, and update it while it runs."""
     job = jobs.find(entry.path)
     if job is not None and (manage or job.active):
         every = SECONDS if job.active else None
@@ -43,10 +43,10 @@ def show_job(entry: Known, *, manage: bool) -> None:
 
 
 def _panel(entry: Known, *, manage: bool, drawn: tuple[bool, bool]) -> None:
-    """`drawn`: whether the job ran and the collection was there when the page was drawn."""
+    """`drawn`: whether the job was running and the collection existed when the page was drawn."""
     job = jobs.find(entry.path)
     if job is None or (job.active, entry.present) != drawn:
-        st.rerun()  # the whole page: what is around says other things now
+        st.rerun()  # rerun the whole page: its other parts are outdated
     share = fraction(job) if job.active else None
     if share is not None:
         st.progress(share, text=plain(words(job)))
@@ -84,25 +84,25 @@ def _button(label: str, icon: str, entry: Known, act: Callable[[Path], object]) 
 
 
 def said_key(entry: Known) -> str:
-    """Where the session keeps what could not be done with a collection."""
+    """The session key of the last failed action on a collection."""
     return f"collection-said-{entry.name}"
 
 
 def _cancel(entry: Known, folder: Path) -> None:
     jobs.cancel(folder)
     if not entry.present and jobs.find(folder) is None:
-        forget(entry.name)  # nothing came of it
+        forget(entry.name)  # the job created no collection
 
 
 def fraction(job: Job) -> float | None:
-    """How much of the job is done, in [0, 1]; None while nobody knows."""
+    """How much of the job is done, in [0, 1]; None while unknown."""
     if not job.total:
         return None
     return min(max(job.done / job.total, 0.0), 1.0)
 
 
 def words(job: Job) -> str:
-    """Where the job stands, as a sentence."""
+    """The state of the job, as a sentence."""
     if job.state == "failed":
         return job.error
     if job.state == "done":
@@ -153,7 +153,7 @@ def _done(job: Job) -> str:
 
 
 def time_left(seconds: float) -> str:
-    """A time as people say it: less than a minute, 12 min, 2 h 5 min, 3 days."""
+    """A duration for people: less than a minute, 12 min, 2 h 5 min, 3 days."""
     minutes = round(seconds / 60)
     if minutes < 1:
         return "less than a minute"

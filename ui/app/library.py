@@ -1,7 +1,7 @@
-"""An open collection, for the page: what it asks for, answered by the search and the catalog.
+"""An open collection as the page uses it: search, catalog and caches behind one interface.
 
-Nothing here draws a widget, and nothing is loaded before it is needed: the first view takes the
-catalog alone, the model comes with the first search, and is shared by collections.
+Nothing here draws a widget, and everything is loaded lazily: the first view needs the catalog only,
+the model is loaded with the first search, and is shared by collections.
 """
 
 from __future__ import annotations
@@ -40,23 +40,24 @@ if TYPE_CHECKING:
     from search.browse.index import PhotoIndex
     from search.searcher import Searcher
 
-FIRST_VIEW = 1.0  # seconds that loading torch and the model leaves to the first view
-HEAT_MAPS = 512  # some 40 KB each at most
-FEATURES = 16  # pictures, about a megabyte each
-FOUND = 64  # questions whose photos are remembered, and places in open photos
+FIRST_VIEW = 1.0  # seconds by which loading torch and the model waits for the first view
+HEAT_MAPS = 512  # at most about 40 KB each
+FEATURES = 16  # pictures, about 1 MB each
+FOUND = 64  # cached results of questions, and of places in open photos
 Rows = npt.NDArray[np.int64]
-MODELS = WarmModels("auto")  # of all open collections
+MODELS = WarmModels("auto")  # shared by all open collections
 
 
 class Library:
-    """An open collection, which sessions share.
+    """An open collection, shared by sessions.
 
-    `token` stands for it in the addresses of its pictures: who does not have the page cannot guess
-    it.
+    `token` identifies it in the URLs of its pictures; it cannot be guessed without the page.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Open the collection in `folder` for browsing; raises `TipsError` when it is not one."""
+        """Open the collection in `folder` for browsing; raises `TipsError` if it is not a
+        collection.
+        """
         self._ahead, self._words = Background("ahead"), Background("words")
         self._live = LiveCollection(folder, MODELS, self._ahead)
         self.token = secrets.token_urlsafe(16)
@@ -76,12 +77,12 @@ class Library:
 
     @property
     def collection(self) -> Collection:
-        """The collection as `refresh` found it."""
+        """The collection as of the last `refresh`."""
         return self._live.photos.collection
 
     @property
     def catalog(self) -> Catalog:
-        """What is known of every photo."""
+        """The catalog with the facts about every photo."""
         return self._live.photos.catalog
 
     @property
@@ -90,8 +91,8 @@ class Library:
         return self._live.photos.index
 
     def refresh(self) -> object:
-        """Take up what was indexed meanwhile, or another model; what this gives is another one when
-        there was something. A search opens what is new for it.
+        """Load what was indexed meanwhile, or another model; returns a version that changes if
+        anything changed. The next search opens the new state.
         """
         photos = self._live.browse()
         self._version = photos.collection.data, photos.index.revision, self._live.number()
@@ -99,7 +100,7 @@ class Library:
 
     @contextmanager
     def searching(self) -> Iterator[Searcher]:
-        """The search of the present state; the first who asks loads the model."""
+        """The searcher of the current state; the first call loads the model."""
         self._live.refresh()
         with self._live.state() as state:
             yield state.searcher
@@ -113,13 +114,13 @@ class Library:
         offset: int = 0,
         only: tuple[str, ...] = (),
     ) -> Results:
-        """The nearest photos for what the view asks; see `ui/app/question.py`."""
+        """The nearest photos for the view; see `ui/app/question.py`."""
         with self.searching() as searcher:
             return ask(searcher, view, picture, limit=limit, offset=offset, only=only)
 
     def suggestions(self) -> tuple[str, ...]:
-        """Searches that this collection answers, those found so far. The first call begins to look
-        for them, in the background, which loads the model for the user's own first search.
+        """Example searches with results in this collection, as far as found. The first call starts
+        finding them in the background, which also loads the model for the user's first search.
         """
         with self._cache_lock:
             if self._suggested is None:
@@ -138,23 +139,23 @@ class Library:
                     if self._words.pause(0):
                         return
         except TipsError:
-            return  # the user's own first search says why
+            return  # the user's first search reports why
         finally:
             self.suggested_all = True
 
     def counts(self) -> dict[str, int]:
-        """Photos by status in the state of the last `refresh`: ok, failed, removed."""
+        """Photos by status as of the last `refresh`: ok, failed, removed."""
         version, known = self._version, self._counts
         if known is None or known[0] != version:
             known = self._counts = version, self.catalog.counts()
         return known[1]
 
     def rows_of(self, identifiers: Sequence[str]) -> Rows:
-        """The rows of photos by id, in their order; unknown ones are left out."""
+        """The rows of photos by id, in their order; unknown ids are skipped."""
         return self.index.rows_of(point_keys(point_array(list(identifiers))))
 
     def hits(self, identifiers: Sequence[str]) -> tuple[Hit, ...]:
-        """Photos of the collection without a score; those that are gone are left out."""
+        """Photos of the collection as hits without a score; removed ones are skipped."""
         if not identifiers:
             return ()
         frame = self.catalog.photos(identifiers, ["id", "status", "files", "width", "height"])
@@ -163,7 +164,7 @@ class Library:
         )
 
     def hit(self, identifier: str) -> Hit | None:
-        """One photo without a score; None when it is not in the collection."""
+        """One photo as a hit without a score; None when it is not in the collection."""
         return next(iter(self.hits([identifier])), None)
 
     def taken(self, identifiers: Sequence[str]) -> list[datetime | None]:
@@ -173,7 +174,7 @@ class Library:
         return [known.get(identifier) for identifier in identifiers]
 
     def places(self, identifier: str, view: View, words: str) -> tuple[RegionHit, ...]:
-        """The places in one photo that show the words (or, without words, what the view looks for),
+        """The places in one photo that show the words (without words, what the view searches for),
         computed from its file if that can be read; best first.
         """
         refuse_files(words)
@@ -195,9 +196,8 @@ class Library:
         return places
 
     def sharp(self, view: View, hits: Sequence[Hit]) -> tuple[tuple[Hit, ...], bool]:
-        """The hits with their places computed again from the photos, as far as that is done, and
-        whether more of it is coming; see `Sharpener`. Hits of pictures, layouts and nothing stay
-        as they are.
+        """The hits with places refined from the photos as far as that is done, and whether more are
+        coming; see `Sharpener`. Only for queries by words; other hits stay unchanged.
         """
         if not view.q or view.like or view.unlike or view.picture or not hits:
             return tuple(hits), False
@@ -217,7 +217,7 @@ class Library:
         return known
 
     def features(self, identifier: str) -> Image.Image:
-        """What the photo looks like to the model, as a picture."""
+        """The model's patch features of the photo, as a picture."""
         key = (identifier, self.collection.data)
 
         def compute() -> Image.Image:
@@ -232,18 +232,18 @@ class Library:
         return picture
 
     def facts(self, identifier: str) -> list[tuple[str, str]]:
-        """What is known of a photo, as label and text."""
+        """The facts about a photo, as label and text."""
         frame = self.catalog.photos([identifier])
         return [] if frame.is_empty() else facts_of(frame.row(0, named=True))
 
     def query_text(self, view: View) -> str:
-        """The words of a view that can be shown as heat, "" when it has none."""
+        """The words of a view that can be shown as a heat map, "" if it has none."""
         if view.q:
             return view.q
         return " and ".join(f'"{word.text}"' for word in view.layout)
 
     def remembered_rows(self, view: View, compute: Callable[[], Rows]) -> Rows:
-        """The rows that were computed for this view in this state of the collection, or are now."""
+        """The rows for this view in this state of the collection, computed once and cached."""
         rows: Rows = self._remembered(self._found, (view, self._version), compute)
         return rows
 

@@ -1,4 +1,4 @@
-"""The app in the browser: photos to search and to look around in, and the collections they are in.
+"""The app's entry script: navigation between the page of photos and the page of collections.
 
 tips ui -c DIR          (`ui/app/server.py` serves it)
 """
@@ -18,7 +18,7 @@ ICON = Path(__file__).with_name("icon.png")  # a named one would be fetched from
 
 
 def page() -> None:
-    """Draw the page that the address names."""
+    """Draw the page that the URL names."""
     st.set_page_config(page_title="tips-search", page_icon=ICON, layout="wide")
     st.html(STYLE)
     if not admitted():

@@ -1,11 +1,11 @@
-"""Pictures of the open collections, served beside the page.
+"""HTTP routes for thumbnails, pictures and downloads, beside the Streamlit page.
 
     thumb/TOKEN/ID      the thumbnail from the catalog, WebP
     photo/TOKEN/ID      the photo reduced for the screen, JPEG
-    export/TICKET/NAME  what a user asked to take out, as a stream
+    export/TICKET/NAME  an export that a user requested, as a stream
 
-A token stands for one open collection and a ticket for one export of one session; both are random
-and known to admitted sessions only. An id names a photo by its content: no path ever comes from the
+A token identifies one open collection and a ticket one export of one session; both are random and
+known to admitted sessions only. An id names a photo by its content: no path ever comes from the
 browser.
 """
 
@@ -42,7 +42,7 @@ _lock = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """Something to take out: its name, its type, and what makes its bytes."""
+    """An export to download: its name, its type, and what produces its bytes."""
 
     name: str
     type: str
@@ -50,22 +50,22 @@ class Download:
 
 
 def serve(library: Library) -> None:
-    """Serve the pictures of an open collection while it is open."""
+    """Serve the pictures of a collection while it is open."""
     _libraries[library.token] = library
 
 
 def thumbnail_address(library: Library, identifier: str) -> str:
-    """Where the browser finds a photo's thumbnail."""
+    """The URL of a photo's thumbnail."""
     return f"thumb/{library.token}/{identifier}"
 
 
 def photo_address(library: Library, identifier: str) -> str:
-    """Where the browser finds the photo reduced for the screen."""
+    """The URL of the photo reduced for the screen."""
     return f"photo/{library.token}/{identifier}"
 
 
 def offer(download: Download) -> str:
-    """Where the browser finds a download, for an hour."""
+    """The URL of a download, valid for an hour."""
     ticket = secrets.token_urlsafe(24)
     with _lock:
         _tickets[ticket] = download
@@ -94,7 +94,7 @@ async def photo(request: Request) -> Response:
 
 
 async def export(request: Request) -> Response:
-    """What a ticket stands for."""
+    """The download of a ticket."""
     with _lock:
         download = _tickets.get(request.path_params["ticket"])
     if download is None:

@@ -1,4 +1,4 @@
-"""Near-duplicates of a collection: what is known of them, and looking for them."""
+"""Near-duplicates of a collection: the known groups, and a background search for them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 class Repeats:
-    """The near-duplicates of one collection; looking for them is a process of its own."""
+    """The near-duplicates of one collection; the search for them is a separate process."""
 
     def __init__(self, collection: Callable[[], Collection]) -> None:
-        """collection: gives it as it is now."""
+        """collection: returns the current collection."""
         self._collection = collection
         self._known: tuple[int, Duplicates | None] | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def state(self) -> int:
-        """A number that changes when others were found; 0 when nobody has looked for them."""
+        """A number that changes when a new search has finished; 0 before the first one."""
         from search.duplicates.groups import FILE
 
         try:
@@ -34,7 +34,7 @@ class Repeats:
 
     @property
     def known(self) -> Duplicates | None:
-        """The near-duplicates that were found last; None when nobody has looked for them."""
+        """The near-duplicates of the last search; None before the first one."""
         state = self.state
         if not state:
             return None
@@ -50,7 +50,7 @@ class Repeats:
         return self._process is not None and self._process.poll() is None
 
     def look(self) -> None:
-        """Look for near-duplicates in a process of its own."""
+        """Start the search for near-duplicates in a separate process."""
         if not self.looking:
             line = [*TIPS, "duplicates", "--json", "-c", str(self._collection().folder)]
             self._process = subprocess.Popen(

@@ -1,4 +1,6 @@
-"""The form for a new collection: a folder of photos, a name, a model; then it is indexed."""
+"""The form for a new collection: a folder of photos, a name, a model; submitting it starts
+indexing.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +31,12 @@ LONGEST_TITLE = 60
 
 
 class FormError(TipsError):
-    """The form cannot be sent as it is."""
+    """The form is incomplete or invalid."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What was filled in. folder: of the photos, as text. fetch: the model may be downloaded."""
+    """The submitted form. folder: of the photos, as text. fetch: the model may be downloaded."""
 
     folder: str
     title: str
@@ -45,7 +47,7 @@ class Wish:
 
 @st.fragment
 def show_form() -> None:
-    """Draw the form, and start when it is sent; a sentence says what is missing."""
+    """Draw the form, and start indexing when it is submitted; a sentence says what is missing."""
     models = {model.name: model for model in list_models()}
     folder = folder_field("Folder of photos", FOLDER)
     title = st.text_input(
@@ -72,7 +74,7 @@ def show_form() -> None:
         except TipsError as error:
             st.error(plain(str(error)), icon=":material/edit:")
             return
-        st.session_state["new-made"] = True  # the form is folded and emptied by the page around
+        st.session_state["new-made"] = True  # the page collapses and clears the form
         st.rerun()
 
 
@@ -83,7 +85,7 @@ def ordered(models: Iterable[ModelFiles]) -> list[str]:
 
 
 def label(model: ModelFiles) -> str:
-    """A model in the list: its name, and whether it is here."""
+    """A model in the list: its name, and whether it is installed."""
     if model.here:
         return f"{model.name} (bundled)" if not model.files else f"{model.name} (on this machine)"
     return f"{model.name} ({download_size(model)} to download)"
@@ -95,7 +97,7 @@ def download_size(model: ModelFiles) -> str:
 
 
 def _about(model: ModelFiles) -> bool:
-    """What has to be said about a model; whether it may be downloaded."""
+    """Show notes about a model; return whether it may be downloaded."""
     if model.note:
         st.caption(f":material/info: {plain(model.note)}")
     if model.here:
@@ -106,9 +108,9 @@ def _about(model: ModelFiles) -> bool:
 
 
 def create(wish: Wish) -> Known:
-    """Start to index the photos into a new collection, which is on the list from now on.
+    """Add a new collection to the list and start indexing the photos into it.
 
-    Raises `FormError` for what cannot be, `RegistryError`, and what `jobs.start_index` raises.
+    Raises `FormError` for invalid input, `RegistryError`, and what `jobs.start_index` raises.
     """
     seen = look(wish.folder)
     if not seen.folder:
@@ -144,7 +146,9 @@ def create(wish: Wish) -> Known:
 
 
 def _place(title: str, taken: set[str]) -> Path:
-    """Where a new collection goes: the default folder while it is free, else one by its title."""
+    """The folder for a new collection: the default one while it is free, else one named by its
+    title.
+    """
     default = default_collection()
     if not default.exists() and not any(entry.path == default for entry in known()):
         return default
@@ -159,6 +163,6 @@ def _title(folder: str) -> str:
 
 
 def forget_form() -> None:
-    """Empty the form for the next collection."""
+    """Clear the form for the next collection."""
     for key in (FOLDER, TITLE, MODEL, SMALL, FETCH):
         st.session_state.pop(key, None)

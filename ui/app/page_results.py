@@ -1,4 +1,4 @@
-"""What the page shows for a view: one page of photos, in its order, and what is beside it."""
+"""Results for the page: queries, sorts and paginates a view's photos, and folds near-duplicates."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 PAGE_SIZE = 48
 POSSIBLE = 24
-NEAREST = 240  # photos shown for a picture or a place
+NEAREST = 240  # most photos for a picture or a place
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One page of photos, and the nearest of the rest.
+    """One page of photos, and the best of those below the line.
 
-    hits: confident ones, or all where nothing is asked. possible: below the line. searched: photos
+    hits: confident ones, or all if there is no query. possible: below the line. searched: photos
     that passed the filter. rows: all photos of all pages, in their order, as rows of the
-    collection's `PhotoIndex`. folded: for each hit, how many near-duplicates it stands for. notes:
+    collection's `PhotoIndex`. folded: for each hit, how many near-duplicates it represents. notes:
     sentences for the user.
     """
 
@@ -52,7 +52,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """The photos beside one in an answer, by id, and where it stands: `place` from 0 of `total`;
+    """The neighbours of a photo in an answer, by id, and its position: `place` from 0 of `total`;
     None when it is not in the answer.
     """
 
@@ -63,7 +63,7 @@ class Around:
 
 
 def answer(library: Library, view: View, picture: Image.Image | None = None) -> Answer:
-    """The photos that the view asks for. Raises `TipsError` for what cannot be asked."""
+    """The photos for the view. Raises `TipsError` for an invalid question."""
     if view.same or not view.asks:
         within = None if view.same else request(view, None).within
         rows = _same(library, view.same) if view.same else library.index.matching(within)
@@ -76,9 +76,9 @@ def answer(library: Library, view: View, picture: Image.Image | None = None) -> 
 
 
 def found(library: Library, view: View, picture: Image.Image | None, answer: Answer) -> Rows | None:
-    """The rows that the question finds without the filter; None when nothing is asked.
+    """The rows that the query finds without the filter; None without a query.
 
-    answer: to the view, which has them already where there is no filter.
+    answer: the view's answer, which has these rows already if there is no filter.
     """
     if not view.asks:
         return None
@@ -99,8 +99,8 @@ def found(library: Library, view: View, picture: Image.Image | None, answer: Ans
 def every_hit(
     library: Library, view: View, picture: Image.Image | None, rows: Rows, page: int = 500
 ) -> Iterator[Hit]:
-    """All photos in these rows, in their order, with the places that the view asks for; a page at a
-    time, for export.
+    """All photos in these rows, in their order, with the places that the view asks for; in batches,
+    for export.
     """
     for start in range(0, len(rows), page):
         ids = library.index.ids(rows[start : start + page])
@@ -108,7 +108,7 @@ def every_hit(
 
 
 def around(library: Library, answer: Answer | None, identifier: str) -> Around:
-    """What comes before and after a photo in an answer, on whatever page."""
+    """The photos before and after a photo in an answer, on any page."""
     if answer is None:
         return Around()
     possible = [hit.id for hit in answer.possible]
@@ -146,8 +146,8 @@ def _nearest(library: Library, view: View, picture: Image.Image | None) -> Answe
 
 
 def _rearranged(library: Library, view: View, picture: Image.Image | None) -> Answer:
-    """All confident photos in another order or with near-duplicates folded: ranked once, then asked
-    again for those of the page alone.
+    """All confident photos in another order or with near-duplicates folded: ranked once, then
+    queried again for those of the page only.
     """
     first = library.ask(view, picture, limit=POSSIBLE)
     rows, more = _arranged(library, library.index.rows_of(first.keys), view)
@@ -160,7 +160,7 @@ def _rearranged(library: Library, view: View, picture: Image.Image | None) -> An
 
 
 def _plain(library: Library, view: View, rows: Rows) -> Answer:
-    """Photos that nothing was asked of, by date."""
+    """Photos without a query, by date."""
     more: dict[str, int] = {}
     if not view.same:
         rows, more = _arranged(library, rows, view)
@@ -192,7 +192,7 @@ def _these(
 
 
 def _arranged(library: Library, rows: Rows, view: View) -> tuple[Rows, dict[str, int]]:
-    """The rows in the view's order, and how many photos each one stands for besides itself."""
+    """The rows in the view's order, and how many other photos each one represents."""
     index = library.index
     if view.order != "Best" or not view.asks:
         rows = index.sorted_rows(rows, "oldest" if view.order == "Oldest" else "newest")

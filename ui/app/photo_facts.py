@@ -1,4 +1,4 @@
-"""What the catalog knows of a photo, in words."""
+"""A photo's catalog row as labels and texts for people."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ui.formatting import counted, day, exposure_time, file_size, shown
 
 
 def facts_of(row: dict[str, Any]) -> list[tuple[str, str]]:
-    """Label and text of everything that a row of the catalog knows."""
+    """Label and text of everything in a catalog row."""
     lens = [row["lens"]] if row["lens"] else []
     if row["focal_length"]:
         lens.append(f"{row['focal_length']:g} mm")

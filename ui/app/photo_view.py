@@ -1,6 +1,4 @@
-"""One photo, large: what was found in it, where other words are in it, what its file says, and
-marks that are found again everywhere.
-"""
+"""The view of one large photo: found places, words, file facts, and marks for "find again"."""
 
 from __future__ import annotations
 
@@ -29,12 +27,12 @@ TOOLS: dict[Tool, str] = {
     "point": ":material/add_circle: This",
     "not": ":material/do_not_disturb_on: Not this",
 }
-MARKS = "marks"  # in the session: marks by photo
+MARKS = "marks"  # session key: marks by photo
 
 
 @st.fragment
 def show_detail(library: Library, view: View, answer: Answer | None) -> None:
-    """The open photo. A fragment: words, layers and marks leave the page alone."""
+    """The open photo. A fragment: words, layers and marks do not redraw the page."""
     assert view.photo is not None
     hit = library.hit(view.photo)
     if hit is None:
@@ -67,7 +65,7 @@ def show_detail(library: Library, view: View, answer: Answer | None) -> None:
 
 
 def _bar(hit: Hit, place: int | None, total: int) -> None:
-    """The way back, and which photo this is."""
+    """The back button, and the photo's name and position."""
     with st.container(key="bar", horizontal=True, vertical_alignment="center", gap="small"):
         if st.button("Back", icon=":material/arrow_back:", key="back"):
             _leave()
@@ -117,7 +115,7 @@ def _tools() -> Tool:
 
 
 def _found_again(view: View, hit: Hit) -> None:
-    """The way from marks to everything like what they mark."""
+    """The button that searches for everything like the marked places."""
     places = marked_places(view)
     if not places:
         return
@@ -143,7 +141,7 @@ def _found_again(view: View, hit: Hit) -> None:
 
 
 def marked_places(view: View) -> tuple[Place, ...]:
-    """The marks of this session in all photos; those of the address before any is changed."""
+    """The marks of this session in all photos; those of the URL until the first change."""
     kept: dict[str, tuple[Mark, ...]] | None = st.session_state.get(MARKS)
     if kept is None:
         return view.find
@@ -183,7 +181,7 @@ def _large(
     tool: Tool,
     around: tuple[str | None, str | None],
 ) -> str | None:
-    """The photo with its layer and marks; the step that the user took, if any."""
+    """The photo with its layer and marks; returns the user's navigation step, if any."""
     source = media.photo_address(library, hit.id)
     try:
         library.pictures.large(hit.id)

@@ -1,4 +1,4 @@
-"""The page of photos: one box to search in, what narrows it, and what was found or is there."""
+"""The page of photos: the search box, the filters, and the results or all photos."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LOOK_AGAIN = 2.0  # seconds
 
 @st.cache_resource(max_entries=OPEN_COLLECTIONS, show_spinner="Opening the collection …")
 def open_library(folder: str) -> Library:
-    """The collection, opened once for all sessions."""
+    """The collection, opened once and shared by all sessions."""
     library = Library(Path(folder))
     media.serve(library)
     return library
@@ -53,7 +53,7 @@ def show_photos() -> None:
         st.markdown("This collection has no photos yet.")
         st.code("tips index ~/Pictures", language="bash")
         return
-    # Widgets that are not drawn lose their values: with a photo open they are drawn unseen.
+    # Widgets that are not drawn lose their values: with a photo open they are drawn hidden.
     with st.container(key="aside" if view.photo else "around"):
         query_controls.show_asked(library, view)
         bar = st.container(
@@ -75,7 +75,7 @@ def show_photos() -> None:
     with bar:
         show_taking(library, view, answer)
     above = st.container()
-    # The photos first: what narrows them takes its place around them afterwards.
+    # The photos first: the filters are drawn afterwards, around them.
     if view.mode == "Map":
         show_places(library, view, answer)
     else:
@@ -89,13 +89,13 @@ def show_photos() -> None:
 
 
 def _show_job(library: Library, entry: Known) -> None:
-    """Say that the collection is being indexed, and draw the page anew when that is done, or when
-    there is a first photo to look at.
+    """Say that the collection is being indexed, and redraw the page when that is done, or when the
+    first photo is there.
     """
     try:
         job = jobs.find(entry.path)
     except TipsError:
-        return  # the page of collections says what is wrong with it
+        return  # the page of collections reports the problem
     if job is not None and job.active:
         empty = not library.counts()["ok"]
         st.fragment(_watch, run_every=LOOK_AGAIN)(library, entry, empty)
@@ -116,7 +116,7 @@ def _no_collection(error: TipsError) -> None:
 
 
 def _head(library: Library, entry: Known) -> None:
-    """What is open, and what the model is good for."""
+    """The collection's title and counts, and the model's note."""
     counts = library.counts()
     failed = f", {counts['failed']:,} could not be read" if counts["failed"] else ""
     model = library.collection.model
@@ -135,7 +135,7 @@ def _head(library: Library, entry: Known) -> None:
 
 
 def _question() -> None:
-    """The search box, and the other ways to ask beside it."""
+    """The search box, and the other kinds of queries beside it."""
     with st.container(key="ask", horizontal=True, vertical_alignment="bottom", gap="small"):
         st.text_input(
             "Search",
@@ -153,7 +153,7 @@ def _question() -> None:
 
 
 def _switches(view: View) -> None:
-    """Ranking, order and form of what is shown."""
+    """Ranking, order and display mode of the results."""
     if view.q:
         st.segmented_control(
             "Rank by",
@@ -196,8 +196,8 @@ def _switches(view: View) -> None:
 
 
 def _answered(library: Library, view: View, revision: object) -> Answer | None:
-    """What the view asks for, unless the answer is still here; None when it cannot be asked, which
-    is said.
+    """The view's answer, from the session if it is still valid; None for an invalid question, which
+    is reported.
     """
     repeats = library.repeats.state if view.group or view.same else 0
     asked = (library.token, revision, repeats, query_controls.part_of_answer(view))

@@ -1,4 +1,4 @@
-"""Places of the hits on a page, computed again from the photos while the user looks."""
+"""Background refinement: recomputes the places of the hits on a page from the photos."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from ui.background import Background
 if TYPE_CHECKING:
     from search.searcher import Searcher
 
-SHARPENED = 24  # hits of a page
-REMEMBERED = 512  # hits
+SHARPENED = 24  # hits of a page that are refined
+REMEMBERED = 512  # cached hits
 Asked = tuple[str, Show, object]  # words, ranking, state of the collection
 Key = tuple[Asked, str]  # and the photo
 
 
 class Sharpener:
-    """Refines hits of words one after the other. searching: gives the search of the moment."""
+    """Refines hits of text queries one after the other. searching: returns the current searcher."""
 
     def __init__(self, searching: Callable[[], AbstractContextManager[Searcher]]) -> None:
         self._searching = searching
@@ -38,9 +38,9 @@ class Sharpener:
     def sharp(
         self, query: Query | Scene, asked: Asked, hits: Sequence[Hit]
     ) -> tuple[tuple[Hit, ...], bool]:
-        """The hits, the first `SHARPENED` of them with sharp places as far as these are known, and
-        whether more are coming. The first call for a hit begins the work; where a model is slow at
-        it (`Searcher.refines_quickly`), there is none.
+        """The hits, the first `SHARPENED` of them with refined places as far as known, and whether
+        more are coming. The first call for a hit starts the work; models that are slow at it
+        (`Searcher.refines_quickly`) get no refinement.
         """
         with self._searching() as searcher:
             if not searcher.refines_quickly:
@@ -56,14 +56,14 @@ class Sharpener:
             ]
             self._coming.update(key for key, _ in new)
             pending = any(key in self._coming for key in keys)
-        for key, hit in reversed(new):  # the last one in is done first
+        for key, hit in reversed(new):  # the last one in runs first
             self._background.submit(partial(self._sharpen, key, hit, query))
         shown = tuple(done or hit for done, hit in zip(known, first, strict=True))
         return (*shown, *hits[SHARPENED:]), pending
 
     def _sharpen(self, key: Key, hit: Hit, query: Query | Scene) -> None:
         alone = Results(query="", model="", hits=(hit,), confident=0, searched=0)
-        sharper = hit  # its stored places are what there is if all else fails
+        sharper = hit  # fall back to its stored places
         try:
             with self._searching() as searcher:
                 (sharper,) = searcher.refine(alone, query).hits

@@ -1,5 +1,5 @@
-"""The ways to ask besides words: a picture, a layout, photos that others should be like, places
-that are to be found again. What is asked is shown, and can be let go part by part.
+"""Query inputs besides words: a picture, a layout, similar photos, marked places. All parts of the
+query are shown, and can be removed one by one.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from ui.app.library import Library
 from ui.app.state import PlacedWord, View
 from ui.formatting import counted, plain
 
-PICTURES = "pictures"  # in the session: uploaded pictures by name
+PICTURES = "pictures"  # session key: uploaded pictures by name
 MOST_PICTURES = 8
 LOOK_AGAIN = 1.5  # seconds
-WORDS = "layout-words"  # in the session: the layout as it stands in the dialog
+WORDS = "layout-words"  # session key: the layout in the dialog
 
 
 def picture(view: View) -> Image.Image | None:
-    """The uploaded picture that the view searches by, if the session still has it."""
+    """The uploaded picture in the view's query, if the session still has it."""
     kept: dict[str, Image.Image] = st.session_state.get(PICTURES, {})
     return kept.get(view.picture or "")
 
 
 def part_of_answer(view: View) -> View:
-    """The view without what does not change which photos are found."""
+    """The view reduced to the fields that affect which photos are found."""
     return replace(view, overlay="Box", mode="Grid", photo=None)
 
 
 def show_picture_button() -> None:
-    """The way to search by a picture."""
+    """The button to search by a picture."""
     if st.button(
         "Picture",
         icon=":material/add_photo_alternate:",
@@ -48,7 +48,7 @@ def show_picture_button() -> None:
 
 
 def show_layout_button() -> None:
-    """The way to search by where things are."""
+    """The button to search by a layout."""
     if st.button(
         "Layout",
         icon=":material/dashboard_customize:",
@@ -60,7 +60,7 @@ def show_layout_button() -> None:
 
 
 def show_asked(library: Library, view: View) -> None:
-    """What is asked besides words, each part with the way to let it go."""
+    """The parts of the query besides words, each with a button to remove it."""
     if view.like or view.unlike:
         with _line("asked-photos"):
             _photos(library, "Like", view.like)
@@ -99,7 +99,7 @@ def show_asked(library: Library, view: View) -> None:
 
 
 def show_examples(library: Library) -> None:
-    """Searches to begin with, made from what the collection shows; they come as they are found."""
+    """Example searches from the collection's contents, shown as they are found."""
     every = None if library.suggested_all else LOOK_AGAIN
     st.fragment(_examples, run_every=every)(library)
 

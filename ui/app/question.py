@@ -1,4 +1,4 @@
-"""What a state of the page asks, put to the search."""
+"""Builds search requests from the page's state and runs them."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def ask(
     offset: int = 0,
     only: tuple[str, ...] = (),
 ) -> Results:
-    """The nearest photos for what the view asks, weak ones too; `only` narrows to these ids.
+    """The nearest photos for the view, weak ones too; `only` restricts to these ids.
 
-    Raises `TipsError` for what cannot be asked.
+    Raises `TipsError` for an invalid question.
     """
     asked = request(view, picture, limit=limit, offset=offset, all=True)
     if only:
@@ -42,8 +42,8 @@ def ask(
 
 
 def request(view: View, picture: Image.Image | None, **page: Unpack[Page]) -> Request:
-    """What the view asks: the address as a `Request`. `picture` is the uploaded one that the
-    address names. Raises `QueryError` where that is gone, and for words that name a file.
+    """The view as a `Request`. `picture` is the uploaded one that the URL names. Raises
+    `QueryError` when that is gone, and for words that name a file.
     """
     page["filter"] = view.filter
     for words in [word.text for word in view.layout] or [view.q]:
@@ -65,12 +65,12 @@ def request(view: View, picture: Image.Image | None, **page: Unpack[Page]) -> Re
 
 
 def question(view: View, picture: Image.Image | None) -> Query | Scene:
-    """Words and pictures of a view, as they are read."""
+    """Words and pictures of a view, parsed."""
     return request(view, picture).query
 
 
 def example(place: Place) -> Example:
-    """A place that the user marked, as the search takes it."""
+    """A place that the user marked, as a search example."""
     if place.is_point:
         return Example(place.photo, point=place.box[:2], positive=place.positive)
     return Example(place.photo, box=place.box, positive=place.positive)

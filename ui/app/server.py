@@ -1,4 +1,4 @@
-"""The server of the app: the page, and the pictures beside it.
+"""The app's web server: the Streamlit page, and the picture routes beside it.
 
 tips ui -c DIR      (`streamlit run ui/app/server.py`, with `.streamlit/config.toml` beside it)
 """
@@ -26,8 +26,8 @@ async def loading(_: App) -> AsyncIterator[None]:
     yield
 
 
-# A page of the web can point a name of its own to this machine (DNS rebinding) and then ask as if
-# it were this app's page, but it asks by that name.
+# A web page can point its own host name to this machine (DNS rebinding) and then send requests as
+# if it were this app's page, but its Host header has that name.
 hosts = os.environ.get("TIPS_HOSTS", "*").split(",")
 app = App(
     Path(__file__).with_name("main.py"),

@@ -1,7 +1,7 @@
-"""What the page shows, kept in its address, so that a search is a link and the back button works.
+"""The page's state, kept in its URL, so that a search is a link and the back button works.
 
-Widgets are bound to the address by Streamlit; everything else is written here.
-Addresses can be typed: what cannot be read is left out.
+Widgets are bound to the URL by Streamlit; everything else is written here. URLs can be typed by
+hand: invalid parts are ignored.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ OVERLAYS: tuple[Overlay, ...] = get_args(Overlay)
 ORDERS: tuple[Order, ...] = get_args(Order)
 MODES: tuple[Mode, ...] = get_args(Mode)
 LONGEST_PAGE = 6  # digits
-MOST_PHOTOS = 20  # that others should be like or unlike
+MOST_PHOTOS = 20  # photos to be like or unlike
 MOST_MARKS = 20
 MOST_THINGS = 8
 LONGEST_WORD = 100  # characters
-PENDING = "pending"  # in the session: values for widgets that are drawn already
-ASKED = ("like", "unlike", "find", "layout", "picture", "same")  # what can be asked besides words
+PENDING = "pending"  # session key: pending values for widgets that are drawn already
+ASKED = ("like", "unlike", "find", "layout", "picture", "same")  # parts of the query besides words
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place in an indexed photo that the user marked: a box, or a point with x0 == x1 and
-    y0 == y1, fractions of the upright picture; `positive` False for what shall not be found.
+    """A place in an indexed photo that the user marked: a box, or a point with x0 == x1 and y0 ==
+    y1, fractions of the upright picture; `positive` False excludes what is there.
     """
 
     photo: str
@@ -52,7 +52,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class PlacedWord(PlacedThing):
-    """A word and where on the picture the user put it."""
+    """A word and where on the canvas the user put it."""
 
     text: str
 
@@ -61,11 +61,11 @@ class PlacedWord(PlacedThing):
 class View:
     """One state of the page.
 
-    q: the words searched for. like, unlike: ids of photos that others should be like or unlike.
-    find: places to find again. layout: words with their places. picture: name of an uploaded
-    picture that is searched by (its pixels are kept in the session, never in the address). same:
-    a photo whose near-duplicates are looked at.
-    group: near-duplicates are shown as one. page: from 1. photo: id of the photo that is open.
+    q: the query text. like, unlike: ids of photos that results should be like or unlike. find:
+    places to find again. layout: words with their places. picture: name of an uploaded picture to
+    search by (its pixels are kept in the session, never in the URL). same: a photo whose
+    near-duplicates are shown.
+    group: near-duplicates are shown as one. page: from 1. photo: id of the open photo.
     """
 
     q: str = ""
@@ -86,13 +86,13 @@ class View:
 
     @property
     def asks(self) -> bool:
-        """Whether anything is searched for."""
+        """Whether there is a query."""
         return bool(self.q or self.like or self.picture or self.find or self.layout)
 
     @property
     def nearest(self) -> bool:
-        """Whether the nearest are wanted, with no line below them: a picture or a place has no
-        absence to be told from.
+        """Whether the query asks for the nearest photos without a confidence line: for a picture or
+        a place, absence cannot be detected.
         """
         return self.asks and not self.q and not self.layout
 
@@ -104,7 +104,7 @@ class View:
 
 
 def settle() -> None:
-    """Give widgets the values that were written for them since; before any widget is drawn."""
+    """Apply pending values to widgets; call it before any widget is drawn."""
     for name, value in st.session_state.pop(PENDING, {}).items():
         st.session_state[name] = value
 
@@ -133,7 +133,7 @@ def current() -> View:
 
 
 def asked_anew() -> None:
-    """Another question begins on its first page."""
+    """A new query starts at page 1."""
     _forget("page", "photo", "same")
 
 
@@ -148,22 +148,22 @@ def close_photo() -> None:
 
 
 def more_like(identifier: str) -> None:
-    """Search for photos like this one too; the first one asked for takes the place of the words."""
+    """Search for photos like this one too; the first one replaces the words."""
     _judge(identifier, "like", "unlike")
 
 
 def less_like(identifier: str) -> None:
-    """Away from photos like this one."""
+    """Search away from photos like this one."""
     _judge(identifier, "unlike", "like")
 
 
 def find_again(places: Sequence[Place]) -> None:
-    """Search for what is at these places; words and pictures give way."""
+    """Search for what is at these places; replaces words and pictures."""
     _ask_only("find", write_places(places))
 
 
 def lay_out(words: Sequence[PlacedWord]) -> None:
-    """Search for photos laid out so; words and pictures give way."""
+    """Search for photos with this layout; replaces words and pictures."""
     _ask_only("layout", write_words(words))
 
 
@@ -173,25 +173,25 @@ def search_picture(name: str) -> None:
 
 
 def search_words(words: str) -> None:
-    """Search for these words alone."""
+    """Search for these words only."""
     _forget(*ASKED)
     _write("q", words)
     asked_anew()
 
 
 def forget(name: str) -> None:
-    """Take one of `ASKED` out of the question."""
+    """Remove one of `ASKED` from the query."""
     asked_anew()
     _forget(name)
 
 
 def turn_to(page: int) -> None:
-    """Show another page of the hits."""
+    """Go to another page of the hits."""
     st.query_params["page"] = str(page)
 
 
 def use_filter(text: str) -> None:
-    """Filter by this text."""
+    """Set the filter text."""
     _write("filter", text)
     asked_anew()
 
@@ -209,7 +209,7 @@ def unfold(identifier: str) -> None:
 
 
 def write_places(places: Iterable[Place]) -> str:
-    """Places as the address shows them; `read_places` reads them back, to four digits."""
+    """Places as they appear in the URL; `read_places` reads them back, to four digits."""
     parts = []
     for place in places:
         numbers = place.box[:2] if place.is_point else place.box
@@ -219,7 +219,7 @@ def write_places(places: Iterable[Place]) -> str:
 
 
 def read_places(text: str) -> tuple[Place, ...]:
-    """The places of an address."""
+    """The places in a URL."""
 
     def read(part: str) -> Place | None:
         name, _, numbers = part.removeprefix("-").partition("@")
@@ -232,12 +232,12 @@ def read_places(text: str) -> tuple[Place, ...]:
 
 
 def write_words(words: Iterable[PlacedWord]) -> str:
-    """Placed words as the address shows them; `read_words` reads them back, to four digits."""
+    """Placed words as they appear in the URL; `read_words` reads them back, to four digits."""
     return ";".join(f"{quote(word.text, safe=' ')}@{_numbers(word.box)}" for word in words)
 
 
 def read_words(text: str) -> tuple[PlacedWord, ...]:
-    """The placed words of an address."""
+    """The placed words in a URL."""
 
     def read(part: str) -> PlacedWord | None:
         name, _, numbers = part.partition("@")
@@ -254,7 +254,7 @@ def is_identifier(value: object) -> bool:
 
 
 def _judge(identifier: str, side: str, other: str) -> None:
-    """Put a photo on one side of the question."""
+    """Add a photo to the positive or negative side of the query."""
     if not st.query_params.get("like") and not st.query_params.get("unlike") and side == "like":
         _write("q", "")
     _forget("find", "layout", "picture")
@@ -295,7 +295,9 @@ def _numbers(numbers: Iterable[float]) -> str:
 
 
 def _box(text: str, *, points: bool) -> Box | None:
-    """Four fractions that make a box in the picture; two that make a point, where those count."""
+    """Four fractions that form a box in the picture, or two that form a point, if points are
+    allowed.
+    """
     try:
         numbers = tuple(float(part) for part in text.split(","))
     except ValueError:
@@ -310,7 +312,7 @@ def _box(text: str, *, points: bool) -> Box | None:
 
 
 def _page(text: str | None) -> int:
-    # What is not a page number is the first page.
+    # An invalid page number means the first page.
     return max(1, int(text)) if text and text.isdecimal() and len(text) <= LONGEST_PAGE else 1
 
 

@@ -1,1 +1,1 @@
-"""The subcommands of `tips`, one module each or a few that belong together."""
+"""The subcommands of `tips`: one module per command, or per few related ones."""

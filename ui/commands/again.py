@@ -1,4 +1,4 @@
-"""`tips again`: a box or a click in an indexed photo -> the same thing in all the others."""
+"""`tips again`: find what a box or a click in an indexed photo shows, in all other photos."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def again(
 
 
 def read_example(searcher: Searcher, photo: str, text: str, size: int, positive: bool) -> Example:
-    """An example from `[PHOTO@]numbers`, of 4 numbers for a box and 2 for a point; raises
-    `QueryError` for anything else.
+    """An example from `[PHOTO@]numbers`, 4 numbers for a box and 2 for a point; raises `QueryError`
+    for anything else.
     """
     from search.errors import QueryError
 

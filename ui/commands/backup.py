@@ -1,4 +1,4 @@
-"""`tips backup` and `tips restore`: a collection in one file, and back."""
+"""`tips backup` and `tips restore`: a collection to a single file, and back."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def restore(source: Path, check: bool, no_vectors: bool, as_json: bool, collecti
 
 @contextmanager
 def _two_bars() -> Iterator[BackupProgress]:
-    """A bar on stderr for each stage of a backup."""
+    """A progress bar on stderr for each stage of a backup."""
     with bytes_progress(transient=True) as bar:
         tasks = {stage: bar.add_task(words, start=False) for stage, words in STAGES.items()}
 

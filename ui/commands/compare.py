@@ -1,4 +1,4 @@
-"""`tips compare`: one question to two models, side by side."""
+"""`tips compare`: the results of two models for one query, side by side."""
 
 from __future__ import annotations
 
@@ -128,8 +128,8 @@ def compare(
 
 
 def resolve(name: str, folder: Path) -> Collection:
-    """The collection that a name means: a folder, or a model of the collection in `folder`, to
-    read only. Raises `CollectionError` naming what there is.
+    """The collection that a name refers to: a folder, or a model of the collection in `folder`, to
+    read only. Raises `CollectionError` naming the known ones.
     """
     from indexer.collection import Collection
     from indexer.errors import CollectionError
@@ -154,7 +154,7 @@ def resolve(name: str, folder: Path) -> Collection:
 
 
 def _check_begun(name: str, opened: Collection, searcher: Searcher) -> None:
-    """Raises `CollectionError` for a model that is being built and has nothing to show yet."""
+    """Raises `CollectionError` for a model that is still being built and has no results yet."""
     from indexer.errors import CollectionError
     from indexer.settings import MODELS
 
@@ -166,7 +166,7 @@ def _check_begun(name: str, opened: Collection, searcher: Searcher) -> None:
 
 
 def agreement_line(agreed: Agreement) -> str:
-    """How far two rankings agree, in a sentence."""
+    """How far two rankings agree, as a sentence."""
     overlap = ", ".join(f"{share:.0%} of the first {k}" for k, share in agreed.overlap.items())
     line = f"Both have: {overlap or 'nothing'}."
     if agreed.correlation is None:
@@ -204,7 +204,7 @@ def _table(names: list[str], first: tuple[Hit, ...], second: tuple[Hit, ...]) ->
 
 
 def _cell(hits: tuple[Hit, ...], shared: set[str]) -> Text:
-    """A hit: its score, weak where it does not stand out, and its name; bold where both have it."""
+    """A hit: its score, dimmed if below the line, and its name; bold if both rankings have it."""
     if not hits:
         return Text("")
     (hit,) = hits

@@ -1,4 +1,4 @@
-"""`tips data`: public formats to training tables."""
+"""`tips data`: import public data formats into training tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`tips demo`: the whole product on the bundled photographs, with the bundled model."""
+"""`tips demo`: index, search and draw the bundled photographs with the bundled model."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DEMO = Path(__file__).parents[1] / "demo"
 MODEL = "nano"
 HITS = 4
 POSSIBLE = "nothing stands out, these are the likeliest"
-TILES = 2  # nano sees 168 pixels a side: windows show it small things
+TILES = 2  # nano sees 168 pixels a side: windows let it see small things
 TILE = 300  # pixels, longer side of a picture on the contact sheet
 CAPTION = 34  # pixels
 GAP = 14  # pixels
@@ -40,10 +40,10 @@ Row = tuple[str, list["Image"]]
 
 @dataclass(frozen=True, slots=True)
 class Queries:
-    """What the demo looks for, written down before any of it was searched for.
+    """The queries of the demo, fixed before any of them was searched for.
 
     images: whole photos. regions: places in them. absent: what no photo shows. hard: what a photo
-    shows and so small a model is expected to miss.
+    shows but a model this small is expected to miss.
     """
 
     images: tuple[str, ...]
@@ -53,8 +53,8 @@ class Queries:
 
     @classmethod
     def read(cls, file: Path) -> Queries:
-        """From a JSON file {"images": [...], "regions": [...], "absent": [...], "hard": [...]};
-        the last two may be missing.
+        """Read a JSON file {"images": [...], "regions": [...], "absent": [...], "hard": [...]}; the
+        last two may be missing.
         """
         lists = json.loads(file.read_text("utf-8"))
         more = (tuple(lists.get(name, ())) for name in ("absent", "hard"))
@@ -102,9 +102,9 @@ def demo(out: Path) -> None:
 
 
 def find_images(searcher: Searcher, words: str, remark: str = "") -> Row:
-    """Search whole photos and print the hits; those found, for the sheet.
+    """Search whole photos and print the hits; returns them for the contact sheet.
 
-    `remark` is what to expect of this query, and stands behind it.
+    `remark`: what to expect of this query, printed after it.
     """
     results = searcher.images(words, limit=HITS)
     if not results.hits and remark != ABSENT:
@@ -115,8 +115,8 @@ def find_images(searcher: Searcher, words: str, remark: str = "") -> Row:
 
 
 def find_places(searcher: Searcher, words: str, out: Path) -> Row:
-    """Search places as `tips regions --draw` does, print and draw the hits; for the sheet, the
-    photos with boxes and, last, the best one's heat map.
+    """Search places as `tips regions --draw` does, print and draw the hits; returns, for the
+    contact sheet, the photos with boxes and, last, the best one's heat map.
     """
     results = searcher.regions(words, limit=HITS, refine=True)
     remark = "last: the best as heat"
@@ -128,8 +128,8 @@ def find_places(searcher: Searcher, words: str, out: Path) -> Row:
 
 
 def draw_places(searcher: Searcher, results: Results, words: str, out: Path) -> list[Image]:
-    """Write each hit with its boxes and with its heat map to `out`; the photos with boxes and,
-    last, the best one's heat map.
+    """Write each hit with its boxes and with its heat map to `out`; returns the photos with boxes
+    and, last, the best one's heat map.
     """
     from search.draw import draw_hit
 
@@ -148,8 +148,8 @@ def draw_places(searcher: Searcher, results: Results, words: str, out: Path) -> 
 
 
 def contact_sheet(rows: list[Row]) -> Image:
-    """One picture with a line of pictures per row, as high as its highest, each under its caption;
-    a row without pictures says that nothing was found.
+    """One picture with a line of pictures per row, as high as the line's highest, under the row's
+    caption; a row without pictures says that nothing was found.
     """
     from PIL import Image as images
     from PIL import ImageDraw, ImageFont

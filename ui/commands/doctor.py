@@ -1,4 +1,4 @@
-"""`tips doctor`: is everything there that the program needs?"""
+"""`tips doctor`: check the installation and the collection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`tips duplicates`: photos that show the same picture, or nearly, in groups."""
+"""`tips duplicates`: groups of photos that show the same or nearly the same picture."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def duplicates(
 
 
 def copied(collection: Collection, groups: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Groups of one id each: photos in no group that several files hold byte for byte."""
+    """Groups of one id each: photos outside all groups that have several byte-identical files."""
     import polars as pl
 
     files = collection.catalog().files().filter(pl.col("status") == "ok").group_by("id").len()
@@ -102,8 +102,8 @@ def copied(collection: Collection, groups: Sequence[Sequence[str]]) -> list[list
 
 
 def described(collection: Collection, groups: Sequence[Sequence[str]]) -> list[Group]:
-    """The facts of the photos of groups, given by their ids; photos that are gone are left out, and
-    groups of which one file is left.
+    """The facts about the photos of groups, given by ids, without removed photos and without groups
+    that have only one file left.
     """
     every = [key for group in groups for key in group]
     columns = ["id", "files", "width", "height", "bytes", "format", "taken"]
@@ -113,7 +113,7 @@ def described(collection: Collection, groups: Sequence[Sequence[str]]) -> list[G
 
 
 def fitting(collection: Path, filter_text: str) -> set[str]:
-    """The ids of the photos that fit a filter. Raises `FilterError`."""
+    """The ids of the photos that match a filter. Raises `FilterError`."""
     from search.searcher import Searcher
 
     with Searcher.open(collection) as searcher:
@@ -121,12 +121,12 @@ def fitting(collection: Path, filter_text: str) -> set[str]:
 
 
 def among(groups: Sequence[Group], ids: set[str]) -> list[Group]:
-    """The groups that these photos make."""
+    """The groups restricted to these photos."""
     return _pairs([[photo for photo in group if photo["id"] in ids] for group in groups])
 
 
 def _pairs(groups: Sequence[Group]) -> list[Group]:
-    """Groups of two files or more, those of most photos and then of most files first."""
+    """Groups of two files or more, sorted by number of photos, then of files, largest first."""
 
     def size(group: Group) -> tuple[int, int]:
         return len(group), sum(len(photo["files"]) for photo in group)
@@ -135,7 +135,7 @@ def _pairs(groups: Sequence[Group]) -> list[Group]:
 
 
 def as_dict(photo: dict[str, Any]) -> dict[str, Any]:
-    """A photo as JSON shows it."""
+    """A photo in JSON form."""
     return {
         "id": photo["id"],
         "path": photo["files"][0]["path"],
@@ -149,7 +149,7 @@ def as_dict(photo: dict[str, Any]) -> dict[str, Any]:
 
 
 def print_groups(groups: Sequence[Group]) -> None:
-    """One table on stdout, with what differs between the photos of a group."""
+    """One table on stdout, with the differences between the photos of a group."""
     table = Table(box=None, pad_edge=False, header_style="dim", show_edge=False)
     table.add_column("photo", overflow="fold")
     for name in ("pixels", "size", "type"):
@@ -172,7 +172,7 @@ def print_groups(groups: Sequence[Group]) -> None:
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar on stderr, gone when the work is done, and the function that moves it."""
+    """A progress bar on stderr, removed when done, and the function that advances it."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=talk(), transient=True) as bar:
         task = bar.add_task("", visible=False)

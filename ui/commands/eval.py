@@ -1,4 +1,4 @@
-"""`tips eval`: how good a model is on COCO-format data, and how well regions are found in it."""
+"""`tips eval`: evaluate a model, and region search with it, on COCO-format data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class _ModelFirst(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The subcommand of this name, or else `model` with all words."""
+        """The subcommand with this name, or else `model` with all words."""
         if args[0] in self.commands:
             return super().resolve_command(ctx, args)
         return "model", self.commands["model"], args

@@ -1,4 +1,4 @@
-"""`tips export`: everything that an answer holds, as tables, COCO annotations or copies."""
+"""`tips export`: all search results as tables, COCO annotations or copies."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FILE = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What to write, None for what not; `-` is stdout. `root`: see `search.export.coco`."""
+    """What to write, None to skip; `-` is stdout. `root`: see `search.export.coco`."""
 
     csv: Path | None = None
     json: Path | None = None
@@ -41,7 +41,7 @@ class Targets:
     root: Path | None = None
 
     def named(self) -> dict[str, Path]:
-        """The files and the folder to write, by their options."""
+        """The files and the folder to write, by option."""
         every = {name: getattr(self, name) for name in ("csv", "json", "coco", "zip", "copy")}
         return {f"--{name}": path for name, path in every.items() if path is not None}
 
@@ -150,8 +150,8 @@ def export(
 
 
 def write(first: Results, rest: Iterator[Results], targets: Targets) -> None:
-    """Write the hits of all pages in one pass, and say what there is now. Files take their names
-    when all of them are whole.
+    """Write the hits of all pages in one pass, and report what was written. Files are renamed into
+    place once all of them are complete.
     """
     from search.export.files import FolderCopies, ZipFormat
 
@@ -183,7 +183,7 @@ def write(first: Results, rest: Iterator[Results], targets: Targets) -> None:
 
 
 def _formats(first: Results, targets: Targets) -> list[tuple[Path, Format]]:
-    """The files to write, and what writes each."""
+    """The files to write, each with its writer."""
     from search.export.coco import CocoFormat
     from search.export.files import ZipFormat
     from search.export.formats import CsvFormat, JsonFormat
@@ -202,8 +202,8 @@ def _formats(first: Results, targets: Targets) -> list[tuple[Path, Format]]:
 
 
 def check_targets(targets: Targets, collection: Path, *, force: bool) -> None:
-    """Before a search: nothing would be written that must not be. Raises `click.UsageError`, and
-    `CollectionError` when there is no collection.
+    """Check the targets before the search, so that nothing is overwritten by mistake. Raises
+    `click.UsageError`, and `CollectionError` when there is no collection.
     """
     from indexer.collection import Collection
 
@@ -252,7 +252,7 @@ def _check_target(option: str, path: Path, collection: Collection, *, force: boo
 
 
 def _opened(path: Path) -> AbstractContextManager[BinaryIO]:
-    """A file that appears when it is whole, or stdout."""
+    """A file that appears once it is complete, or stdout."""
     from tips_model.atomic import replacing
 
     if path == STDOUT:
@@ -268,5 +268,5 @@ def _text(path: Path) -> str:
 
 
 def _real(path: Path) -> str:
-    """Where a path lies when links on the way to it are followed, in text form."""
+    """A path with symbolic links resolved, in text form."""
     return _text(Path(os.path.realpath(path.parent), path.name))

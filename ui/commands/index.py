@@ -1,4 +1,4 @@
-"""`tips index`: photos -> a collection."""
+"""`tips index`: index photos into a collection, or update it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`tips models`: which encoders there are, which are here, and how to get one."""
+"""`tips models`: list the encoders and which are installed, and download their weights."""
 
 from __future__ import annotations
 

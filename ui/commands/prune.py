@@ -1,4 +1,4 @@
-"""`tips prune` and `tips relocate`: what a collection knows of folders that changed for good."""
+"""`tips prune` and `tips relocate`: remove entries of deleted photos, or move folders' entries."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from indexer.maintenance.relocate import Relocation
 
 MOST = 0.1
-"""The share of the photos that leave without a question."""
+"""The largest share of the photos that may be dropped without confirmation."""
 
 
 @click.command(cls=WaitingCommand)
@@ -93,7 +93,7 @@ def prune(
 
 
 def plan_lines(found: PrunePlan, *, done: bool) -> list[str]:
-    """What a plan means, one line each."""
+    """A plan in words, one line per item."""
     verb = "dropped" if done else "would be dropped"
     sorts = {
         "that are gone": found.gone,
@@ -115,8 +115,8 @@ def plan_lines(found: PrunePlan, *, done: bool) -> list[str]:
 
 
 def _ask(found: PrunePlan) -> None:
-    """Go on only if a user agrees to lose so many; raises `click.UsageError` where nobody can be
-    asked, `click.Abort` for a no.
+    """Continue only if the user confirms so many deletions; raises `click.UsageError` if there is
+    no terminal to ask, `click.Abort` for a no.
     """
     if found.share <= MOST:
         return
@@ -193,7 +193,7 @@ def relocate(
 
 
 def doubts(found: Relocation) -> list[str]:
-    """What a user should know before a move, a sentence each."""
+    """Warnings to show before a relocation, a sentence each."""
     lines = []
     if found.there < found.files:
         missing = found.files - found.there

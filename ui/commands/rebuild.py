@@ -1,4 +1,4 @@
-"""`tips rebuild`: the vectors once more from the catalog, here or on a server."""
+"""`tips rebuild`: rebuild the vectors from the catalog, embedded or on a server."""
 
 from __future__ import annotations
 
@@ -101,8 +101,8 @@ def rebuild(
 def _engine(
     opened: Collection, qdrant: str | None, embedded: bool, layout: dict[str, Any]
 ) -> dict[str, Any]:
-    """The engine setting that is asked for: the collection's own unless another is named, with
-    `layout` on top of how it lies there.
+    """The requested engine settings: the collection's own unless another engine is named, updated
+    with `layout`.
     """
     from indexer.collection import EMBEDDED
     from indexer.maintenance.migrate import server_engine

@@ -1,4 +1,4 @@
-"""`tips search` and `tips regions`: a sentence or a picture -> photos, and the places in them."""
+"""`tips search`, `tips regions` and `tips layout`: find photos, and the places in them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from search.hits import Results
     from search.searcher import Searcher
 
-NOTHING_FOUND = 1  # as grep
-DRAWN = re.compile(r"\d{3,}-[0-9a-f]{8}\.jpg")  # what `draw_hits` names its pictures
+NOTHING_FOUND = 1  # exit code, as for grep
+DRAWN = re.compile(r"\d{3,}-[0-9a-f]{8}\.jpg")  # file names that `draw_hits` writes
 
 
 @click.command()
@@ -150,7 +150,7 @@ def layout(
 
 
 def read_layout(placed: tuple[str, ...]) -> tuple[PlacedThing, ...]:
-    """Texts and boxes in turn, as the command line gives them. Raises `QueryError`."""
+    """Alternating texts and boxes from the command line. Raises `QueryError`."""
     from search.errors import QueryError
 
     if len(placed) % 2:
@@ -175,9 +175,9 @@ def show_places(
     show: Show,
     folder: Path | None,
 ) -> None:
-    """Print the places that are asked for, and draw them to a folder if there is one; without hits,
-    leave with `NOTHING_FOUND`. They are computed again from the photos as the user says, else when
-    they are drawn or when it costs little.
+    """Print the places, and draw them to a folder if one is given; without hits, exit with
+    `NOTHING_FOUND`. Places are refined from the photos if the user says so, else when they are
+    drawn or when it is cheap.
     """
     if refine is None:
         refine = folder is not None or searcher.refines_quickly
@@ -190,12 +190,14 @@ def show_places(
         say(f"{len(written)} of {len(results.hits)} pictures are in {folder}")
         older = sum(DRAWN.fullmatch(path.name) is not None for path in folder.iterdir())
         older -= len(written)
-        if older:  # whose they are cannot be told: nothing is deleted
+        if older:  # they may be the user's own files: nothing is deleted
             say(f"The folder also holds {counted(older, 'older picture')} of another search.")
 
 
 def check_draw(folder: Path | None) -> None:
-    """Before a search: the folder can be made or written. Raises `click.BadParameter`."""
+    """Before a search: check that the folder can be created or written. Raises
+    `click.BadParameter`.
+    """
     if folder is None:
         return
     there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
@@ -204,15 +206,15 @@ def check_draw(folder: Path | None) -> None:
 
 
 def open_searcher(collection: Path, device: str) -> Searcher:
-    """The collection, ready to answer; raises `TipsError` when there is none."""
+    """Open the collection for searching; raises `TipsError` when there is none."""
     from search.searcher import Searcher
 
     return Searcher.open(collection, device=pick_device(device))
 
 
 def draw_hits(searcher: Searcher, results: Results, folder: Path) -> list[Path]:
-    """Write the photos with their boxes to `folder` as NNN-id.jpg; one that cannot be read is said
-    and left out.
+    """Write the photos with their boxes to `folder` as NNN-id.jpg; unreadable ones are reported and
+    skipped.
     """
     from search.draw import draw_hit
     from search.errors import QueryError

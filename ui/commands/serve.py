@@ -1,4 +1,4 @@
-"""`tips serve`: search over HTTP, for programs."""
+"""`tips serve`: run the HTTP search service."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TOKEN = "TIPS_TOKEN"
 
 
 def usual_collection() -> tuple[Path, ...]:
-    """The collection that is served when none is named: $TIPS_COLLECTION, else the user's own."""
+    """The default collection to serve: $TIPS_COLLECTION, else the user's own."""
     named = os.environ.get("TIPS_COLLECTION")
     return (Path(named) if named else default_collection(),)
 
@@ -163,7 +163,7 @@ def serve(
     check_proxy(trust_proxy)
     if ctx.get_parameter_source("collections") is ParameterSource.COMMANDLINE:
         for folder in collections:
-            Collection.open(folder)  # a mistyped folder would be waited for
+            Collection.open(folder)  # the service would wait for a mistyped folder
     from ui.options import pick_device
     from ui.service.access_log import log_to_stderr
     from ui.service.context import Service
@@ -191,7 +191,7 @@ def serve(
         engines = Engines(collections, device=pick_device(device), metrics=metrics)
         log_to_stderr()
         say(f"Serving {', '.join(each.name for each in engines.all)} on {place} (Ctrl-C ends it)")
-        # The server raises the signal again when it has ended in order.
+        # The server raises the signal again after a clean shutdown.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             run(listening, Service(engines, settings, metrics), proxy=trust_proxy)
@@ -200,10 +200,10 @@ def serve(
 
 
 def take_tokens(file: Path | None) -> tuple[str, ...]:
-    """The tokens of the environment and of a file, one a line; `#` begins a comment line. That of
-    the environment is taken out of it: index jobs and decoders have no use for it.
+    """The tokens from the environment and from a file, one per line; `#` starts a comment line. The
+    environment variable is removed: index jobs and decoders do not need it.
 
-    Raises `click.UsageError` for one that could be guessed, or a file without any.
+    Raises `click.UsageError` for a token that could be guessed, or a file without any.
     """
     from ui.service.settings import SHORTEST_TOKEN
 
@@ -227,7 +227,7 @@ def take_tokens(file: Path | None) -> tuple[str, ...]:
 
 
 def check_rate(rate: str) -> None:
-    """Raises `click.UsageError` for a rate that cannot be read."""
+    """Raises `click.UsageError` for an invalid rate."""
     from limits import parse_many
 
     if rate == "off":
@@ -244,7 +244,7 @@ def check_rate(rate: str) -> None:
 
 
 def check_origins(origins: Sequence[str]) -> None:
-    """Raises `click.UsageError` for what no browser calls an origin, and so would never match."""
+    """Raises `click.UsageError` for an invalid origin, which would never match."""
     for origin in origins:
         parts = urlsplit(origin)
         if origin != "*" and not (parts.netloc and origin == f"{parts.scheme}://{parts.netloc}"):
@@ -255,7 +255,7 @@ def check_origins(origins: Sequence[str]) -> None:
 
 
 def check_hosts(hosts: Sequence[str]) -> None:
-    """Raises `click.UsageError` for what is more than a name, and so would never match."""
+    """Raises `click.UsageError` unless all are bare host names or "*"; others would never match."""
     for host in hosts:
         parts = urlsplit(f"//{host}")
         if host != "*" and (parts.netloc != host or parts.hostname != host.strip("[]").lower()):
@@ -266,7 +266,9 @@ def check_hosts(hosts: Sequence[str]) -> None:
 
 
 def check_proxy(proxy: str | None) -> None:
-    """Raises `click.UsageError` for what is no address, and so would never be who asks."""
+    """Raises `click.UsageError` for an invalid address or network, which would never match a
+    client.
+    """
     try:
         if proxy not in (None, "*"):
             ip_network(proxy, strict=False)

@@ -1,6 +1,4 @@
-"""`tips status` and `tips verify`: what a collection holds, what failed, and whether its parts
-agree.
-"""
+"""`tips status` and `tips verify`: a collection's contents, failures and consistency."""
 
 from __future__ import annotations
 
@@ -123,7 +121,7 @@ def verify(
 
 
 def _windows(opened: Collection) -> str:
-    """Two models of one name differ in these (see `tips switch --tiles`)."""
+    """Settings that distinguish two models with one name (see `tips switch --tiles`)."""
     tiles = f", in {opened.tiles} x {opened.tiles} windows" if opened.tiles > 1 else ""
     return f"{tiles}, at most {opened.max_regions} regions of a photo"
 
@@ -163,7 +161,7 @@ def _facts(opened: Collection) -> dict[str, Any]:
 
 
 def _next(opened: Collection, counts: dict[str, int]) -> dict[str, Any] | None:
-    """How far the model is that is being built (see `tips switch`)."""
+    """The progress of the model that is being built (see `tips switch`)."""
     from indexer.maintenance import model_switch
     from indexer.settings import MODELS
     from indexer.write_lock import holder
@@ -182,7 +180,7 @@ def _next(opened: Collection, counts: dict[str, int]) -> dict[str, Any] | None:
 
 
 def _activity(facts: dict[str, Any]) -> list[tuple[str, str]]:
-    """Who writes, and what there is of other models."""
+    """The current writers, and the other models of the collection."""
     rows = []
     if facts["holder"]:
         rows.append(("written by", _holder(facts["holder"])))

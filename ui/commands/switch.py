@@ -1,4 +1,4 @@
-"""`tips switch`: another model for a collection, built beside the one in use."""
+"""`tips switch`: move a collection to another model, built beside the current one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from indexer.progress import ProgressCallback
     from tips_model.features import Embedder
 
-WAIT = 2.0  # seconds until a collection that is being written is tried again
+WAIT = 2.0  # seconds between tries while another process is writing
 
 
 @click.command()
@@ -154,7 +154,7 @@ def _take_over(
     without_missing: bool,
     progress: ProgressCallback,
 ) -> Collection:
-    """Switch as soon as nobody writes the collection."""
+    """Switch as soon as no other process writes the collection."""
     from indexer.errors import CollectionBusyError
     from indexer.maintenance import model_switch
 

@@ -1,4 +1,4 @@
-"""Commands of `tips data` that work on a training table that is there."""
+"""`tips data` commands that work on an existing training table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`tips train`: a training run from one of the presets."""
+"""`tips train`: start a training run from a preset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`tips ui`: the app in the browser."""
+"""`tips ui`: start the app and open it in the browser."""
 
 from __future__ import annotations
 
@@ -19,20 +19,19 @@ SERVER = Path(__file__).parents[1] / "app" / "server.py"
 def streamlit_command(
     host: str, port: int, *, browser: bool, secrets: Path | None = None
 ) -> list[str]:
-    """The command line that serves the app; the theme comes from `.streamlit/config.toml` beside
-    it.
+    """The command line that runs the app; the theme comes from `.streamlit/config.toml` beside it.
 
-    secrets: the file that asks for a login (see `ui.app.access`); None leaves Streamlit to its
-    places.
+    secrets: the file that configures the login (see `ui.app.access`); None uses Streamlit's default
+    locations.
     """
     return [
-        # -P: the folder in which it is started may be one of strangers' files, not of modules.
+        # -P: do not import modules from the working directory, which may hold untrusted files.
         *(sys.executable, "-P", "-m", "streamlit", "run", str(SERVER)),
         f"--server.address={host}",
         f"--server.port={port}",
         f"--server.headless={'false' if browser else 'true'}",
         "--server.showEmailPrompt=false",
-        "--logger.hideWelcomeMessage=true",  # and what the library advertises on the page
+        "--logger.hideWelcomeMessage=true",  # and the library's own promotion on the page
         *([f"--secrets.files={secrets.absolute()}"] if secrets else []),
     ]
 
@@ -93,14 +92,14 @@ def ui(
     if managed and host not in LOCAL_HOSTS and secrets is None:
         say("Whoever reaches this page may index folders of this machine; see --secrets.", "yellow")
     say(f"Serving {collection} on http://{host}:{port} (Ctrl-C ends it)")
-    # Whoever ends this process ends the server with it. Ctrl-C is set anew because Polars, once it
-    # is loaded, lets system calls go on: waiting for the server would not end.
+    # Ending this process also ends the server. The Ctrl-C handler is set again because Polars, once
+    # loaded, restarts interrupted system calls: waiting for the server would not end.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     environment = os.environ | {
         "TIPS_COLLECTION": str(collection.absolute()),
         "TIPS_MANAGE": "1" if managed else "0",
-        # "[" is what Starlette makes of [::1]:8501. Others may come by any name.
+        # "[" is what Starlette parses from [::1]:8501. Other addresses accept any host name.
         "TIPS_HOSTS": "localhost,127.0.0.1,[" if host in LOCAL_HOSTS else "*",
     }
     command = streamlit_command(host, port, browser=browser, secrets=secrets)
@@ -113,7 +112,7 @@ def ui(
 
 
 def check_secrets(file: Path) -> None:
-    """Refuse a file that could not keep anybody out: Streamlit would start without it."""
+    """Reject a secrets file without a login: Streamlit would start unprotected."""
     import tomllib
 
     try:

@@ -1,4 +1,4 @@
-"""`tips watch`: a collection that follows its folders."""
+"""`tips watch`: keep a collection up to date with its folders as files change."""
 
 from __future__ import annotations
 
@@ -141,8 +141,8 @@ def watch(
 
 
 def check_known(collection: Collection, roots: Sequence[str]) -> None:
-    """Raise `RootError` for a folder that is neither there nor known to the collection: it is
-    mistyped. One that is known may come back.
+    """Raise `RootError` for a folder that neither exists nor is known to the collection: a typo. A
+    known one may come back.
     """
     from indexer.errors import RootError
     from indexer.folders.paths import is_under, to_bytes
@@ -159,8 +159,8 @@ def check_known(collection: Collection, roots: Sequence[str]) -> None:
 def kept_model(
     opened: Collection, first: Callable[[], Embedder], weights: Path | None, device: str
 ) -> Callable[[Collection], Embedder]:
-    """A function that gives a collection's model and loads it once; another one when the collection
-    has been switched to it. `first` loads that of `opened`.
+    """A function that returns a collection's model, loaded once, and again after the collection has
+    been switched. `first` loads the model of `opened`.
     """
     known = opened.model.model_id
     held: dict[str, Embedder] = {}
@@ -168,7 +168,7 @@ def kept_model(
     def load(collection: Collection) -> Embedder:
         model = collection.model
         if model.model_id not in held:
-            held.clear()  # one at a time is in memory
+            held.clear()  # only one at a time in memory
             other = model_loader(model.name, model.weights or weights, device)
             held[model.model_id] = first() if model.model_id == known else other()
         return held[model.model_id]
@@ -177,7 +177,7 @@ def kept_model(
 
 
 def report_line(report: IndexReport) -> str:
-    """What a run did, in a line: `3 new, 1 moved, 2 unchanged in 0.4 s`."""
+    """What a run did, in one line: `3 new, 1 moved, 2 unchanged in 0.4 s`."""
     counts = {name: n for name, n in report.counts().items() if name != "embedded"}
     done = ", ".join(f"{count:,} {name}" for name, count in counts.items()) or "nothing to do"
     return f"{done} in {report.seconds:.1f} s"
@@ -187,8 +187,8 @@ def report_line(report: IndexReport) -> str:
 def ending() -> Iterator[threading.Event]:
     """An event that the first Ctrl-C or SIGTERM sets; a later one ends the process at once.
 
-    While photos are indexed Ctrl-C is the run's own, which finishes what it has in hand, and
-    SIGTERM does the same.
+    During indexing, the run itself handles Ctrl-C by finishing the work in hand, and SIGTERM does
+    the same.
     """
     stop = threading.Event()
 

@@ -1,1 +1,1 @@
-"""The service: search over HTTP, for programs (`tips serve`)."""
+"""The HTTP search service for programs (`tips serve`)."""

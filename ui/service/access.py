@@ -1,4 +1,4 @@
-"""Who may ask, by which name, and how often: checked before a request's body is read."""
+"""Host, origin, rate limit and token checks, before a request's body is read."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from ui.service.problems import Problem, instance_of, too_large
 from ui.service.settings import MOST_JSON, Settings
 
 PROBES = ("/healthz", "/readyz")
-"""Addresses without a token and without a limit: they tell nothing of the photos."""
+"""Paths without token and rate limit: they reveal nothing about the photos."""
 DOCUMENTS = ("/openapi.json", "/docs", "/static-offline-docs/")
-"""Addresses without a token: the same in every installation."""
+"""Paths without token: the same in every installation."""
 
 
 class Guard:
-    """The middleware before all routes: the Host and Origin of a request, its rate, its token."""
+    """Middleware before all routes: checks Host, Origin, rate limit, token and body size."""
 
     def __init__(self, app: ASGIApp, *, settings: Settings, metrics: Metrics) -> None:
         """See the class."""
@@ -68,7 +68,9 @@ class Guard:
         self._check_length(headers.get("content-length", ""), path)
 
     def _check_host(self, host: str) -> None:
-        """A page of the web that points its own name here (DNS rebinding) calls us by that name."""
+        """Prevents DNS rebinding: a malicious page points its own name here, and sends
+        it as Host.
+        """
         if "*" not in self._hosts and _name(host) not in self._hosts:
             raise Problem(
                 400,
@@ -78,7 +80,7 @@ class Guard:
             )
 
     def _check_origin(self, origin: str | None, host: str) -> None:
-        """A browser names the page that asks; pages of others may not, unless they are allowed."""
+        """Browsers send the page's origin; other origins are rejected unless allowed."""
         if origin is None or {"*", origin} & self._origins:
             return
         if urlsplit(origin).netloc.lower() != host.lower():
@@ -105,9 +107,9 @@ class Guard:
         if not self._tokens:
             return
         scheme, _, shown = authorization.partition(" ")
-        # Headers are bytes in the guise of Latin-1.
+        # Headers are bytes decoded as Latin-1.
         digest = _digest(shown.strip().encode("latin-1"))
-        # All of them, so that the time tells nothing of which it was.
+        # Compare with all of them, so that the timing does not reveal which one matched.
         right = [hmac.compare_digest(digest, token) for token in self._tokens]
         if scheme.lower() != "bearer" or not any(right):
             raise Problem(
@@ -123,8 +125,8 @@ class Guard:
             raise too_large()
 
     def _counted(self, path: str, receive: Receive) -> Receive:
-        """The same for a body that does not say how long it is. What is raised while a body is read
-        reaches the handlers of errors only as the framework's own.
+        """The same limit for a body without Content-Length. Exceptions raised while a body is read
+        reach the error handlers only if they are the framework's own.
         """
         left = self._most(path)
 
@@ -139,7 +141,7 @@ class Guard:
         return counted
 
     def _most(self, path: str) -> int:
-        """Bytes that a body may have."""
+        """Largest body size in bytes."""
         return self._upload if path.endswith("/upload") else MOST_JSON
 
 
@@ -148,7 +150,7 @@ def _digest(token: bytes) -> bytes:
 
 
 def _name(host: str) -> str:
-    """The host of a Host header without its port, lower case; "" where it is none."""
+    """The host of a Host header without its port, lower case; "" if invalid."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:

@@ -1,4 +1,6 @@
-"""One line of JSON for each request, its figures, its name, and an answer to every defect."""
+"""Access log: a JSON line, metrics and an id for each request, and a response to
+unhandled errors.
+"""
 
 from __future__ import annotations
 
@@ -23,20 +25,20 @@ SAFE = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
-"""Headers of every answer that has no others of these names."""
+"""Default headers of every response."""
 DOCS_POLICY = (
     "default-src 'none'; connect-src 'self'; img-src 'self' data:; frame-ancestors 'none'; "
     "style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline'"
 )
-"""The page that describes the service is a script with a few lines around it, all served here."""
+"""The API documentation is a script with a few lines around it, all served here."""
 NO_ROUTE = "none"
 _access = logging.getLogger("tips.access")
 
 
 class Journal:
-    """The outermost middleware.
+    """The outermost middleware: request ids, metrics, access log and unhandled errors.
 
-    queries: write what was asked, which handlers leave in the state of the request, into the log.
+    queries: also log the query, which handlers store in the request's state.
     """
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics, queries: bool) -> None:
@@ -71,7 +73,7 @@ class Journal:
             await self._app(scope, receive, counted)
         except Exception as error:
             response = defect(f"urn:uuid:{name}", error)
-            if not status:  # else the client sees that the answer ends early
+            if not status:  # else the client sees a truncated response
                 await response(scope, receive, counted)
         finally:
             seconds = time.perf_counter() - start
@@ -93,13 +95,13 @@ class Journal:
 
 
 def _method(scope: Scope) -> str:
-    """The method, if it is one of those that there are: whoever asks must not name a series."""
+    """The method if it is a known one: clients must not be able to create new metric series."""
     known = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
     return scope["method"] if scope["method"] in known else "other"
 
 
 class JsonLines(logging.Formatter):
-    """Log records as lines of JSON."""
+    """Formats log records as lines of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
         """One line, whatever the message contains."""
@@ -114,7 +116,7 @@ class JsonLines(logging.Formatter):
 
 
 def log_to_stderr() -> None:
-    """Write the service's log, and that of its server, to stderr."""
+    """Write the logs of the service and of its server to stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     for name, level in (("tips", logging.INFO), ("uvicorn", logging.WARNING), ("ui", logging.INFO)):

@@ -1,4 +1,4 @@
-"""The application: routes, middleware, errors, and the OpenAPI document.
+"""The FastAPI application: routes, middleware, error handlers and the OpenAPI document.
 
 app = make_app(Service(engines, settings, metrics))
 """
@@ -26,7 +26,7 @@ FORM_FIELDS = 64
 
 
 def make_app(service: Service) -> FastAPI:
-    """The application around a service."""
+    """Create the application for a service."""
     settings = service.settings
     app = FastAPIOffline(
         redoc_url=None,
@@ -63,7 +63,7 @@ def _cors(origins: Sequence[str]) -> Middleware:
 
 
 def document(app: FastAPI, service: Service) -> None:
-    """Let the application describe itself with its problems and limits, made once."""
+    """Set the application's OpenAPI document, with problems and limits, built once."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:

@@ -1,4 +1,4 @@
-"""A typed client of the service.
+"""A typed Python client of the service.
 
 with Client("http://127.0.0.1:8765", token="...") as client:
     for hit in client.regions("red umbrella", limit=5).hits:
@@ -26,7 +26,7 @@ from ui.service.responses import (
     Status,
 )
 
-if TYPE_CHECKING:  # the client needs nothing of the search when it runs
+if TYPE_CHECKING:  # the client does not import the search at runtime
     from search.query import Box, Point
     from search.request import Page, RefinedPage, Request
 
@@ -36,7 +36,7 @@ LONGEST_WAIT = 60.0  # seconds
 
 
 class ServiceError(Exception):
-    """The service refused or failed: its sentence, `status`, `code`, and the wrong `fields`."""
+    """An error response of the service: its message, `status`, `code`, and the invalid `fields`."""
 
     def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
         super().__init__(problem.get("detail", f"The service answered with {status}."))
@@ -49,12 +49,12 @@ class ServiceError(Exception):
 
 
 class Client:
-    """The questions to a service.
+    """A client of one service.
 
-    token: one of the service's. collection: the name of the one that is asked; None for its first.
-    timeout: seconds for a request. retries: how often a request is sent again that the service has
-    no time for (429, 503), each time after as long as it asked. Every method raises `ServiceError`
-    for an answer that is a problem, and `httpx.TransportError` where there is none.
+    token: one of the service's. collection: the name of the collection to query; None for the
+    service's first. timeout: seconds per request. retries: how often a request is retried when the
+    service is busy (429, 503), each time after the requested delay. Every method raises
+    `ServiceError` for an error response, and `httpx.TransportError` when there is no response.
     """
 
     def __init__(
@@ -86,8 +86,8 @@ class Client:
         self._http.close()
 
     def ask(self, request: Request) -> Found:
-        """The page that a request asks for; what it leaves out is as the service has it. Of
-        `pictures`, the service takes one file, and words as a text.
+        """The results page for a request; unset fields take the service's defaults. Of `pictures`,
+        the service takes one file, and words as a text.
         """
         body = request.model_dump(
             mode="json", by_alias=True, exclude_unset=True, exclude={"by", "pictures"}
@@ -126,11 +126,11 @@ class Client:
         return self._ask("regions", Found, q=q, like=[*like], unlike=[*unlike], **page)
 
     def search_picture(self, file: Path, q: str = "", **page: Unpack[Page]) -> Found:
-        """Photos like a picture file, and like a sentence besides."""
+        """Photos like a picture file, optionally also like a sentence."""
         return self._upload("search/upload", file, q=q, **page)
 
     def regions_picture(self, file: Path, q: str = "", **page: Unpack[Page]) -> Found:
-        """Places like a picture file, and like a sentence besides."""
+        """Places like a picture file, optionally also like a sentence."""
         return self._upload("regions/upload", file, q=q, **page)
 
     def similar(self, photo: str, box: Box | None = None, **page: Unpack[Page]) -> Found:
@@ -138,7 +138,7 @@ class Client:
         return self._ask("similar", Found, photo=photo, box=box, **page)
 
     def layout(self, things: Sequence[tuple[str, Box]], **page: Unpack[RefinedPage]) -> Found:
-        """Photos that show things where they are placed: pairs of a text and a box."""
+        """Photos that show things at given places: pairs of a text and a box."""
         placed = [{"text": text, "box": box} for text, box in things]
         return self._ask("layout", Found, things=placed, **page)
 
@@ -153,7 +153,7 @@ class Client:
     ) -> Found:
         """The things in boxes, or at points, of one photo in all the others.
 
-        unlike: places, each with its photo, that show what shall not be found.
+        unlike: places, each with its photo, that show what to exclude.
         """
         examples: list[dict[str, Any]] = [{"photo": photo, "box": box} for box in boxes]
         examples += [{"photo": photo, "point": point} for point in points]
@@ -163,7 +163,7 @@ class Client:
         return self._ask("find-again", Found, examples=examples, **page)
 
     def photo(self, photo: str) -> PhotoFacts:
-        """What is known of a photo."""
+        """The facts about a photo."""
         return PhotoFacts.model_validate_json(self._get(f"photos/{photo}"))
 
     def thumbnail(self, photo: str) -> bytes:
@@ -175,7 +175,7 @@ class Client:
         return self._get(f"photos/{photo}/picture")
 
     def heatmap(self, photo: str, q: str, *, exact: bool = False) -> bytes:
-        """Where a photo shows the words, a transparent PNG."""
+        """Where a photo shows the words, as a transparent PNG."""
         body = self._with_collection({"q": q, "exact": exact})
         return self._send("POST", f"photos/{photo}/heatmap", json=body).content
 
@@ -185,7 +185,7 @@ class Client:
         return [CollectionSummary.model_validate(each) for each in found]
 
     def status(self) -> Status:
-        """What the collection holds."""
+        """What the collection contains."""
         return Status.model_validate_json(self._get("status"))
 
     def facets(self, filter: str = "", *, folder: str = "", limit: int = 100) -> Facets:
@@ -198,18 +198,19 @@ class Client:
         return self._ask("jobs", IndexJob, folders=[*folders], retry_failed=retry_failed)
 
     def jobs(self) -> list[IndexJob]:
-        """The last job of every collection that had one."""
+        """The last job of each collection that has one."""
         found = json.loads(self._send("GET", "jobs").content)
         return [IndexJob.model_validate(each) for each in found]
 
     def cancel_job(self, collection: str | None = None) -> IndexJob:
-        """Ask the job of a collection to stop, or forget it when it has ended."""
+        """Ask the job of a collection to stop, or forget it if it has ended."""
         name = collection or self._name()
         return IndexJob.model_validate_json(self._send("DELETE", f"jobs/{name}").content)
 
     def follow_job(self, collection: str | None = None) -> Iterator[IndexJob]:
-        """The job of a collection whenever it changed, until it has ended; the last one tells how,
-        unless it was cancelled. When the service has no time for it, that is an error at once.
+        """Yields the job of a collection on every change, until it has ended; the last one holds
+        the outcome, unless it was cancelled. A busy service raises an error at once, without
+        retries.
         """
         address = f"/v1/jobs/{collection or self._name()}/events"
         with self._http.stream("GET", address, timeout=httpx.Timeout(60, read=60)) as response:
@@ -261,6 +262,6 @@ def _form(value: object) -> str | list[str]:
 def _error(response: httpx.Response) -> ServiceError:
     try:
         problem = response.json()
-    except ValueError:  # something between us and the service has answered
+    except ValueError:  # a proxy in between has answered
         problem = {}
     return ServiceError(response.status_code, problem if isinstance(problem, dict) else {})

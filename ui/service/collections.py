@@ -1,4 +1,4 @@
-"""The routes of collections: which there are, what they hold, what their photos have in common."""
+"""Routes for collections: list, status and facets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every route is given: collections, workers, limits, figures."""
+"""What every route gets: collections, worker pools, limits and metrics."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from ui.service.worker_pool import Lane
 
 T = TypeVar("T")
 Responses = dict[int | str, dict[str, Any]]
-"""What OpenAPI says of answers by status."""
+"""OpenAPI descriptions of responses by status."""
 V1 = "/v1"
-"""Where the routes of this version begin."""
+"""Path prefix of this API version's routes."""
 FORM_TYPE = "multipart/form-data"
 """The media type of a form with files."""
 READERS, READERS_QUEUE = 4, 256
-"""Workers for what takes a moment (thumbnails, facts), and how many may wait: pages of a grid."""
+"""Workers for short tasks (thumbnails, facts), and the size of their queue: pages of a grid."""
 
 
 @dataclass(slots=True)
 class Service:
-    """The parts of a running service. `ending` says whether it is about to end."""
+    """The parts of a running service. `ending` says whether it is shutting down."""
 
     engines: Engines
     settings: Settings
@@ -47,14 +47,14 @@ class Service:
     async def search(
         self, name: str | None, work: Callable[[State], T], stage: str = "search"
     ) -> T:
-        """What `work` makes of a collection's present state, in a worker for searches; timed as
-        this stage. Raises `Problem` for an unknown collection, one that is not open, and when there
-        is no room.
+        """Run `work` on a collection's current state in a search worker, timed as this stage.
+        Raises `Problem` for an unknown collection, one that is not open, and when the queue is
+        full.
         """
         return await self.searches.run(self._on_state(name, work, stage))
 
     async def read(self, name: str | None, work: Callable[[State], T], stage: str = "facts") -> T:
-        """The same in a worker for what takes a moment."""
+        """The same in a worker for short tasks."""
         return await self.readers.run(self._on_state(name, work, stage))
 
     def _on_state(
@@ -69,31 +69,31 @@ class Service:
         return inside
 
     def close(self) -> None:
-        """Finish what runs, and close the collections."""
+        """Finish running tasks, and close the collections."""
         self.searches.close()
         self.readers.close()
         self.engines.close()
 
 
 def service_of(request: Request) -> Service:
-    """The service that answers a request."""
+    """The service that handles a request."""
     service: Service = request.app.state.service
     return service
 
 
 def json_only(request: Request) -> None:
-    """Raise `Problem` 415 for a body that is not said to be JSON."""
+    """Raise `Problem` 415 for a body whose type is not JSON."""
     _check_type(request, "application/json")
 
 
 def form_only(request: Request) -> None:
-    """Raise `Problem` 415 for a body that is not said to be a form with files."""
+    """Raise `Problem` 415 for a body whose type is not a form with files."""
     _check_type(request, FORM_TYPE)
 
 
 async def known_parameters(request: Request) -> None:
-    """Raise `Problem` 422 for a parameter behind the `?` that the route does not have: what was
-    asked for would be passed over without a word.
+    """Raise `Problem` 422 for a query parameter that the route does not have: it would be silently
+    ignored.
     """
     operations = request.app.openapi()["paths"][request.scope["route"].path]
     stated = operations[request.method.lower()].get("parameters", ())
@@ -122,7 +122,7 @@ bearer = HTTPBearer(
     auto_error=False, description="A token of the service; none is needed where none was set."
 )
 documented = [Depends(bearer)]
-"""Says in OpenAPI that a route needs a token; `Guard` sees to it."""
+"""Documents in OpenAPI that a route needs a token; `Guard` enforces it."""
 Given = Annotated[Service, Depends(service_of)]
 InCollection = Annotated[
     str | None,

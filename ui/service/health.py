@@ -1,4 +1,4 @@
-"""The routes that machines look at: is it there, can it answer, how does it go."""
+"""Routes for monitoring: liveness, readiness and Prometheus metrics."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The routes of index jobs. Each collection has one job at most: it goes by the collection's name.
+"""Routes for index jobs. Each collection has at most one job, identified by the collection's name.
 
-Jobs are processes of their own (`ui/jobs.py`): they go on when the service ends.
+Jobs are separate processes (`ui/jobs.py`): they keep running when the service ends.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ui.service.responses import IndexJob
 from ui.service.settings import MOST_STREAMS
 
 router = APIRouter(prefix=f"{V1}/jobs", tags=["jobs"])
-LOOK = 0.25  # seconds between two looks at a job that is followed
+LOOK = 0.25  # seconds between two polls of a followed job
 Named = Annotated[
     str, InPath(max_length=100, description="The collection that the job belongs to.")
 ]
@@ -92,8 +92,8 @@ async def cancel_job(collection: Named, given: Given) -> IndexJob:
 
 
 async def followed(collection: Named, given: Given) -> AsyncIterator[LiveCollection]:
-    """The collection whose job is followed, before the answer begins. Raises `Problem` 404 without
-    a job, and 503 when as many as may are following one.
+    """The collection whose job is followed, checked before the response begins. Raises `Problem`
+    404 without a job, and 503 when too many clients are following jobs.
     """
     engine = given.engines.get(collection)
     await _job(given, engine)
@@ -120,7 +120,7 @@ async def follow_job(
     while not given.ending():
         job = await given.readers.run(lambda: jobs.find(engine.folder))
         if job is None:
-            yield ServerSentEvent(event="end", raw_data="null")  # without data it is no event
+            yield ServerSentEvent(event="end", raw_data="null")  # without data it is not an event
             return
         now = IndexJob.of(engine.name, job)
         if not job.active:
@@ -153,7 +153,7 @@ def _check_allowed(given: Service) -> None:
 
 
 def _check_known(engine: LiveCollection, allowed: Sequence[Path]) -> None:
-    """Refuse to look at all that the collection knows where that is more than may be indexed."""
+    """Reject updating all known folders if some of them may not be indexed here."""
     known = [
         root
         for root in Collection.open(engine.folder).roots
@@ -171,7 +171,7 @@ def _check_known(engine: LiveCollection, allowed: Sequence[Path]) -> None:
 
 
 def _below(folders: Sequence[str], allowed: Sequence[Path]) -> list[str]:
-    """The folders as they really lie on the disk, all of them below one that is allowed."""
+    """The folders with symbolic links resolved, all of them below an allowed one."""
     roots = [to_text(os.fsencode(os.path.realpath(root))) for root in allowed]
     found = []
     for number, folder in enumerate(folders):
@@ -181,7 +181,7 @@ def _below(folders: Sequence[str], allowed: Sequence[Path]) -> list[str]:
             real = os.path.realpath(path)
         except ValueError as error:  # a NUL, or half of a surrogate pair
             raise Problem(422, "folder", "Not a valid path.", field=field) from error
-        # What is outside is not told from what is not there.
+        # The answer does not reveal whether a folder outside exists.
         if not os.path.isabs(path) or not any(is_under(to_text(real), root) for root in roots):
             raise Problem(
                 403, "folder", "This folder is not below one that may be indexed.", field=field

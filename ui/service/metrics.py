@@ -1,4 +1,4 @@
-"""What the service counts and times, for Prometheus."""
+"""Prometheus metrics of the service: counters and timings."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from prometheus_client import (
 )
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-# A second series for each, which nobody asks for.
+# Do not create a second, unused series for each metric.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
 class Metrics:
-    """The figures of one service, in a registry of its own.
+    """The metrics of one service, in a registry of their own.
 
-    stages: "wait" for a worker, "encode" texts together, "read" an upload, "search" (with both),
-    "heatmap", "picture", and "facts" of photos and collections.
+    stages: "wait" for a worker, "encode" a batch of texts, "read" an upload, "search" (includes
+    both), "heatmap", "picture", and "facts" about photos and collections.
     """
 
     def __init__(self) -> None:
-        """Everything is 0."""
+        """All values start at 0."""
         registry = self.registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
@@ -84,13 +84,13 @@ class Metrics:
         )
 
     def encoding(self, together: int) -> AbstractContextManager[None]:
-        """Count and time a call with the texts of so many questions."""
+        """Count and time a call that encodes the texts of this many questions."""
         self.batches.observe(together)
         return self.stage("encode")
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time a block as a stage, also when it fails."""
+        """Time a block as a stage, even if it fails."""
         start = time.perf_counter()
         try:
             yield
@@ -98,5 +98,5 @@ class Metrics:
             self.stages.labels(name).observe(time.perf_counter() - start)
 
     def text(self) -> bytes:
-        """Everything in the text format of Prometheus."""
+        """All metrics in the Prometheus text format."""
         return generate_latest(self.registry)

@@ -16,15 +16,15 @@ from ui.service.problems import Problem
 from ui.warm_models import WarmModels
 
 LOOK = 1.0
-"""Seconds between two looks for something new."""
+"""Seconds between two checks for newer states."""
 _log = logging.getLogger("tips.service")
 
 
 class Engines:
-    """The collections in `folders`, the first of them for requests that name none."""
+    """The collections in `folders`; the first one is the default."""
 
     def __init__(self, folders: Sequence[Path], *, device: str, metrics: Metrics) -> None:
-        """Nothing is opened before `start`."""
+        """Opens nothing before `start`."""
         self._metrics = metrics
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -48,7 +48,7 @@ class Engines:
         return all(engine.ready for engine in self.all)
 
     def get(self, name: str | None) -> LiveCollection:
-        """The collection of this name, the first for None. Raises `Problem` 404."""
+        """The collection with this name, the first for None. Raises `Problem` 404."""
         if name is None:
             return self.all[0]
         engine = self._engines.get(name)
@@ -62,22 +62,22 @@ class Engines:
         return engine
 
     def start(self, failed: Callable[[TipsError], None]) -> None:
-        """Open the collections in a thread, and go on looking for newer states. `failed` is called
-        there with what prevents the first opening of one.
+        """Open the collections in a thread, and keep checking for newer states. The thread calls
+        `failed` with an error that prevents the first opening of a collection.
         """
         self._thread = threading.Thread(target=self._run, args=(failed,), name="engines")
         self._thread.start()
 
     def refresh(self) -> None:
-        """Take up what is new in every collection; raises `TipsError` for the first that cannot be
-        opened, after the others.
+        """Open the newest state of every collection; raises the first `TipsError` after
+        trying all.
         """
         errors = [error for engine in self.all if (error := self._refresh(engine)) is not None]
         if errors:
             raise errors[0]
 
     def close(self) -> None:
-        """End the thread and close everything; called once."""
+        """Stop the thread and close everything; called once."""
         self._ended.set()
         if self._thread is not None:
             self._thread.join()
@@ -98,13 +98,13 @@ class Engines:
             self._ended.wait(LOOK)
 
     def _refresh(self, engine: LiveCollection) -> TipsError | None:
-        """Take up what is new; the error that prevents it."""
+        """Open the newest state; returns the error that prevents it."""
         try:
             if engine.refresh():
                 self._measure(engine)
         except TipsError as error:
             return error
-        except Exception as error:  # the thread must outlive whatever a store trips over
+        except Exception as error:  # the thread must survive any error of a store
             _log.exception("collection %s cannot be refreshed", engine.name)
             return TipsError(f"The collection {engine.folder} cannot be opened ({error}).")
         return None

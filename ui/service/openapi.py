@@ -1,4 +1,4 @@
-"""What the OpenAPI document says beside the routes: limits, and the problems of every route."""
+"""Additions to the OpenAPI document: limits, and the error responses of every route."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def limits_text(settings: Settings) -> str:
 
 
 def with_problems(schema: dict[str, Any], settings: Settings) -> dict[str, Any]:
-    """The document with its limits, and with the problems of every operation."""
+    """The document with the limits, and with the error responses of every operation."""
     schema["info"]["description"] += "\n" + limits_text(settings)
     components = schema.setdefault("components", {}).setdefault("schemas", {})
     problem = ProblemAnswer.model_json_schema(ref_template="#/components/schemas/{model}")

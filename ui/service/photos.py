@@ -1,5 +1,5 @@
-"""The routes of single photos: facts, pictures, heat maps. A photo is named by its id only: no path
-ever comes from outside.
+"""Routes for single photos: facts, pictures, heat maps. A photo is identified by its id only: no
+path ever comes from outside.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ async def heatmap(photo: Named, asked: HeatQuestion, given: Given, request: Requ
 
 
 def _row(state: State, photo: str) -> dict[str, Any]:
-    """What the catalog knows of a photo. Raises `Problem` 404."""
+    """The catalog row of a photo. Raises `Problem` 404."""
     rows = state.catalog.photos([photo]).to_dicts()
     if not rows or rows[0]["status"] != "ok":
         raise _unknown(photo)
@@ -110,7 +110,9 @@ def _unknown(photo: str) -> Problem:
 
 
 def _picture(request: Request, tag: str, data: bytes, kind: str) -> Response:
-    """The picture, or 304 for who has it: an id stands for a content, so it never changes."""
+    """The picture, or 304 if the client has it: an id identifies the content, so it
+    never changes.
+    """
     headers = {**FOREVER, "ETag": f'"{tag}"'}
     asked = request.headers.get("if-none-match", "")
     known = {each.strip().removeprefix("W/") for each in asked.split(",")}

@@ -1,4 +1,4 @@
-"""Wrong requests and failures as `application/problem+json` (RFC 9457), never a stack trace."""
+"""Error responses as `application/problem+json` (RFC 9457), never a stack trace."""
 
 from __future__ import annotations
 
@@ -69,10 +69,10 @@ class ProblemAnswer(BaseModel):
 
 
 class Problem(Exception):
-    """A request that is answered with a problem.
+    """An error that is sent as a problem response.
 
-    code: for programs, stable. detail: a sentence. field: the one that is wrong; `errors` where
-    there are several.
+    code: stable, for programs. detail: a sentence. field: the invalid field; `errors` if there are
+    several.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Problem(Exception):
         self.headers = dict(headers or {})
 
     def response(self, instance: str) -> JSONResponse:
-        """The answer; `instance` names the request."""
+        """The response; `instance` identifies the request."""
         answer = ProblemAnswer(
             title=HTTPStatus(self.status).phrase,
             status=self.status,
@@ -105,19 +105,19 @@ class Problem(Exception):
 
 
 def instance_of(request: Request) -> str:
-    """The name of a request, given by `ui.service.access_log`."""
+    """The id of a request, assigned by `ui.service.access_log`."""
     return f"urn:uuid:{request.scope['state']['request_id']}"
 
 
 def too_large() -> Problem:
-    """The problem of a body that has too many bytes."""
+    """The problem for a body that is too large."""
     detail = "The request has more bytes than the service takes; /openapi.json has the limits."
     return Problem(413, "too-large", detail, field="body")
 
 
 def of_error(error: TipsError, field: str = "") -> Problem:
-    """The problem that stands for an error of the floors below. field: the one that it concerns,
-    where the error does not say.
+    """The problem for an error of the lower layers. field: the field concerned, if the error does
+    not say.
     """
     detail = str(error)
     if isinstance(error, QuerySyntaxError):
@@ -141,14 +141,14 @@ def of_error(error: TipsError, field: str = "") -> Problem:
 
 
 def defect(instance: str, error: BaseException) -> JSONResponse:
-    """The answer to a defect of the program, which is logged under the name of the request."""
+    """The response to an internal error, which is logged under the request's id."""
     _log.error("defect in %s", instance, exc_info=error)
     sentence = "The service has a defect; its log has more under the name of this request."
     return Problem(500, "defect", sentence).response(instance)
 
 
 def install(app: FastAPI) -> None:
-    """Let the application answer every kind of error with a problem."""
+    """Make the application answer every kind of error with a problem."""
 
     @app.exception_handler(Problem)
     async def problem(request: Request, error: Problem) -> JSONResponse:
@@ -174,7 +174,7 @@ def _of_validation(error: RequestValidationError) -> Problem:
 
 
 def _invalid(error: Mapping[str, Any]) -> FieldProblem:
-    if error["type"] == "json_invalid":  # its location ends with the place in the text
+    if error["type"] == "json_invalid":  # its location ends with the position in the text
         place = error["loc"][-1]
         reason = error["ctx"]["error"]
         return FieldProblem(field="body", detail=f"It is no JSON: {reason}.", start=place)
@@ -188,7 +188,7 @@ def _of_http(error: HTTPException) -> Problem:
     said = f"{str(error.detail).rstrip('.')}."
     if error.status_code == 413:
         return too_large()
-    if error.status_code == 400:  # raised where the body is read, and nowhere else
+    if error.status_code == 400:  # raised only where the body is read
         return Problem(400, "unreadable", f"The body cannot be read: {said}", field="body")
     nothing = "There is nothing at this address; /openapi.json lists what there is."
     others = "This address has other methods, which the header Allow lists."
@@ -200,7 +200,7 @@ def _of_http(error: HTTPException) -> Problem:
 
 
 def _field(location: Sequence[Any]) -> str:
-    """`limit` for ("body", "limit"); the parts of a request are not part of the name."""
+    """`limit` for ("body", "limit"): the part of the request is not part of the name."""
     parts = [str(part) for part in location]
     if len(parts) > 1 and parts[0] in ("body", "query", "path", "header"):
         parts = parts[1:]

@@ -1,5 +1,5 @@
-"""What can be asked: the bodies of requests, with their limits. Those that search are readings of
-`search.request.Request`: each route takes some of its fields, by its words.
+"""Request bodies and their limits. Search bodies are subsets of `search.request.Request`: each
+route takes some of its fields, with their descriptions.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from ui.service.settings import (
 
 
 def _limited(name: str, more: str = "", **changes: Any) -> Any:
-    """The field of a `Request` with its alias, default and description, and what is changed."""
+    """A field of `Request` with its alias, default and description, plus the given changes."""
     field = Request.model_fields[name]
     said = {"default": field.default, "alias": field.alias}
     return Field(**said | {"description": f"{field.description}{more}"} | changes)
@@ -55,9 +55,9 @@ def _tuple_of(kind: Any, least: int | None = None) -> GetPydanticSchema:
 
 
 TOLD = WrapValidator(_told)
-"""What the search refuses is wrong with this part of the body."""
+"""Reports an error of the search as an error in this part of the body."""
 A_PHOTO = "00a1b2c3d4e5f60718293a4b5c6d7e8f"
-"""An id, in examples."""
+"""An example id."""
 PhotoId = Annotated[
     str,
     Field(
@@ -70,7 +70,7 @@ OnePhoto = Annotated[
     tuple[str, ...],
     GetPydanticSchema(lambda _, make: make(Annotated[PhotoId, AfterValidator(lambda it: (it,))])),
 ]
-"""A photo's id in JSON, the tuple of it in Python."""
+"""A photo's id in JSON, a tuple of it in Python."""
 FilterText = Annotated[
     str,
     Field(

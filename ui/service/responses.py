@@ -1,4 +1,4 @@
-"""What is answered: the bodies of responses."""
+"""Response bodies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-if TYPE_CHECKING:  # the client reads answers, and needs nothing of the search
+if TYPE_CHECKING:  # the client parses responses without importing the search
     from search.hits import Hit, Results
     from ui.jobs import Job
 
@@ -68,7 +68,7 @@ class FoundPhoto(BaseModel):
 
     @classmethod
     def of(cls, hit: Hit) -> FoundPhoto:
-        """A hit of the search, scores and boxes as the command line's JSON has them."""
+        """A hit of the search, scores and boxes as in the command line's JSON."""
         more = {"paths": list(hit.paths), "width": hit.width, "height": hit.height}
         return cls.model_validate(hit.to_dict() | more)
 
@@ -196,7 +196,7 @@ class IndexJob(BaseModel):
 
     @classmethod
     def of(cls, collection: str, job: Job) -> IndexJob:
-        """A job of the collection of this name."""
+        """A job of the collection with this name."""
         names = cls.model_fields.keys() - {"collection"}
         return cls(collection=collection, **{name: getattr(job, name) for name in names})
 

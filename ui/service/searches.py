@@ -1,4 +1,4 @@
-"""The routes that find photos and places."""
+"""Routes that search for photos and places."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ async def find(
     asked: Asked,
     picture: Callable[[State], Image.Image] | None = None,
 ) -> Found:
-    """The answer to a body and a picture that is read in the worker; the words are for the log, if
-    it is to have them.
+    """The results for a body and a picture that is read in the worker; the words are stored for the
+    access log.
     """
     request.state.asked = asked.words or ", ".join(thing.text for thing in asked.layout)
 
@@ -90,8 +90,8 @@ async def find(
 
 
 def _check(state: State, asked: Asked) -> None:
-    """Raise a `Problem` that names the field for a question without content, an id that is no photo
-    of the collection, and a thing that cannot be looked for.
+    """Raise a `Problem` that names the field for an empty question, an id that is not in the
+    collection, or a thing that cannot be searched for.
     """
     pictured = asked.like or asked.unlike or asked.pictures or asked.layout or asked.examples
     if not (asked.words.strip() or pictured):

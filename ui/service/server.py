@@ -1,4 +1,4 @@
-"""The service as a process: a socket, its application, and an orderly end."""
+"""The service process: listening socket, uvicorn server and graceful shutdown."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from tips_model.errors import ModelNameError, TipsError, WeightsError
 from ui.service.app import make_app
 from ui.service.context import Service
 
-GRACE = 20  # seconds that requests under way have when the service ends
+GRACE = 20  # seconds for running requests to finish at shutdown
 KEEP_ALIVE = 20  # seconds
 BACKLOG = 1024
 
 
 class ListenError(TipsError):
-    """The service cannot have the address that it was given."""
+    """The service cannot listen on its address."""
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes one that is free. Raises `ListenError`."""
+    """A listening socket; port 0 picks a free one. Raises `ListenError`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        # Python adds the address to the text of the system's own errors.
+        # Python appends the address to the system's error messages.
         number = error.errno or 0
         reason = os.strerror(number) if number > 0 else str(error.strerror).partition(" (")[0]
         raise ListenError(
             f"{host}:{port} cannot be used ({reason}); choose another --port or --host."
         ) from error
     # Connections inherit it. asyncio sets it only on sockets that name their protocol; without it
-    # an answer waits 40 ms for an acknowledgement that the other side delays.
+    # a response waits 40 ms for a delayed acknowledgement.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening
 
 
 def make_server(service: Service, *, proxy: str | None = None) -> uvicorn.Server:
-    """The server of a service; what streams ends when it is told to exit.
+    """The server of a service; streaming responses end when it shuts down.
 
-    proxy: the address whose X-Forwarded-For is believed.
+    proxy: the address whose X-Forwarded-For is trusted.
     """
     config = uvicorn.Config(
         make_app(service),
@@ -61,11 +61,11 @@ def make_server(service: Service, *, proxy: str | None = None) -> uvicorn.Server
 
 
 def serve(listening: socket.socket, service: Service, *, proxy: str | None = None) -> None:
-    """Open the collections and answer until the process is asked to end; then finish what is under
-    way, for `GRACE` seconds at most, and close the service.
+    """Open the collections and serve until the process is asked to end; then let running requests
+    finish, for at most `GRACE` seconds, and close the service.
 
-    Raises `TipsError` when a model cannot be loaded; what may still come, a collection or the
-    server of its vectors, is waited for.
+    Raises `TipsError` when a model cannot be loaded; waits for collections or vector servers that
+    are not available yet.
     """
     server = make_server(service, proxy=proxy)
     fatal: list[TipsError] = []

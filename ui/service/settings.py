@@ -1,4 +1,4 @@
-"""What the service is started with, and its limits, which its OpenAPI document states."""
+"""Settings of the service, and its limits, which its OpenAPI document lists."""
 
 from __future__ import annotations
 
@@ -6,45 +6,45 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MOST_TEXT = 500
-"""Characters of a query."""
+"""Characters in a query."""
 MOST_FILTER = 2_000
-"""Characters of a filter."""
+"""Characters in a filter."""
 MOST_HITS = 200
-"""Hits of a page."""
+"""Hits per page."""
 MOST_REFINED = 20
-"""Hits of a page whose places are computed again: some passes of the model each."""
+"""Hits per page with refined places: each needs several passes of the model."""
 MOST_OFFSET = 10_000
 MOST_PHOTOS = 16
-"""Photos, examples, or things of a layout that a question names."""
+"""Photos, examples, or things of a layout in a question."""
 MOST_FOLDERS = 16
-"""Folders of an index job."""
+"""Folders in an index job."""
 MOST_VALUES = 1_000
 """Values of a facet."""
 MOST_PIXELS = 100_000_000
-"""Of an uploaded picture; more are refused before any is decoded."""
+"""Pixels of an uploaded picture; larger ones are rejected before decoding."""
 MOST_SECONDS = 10.0
-"""For decoding an uploaded picture."""
+"""Time limit for decoding an uploaded picture, in seconds."""
 MOST_MEMORY = 1_500_000_000
-"""Bytes of the process that decodes it."""
+"""Memory limit of the process that decodes it, in bytes."""
 MOST_JSON = 64 << 10
 """Bytes of a request that is not an upload."""
 MOST_STREAMS = 32
 """Clients that may follow jobs at a time."""
 FORM_BYTES = 64 << 10
-"""What a form has beside its picture."""
+"""Bytes of a form besides its picture."""
 SHORTEST_TOKEN = 16
 """Characters; a shorter one could be guessed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """How the service behaves.
+    """The configuration of the service.
 
-    tokens: one of them has to be shown; none means that everybody is let in. hosts: names by which
-    it may be called, ("*",) for any. origins: of web pages that may ask (CORS). rate: requests a
-    client, in the notation of `limits` ("50/second;1200/minute"), "" for any number. index_roots:
-    folders below which index jobs may read. workers: searches at a time. queue: searches that may
-    wait. upload_bytes: of a picture. log_queries: write what was asked into the log.
+    tokens: a request must carry one of them; empty means no authentication. hosts: accepted host
+    names, ("*",) for any. origins: of web pages that may send requests (CORS). rate: requests per
+    client, in the notation of `limits` ("50/second;1200/minute"), "" for unlimited. index_roots:
+    folders below which index jobs may read. workers: concurrent searches. queue: searches that may
+    wait. upload_bytes: of a picture. log_queries: write queries to the log.
     """
 
     tokens: tuple[str, ...] = ()
@@ -59,5 +59,5 @@ class Settings:
 
     @property
     def largest_upload(self) -> int:
-        """Bytes of a request with a picture."""
+        """Largest size in bytes of a request with a picture."""
         return self.upload_bytes + FORM_BYTES

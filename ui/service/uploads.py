@@ -1,4 +1,4 @@
-"""The routes that search with a picture that is sent along. It is never fetched from an address."""
+"""Routes that search with an uploaded picture. Pictures are never fetched from a URL."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 router = APIRouter(prefix=V1, tags=["search"], dependencies=[Depends(form_only)])
 ANY_TYPE = "application/octet-stream"
-# A model of fields is taken for a plain form otherwise, also one with a file.
+# Otherwise a model of fields is read as a plain form, even one with a file.
 AS_FORM = Form(media_type=FORM_TYPE)
 Picture = Annotated[
     UploadFile,
@@ -84,8 +84,8 @@ async def _with_picture(
 
 
 def _opened(file: BinaryIO, side: int, limits: Limits) -> Image.Image:
-    """The picture, upright, no less than about side x side pixels if it has them. It is decoded in
-    a process that may die of it.
+    """The picture, upright, at least about side x side pixels if it has that many. It is decoded in
+    a separate process, which may crash.
     """
     from indexer.errors import DecodeError
     from indexer.photos.decoder_pool import decode_untrusted

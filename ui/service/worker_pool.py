@@ -1,4 +1,4 @@
-"""Bounded work: so many threads, so many that may wait, and a refusal for everybody else."""
+"""Bounded worker pools: a fixed number of threads, a queue, and 503 for everything beyond."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from ui.service.problems import Problem
 
 T = TypeVar("T")
 PATIENCE = 30.0
-"""Seconds; who waited longer is refused rather than answered when nobody listens any more."""
+"""Longest wait in seconds; later, the request is refused because the client has
+probably given up.
+"""
 RETRY_AFTER = 1  # seconds
 
 
 class Lane:
-    """A pool of `workers` threads with room for `queue` waiting pieces of work."""
+    """A pool of `workers` threads with a queue of `queue` tasks."""
 
     def __init__(self, name: str, workers: int, queue: int, metrics: Metrics) -> None:
-        """No thread is started yet."""
+        """Starts no thread yet."""
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix=name)
         self._room = workers + queue
         self._metrics = metrics
@@ -31,15 +33,15 @@ class Lane:
         self._taken = 0
 
     async def run(self, work: Callable[[], T]) -> T:
-        """The result of `work`, done by a worker; what it raises is raised here. Raises as `submit`
-        does. Work of a caller that is cancelled while it waits is not begun.
+        """The result of `work`, run by a worker; its exceptions are raised here. Raises as `submit`
+        does. If the caller is cancelled while waiting, the work is not started.
         """
         return await asyncio.wrap_future(self.submit(work))
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
-        """Let a worker do `work` when it has time.
+        """Queue `work` for a worker.
 
-        Raises `Problem` 503 when nobody else may wait; so does the work itself when it waited for
+        Raises `Problem` 503 when the queue is full; the future raises it too if the work waited for
         longer than `PATIENCE` seconds.
         """
         with self._lock:
@@ -59,7 +61,7 @@ class Lane:
                 return work()
 
         def ended(future: Future[T]) -> None:
-            if future.cancelled():  # it was never begun
+            if future.cancelled():  # it was never started
                 self._waiting.dec()
             with self._lock:
                 self._taken -= 1
@@ -69,7 +71,7 @@ class Lane:
         return future
 
     def close(self) -> None:
-        """Finish what runs and leave the rest."""
+        """Finish running tasks and drop the queue."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _overloaded(self) -> Problem:

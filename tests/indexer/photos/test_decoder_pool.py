@@ -282,7 +282,7 @@ def test_no_process_is_left_when_the_program_is_killed(tmp_path: Path, end: sign
         "from functools import partial\n"
         "from indexer.photos.decoder_pool import Decoders\n"
         "from indexer.photos.decoder_process import DecodeProcess\n"
-        "from tests.indexer import faulty_worker\n"
+        "from tests.indexer.photos import faulty_worker\n"
         "pool = Decoders(2, partial(DecodeProcess, faulty_worker.MODULE))\n"
         "pool.warm_up(2)\n"
         "pool.decode(sys.stdin.buffer.read())\n"

@@ -1,4 +1,6 @@
-"""Scenes: pictures composed of named drawings, with every mask, box, name and relation known."""
+"""Drawn scenes: pictures composed of named drawings, with every mask, box, name and
+relation known.
+"""
 
 from tips_model.train.scenes.source import Scenes, SceneSource
 

@@ -1,4 +1,4 @@
-"""The albums of the drawn photos: when, where and with which camera they were "taken", and of what.
+"""The albums of the drawn photos: date, place, camera and contents of each.
 
 Pure data. A backdrop is a list of layers from top to bottom: where each begins (fraction of the
 height) and its colour at the top and at the bottom of the layer.
@@ -15,7 +15,7 @@ Layer = tuple[float, RGB, RGB]
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """What a camera writes into its files; `prefix` begins its file names."""
+    """Camera facts for EXIF; `prefix` begins its file names."""
 
     make: str
     model: str
@@ -125,4 +125,4 @@ ALBUMS: tuple[Album, ...] = (
          "football", "rocket", "diamond", "wrench", "t-shirt", "shield"),
     ),
 )  # fmt: skip
-"""Every thing is the main one of one photo, so the photos are as many as the things."""
+"""Every thing is the main subject of one photo, so there are as many photos as things."""

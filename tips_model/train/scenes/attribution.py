@@ -1,4 +1,4 @@
-"""Whose drawings these are: the text that goes beside everything made of them."""
+"""Attribution text for the drawings: authors and licences, to go with everything made of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tips_model.train.scenes.drawings import DrawingSet, fetch, read_attribution
 
 
 def attribution_text(sets: Sequence[DrawingSet], subject: str, folder: Path | None = None) -> str:
-    """Markdown that names author, source and licence of each drawing set, from its own package.
+    """Markdown with author, source and licence of each drawing set, from its own package.
 
     `subject` begins the first sentence, such as "These pictures".
     """

@@ -1,6 +1,6 @@
 """Procedural backgrounds: flat, gradient, ground, noise, stripes, checks and blobs.
 
-Every background is drawn from two named colours, so a caption can say what it is.
+Every background is drawn in two named colours, so that a caption can describe it.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from tips_model.train.scenes.colours import COLOUR_NAMES, COLOURS
 
 KINDS: tuple[str, ...] = ("flat", "gradient", "ground", "noise", "stripes", "checks", "blobs")
 _SHARES = np.array([0.25, 0.15, 0.15, 0.2, 0.1, 0.05, 0.1])
-_GRIDS = (3, 6, 12)  # cells a side of the noise's octaves
+_GRIDS = (3, 6, 12)  # cells per side of the noise octaves
 _WEIGHTS = (1.0, 0.5, 0.25)
 
 
 @dataclass(frozen=True, slots=True)
 class BackgroundPlan:
-    """What to draw for B scenes.
+    """The parameters of B backgrounds.
 
     kind (B,) index into `KINDS`; colour (B, 2) indices into `COLOUR_NAMES`; rgb (B, 2, 3) float32
     in 0-255; numbers (B, 4) uniform in [0, 1): angle, phase, frequency, level; noise: per octave
@@ -74,7 +74,7 @@ def draw_backgrounds(plan: BackgroundPlan, height: int, width: int) -> NDArray[n
     across = -np.sin(angle) * (columns - 0.5) + np.cos(angle) * (rows - 0.5)
     phase, frequency, level = (plan.numbers[:, i, None, None] for i in (1, 2, 3))
     waves = 3 + 7 * frequency
-    mix = np.zeros((len(plan.kind), height, width), np.float32)  # share of the second colour
+    mix = np.zeros((len(plan.kind), height, width), np.float32)  # weight of the second colour
     kind = np.array(KINDS)[plan.kind][:, None, None]
     mix = np.where(kind == "gradient", np.clip(along + 0.5, 0, 1), mix)
     horizon = 0.45 + 0.3 * level + 0.05 * noise[:, 0]
@@ -87,14 +87,14 @@ def draw_backgrounds(plan: BackgroundPlan, height: int, width: int) -> NDArray[n
     mix = np.where(kind == "blobs", noise[:, 1] + 0.3 * (level - 0.5) > 0.1, mix)
     mix = mix.astype(np.float32)[:, None]
     picture = plan.rgb[:, 0, :, None, None] * (1 - mix) + plan.rgb[:, 1, :, None, None] * mix
-    # A little texture everywhere but on flat ones; noise backgrounds get coloured noise.
+    # A little texture everywhere except on flat ones; noise backgrounds get coloured noise.
     texture = np.where(plan.kind == 0, 0.0, np.where(plan.kind == 3, 40.0, 12.0))
     picture += texture.astype(np.float32)[:, None, None, None] * noise
     return np.clip(picture, 0, 255, out=picture)
 
 
 def _noise(plan: BackgroundPlan, height: int, width: int) -> NDArray[np.float32]:
-    """Smooth noise (B, 3, height, width) about in [-1, 1]: octaves of upsampled random grids."""
+    """Smooth noise (B, 3, height, width) roughly in [-1, 1]: octaves of upsampled random grids."""
     total = torch.zeros(len(plan.kind), 3, height, width)
     for grid, weight in zip(plan.noise, _WEIGHTS, strict=True):
         total += weight * interpolate(
@@ -105,7 +105,7 @@ def _noise(plan: BackgroundPlan, height: int, width: int) -> NDArray[np.float32]
 
 
 def describe(kind: int, first: int, second: int) -> str:
-    """The words for a background, or "" where none fit (noise has no plain name)."""
+    """A background in words, or "" if none fit (noise has no plain name)."""
     a, b = COLOUR_NAMES[first], COLOUR_NAMES[second]
     return {
         "flat": f"{a} background",

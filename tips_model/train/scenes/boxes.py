@@ -1,4 +1,4 @@
-"""Boxes and masks of what is visible in scenes."""
+"""Bounding boxes of the visible pixels of objects in scenes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 def visible_boxes(owner: NDArray[np.int8], places: int) -> NDArray[np.float64]:
     """The box of each object's visible pixels: owner (B, H, W) to (B, places, 4).
 
-    x0, y0, x1, y1 as fractions of width and height; zeros where nothing of the object is visible.
+    x0, y0, x1, y1 as fractions of width and height; zeros for invisible objects.
     """
     height, width = owner.shape[1:]
     masks = owner[:, None] == np.arange(places)[:, None, None]  # (B, K, H, W)

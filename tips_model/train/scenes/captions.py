@@ -1,6 +1,6 @@
-"""Captions of scenes: the noisy one that a web page would give, and exact ones with places.
+"""Captions of scenes: a noisy one like those of web pages, and exact ones with positions.
 
-All are functions of the scene's facts and a generator, so a seed fixes them.
+All are functions of the scene's facts and a generator, so they are reproducible from a seed.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ JUNK: tuple[str, ...] = (
     "click here", "new", "best price", "vector clipart", "photo {n}", "download", "lot of {d}",
     "sale", "my holiday", "untitled", "copyright", "follow us", "high quality", "item {n}",
 )  # fmt: skip
-"""Junk that web captions carry; {n} is a number of four digits and {d} of one."""
+"""Junk as in web captions; {n} is a four-digit number and {d} a digit."""
 
 WEB_TEMPLATES: tuple[str, ...] = (
     "a photo of {}", "a picture of {}", "an image of {}", "itap of {}", "a drawing of {}",
     "a large photo of {}", "a small photo of {}", "a photo of many {}", "art of {}",
 )  # fmt: skip
-"""Frames around what a web caption names; {} is one or two noun phrases."""
+"""Templates of web captions; {} is one or two noun phrases."""
 
 _ROWS = ("top", "", "bottom")
 _COLUMNS = ("left", "", "right")
@@ -49,13 +49,13 @@ class SceneFacts:
 
 
 def position(x: float, y: float) -> str:
-    """The place on a 3 x 3 grid in words: "top left", "left", "centre", ..."""
+    """The position on a 3 x 3 grid in words: "top left", "left", "centre", ..."""
     words = (_ROWS[min(int(y * 3), 2)], _COLUMNS[min(int(x * 3), 2)])
     return " ".join(word for word in words if word) or "centre"
 
 
 def relation(first: ObjectFacts, second: ObjectFacts) -> str:
-    """How the first object lies to the second, along the axis on which they differ more."""
+    """The relation of the first object to the second, along the axis on which they differ more."""
     dx, dy = first.x - second.x, first.y - second.y
     if abs(dx) >= abs(dy):
         return "to the left of" if dx < 0 else "to the right of"
@@ -71,7 +71,7 @@ def phrase(item: ObjectFacts, with_colour: bool) -> str:
 
 
 def web_caption(scene: SceneFacts, rng: Random, junk: float) -> str:
-    """One or two of the objects in few words, sometimes another word for it, sometimes junk."""
+    """One or two of the objects in few words, sometimes with a synonym, sometimes with junk."""
     clutter = rng.choice(JUNK).format(n=rng.randrange(1000, 10000), d=rng.randrange(2, 10))
     dirty = rng.random() < junk
     if dirty and rng.random() < 0.125:
@@ -98,7 +98,7 @@ def _listing(parts: Sequence[str]) -> str:
 
 
 def full_caption(scene: SceneFacts, rng: Random) -> str:
-    """All objects with colour (80 %), each with its place or its relation to an earlier one."""
+    """All objects with colour (80 %), each with its position or its relation to an earlier one."""
     parts: list[str] = []
     order = rng.sample(list(scene.objects), len(scene.objects))
     for index, item in enumerate(order):
@@ -125,13 +125,13 @@ def _ground(scene: SceneFacts) -> str:
 
 
 def list_caption(scene: SceneFacts, rng: Random) -> str:
-    """All objects by name, most with their colour, without places."""
+    """All objects by name, most with their colour, without positions."""
     items = rng.sample(list(scene.objects), len(scene.objects))
     return _listing([phrase(item, rng.random() < 0.6) for item in items])
 
 
 def relation_caption(scene: SceneFacts, rng: Random) -> str:
-    """Two objects and how they lie to each other; of a single one, its place."""
+    """Two objects and their relation; for a single one, its position."""
     if len(scene.objects) == 1:
         item = scene.objects[0]
         return f"{phrase(item, True)} {_at(item)}{_ground(scene)}"
@@ -140,7 +140,7 @@ def relation_caption(scene: SceneFacts, rng: Random) -> str:
 
 
 def synthetic_captions(scene: SceneFacts, rng: Random) -> list[str]:
-    """Captions of three granularities: everything with places, a list, one relation."""
+    """Captions of three granularities: everything with positions, a list, one relation."""
     return [full_caption(scene, rng), list_caption(scene, rng), relation_caption(scene, rng)]
 
 

@@ -1,4 +1,4 @@
-"""Colour words: what colour a drawing has, and how a hue rotation changes it.
+"""Colour names of drawings, and how a hue rotation changes them.
 
 A colour is named by the nearest of eleven centroids in CIELAB, because nearness in HSV calls
 mid-brown "orange". Conversion: sRGB (IEC 61966-2-1) to CIELAB with white point D65.
@@ -26,7 +26,7 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 
 COLOUR_NAMES: tuple[str, ...] = tuple(COLOURS)
 HUE_STEPS = 12
-"""Hue rotations are multiples of 360 / HUE_STEPS degrees; step 0 leaves the colours."""
+"""Hue rotations are multiples of 360 / HUE_STEPS degrees; step 0 leaves the colours unchanged."""
 
 _CENTROIDS = np.array(list(COLOURS.values()), np.float64)
 _TO_XYZ = np.array(

@@ -1,8 +1,9 @@
-"""Plans to pictures: cut-outs turned, tinted and laid on backgrounds, with their visible masks.
+"""Renders scene plans: cut-outs rotated, tinted and pasted on backgrounds, with their visible
+masks.
 
 Letters: B scenes, K places in a scene, n objects of one group, P side of a group's patches.
-All objects of a batch are transformed in a few groups of about equal size by one `grid_sample`
-each; only the last step, pasting, goes object by object.
+All objects of a batch are transformed in a few groups of similar size, each with one `grid_sample`;
+only the last step, pasting, is done per object.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Picture:
 
 
 class Composer:
-    """Draws plans with one bank's cut-outs; keeps the cut-outs premultiplied in a pyramid."""
+    """Draws plans with one bank's cut-outs, which it keeps premultiplied in a pyramid."""
 
     def __init__(self, bank: Bank) -> None:
         pixels = torch.from_numpy(bank.pixels).permute(0, 3, 1, 2).float()
@@ -51,7 +52,7 @@ class Composer:
     ) -> Picture:
         """The pictures of a plan at one size in pixels.
 
-        `background` (B, 3, height, width) in 0-255 goes before the plan's own.
+        `background` (B, 3, height, width) in 0-255 overrides the plan's own.
         """
         canvas = (
             draw_backgrounds(plan.background, height, width)
@@ -132,7 +133,7 @@ def _paste(
     y: float,
     place: int,
 ) -> None:
-    """Lay a patch (4, P, P) with its centre at pixel (x, y); what lies outside is cut off."""
+    """Paste a patch (4, P, P) with its centre at pixel (x, y); parts outside are cut off."""
     side = patch.shape[-1]
     height, width = owner.shape
     left, top = round(x - side / 2), round(y - side / 2)

@@ -1,9 +1,9 @@
-"""The things that a scene can show: one table of names, with the drawings that show each.
+"""The table of concepts that a scene can show: names, drawings and synonyms.
 
-A concept is a plain English name. Its slugs are keys of the drawing sets (the CLDR name of an
-emoji with hyphens), and several slugs may show one concept: a whole cat and a cat's face are both
-"cat". Chosen so that five drawing sets or more have every concept, and so that no two concepts
-look or read nearly alike.
+A concept is a plain English name. Its slugs are keys of the drawing sets (the CLDR name of an emoji
+with hyphens), and several slugs may show one concept: a whole cat and a cat's face are both "cat".
+Concepts are chosen so that at least five drawing sets have each, and that no two look or read
+nearly alike.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tips_model.train.grammar import with_article
 
 @dataclass(frozen=True, slots=True)
 class Concept:
-    """A nameable thing: its name, the keys of its drawings, other words for it and its group."""
+    """A nameable thing: its name, the keys of its drawings, its synonyms and its group."""
 
     name: str
     slugs: tuple[str, ...]

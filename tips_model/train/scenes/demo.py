@@ -1,8 +1,8 @@
-"""Drawn photos: unseen scenes of known drawings that look like a small photo collection.
+"""Generates drawn photos: new scenes of known drawings that look like a small photo collection.
 
 Several sizes, shapes and formats; EXIF dates over three years, two cameras, GPS in most; folders by
-year and occasion. The same seed writes the same pictures. `scenes.json` beside the photos says
-what is where.
+year and occasion. The same seed writes the same pictures. `scenes.json` beside the photos lists
+their objects and boxes.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from tips_model.train.scenes.render import Bank, load_bank
 _SIZES = ((800, 600), (600, 800), (960, 640), (640, 640), (1200, 675), (480, 360), (720, 480),
           (400, 300), (900, 506), (540, 720))  # fmt: skip
 _FORMATS = ("jpg",) * 7 + ("webp",) * 2 + ("png",)
-_VENDORS = ("noto", "fluent-emoji")  # nano knows their drawings; the scenes are new to it
-_LARGE = 384  # side of the cut-outs, enough for the largest photo
+_VENDORS = ("noto", "fluent-emoji")  # nano was trained on these drawings; the scenes are new to it
+_LARGE = 384  # side of the cut-outs in pixels, enough for the largest photo
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def write_photos(
 ) -> list[dict[str, object]]:
     """Draw the albums' photos with a bank's drawings.
 
-    For each photo its `path` below `out` and its `objects` (name, box as fractions).
+    Returns for each photo its `path` below `out` and its `objects` (name, box as fractions).
     """
     composer, catalogue = Composer(bank), Catalogue(bank)
     rng = np.random.default_rng(seed)
@@ -84,7 +84,7 @@ def _shots(albums: Sequence[Album], rng: np.random.Generator) -> Iterator[_Shot]
 def _take(
     shot: _Shot, composer: Composer, catalogue: Catalogue, rng: np.random.Generator, out: Path
 ) -> dict[str, object]:
-    """Draw and write one photo; what it shows, for `scenes.json`."""
+    """Draw and write one photo; returns its entry for `scenes.json`."""
     width, height = _SIZES[int(rng.integers(len(_SIZES)))]
     kind = _FORMATS[int(rng.integers(len(_FORMATS)))]
     if kind == "png":
@@ -152,7 +152,7 @@ def backdrop(
 def _save(
     image: Image.Image, path: Path, shot: _Shot, camera: Camera, rng: np.random.Generator
 ) -> None:
-    """Write in the format of the name, with EXIF; every eighth JPEG is stored turned."""
+    """Write in the format of the file name, with EXIF; every eighth JPEG is stored rotated."""
     turned = path.suffix == ".jpg" and shot.number % 8 == 0
     place = shot.album.place
     if place is not None:

@@ -1,8 +1,8 @@
-"""The drawings that scenes are made of: npm packages of emoji art, pinned by version and hash.
+"""Downloads the drawings for scenes: npm packages of emoji art, pinned by version and hash.
 
-Each package is one file of SVG bodies whose keys are shared across vendors. Packages are fetched
+Each package is one file of SVG bodies whose keys are shared across vendors. Packages are downloaded
 once with the ordinary `npm` client into a cache folder and are checked against the registry's
-sha512 on every use. Only permissive licences are here (MIT, Apache-2.0, CC-BY-4.0).
+sha512 on every use. All licences are permissive (MIT, Apache-2.0, CC-BY-4.0).
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from tips_model.errors import TipsError
 
 
 class DrawingsError(TipsError):
-    """The drawings cannot be fetched or are not the pinned ones."""
+    """The drawings cannot be downloaded or do not match their pinned hash."""
 
 
 @dataclass(frozen=True, slots=True)
 class DrawingSet:
     """One vendor's drawings in one npm package.
 
-    `family` groups sets that are the same drawing in two styles; no split may cut through one.
+    `family` groups sets that show the same drawings in two styles; a split must not separate them.
     `integrity` is npm's: "sha512-" and the base64 digest of the tarball.
     """
 
@@ -97,7 +97,7 @@ HELD_OUT = "twemoji"
 
 
 def cache_folder() -> Path:
-    """Where fetched and rendered drawings are kept: `$TIPS_CACHE` or the user's cache folder."""
+    """The cache of downloaded and rendered drawings: `$TIPS_CACHE` or the user's cache folder."""
     base = os.environ.get("TIPS_CACHE") or user_cache_dir("tips-search")
     return Path(base) / "drawings"
 
@@ -109,9 +109,10 @@ def integrity_of(path: Path) -> str:
 
 
 def fetch(drawings: DrawingSet, folder: Path | None = None) -> Path:
-    """The package's tarball in the cache, fetched with npm when it is not there yet.
+    """The package's tarball in the cache, downloaded with npm if missing.
 
-    Raises `DrawingsError` if npm is missing or fails, or if the file is not the pinned one.
+    Raises `DrawingsError` if npm is missing or fails, or if the file does not match its pinned
+    hash.
     """
     folder = folder or cache_folder()
     target = folder / drawings.file_name
@@ -154,7 +155,7 @@ def _member(tarball: Path, name: str) -> dict[str, Any]:
 
 
 def read_svgs(tarball: Path, slugs: list[str]) -> dict[str, str]:
-    """The wanted drawings of a package as whole SVG documents; absent slugs are left out."""
+    """The requested drawings of a package as complete SVG documents; missing slugs are left out."""
     content = _member(tarball, "icons.json")
     icons, aliases = content["icons"], content.get("aliases", {})
     found = {}
@@ -174,7 +175,7 @@ def read_svgs(tarball: Path, slugs: list[str]) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """What a package says of its author and licence."""
+    """A package's statement of its author and licence."""
 
     title: str
     author: str

@@ -1,4 +1,4 @@
-"""EXIF facts as a camera writes them."""
+"""Camera-like EXIF data for drawn photos."""
 
 from __future__ import annotations
 

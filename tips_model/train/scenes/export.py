@@ -1,7 +1,7 @@
-"""Scenes to disk: a Lance training table, and an evaluation set in COCO's format.
+"""Exports scenes as a Lance training table, or as a COCO-format evaluation set.
 
-The COCO folder holds `images/`, `instances.json` (boxes, masks as uncompressed run lengths, names)
-and `captions.json` (per picture the full caption first, then the others).
+The COCO folder contains `images/`, `instances.json` (boxes, masks as uncompressed run lengths,
+names) and `captions.json` (per picture the full caption first, then the others).
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ _CHUNK = 128  # scenes drawn at once
 def write_training_table(
     folder: Path, source: SceneSource, spec: SceneSpec, count: int, size: tuple[int, int]
 ) -> int:
-    """A training table of `count` scenes of `size` (height, width); returns its rows.
+    """Write a training table of `count` scenes of `size` (height, width); returns its number of
+    rows.
 
     The objects' names are written beside it.
     """
@@ -68,7 +69,9 @@ def write_training_table(
 def write_coco(
     folder: Path, source: SceneSource, spec: SceneSpec, count: int, size: tuple[int, int]
 ) -> int:
-    """A COCO-format set of `count` scenes of `size` (height, width); returns its objects."""
+    """Write a COCO-format set of `count` scenes of `size` (height, width); returns its number of
+    objects.
+    """
     (folder / "images").mkdir(parents=True, exist_ok=True)
     images: list[dict[str, Any]] = []
     objects: list[dict[str, Any]] = []
@@ -98,7 +101,7 @@ def write_coco(
 
 
 def write_attribution(folder: Path, *, held_out: bool) -> None:
-    """`ATTRIBUTION.md` beside exported scenes, for the drawing sets that they use."""
+    """Write `ATTRIBUTION.md` beside exported scenes, for the drawing sets that they use."""
     sets = [s for s in DRAWING_SETS if (s.family == HELD_OUT) == held_out]
     (folder / "ATTRIBUTION.md").write_text(attribution_text(sets, "These pictures"), "utf-8")
 
@@ -111,7 +114,7 @@ def _chunks(
 
 
 def visible_places(scenes: Scenes, row: int) -> list[int]:
-    """The places of a scene's objects of which at least a pixel is visible."""
+    """The places of a scene's objects that have at least one visible pixel."""
     places = np.unique(scenes.owner[row])
     return [int(place) for place in places if place >= 0]
 
@@ -131,7 +134,7 @@ def _annotation(number: int, image: int, category: int, mask: NDArray[np.bool_])
 
 
 def png(pixels: NDArray[Any]) -> bytes:
-    """An array (H, W, 3) uint8 or (H, W) bool as the bytes of a PNG."""
+    """An array (H, W, 3) uint8 or (H, W) bool as PNG bytes."""
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "PNG")
     return out.getvalue()

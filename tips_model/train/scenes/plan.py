@@ -1,4 +1,4 @@
-"""What B scenes shall show, drawn as arrays before a pixel is made.
+"""Random plans for scenes: objects, sizes, positions and colours as arrays, before rendering.
 
 Letters: B scenes, K places for objects in a scene (unused ones have drawing -1).
 """
@@ -19,15 +19,15 @@ from tips_model.train.scenes.render import Bank
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SceneSpec:
-    """What kind of scenes to draw; every value is a range or a probability."""
+    """The distribution of scenes to draw; every value is a range or a probability."""
 
     objects: tuple[int, int] = (1, 5)
     size: tuple[float, float] = (0.3, 0.6)
     """Side of an object as a fraction of the shorter side; scaled down when there are many."""
     even_sizes: bool = False
-    """Sides are uniform in their logarithm, so that small things are as many as large ones."""
+    """Sides are uniform in their logarithm, so that small things are as frequent as large ones."""
     solo: float = 0.0
-    """Part of the scenes that show one large object instead, of a side in `solo_size`."""
+    """Fraction of the scenes that show one large object instead, with a side in `solo_size`."""
     solo_size: tuple[float, float] = (0.55, 0.95)
     rotation: float = 25.0
     """Largest rotation in degrees, either way."""
@@ -61,17 +61,17 @@ SPECS: dict[str, SceneSpec] = {
     "mixed-many": SceneSpec(solo=0.25, junk=0.2),
     "library": SceneSpec(objects=(1, 6), size=(0.07, 0.75), even_sizes=True, hue=0.15, junk=0),
 }  # fmt: skip
-"""What a training stage can ask for by `Stage.data`."""
+"""The values of `Stage.data` that a training stage can use."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScenePlan:
-    """The plan of B scenes with up to K objects each; later objects lie above earlier ones.
+    """The plan of B scenes with up to K objects each; later objects cover earlier ones.
 
     count (B,); drawing (B, K) index into the bank or -1; concept (B, K); hue (B, K) step, or
-    HUE_STEPS for grey; size (B, K) fraction of the shorter side; centre (B, K, 2) x, y in [0, 1]
-    of width and height; angle (B, K) radians; stretch (B, K) factor; flip (B, K) bool;
-    tone (B, K, 3): brightness offset, contrast and saturation factors; seed (B,) for captions.
+    HUE_STEPS for grey; size (B, K) fraction of the shorter side; centre (B, K, 2) x, y in [0, 1] of
+    width and height; angle (B, K) radians; stretch (B, K) factor; flip (B, K) bool; tone (B, K, 3):
+    brightness offset, contrast and saturation factors; seed (B,) for captions.
     """
 
     count: NDArray[np.int64]
@@ -97,7 +97,7 @@ class ScenePlan:
 
 
 class Catalogue:
-    """Which drawings show which concept: the bank's index turned around."""
+    """Which drawings show which concept: the inverse of the bank's index."""
 
     def __init__(self, bank: Bank) -> None:
         groups = [np.flatnonzero(bank.concept == index) for index in range(len(CONCEPTS))]
@@ -128,7 +128,7 @@ def plan_scenes(
     used = np.arange(high)[None, :] < count[:, None]
     hue = np.where(rng.random(shape) < spec.hue, rng.integers(1, HUE_STEPS, shape), 0)
     hue = np.where(rng.random(shape) < spec.grey, HUE_STEPS, hue)
-    # With n objects the sides shrink as 1.35/sqrt(n), so that they find room.
+    # With n objects the sides shrink as 1.35/sqrt(n), so that all fit.
     crowd = np.clip(1.35 / np.sqrt(np.maximum(count, 1)), None, 1.0)[:, None]
     size = _sides(rng, spec, shape) * (crowd if high > 1 else 1.0)
     size = np.where(solo[:, None], rng.uniform(*spec.solo_size, shape), size) if spec.solo else size
@@ -163,9 +163,9 @@ def _sides(
 def place(
     rng: np.random.Generator, size: NDArray[np.float64], used: NDArray[np.bool_], tries: int = 12
 ) -> NDArray[np.float64]:
-    """Centres (B, K, 2) in [0, 1]: for each object the best of some random places.
+    """Centres (B, K, 2) in [0, 1]: for each object the best of several random places.
 
-    Best is where its box overlaps those placed before by the least part of its own area.
+    The best one minimises the fraction of the object's box that overlaps earlier objects.
     """
     scenes, places = size.shape
     margin = np.minimum(size / 2, 0.5)[:, :, None, None]

@@ -1,8 +1,9 @@
-"""Drawings to cut-outs: SVG rendered by resvg, cropped to what is drawn, kept as one array file.
+"""Renders drawings to cut-outs: SVG by resvg, cropped to the visible part, cached as one array
+file.
 
 A cut-out is a square RGBA picture (uint8, alpha not premultiplied) whose longer side touches the
-frame. All cut-outs of all sets make a `Bank`; rendering takes seconds and is cached under a name
-that holds every input's hash, so a changed concept list or renderer makes a new file.
+frame. All cut-outs of all sets form a `Bank`; rendering takes seconds and is cached under a name
+that contains every input's hash, so a changed concept list or renderer makes a new file.
 """
 
 from __future__ import annotations
@@ -32,15 +33,15 @@ from tips_model.train.scenes.drawings import (
 BANK_SIZE = 96
 """Side of the cached cut-outs in pixels."""
 
-_FORMAT = "1"  # raise when rendering changes, so that old cache files are not used
+_FORMAT = "1"  # increment when rendering changes, to invalidate old cache files
 
 
 @dataclass(frozen=True, slots=True)
 class Bank:
-    """Cut-outs with what they show.
+    """Cut-outs and the concepts that they show.
 
-    pixels (N, S, S, 4) uint8 straight RGBA; concept (N,) int16 index into `CONCEPTS`;
-    drawing_set (N,) int16 index into `DRAWING_SETS`; slug (N,) str.
+    pixels (N, S, S, 4) uint8 straight RGBA; concept (N,) int16 index into `CONCEPTS`; drawing_set
+    (N,) int16 index into `DRAWING_SETS`; slug (N,) str.
     """
 
     pixels: NDArray[np.uint8]
@@ -60,7 +61,7 @@ class Bank:
         return self.select(self._held_out_mask())
 
     def training(self) -> Bank:
-        """The drawings of all families but the held-out one."""
+        """The drawings of all families except the held-out one."""
         return self.select(~self._held_out_mask())
 
     def _held_out_mask(self) -> NDArray[np.bool_]:
@@ -88,7 +89,7 @@ def render_svg(svg: str, size: int) -> NDArray[np.uint8]:
     part = image.crop(visible)
     scale = size / max(part.size)
     width, height = (max(1, round(side * scale)) for side in part.size)
-    # Premultiplied while resampling: colours of invisible pixels must not bleed into edges.
+    # Premultiplied for resampling: colours of invisible pixels must not bleed into edges.
     small = part.convert("RGBa").resize((width, height), Image.Resampling.LANCZOS).convert("RGBA")
     canvas = np.zeros((size, size, 4), np.uint8)
     top, left = (size - height) // 2, (size - width) // 2
@@ -129,7 +130,9 @@ def load_bank(
     folder: Path | None = None,
     sets: Sequence[DrawingSet] = DRAWING_SETS,
 ) -> Bank:
-    """All cut-outs of some sets, from the cache or fetched and rendered now (20 s at size 96)."""
+    """All cut-outs of some sets, from the cache, or downloaded and rendered now (20 s
+    at size 96).
+    """
     folder = folder or cache_folder()
     path = folder / _bank_name(size, sets)
     if not path.exists():

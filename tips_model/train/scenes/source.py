@@ -1,8 +1,8 @@
-"""Endless training scenes: a pure function of seed, stage, step and rank.
+"""The source of endless training scenes: a pure function of seed, stage, step and rank.
 
-`SceneSource()` draws with every drawing but the held-out vendor's; `SceneSource(held_out=True)`
-with those alone. The random plan of a step is drawn for all processes together and each draws its
-own part, so the number of processes does not change a step's items.
+`SceneSource()` uses all drawings except the held-out vendor's; `SceneSource(held_out=True)` uses
+only those. The random plan of a step is drawn for all processes together and each renders its own
+part, so the number of processes does not change a step's items.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from tips_model.train.source import RawBatch
 
 
 class ScenesError(TipsError):
-    """A kind of scenes that nobody knows."""
+    """An unknown kind of scenes."""
 
 
 def spec_of(kind: str) -> SceneSpec:
@@ -72,7 +72,7 @@ class SceneSource:
         bank: Bank | None = None,
         folder: Path | None = None,
     ) -> None:
-        """`bank`: cut-outs to use as they are; else the cached ones in `folder` are split."""
+        """`bank`: cut-outs to use unchanged; otherwise the cached ones in `folder` are split."""
         if bank is None:
             whole = load_bank(folder=folder)
             bank = whole.held_out() if held_out else whole.training()
@@ -91,7 +91,7 @@ class SceneSource:
         return RawBatch(torch.from_numpy(made.images), made.web, made.synthetic)
 
     def scenes(self, spec: SceneSpec, count: int, size: tuple[int, int], key: int = 0) -> Scenes:
-        """`count` scenes of `size` (height, width) with all that is known; `key` varies them."""
+        """`count` scenes of `size` (height, width) with all known facts; `key` varies them."""
         return self._make([self.seed, 1 << 40, key], spec, count, slice(None), size)
 
     def _make(

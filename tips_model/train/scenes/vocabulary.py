@@ -1,10 +1,10 @@
-"""The tokenizer of `nano`: 1,024 sentencepiece pieces, trained on the scenes' own captions.
+"""The tokenizer for scene captions: 1,024 sentencepiece pieces, trained on the captions themselves.
 
-Names, their synonyms, colours, places and the captions' other words are whole pieces, because a
-trained model of this size would split even "black". The rest of the pieces come from a list of
-common English words, so that an unknown word still has tokens. Training is deterministic: fixed
-captions, one thread. Pad has id 0 and the unknown piece 1, as in the TIPS tokenizer; neither a
-begin nor an end token exists.
+Names, their synonyms, colours, positions and the captions' other words are whole pieces, because a
+trained model of this size would split even "black". The remaining pieces come from a list of common
+English words, so that an unknown word still has tokens. Training is deterministic: fixed captions,
+one thread. Pad has id 0 and the unknown piece 1, as in the TIPS tokenizer; there is no begin or end
+token.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _PLACES = (
 
 
 def whole_pieces() -> list[str]:
-    """What is never split, longest first: names, synonyms, colours, places, captions' words."""
+    """Pieces never to split, longest first: names, synonyms, colours, places, captions' words."""
     words: set[str] = set(NAMES) | set(COLOUR_NAMES) | set(_PLACES)
     words.update(synonym for concept in CONCEPTS for synonym in concept.synonyms)
     frames = [*JUNK, *WEB_TEMPLATES, *(describe(k, 0, 1) for k in range(len(KINDS)))]
@@ -46,7 +46,7 @@ def whole_pieces() -> list[str]:
 
 
 def corpus(captions: int = 4000, seed: int = 0) -> Iterator[str]:
-    """Captions of random scenes, then the words that tell unknown words' letters apart."""
+    """Captions of random scenes, then words that teach the pieces of unknown words."""
     rng = Random(seed)
     for _ in range(captions):
         objects = [

@@ -1,1 +1,1 @@
-"""Parts of the page that Streamlit has not: plain JavaScript beside small typed wrappers."""
+"""Custom Streamlit components: plain JavaScript with small typed Python wrappers."""

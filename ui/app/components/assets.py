@@ -1,4 +1,4 @@
-"""The scripts and styles that lie beside the components' wrappers."""
+"""Loads the components' scripts and styles from this folder."""
 
 from __future__ import annotations
 

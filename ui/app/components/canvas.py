@@ -24,8 +24,8 @@ def draw_layout(
 ) -> tuple[PlacedWord, ...] | None:
     """Show the stage with `things` on it, at most `MOST_THINGS`; `ratio` is its width by height.
 
-    Returns all things after the user changed them since the last run, else None; pass them in from
-    the next run on.
+    Returns all things if the user changed them since the last run, else None; pass them in from the
+    next run on.
     """
     edit = last_edit(key, "edit")
     changed = _checked_things(edit.value)
@@ -45,7 +45,7 @@ def draw_layout(
 
 
 def _checked_things(value: object) -> tuple[PlacedWord, ...] | None:
-    """The things that the browser sent, without those that are none; None when it sent no list."""
+    """The valid things among those that the browser sent; None when it sent no list."""
     if not isinstance(value, list):
         return None
     things = (_checked_thing(raw) for raw in value[:MOST_THINGS])
@@ -58,7 +58,7 @@ def _checked_thing(raw: object) -> PlacedWord | None:
     word, box = raw.get("text"), checked_box(raw.get("box"))
     if not isinstance(word, str) or box is None:
         return None
-    # Characters that are none, such as lone surrogates, cannot be sent on.
+    # Invalid characters, such as lone surrogates, cannot be passed on.
     word = "".join(char for char in " ".join(word.split()) if char.isprintable())
     word = word[:LONGEST_WORD].strip()
     if not word:
@@ -68,7 +68,7 @@ def _checked_thing(raw: object) -> PlacedWord | None:
 
 
 def _widened(low: float, high: float) -> tuple[float, float]:
-    """A side of at least `LEAST_SIDE` that stays inside 0..1."""
+    """A side of at least `LEAST_SIDE`, kept inside 0..1."""
     if high - low >= LEAST_SIDE:
         return low, high
     low = min(low, 1 - LEAST_SIDE)

@@ -1,11 +1,10 @@
-"""What the user did in a component, carried to Python once, and how Python answers it.
+"""Edits made in a component, delivered to Python exactly once, and how Python acknowledges them.
 
-A component shows what the user draws at once and sends it as one of its state values:
-`{"serial": whole number, "subject": text, "value": anything}`. A state value stays until the next
-one, so that nothing is lost when a run is broken off; the serial tells whether it has been taken up
-already. Python answers with the serial of the last change that it has seen; until then the
-component keeps its own picture of things, after that Python's is the truth. Nothing here trusts the
-browser.
+A component shows an edit at once and sends it as one of its state values: `{"serial": whole number,
+"subject": text, "value": anything}`. A state value stays until the next one, so nothing is lost
+when a run is aborted; the serial shows whether it was handled already. Python answers with the
+serial of the last edit that it has seen; until then the component shows its own state, after that
+Python's state wins. Values from the browser are never trusted.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ from search.hits import Box
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """The last thing that the browser sent under one name.
+    """The last value that the browser sent under one name.
 
-    slot: where its serial is remembered. serial: its number, None when there was none. value: what
-    was sent, if it has not been seen before and belongs to the subject shown now; None otherwise.
+    slot: session key of its serial. serial: its number, None when there was none. value: the value,
+    if it is new and belongs to the subject shown now; None otherwise.
     """
 
     slot: str
@@ -33,15 +32,16 @@ class Edit:
     value: Any
 
     def seen(self) -> None:
-        """Remember that it has been taken up: it is not handed out again."""
+        """Mark the edit as handled: it is not returned again."""
         if self.serial is not None:
             st.session_state[self.slot] = self.serial
 
 
 def last_edit(key: str, name: str, subject: str | None = None) -> Edit:
-    """What the component `key` sent last as `name`. Ask before it is mounted, call `seen` after.
+    """The last value that the component `key` sent as `name`. Call it before mounting the
+    component, and `seen` after.
 
-    subject: what the component shows now; an edit of another subject came too late. None: any.
+    subject: what the component shows now; edits of another subject are stale. None: any.
     """
     slot = f"{key}-{name}-seen"
     state = st.session_state.get(key)
@@ -55,11 +55,13 @@ def last_edit(key: str, name: str, subject: str | None = None) -> Edit:
 
 
 def ignore() -> None:
-    """The callback of a value that is read where its component is mounted: nothing to do."""
+    """A no-op callback for values that are read where the component is mounted."""
 
 
 def checked_box(corners: object) -> Box | None:
-    """Four numbers from the browser as a box with ordered corners in 0..1; None if they are not."""
+    """Four numbers from the browser as a box with ordered corners in 0..1; None if they are
+    invalid.
+    """
     if not isinstance(corners, list) or len(corners) != 4:
         return None
     x0, y0, x1, y1 = (_fraction(number) for number in corners)
@@ -71,7 +73,7 @@ def checked_box(corners: object) -> Box | None:
 def _fraction(number: object) -> float | None:
     if isinstance(number, bool) or not isinstance(number, int | float):
         return None
-    # A whole number of any length can be clamped; not every one fits into a float.
+    # Clamp first: not every integer from JSON fits into a float.
     if isinstance(number, float) and not math.isfinite(number):
         return None
     return float(min(max(number, 0), 1))

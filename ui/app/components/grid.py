@@ -1,4 +1,4 @@
-"""The grid of photos: cards in rows that fill the width, with what was found drawn on them."""
+"""The photo grid: cards in rows that fill the width, with found places drawn on them."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _grid = st.components.v2.component(
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A photo in the grid. `ratio` is width by height; `src`, `mask` and `heat` are addresses of
-    pictures ("" for none); `note` is a line under the name; `folded` counts the photos that this
-    one stands for; `heading` begins a new part of the grid.
+    """A photo in the grid. `ratio` is width by height; `src`, `mask` and `heat` are URLs of
+    pictures ("" for none); `note` is a line under the name; `folded` counts the near-duplicates
+    behind this card; `heading` starts a new section of the grid.
     """
 
     id: str
@@ -47,8 +47,8 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class GridEvents:
-    """What the user did since the last run: `act` on the `photo`, None for nothing; `chosen`, of
-    the cards shown, None when that did not change.
+    """What the user did since the last run: `act` on the `photo`, None for nothing; `chosen`: the
+    selected ones of the cards shown, None if unchanged.
     """
 
     act: Act | None
@@ -66,8 +66,8 @@ def show_grid(
     chosen: Sequence[str],
     label: str,
 ) -> GridEvents:
-    """Draw the cards; about `columns` of them in a row. `label` names the grid for those who cannot
-    see it. `chosen` are ids of photos that have their mark set.
+    """Draw the cards, about `columns` in a row. `label` names the grid for screen readers. `chosen`
+    are the ids of selected photos.
     """
     ids = {card.id for card in cards}
     act, mark = last_edit(key, "act"), last_edit(key, "edit")
@@ -91,7 +91,7 @@ def show_grid(
 
 
 def _checked_act(value: object, ids: Collection[str]) -> tuple[Act, str] | tuple[None, None]:
-    """The act that the browser sent and its photo, None for what is none."""
+    """The act that the browser sent and its photo, None if invalid."""
     sent = value if isinstance(value, Mapping) else {}
     name, identifier = sent.get("act"), sent.get("id")
     if name not in ACTS or not isinstance(identifier, str) or identifier not in ids:
@@ -100,7 +100,7 @@ def _checked_act(value: object, ids: Collection[str]) -> tuple[Act, str] | tuple
 
 
 def _checked_ids(value: object, ids: Collection[str]) -> tuple[str, ...] | None:
-    """Those of the ids that the browser sent that are of this grid; None when it sent no list."""
+    """The ids that the browser sent and that are in this grid; None when it sent no list."""
     if not isinstance(value, list):
         return None
     return tuple(each for each in value if isinstance(each, str) and each in ids)

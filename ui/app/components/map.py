@@ -1,11 +1,11 @@
-"""A map of photos that needs no network: Leaflet over coasts and borders of our own.
+"""An offline map of photos: Leaflet over bundled coasts and borders.
 
     seen = map_view("map")
     spots = index.clusters(rows, *(seen.asked if seen else (WORLD, CELLS)))
     events = show_map(key="map", clusters=spots, view=index.extent(rows))
 
-Moving the map is an event: the page runs again, asks `map_view` what is shown now, and sends the
-spots of that.
+Moving the map is an event: the page reruns, asks `map_view` for the visible part, and sends the
+spots in it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MOST_CELLS = 64
 CELLS = 16
 WORLD = Bounds(-90.0, -180.0, 90.0, 180.0)
 _FAR = 1e6
-_DIGITS = 6  # of degrees: a tenth of a metre
+_DIGITS = 6  # digits of degrees: a tenth of a metre
 
 _library = st.components.v2.component(
     "tips.map_library",
@@ -46,7 +46,7 @@ _map = st.components.v2.component(
 
 @dataclass(frozen=True, slots=True)
 class MapView:
-    """What a map shows. cells: how many spots may lie side by side in it."""
+    """The visible part of a map. cells: how many spots fit side by side in it."""
 
     bounds: Bounds
     zoom: float
@@ -54,7 +54,7 @@ class MapView:
 
     @property
     def asked(self) -> tuple[Bounds, int]:
-        """The bounds and cells that `PhotoIndex.clusters` is to be asked for."""
+        """The bounds and cells to pass to `PhotoIndex.clusters`."""
         return self.bounds, self.cells
 
 
@@ -62,8 +62,8 @@ class MapView:
 class MapEvents:
     """What the user did since the last run.
 
-    view: what the map shows now, None until it has been drawn. photo: the id of the photo that was
-    clicked. area: the part of the globe whose photos were asked for.
+    view: the visible part, None until the map has been drawn. photo: the id of the clicked photo.
+    area: the area whose photos were requested.
     """
 
     view: MapView | None
@@ -72,7 +72,7 @@ class MapEvents:
 
 
 def map_view(key: str) -> MapView | None:
-    """What the map `key` shows, before it is mounted; None until it has been drawn."""
+    """The visible part of the map `key`, before it is mounted; None until it has been drawn."""
     state = st.session_state.get(key)
     return _checked_view(state.get("view")) if isinstance(state, Mapping) else None
 
@@ -88,9 +88,9 @@ def show_map(
     """Show spots of photos on a map, `height` pixels high, or 70 % of the window's height.
 
     clusters: those of `map_view`, at most `MOST_SPOTS` are drawn. view: what to show at first, and
-    when it changes; None for the world. tiles: the address of a tile server with {z}, {x} and {y},
-    in place of our own coasts; every reader's browser then asks that server. Raises `TipsError`
-    when that is no such address.
+    when it changes; None for the world. tiles: the URL of a tile server with {z}, {x} and {y},
+    instead of the bundled coasts; every viewer's browser then contacts that server. Raises
+    `TipsError` for an invalid URL.
     """
     if tiles is not None and not _is_template(tiles):
         raise TipsError(
@@ -138,7 +138,7 @@ def _is_template(tiles: str) -> bool:
 
 
 def _checked_view(raw: object) -> MapView | None:
-    """The view that the browser sent, None where it is none: nothing here trusts the browser."""
+    """The view that the browser sent, None if invalid: the browser is never trusted."""
     if not isinstance(raw, Mapping):
         return None
     bounds = _checked_bounds(raw.get("bounds"))
@@ -164,5 +164,5 @@ def _checked_id(raw: object) -> str | None:
 def _checked_number(raw: object) -> float | None:
     if isinstance(raw, bool) or not isinstance(raw, int | float):
         return None
-    # Beyond every degree and zoom; not every whole number fits into a float.
+    # Beyond every degree and zoom; not every integer fits into a float.
     return float(raw) if -_FAR <= raw <= _FAR else None

@@ -1,4 +1,4 @@
-"""One large photo: what was found in it, and the marks that the user draws on it."""
+"""One large photo with found places, and the marks that the user draws on it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _photo = st.components.v2.component(
 class Mark:
     """A place that the user marked, in fractions of the upright picture.
 
-    A point has x0 == x1 and y0 == y1. positive: the thing there is wanted; otherwise it is not.
+    A point has x0 == x1 and y0 == y1. positive: search for this thing; otherwise exclude it.
     """
 
     kind: Literal["box", "point"]
@@ -44,8 +44,8 @@ class Mark:
 class PhotoEvents:
     """What the user did since the last run.
 
-    marks: all marks after a change, None when nothing changed; pass them in from the next run on.
-    go: the way out of this photo that was chosen.
+    marks: all marks after a change, None if unchanged; pass them in from the next run on.
+    go: how the user left this photo.
     """
 
     marks: tuple[Mark, ...] | None
@@ -71,10 +71,10 @@ def show_photo(
 ) -> PhotoEvents:
     """Show a photo as wide as the page allows, at most 72 % of the window's height.
 
-    src: the picture's address. width, height: pixels of the upright photo; they give the shape
-    before the picture is there. boxes: places found, with a label or "". mask, heat: small pictures
-    with alpha as `data:` addresses, laid over the whole photo with `opacity` (0..1). overlay: which
-    of them is seen. marks: at most `MOST_MARKS` are drawn. tool: what pointing does.
+    src: the picture's URL. width, height: pixels of the upright photo; they set the shape before
+    the picture has loaded. boxes: places found, with a label or "". mask, heat: small pictures with
+    alpha as `data:` URLs, laid over the whole photo with `opacity` (0..1). overlay: which of them
+    is visible. marks: at most `MOST_MARKS` are drawn. tool: what pointing does.
 
     The arrow keys and Escape work on the whole page, except while the user types.
     """
@@ -107,7 +107,7 @@ def show_photo(
 
 
 def _checked_marks(value: object) -> tuple[Mark, ...] | None:
-    """The marks that the browser sent, without those that are none; None when it sent no list."""
+    """The valid marks among those that the browser sent; None when it sent no list."""
     if not isinstance(value, list):
         return None
     marks = (_checked_mark(raw) for raw in value[:MOST_MARKS])

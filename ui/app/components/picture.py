@@ -1,4 +1,4 @@
-"""A picture that the user chooses, drops or pastes."""
+"""Picture upload: the user chooses, drops or pastes a picture."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from search.errors import QueryError
 from ui.app.components.assets import text
 from ui.app.components.edits import ignore, last_edit
 
-SIDE = 448  # pixels: as much as an encoder sees
-MOST_CHARACTERS = 36_000_000  # of base64 for 25 MB
+SIDE = 448  # pixels: as much as an encoder uses
+MOST_CHARACTERS = 36_000_000  # characters of base64 for 25 MB
 
 _HTML = """
 <div class="root">
@@ -37,7 +37,7 @@ _picture = st.components.v2.component(
 
 
 def take_picture(key: str) -> Image.Image | None:
-    """The picture that was just given, upright RGB; None when there is none. Raises `QueryError`
+    """The picture that was just uploaded, upright RGB; None when there is none. Raises `QueryError`
     for a file that cannot be read.
     """
     given = last_edit(key, "picture")
@@ -47,7 +47,7 @@ def take_picture(key: str) -> Image.Image | None:
 
 
 def read_picture(value: object) -> Image.Image:
-    """The picture in a `data:` address from the browser. Raises `QueryError` when there is none."""
+    """The picture in a `data:` URL from the browser. Raises `QueryError` when there is none."""
     if not isinstance(value, str) or len(value) > MOST_CHARACTERS or ";base64," not in value:
         raise QueryError("Not a picture, or larger than 25 MB; choose another file.")
     try:

@@ -1,4 +1,4 @@
-"""A slim strip of how many photos were taken when, on which a stretch of time is chosen."""
+"""A slim timeline of photo counts, on which the user selects a time range."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _timeline = st.components.v2.component(
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """What was chosen: the first and the last month, "2021-05", or None for all time."""
+    """The selected range: the first and the last month, "2021-05", or None for all time."""
 
     months: tuple[str, str] | None
 
@@ -32,12 +32,12 @@ class Stretch:
 def show_timeline(
     *, key: str, months: Sequence[Month], chosen: tuple[str, str] | None, undated: int = 0
 ) -> Stretch | None:
-    """Show bars by month, or by year where months are too many for the width.
+    """Show bars by month, or by year if there are too many months for the width.
 
-    months: those with photos, counted without the choice made here. chosen: the first and the last
-    month. undated: photos without a date. Returns what the user chose in this run, None for no
-    change. A click chooses a bar, a second click all time again, a drag a stretch; a click on a
-    year shows its months.
+    months: those with photos, counted without the selection made here. chosen: the first and the
+    last selected month. undated: photos without a date. Returns the user's selection in this run,
+    None for no change. A click selects a bar, a second click all time again, a drag a range; a
+    click on a year shows its months.
     """
     edit = last_edit(key, "edit", _SUBJECT)
     stretch = _checked(edit.value)
@@ -55,7 +55,7 @@ def show_timeline(
 
 
 def _number(name: str) -> int:
-    """Twelve times the year and the month from 0."""
+    """The month as a number: twelve times the year, plus the month from 0."""
     year, month = name.split("-")
     return int(year) * 12 + int(month) - 1
 
@@ -65,7 +65,7 @@ def _name(number: int) -> str:
 
 
 def _checked(raw: object) -> Stretch | None:
-    """What the browser sent, None where it is no stretch: nothing here trusts the browser."""
+    """The range that the browser sent, None if invalid: the browser is never trusted."""
     if not isinstance(raw, Mapping) or "months" not in raw:
         return None
     months: Any = raw["months"]

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 SCALE = 50  # steps of 0.02 degrees
-TOLERANCE = 0.02  # degrees that a line may be off
+TOLERANCE = 0.02  # degrees by which a line may be off
 Line = npt.NDArray[np.float64]  # (N, 2) longitude, latitude
 
 
@@ -57,7 +57,7 @@ def _arcs_of(shape: dict[str, Any]) -> Iterator[int]:
 
 
 def _unrolled(line: Line) -> Line:
-    """The line without the leap from one side of the date line to the other."""
+    """The line without the jump at the date line."""
     return np.stack([np.unwrap(line[:, 0], period=360.0), line[:, 1]], axis=1)
 
 
@@ -72,7 +72,7 @@ def _simplified(line: Line) -> Line:
             continue
         inner, along = line[first + 1 : last] - line[first], line[last] - line[first]
         length = np.hypot(*along)
-        off = np.hypot(*inner.T)  # of a closed line, which has no direction from end to end
+        off = np.hypot(*inner.T)  # a closed line has no direction from end to end
         if length:
             off = np.abs(inner[:, 0] * along[1] - inner[:, 1] * along[0]) / length
         farthest = int(np.argmax(off))
