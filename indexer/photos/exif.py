@@ -24,11 +24,15 @@ def picture_facts(image: Image.Image) -> Facts:
     digitised by EXIF, XMP, IPTC, the satellites' clock, and when EXIF says the file was changed.
     """
     exif = unharmed(image.getexif, Image.Exif)
-    return filled(read_facts(exif), xmp_facts(image), iptc_facts(image), _last_dates(exif))
+    return filled(_facts(exif), xmp_facts(image), iptc_facts(image), _last_dates(exif))
 
 
 def read_facts(exif: Image.Exif) -> Facts:
     """The facts of an EXIF block; never raises for bad content."""
+    return filled(_facts(exif), _last_dates(exif))
+
+
+def _facts(exif: Image.Exif) -> Facts:
     main = _tags(lambda: exif)
     photo = _tags(lambda: exif.get_ifd(IFD.Exif))
     gps = _tags(lambda: exif.get_ifd(IFD.GPSInfo))

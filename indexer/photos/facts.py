@@ -16,6 +16,10 @@ _DATE = re.compile(
     r"\s*(\d{4})[:\-/.](\s?\d{1,2})[:\-/.](\s?\d{1,2})"
     r"(?:(?:T|\s)\s*(\d{1,2}):\s?(\d{1,2})(?::\s?(\d{1,2})(?:[.,](\d+))?)?)?"
 )
+_NAMED = re.compile(
+    r"(?<!\d)((?:19[89]|20\d)\d)([-_.]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])(?!\d)"
+    r"(?:(?:[-_ .T]| at )([01]\d|2[0-3])([-_.]?)([0-5]\d)\6([0-5]\d))?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,20 @@ def moment(text: str, fraction: str = "") -> datetime | None:
     except ValueError:  # "0000:00:00 00:00:00", month 13
         return None
     return start + timedelta(seconds=second) if second <= 60 and year < 9999 else None
+
+
+def name_facts(path: str) -> Facts:
+    """When a photo was taken by its file's name, as telephones and messengers write it:
+    `IMG-20210506-WA0007.jpg`, `PXL_20230101_120000123.jpg`, `Screenshot_2022-05-06-07-08-09.png`.
+    """
+    match = _NAMED.search(path.rpartition("/")[2])
+    if match is None:
+        return Facts()
+    taken = moment("-".join(match.group(1, 3, 4)))
+    if taken is not None and match[5]:
+        hour, minute, second = map(int, match.group(5, 7, 8))
+        taken += timedelta(hours=hour, minutes=minute, seconds=second)
+    return Facts() if taken is None else Facts(taken=taken, dated="name")
 
 
 def clean_text(value: object, limit: int) -> str | None:
