@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from indexer.photos.colour import to_srgb
 
@@ -45,7 +45,7 @@ def _reduced(image: Image.Image, factor: int) -> Image.Image:
     """8 bits a channel, palettes resolved, transparency kept, `factor` times smaller."""
     if image.mode in _PLAIN and not image.has_transparency_data:
         return image.reduce(factor) if factor > 1 else image
-    values = _value_range(image) if image.mode in ("I", "F") else None
+    values = _value_range(image) if image.mode in ("I", "F") else _declared_range(image)
     size = math.ceil(image.width / factor), math.ceil(image.height / factor)
     small: Image.Image | None = None
     for left, top, tile in _tiles(image, factor):
@@ -76,7 +76,7 @@ def _eight_bit(image: Image.Image, values: Range | None) -> Image.Image:
         return image.convert("RGBA" if transparent else "RGB")
     if image.mode == "1":
         return image.convert("L")
-    if image.mode.startswith("I;16"):  # Pillow would clip at 255
+    if image.mode.startswith("I;16") and values is None:  # Pillow would clip at 255
         return Image.fromarray(_TO_EIGHT[np.asarray(image)])
     if values is not None:
         low, high = values
@@ -86,6 +86,14 @@ def _eight_bit(image: Image.Image, values: Range | None) -> Image.Image:
     if image.mode in ("RGB", "L"):  # with one transparent colour
         return image.convert("RGBA")
     return image
+
+
+def _declared_range(image: Image.Image) -> Range | None:
+    """Black and white of a TIFF whose samples have 9 to 15 bits; Pillow unpacks them to 16."""
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return None
+    bits = image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (16,))[0]
+    return (0.0, float(2**bits - 1)) if 8 < bits < 16 else None
 
 
 def _value_range(image: Image.Image) -> Range:

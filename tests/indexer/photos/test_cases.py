@@ -50,6 +50,13 @@ def test_colours_are_those_that_the_file_means(name: str, typical: float, worst:
     assert away.max() <= worst
 
 
+def test_twelve_bits_are_scaled() -> None:
+    with Image.open(CASES / "ref_for_profiles.png") as picture:
+        wanted = np.asarray(picture.convert("L"), np.int16)
+    found = np.asarray(read("tiff_gray_12_bit.tif").image, np.int16)
+    assert np.median(np.abs(found[..., 0] - wanted)) <= 2
+
+
 def test_thumbnails_have_the_same_colours() -> None:
     photo = read("png_channels_swapped_profile.png")
     with Image.open(BytesIO(photo.thumbnail)) as small:
