@@ -119,14 +119,15 @@ class _Run:
         if not callable(self.embedder):
             self.collection.check_model(self.embedder.info)
         found, changes, catalog = self._plan(roots, find)
-        counts, spent = Counter(unchanged=changes.unchanged), 0.0
+        counts, spent, held = Counter(unchanged=changes.unchanged), 0.0, dict[str, int]()
         if catalog is not None:
-            counts, spent = self._apply(catalog, changes)
+            counts, spent, held = self._apply(catalog, changes)
         report = IndexReport(
             **counts,
             seconds=time.monotonic() - self.started,
             images_per_second=counts["embedded"] / spent if spent > 0 else 0.0,
             missing_roots=found.missing_roots,
+            held=tuple(held.items()),
             problems=found.problems,
         )
         if catalog is not None:
@@ -165,16 +166,18 @@ class _Run:
         self.collection.add_roots([root for root in roots if root not in absent])
         return found, changes, catalog
 
-    def _apply(self, catalog: Catalog, changes: Changes) -> tuple[Counter[str], float]:
-        """Decode, embed, commit and publish; returns the ledger's counts and the seconds spent on
-        photos."""
+    def _apply(
+        self, catalog: Catalog, changes: Changes
+    ) -> tuple[Counter[str], float, dict[str, int]]:
+        """Decode, embed, commit and publish; returns the ledger's counts, the seconds spent on
+        photos, and the files that are gone and were kept, by root."""
         from indexer.commit import Ledger
 
         commit = partial(self.workers.commit, catalog) if self.workers else None
         ledger = Ledger(catalog, changes.missing, self.options.retry_failed, commit)
         ledger.counts["unchanged"] += changes.unchanged
         store = self.collection.vectors(read_only=False)
-        spent = 0.0
+        spent, held = 0.0, dict[str, int]()
         try:
             if len(changes.candidates):
                 stream = self._readings(ledger.known, changes.candidates)
@@ -183,11 +186,11 @@ class _Run:
                 spent = time.monotonic() - began
             if not self.stop:
                 ledger.drop(changes.stale.select("path", "id").iter_rows())
-                ledger.drop_missing()
+                held = ledger.drop_missing(changes.totals)
             self._publish(catalog, store)
         finally:
             store.close()
-        return ledger.counts, spent
+        return ledger.counts, spent, held
 
     def _readings(
         self, known: dict[str, bool], candidates: pl.DataFrame

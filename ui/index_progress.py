@@ -61,6 +61,12 @@ def print_report(report: IndexReport, *, as_json: bool) -> None:
     """
     for root in report.missing_roots:
         say(f"{shown(root)} is missing; its photos stay in the collection.", "yellow")
+    for root, count in report.held:
+        say(
+            f"{shown(root)}: {count:,} files are gone, more than a third; their photos stay in the "
+            "collection, in case a disk is missing. If you deleted them, run `tips prune`.",
+            "yellow",
+        )
     for path, reason in report.problems:
         say(f"{shown(path)}: {reason}", "yellow")
     if as_json:
