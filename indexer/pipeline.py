@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ import polars as pl
 from indexer.chunks import chunks
 from indexer.collection import Collection
 from indexer.errors import InterruptedIndexError, RootError, explain_full_disk
-from indexer.folders.changes import Changes, compare
+from indexer.folders.changes import Changes, below, compare
 from indexer.folders.scan import ScanResult, absolute_roots, scan
 from indexer.folders.snapshot import read_snapshot, write_snapshot
 from indexer.options import IndexOptions
@@ -286,6 +286,8 @@ class _Run:
 def _changes(
     found: ScanResult, known: pl.DataFrame, roots: Sequence[str], retry: Sequence[str] = ()
 ) -> Changes:
+    totals = {root: int(below(known["path"], [root]).sum()) for root in roots}
     if found.scope is not None:
         known = found.scope.links(known, found.files)
-    return compare(found.files, known, roots, (*found.missing_roots, *found.unseen), retry)
+    changes = compare(found.files, known, roots, (*found.missing_roots, *found.unseen), retry)
+    return replace(changes, totals=totals)

@@ -7,7 +7,7 @@ was read.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -22,15 +22,15 @@ class Changes:
     a new path); files that look moved (size and mtime of a missing link) come first.
     missing: links (path, id) whose file is gone although its folder was walked.
     stale: links (path, id) superseded by a later link of the same path.
-    unchanged: the number of found files with known facts. totals: the links below each root that
-    was walked.
+    unchanged: the number of found files with known facts. totals: the known links below each
+    root, whatever part of it was walked.
     """
 
     candidates: pl.DataFrame
     missing: pl.DataFrame
     stale: pl.DataFrame
     unchanged: int
-    totals: Mapping[str, int]
+    totals: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:
@@ -51,7 +51,6 @@ def compare(
     unseen: missing roots and unreadable folders; links below them are kept as well.
     retry: paths to read again although their facts are known.
     """
-    roots = tuple(roots)
     here = known.filter(below(known["path"], roots) & ~below(known["path"], unseen))
     exact = found.join(here, on=["path", *FACTS], how="semi").filter(
         ~pl.col("path").is_in(list(retry))
@@ -71,8 +70,7 @@ def compare(
         .sort(~(pl.col("like_moved").fill_null(False) & pl.col("old_ids").is_null()), "path")
         .drop("like_moved")
     )
-    totals = {root: int(below(here["path"], [root]).sum()) for root in roots}
-    return Changes(candidates, missing.select("path", "id"), stale, len(exact), totals)
+    return Changes(candidates, missing.select("path", "id"), stale, len(exact))
 
 
 def below(paths: pl.Series, folders: Iterable[str]) -> pl.Series:
