@@ -128,6 +128,7 @@ class _Run:
             images_per_second=counts["embedded"] / spent if spent > 0 else 0.0,
             missing_roots=found.missing_roots,
             held=tuple(held.items()),
+            left_out=found.left_out,
             problems=found.problems,
         )
         if catalog is not None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Stage = Literal["scan", "load", "index", "publish", "tidy"]
@@ -46,7 +46,8 @@ class IndexReport:
     gone; unchanged: files with unchanged facts; failed: unreadable files among those examined.
     seconds: the whole run. images_per_second: photos embedded per second of the indexing stage.
     missing_roots: folders that do not exist; their photos are kept. held: roots of which so many
-    files are gone that none was removed. problems: (path, reason) of
+    files are gone that none was removed. left_out: what was not looked at, by ending or reason (see
+    `scan.ScanResult`). problems: (path, reason) of
     what the scan could not read.
     """
 
@@ -62,6 +63,7 @@ class IndexReport:
     images_per_second: float = 0.0
     missing_roots: tuple[str, ...] = ()
     held: tuple[tuple[str, int], ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
     problems: tuple[tuple[str, str], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
