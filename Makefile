@@ -40,8 +40,9 @@ browser:  ## Install Debian's Chromium for the tests of the page, where that is 
 	  || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -qq -y chromium; } >/dev/null 2>&1 \
 	  || echo "NOT CHECKED: Chromium cannot be installed here; the tests of the page in a browser are skipped."
 
+# The two processes of the tests share the cores: threads of torch and numpy beside them cost time.
 test: tools lint browser  ## Lint, check types and run all tests
-	$(BIN)/pytest -n auto --maxprocesses 2 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --maxprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: tools
 	$(BIN)/ruff check --no-cache .

@@ -74,26 +74,27 @@ class Request(BaseModel):
         ),
     ] = ""
     like: tuple[str, ...] = Field(
-        default=(), description="Photos of the collection to find more of."
+        default=(), description="Photos of the collection that hits should be like."
     )
     unlike: tuple[str, ...] = Field(
-        default=(), description="Photos of the collection to find less of."
+        default=(), description="Photos of the collection that hits should be unlike."
     )
     pictures: SkipJsonSchema[tuple[Annotated[ImageTerm, Made], ...]] = Field(
-        default=(), description="Pictures to find photos like."
+        default=(), description="Pictures that hits should be like."
     )
     box: Box | None = Field(
-        default=None, description="A part of the photo: places like it are found."
+        default=None, description="A part of the photo, to find places like it."
     )
     exact: bool = Field(
         default=False,
-        description="Compute `box` and `like` from the photo's pixels, not as stored.",
+        description="Compute `box` and `like` from the photo's pixels, not from stored data.",
     )
     layout: Annotated[tuple[PlacedThing, ...], Field(alias="things")] = Field(
         default=(), description="Things, each with the box where it should be."
     )
     examples: tuple[Example, ...] = Field(
-        default=(), description="Boxes and points in photos: what to find, and what not."
+        default=(),
+        description="Boxes and points in photos that show what to find, or what to exclude.",
     )
     by: Literal["photos", "places"] = Field(
         default="photos",

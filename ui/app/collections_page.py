@@ -164,7 +164,7 @@ def _actions(entry: Known, known_facts: Facts | None, *, busy: bool) -> None:
         if known_facts is not None:
             _action("Update now", "sync", entry, jobs.start_index, disabled=busy)
             if known_facts.failed:
-                _action("Try failed again", "restart_alt", entry, _retry, disabled=busy)
+                _action("Retry failed", "restart_alt", entry, _retry, disabled=busy)
             _action("Rebuild", "build", entry, jobs.start_rebuild, disabled=busy)
             adding = st.popover(
                 "Add folder",
@@ -182,7 +182,7 @@ def _actions(entry: Known, known_facts: Facts | None, *, busy: bool) -> None:
                 key=f"forget-{name}",
                 icon=":material/playlist_remove:",
                 type="tertiary",
-                help="Removes it from this list; the collection and the photos stay.",
+                help="Remove it from this list; the collection and the photos are kept.",
                 on_click=_forget,
                 args=(entry,),
             )
@@ -267,5 +267,5 @@ def _failures_page(entry: Known, failed: int) -> None:
         f"<tr><td>{html.escape(shown(row.path))}</td><td>{html.escape(row.reason)}</td></tr>"
         for row in rows
     )
-    head = "<thead><tr><th scope=col>File</th><th scope=col>Why</th></tr></thead>"
+    head = "<thead><tr><th scope=col>File</th><th scope=col>Reason</th></tr></thead>"
     st.html(f'<table class="tips-failures">{head}<tbody>{lines}</tbody></table>')

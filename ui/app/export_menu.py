@@ -65,4 +65,4 @@ def _links(library: Library, view: View, rows: Rows) -> None:
     for label, name, kind, make in forms:
         address = media.offer(media.Download(name, kind, partial(content, make)))
         st.link_button(label, address, icon=":material/download:", width="stretch")
-    st.caption("Your originals are never changed. The link works for an hour.")
+    st.caption("Your originals are never changed. The links work for an hour.")

@@ -188,7 +188,7 @@ def show_duplicates(library: Library) -> None:
         else ("This collection has not been checked for near-duplicates.")
     )
     with st.container(key="duplicates", horizontal=True, vertical_alignment="center"):
-        st.markdown(f"{said} It takes a minute or two for 100,000 photos.", width="content")
+        st.markdown(f"{said} Checking takes a minute or two for 100,000 photos.", width="content")
         if st.button("Look for them", icon=":material/content_copy:", key="look-duplicates"):
             library.repeats.look()
             st.rerun()

@@ -57,7 +57,7 @@ def _answer(library: Library, view: View, answer: Answer, waiting: bool) -> None
         fold = st.expander(label, expanded=unfolded, key=f"fold-{unfolded}", on_change="rerun")
         if fold.open:  # nothing is drawn while collapsed
             with fold:
-                st.caption("Weaker matches: unrelated words would score as high here.")
+                st.caption("Weaker matches: unrelated words would score just as high.")
                 _grid(library, view, answer.possible, (), "possible")
 
 
@@ -113,7 +113,7 @@ def _switches(view: View, answer: Answer) -> View:
             )
         with st.popover("Display", icon=":material/tune:", width="content"):
             st.slider("Columns", *COLUMNS, key="columns")
-            st.slider("Opacity of masks and heat", 0.1, 1.0, 0.65, 0.05, key="opacity")
+            st.slider("Opacity of masks and heat maps", 0.1, 1.0, 0.65, 0.05, key="opacity")
     return state.current()
 
 

@@ -69,7 +69,7 @@ def _buttons(entry: Known, job: Job) -> None:
     if job.state == "done":
         _button("Dismiss", "close", entry, jobs.dismiss)
     elif job.state == "stopping":
-        _button("Stop at once", "stop", entry, jobs.cancel)
+        _button("Stop now", "stop", entry, jobs.cancel)
     else:
         _button("Cancel", "close", entry, lambda folder: _cancel(entry, folder))
 

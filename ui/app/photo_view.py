@@ -80,7 +80,7 @@ def _words(view: View) -> str:
         "Where in this photo is …",
         value=view.q,
         key=f"where-{view.q}",
-        placeholder="a word or a few",
+        placeholder="one or more words",
         icon=":material/my_location:",
         max_chars=500,
         width=260,
@@ -95,8 +95,8 @@ def _layers(anything: bool) -> Layer:
         default="Box" if anything else "None",
         required=True,
         key="layer",
-        help="Features: what looks alike to the model has the same colour (principal components "
-        "of the patches).",
+        help="Features: parts that look alike to the model have the same colour (principal "
+        "components of the patches).",
     )
     return cast(Layer, layer or "None")
 

@@ -52,7 +52,7 @@ def show_layout_button() -> None:
     if st.button(
         "Layout",
         icon=":material/dashboard_customize:",
-        help="Search by layout: what is where",
+        help="Search by layout: what should be where",
         key="by-layout",
     ):
         st.session_state.pop(WORDS, None)

@@ -26,7 +26,7 @@ async def collections(given: Given) -> list[CollectionSummary]:
 
 @router.get("/status")
 async def status(given: Given, collection: InCollection = None) -> Status:
-    """What a collection holds, and how much of it can be found."""
+    """What a collection contains, and how much of it is searchable."""
     engine = given.engines.get(collection)
 
     def work(state: State) -> Status:
@@ -55,19 +55,19 @@ async def facet_values(
     collection: InCollection = None,
     filter: Annotated[FilterText, Query()] = "",
     limit: Annotated[
-        int, Query(ge=1, le=MOST_VALUES, description="At most so many values of a field.")
+        int, Query(ge=1, le=MOST_VALUES, description="Maximum number of values per field.")
     ] = 100,
     inside: Annotated[
         str,
         Query(
             alias="folder",
             max_length=4096,
-            description="The folder whose subfolders are counted; the collection's roots when it "
-            "is left out.",
+            description="The folder whose subfolders are counted; by default, the collection's "
+            "roots are counted.",
         ),
     ] = "",
 ) -> Facets:
-    """Cameras, lenses, types, years, months and folders of the photos under a filter, counted."""
+    """Count the cameras, lenses, types, years, months and folders of the photos under a filter."""
     engine = given.engines.get(collection)
 
     def work(state: State) -> Facets:

@@ -99,7 +99,7 @@ async def known_parameters(request: Request) -> None:
     stated = operations[request.method.lower()].get("parameters", ())
     known = {each["name"] for each in stated if each["in"] == "query"}
     wrong = [
-        FieldProblem(field=name, detail="The address has no such parameter.")
+        FieldProblem(field=name, detail="There is no such parameter.")
         for name in dict.fromkeys(request.query_params)
         if name not in known
     ]
@@ -119,7 +119,7 @@ def _check_type(request: Request, wanted: str) -> None:
 
 
 bearer = HTTPBearer(
-    auto_error=False, description="A token of the service; none is needed where none was set."
+    auto_error=False, description="A token of the service; not needed if the service has none."
 )
 documented = [Depends(bearer)]
 """Documents in OpenAPI that a route needs a token; `Guard` enforces it."""
@@ -128,7 +128,7 @@ InCollection = Annotated[
     str | None,
     Query(
         max_length=100,
-        description="The name of a collection, as /v1/collections lists it; the first when it is "
-        "left out.",
+        description="The name of a collection, as listed by /v1/collections; by default the "
+        "first one.",
     ),
 ]

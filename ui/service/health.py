@@ -16,19 +16,19 @@ _METRICS: Responses = {200: {"content": {"text/plain": {"schema": {"type": "stri
 @router.head("/healthz", include_in_schema=False)
 @router.get("/healthz")
 async def alive() -> Health:
-    """The process answers. Without a token."""
+    """The process is running. Needs no token."""
     return Health(status="alive")
 
 
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz")
 async def ready(given: Given) -> Health:
-    """Models and collections are loaded; else 503. Without a token."""
+    """Models and collections are loaded; otherwise 503. Needs no token."""
     if not given.engines.ready:
         raise Problem(
             503,
             "not-ready",
-            "A model or a collection is not loaded yet; /v1/collections says more.",
+            "A model or a collection is not loaded yet; see /v1/collections.",
             headers={"Retry-After": str(RETRY_OPENING)},
         )
     return Health(status="ready")
@@ -36,5 +36,5 @@ async def ready(given: Given) -> Health:
 
 @router.get("/metrics", response_class=Response, responses=_METRICS, dependencies=documented)
 async def metrics(given: Given) -> Response:
-    """Figures for Prometheus."""
+    """Metrics for Prometheus."""
     return Response(given.metrics.text(), media_type=PROMETHEUS)

@@ -39,8 +39,8 @@ async def start_job(
 ) -> IndexJob:
     """Index folders into a collection, in the background.
 
-    Only if the service was started with `--allow-index`, and only folders below those; without
-    any, those that the collection knows, which must lie there too.
+    Requires `--allow-index`, and accepts only folders below those that it names. Without folders in
+    the request, the job updates those of the collection, which must be below them too.
     """
     engine = given.engines.get(asked.collection)
     _check_allowed(given)
@@ -59,7 +59,7 @@ async def start_job(
 
 @router.get("")
 async def list_jobs(given: Given) -> list[IndexJob]:
-    """The last job of every collection that had one."""
+    """The last job of each collection that has one."""
 
     def work() -> list[IndexJob]:
         found = [(engine.name, jobs.find(engine.folder)) for engine in given.engines.all]
@@ -70,13 +70,13 @@ async def list_jobs(given: Given) -> list[IndexJob]:
 
 @router.get("/{collection}")
 async def show_job(collection: Named, given: Given) -> IndexJob:
-    """How far the job of a collection is."""
+    """The progress of a collection's job."""
     return await _job(given, given.engines.get(collection))
 
 
 @router.delete("/{collection}", status_code=202)
 async def cancel_job(collection: Named, given: Given) -> IndexJob:
-    """Ask the job to stop, or forget it when it has ended; the photos indexed so far stay."""
+    """Ask the job to stop, or forget it if it has ended; the photos indexed so far are kept."""
     engine = given.engines.get(collection)
     _check_allowed(given)
     await _job(given, engine)
@@ -99,7 +99,10 @@ async def followed(collection: Named, given: Given) -> AsyncIterator[LiveCollect
     await _job(given, engine)
     if given.streams >= MOST_STREAMS:
         raise Problem(
-            503, "overloaded", "Too many clients follow jobs already.", headers={"Retry-After": "5"}
+            503,
+            "overloaded",
+            "Too many clients are following jobs already.",
+            headers={"Retry-After": "5"},
         )
     given.streams += 1
     try:
@@ -112,8 +115,8 @@ async def followed(collection: Named, given: Given) -> AsyncIterator[LiveCollect
 async def follow_job(
     engine: Annotated[LiveCollection, Depends(followed)], request: Request
 ) -> AsyncIterator[ServerSentEvent]:
-    """The job as it goes on, as server-sent events: `progress` whenever something changed, and
-    `end` with the job as it ended, or with `null` when it was cancelled.
+    """Follow a job as server-sent events: `progress` on every change, and finally `end`, with the
+    job as it ended, or with `null` if it was cancelled.
     """
     given = service_of(request)
     last = None
@@ -165,7 +168,7 @@ def _check_known(engine: LiveCollection, allowed: Sequence[Path]) -> None:
         raise Problem(
             403,
             "folder",
-            "The collection knows folders that may not be indexed here; name those to be indexed.",
+            "The collection has folders that may not be indexed here; name the folders to index.",
             field="folders",
         ) from problem
 

@@ -23,33 +23,33 @@ from ui.service.settings import (
 DESCRIPTION = """\
 Photos go in, and a sentence finds the photo and the place in it.
 
-A hit is **confident** when it stands out from what unrelated words find in the same collection, and
-only confident hits come back unless `all` is set: no hits is an answer. Boxes are fractions
-(x0, y0, x1, y1) of the upright photo. Questions are sent as bodies, not in addresses: what people
-look for is private, and addresses end in logs.
+A hit is **confident** when it stands out from what unrelated words find in the same collection.
+Only confident hits are returned unless `all` is set, so a response may have no hits. Boxes are
+fractions (x0, y0, x1, y1) of the upright photo. Queries go in the body, not the URL: what people
+search for is private, and URLs end up in logs.
 
-Whatever goes wrong is answered with `application/problem+json` (RFC 9457) that names the field.
+Every error is an `application/problem+json` (RFC 9457) that names the invalid field.
 """
 TAGS = [
     {"name": "search", "description": "Find photos, and places in them."},
-    {"name": "photos", "description": "One photo: facts, pictures, heat maps."},
-    {"name": "collections", "description": "What there is."},
+    {"name": "photos", "description": "One photo: metadata, pictures, heat maps."},
+    {"name": "collections", "description": "List collections, and show what they contain."},
     {"name": "jobs", "description": "Index photos in the background."},
-    {"name": "probes", "description": "For machines that watch the service."},
+    {"name": "probes", "description": "Monitor the service."},
 ]
 PROBLEMS = {
-    "400": "The request cannot be read, or it does not call the service by its name.",
-    "401": "A token of the service is needed.",
-    "403": "This is not allowed here.",
-    "404": "There is no such thing.",
-    "405": "The address has other methods.",
-    "409": "It cannot be done now.",
-    "413": "The request has too many bytes.",
-    "415": "The body is of another media type.",
-    "422": "A field is wrong.",
+    "400": "The request cannot be read, or its host name is not allowed.",
+    "401": "A bearer token is required.",
+    "403": "The service does not allow this.",
+    "404": "The resource does not exist.",
+    "405": "The address does not support this method.",
+    "409": "The request cannot be carried out now.",
+    "413": "The request is too large.",
+    "415": "The media type of the body is not supported.",
+    "422": "A field is invalid.",
     "429": "Too many requests from this address; see Retry-After.",
-    "500": "A defect, logged under the name of the request.",
-    "503": "Too much to do, or not ready; see Retry-After.",
+    "500": "An internal error, logged under the request's id.",
+    "503": "The service is busy or not ready; see Retry-After.",
 }
 ALWAYS = ("400", "403", "429", "500", "503")
 SCHEMA = "ProblemAnswer"
@@ -60,14 +60,14 @@ def limits_text(settings: Settings) -> str:
     rate = settings.rate.replace(";", ", ") or "none"
     lines = (
         f"a query has at most {MOST_TEXT} characters, a filter {MOST_FILTER:,}",
-        f"a page has at most {MOST_HITS} hits ({MOST_REFINED} with `refine`) and begins after at "
+        f"a page has at most {MOST_HITS} hits ({MOST_REFINED} with `refine`), and an offset of at "
         f"most {MOST_OFFSET:,}",
-        f"a question names at most {MOST_PHOTOS} photos, examples or things",
+        f"a request has at most {MOST_PHOTOS} photos, examples or things",
         f"an uploaded picture has at most {settings.upload_bytes / 2**20:g} MiB and "
-        f"{MOST_PIXELS / 1e6:g} megapixels, and may take {MOST_SECONDS:g} s to decode",
-        f"an index job names at most {MOST_FOLDERS} folders; a collection has one job at a time",
+        f"{MOST_PIXELS / 1e6:g} megapixels, and must decode within {MOST_SECONDS:g} s",
+        f"an index job has at most {MOST_FOLDERS} folders; a collection has one job at a time",
         f"{settings.workers} searches run and {settings.queue} wait; more are answered with 503",
-        f"requests of one address: {rate}",
+        f"requests per address: {rate}",
     )
     return "Limits:\n\n" + "\n".join(f"- {line}" for line in lines)
 

@@ -33,7 +33,7 @@ _PNG: Responses = {
 
 @router.get("")
 async def photo_facts(photo: Named, given: Given, collection: InCollection = None) -> PhotoFacts:
-    """What is known of a photo: its files, size, camera, date, place."""
+    """The metadata of a photo: files, size, camera, date, location."""
 
     def work(state: State) -> PhotoFacts:
         row = _row(state, photo)
@@ -47,7 +47,7 @@ async def photo_facts(photo: Named, given: Given, collection: InCollection = Non
 async def thumbnail(
     photo: Named, given: Given, request: Request, collection: InCollection = None
 ) -> Response:
-    """A small picture of the photo, WebP, 320 pixels on the longer side. It never changes."""
+    """A thumbnail of the photo: WebP, 320 pixels on the longer side. It never changes."""
     pictures = given.engines.get(collection).pictures
 
     def work(state: State) -> bytes:
@@ -64,7 +64,7 @@ async def thumbnail(
 async def picture(
     photo: Named, given: Given, request: Request, collection: InCollection = None
 ) -> Response:
-    """The photo reduced for a screen, JPEG, 1400 pixels on the longer side, without its EXIF."""
+    """The photo reduced to screen size: JPEG, 1400 pixels on the longer side, without EXIF."""
     pictures = given.engines.get(collection).pictures
 
     def work(state: State) -> bytes:
@@ -77,7 +77,7 @@ async def picture(
 
 @router.post("/heatmap", response_class=Response, responses=_PNG, dependencies=[Depends(json_only)])
 async def heatmap(photo: Named, asked: HeatQuestion, given: Given, request: Request) -> Response:
-    """Where the photo shows the words: a transparent PNG to be stretched over it."""
+    """Where the photo shows the words: a transparent PNG to stretch over the photo."""
     request.state.asked = asked.q
     refuse_files(asked.q)
 

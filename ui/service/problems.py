@@ -30,20 +30,18 @@ class FieldProblem(BaseModel):
     """What is wrong with one field of a request."""
 
     field: str = Field(
-        description="The field, parts joined by dots; the name of a header or parameter.",
+        description="The field, as a dotted path; or the name of a header or parameter.",
         examples=["limit", "things.0.box"],
     )
     detail: str = Field(description="What is wrong with it, as a sentence.")
     start: int | None = Field(
-        default=None, description="The first character of a text that is wrong."
+        default=None, description="Position of the first invalid character of a text."
     )
-    end: int | None = Field(
-        default=None, description="The character after the last one that is wrong."
-    )
+    end: int | None = Field(default=None, description="Position after the last invalid character.")
 
 
 class ProblemAnswer(BaseModel):
-    """A problem as RFC 9457 describes it, with a code and the fields that it concerns."""
+    """A problem in the format of RFC 9457, with a code and the invalid fields."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -62,10 +60,10 @@ class ProblemAnswer(BaseModel):
     type: str = Field(default="about:blank", description="Always about:blank; see `code`.")
     title: str = Field(description="The status in words.")
     status: int = Field(description="The HTTP status.", examples=[422])
-    detail: str = Field(description="What is wrong and the way on, for people.")
+    detail: str = Field(description="What is wrong and how to fix it, for people.")
     code: str = Field(description="What is wrong, for programs.", examples=["query-syntax"])
-    instance: str = Field(description="This one request, as the log of the service names it.")
-    errors: list[FieldProblem] = Field(default=[], description="The fields that are wrong.")
+    instance: str = Field(description="The id of this request, as in the service's log.")
+    errors: list[FieldProblem] = Field(default=[], description="The invalid fields.")
 
 
 class Problem(Exception):
@@ -111,7 +109,7 @@ def instance_of(request: Request) -> str:
 
 def too_large() -> Problem:
     """The problem for a body that is too large."""
-    detail = "The request has more bytes than the service takes; /openapi.json has the limits."
+    detail = "The request is too large; /openapi.json lists the limits."
     return Problem(413, "too-large", detail, field="body")
 
 
@@ -143,7 +141,7 @@ def of_error(error: TipsError, field: str = "") -> Problem:
 def defect(instance: str, error: BaseException) -> JSONResponse:
     """The response to an internal error, which is logged under the request's id."""
     _log.error("defect in %s", instance, exc_info=error)
-    sentence = "The service has a defect; its log has more under the name of this request."
+    sentence = "Internal error; the service's log has the details under the id of this request."
     return Problem(500, "defect", sentence).response(instance)
 
 
@@ -177,10 +175,10 @@ def _invalid(error: Mapping[str, Any]) -> FieldProblem:
     if error["type"] == "json_invalid":  # its location ends with the position in the text
         place = error["loc"][-1]
         reason = error["ctx"]["error"]
-        return FieldProblem(field="body", detail=f"It is no JSON: {reason}.", start=place)
+        return FieldProblem(field="body", detail=f"Invalid JSON: {reason}.", start=place)
     message = error["msg"].removeprefix("Value error, ").rstrip(".")
     if "UploadFile" in message:
-        message = "It has to be a file with a name, not a text"
+        message = "It must be a file with a name, not a text"
     return FieldProblem(field=_field(error["loc"]), detail=f"{message[:1].upper()}{message[1:]}.")
 
 
@@ -190,8 +188,8 @@ def _of_http(error: HTTPException) -> Problem:
         return too_large()
     if error.status_code == 400:  # raised only where the body is read
         return Problem(400, "unreadable", f"The body cannot be read: {said}", field="body")
-    nothing = "There is nothing at this address; /openapi.json lists what there is."
-    others = "This address has other methods, which the header Allow lists."
+    nothing = "There is nothing at this address; /openapi.json lists the routes."
+    others = "This address does not support this method; the Allow header lists those it does."
     code, detail, field = {
         404: ("no-route", nothing, "path"),
         405: ("method", others, "method"),

@@ -62,7 +62,7 @@ PhotoId = Annotated[
     str,
     Field(
         pattern="^[0-9a-f]{32}$",
-        description="The id of a photo, as hits have it.",
+        description="The id of a photo, as returned in hits.",
         examples=[A_PHOTO],
     ),
 ]
@@ -75,8 +75,8 @@ FilterText = Annotated[
     str,
     Field(
         max_length=MOST_FILTER,
-        description="Only photos that fit: `camera: lens: type: date: in: near: within: has:`, as "
-        "`tips search --filter` takes it.",
+        description="Only photos that match: `camera: lens: type: date: in: near: within: has:`, "
+        "as in `tips search --filter`.",
         examples=["date:2021..2023 -has:gps"],
     ),
 ]
@@ -84,8 +84,8 @@ CollectionName = Annotated[
     str | None,
     Field(
         max_length=100,
-        description="The name of a collection, as /v1/collections lists it; the first when it is "
-        "left out.",
+        description="The name of a collection, as listed by /v1/collections; by default the "
+        "first one.",
     ),
 ]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -102,7 +102,7 @@ PlaceBox = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class PlacedThing(query.PlacedThing):
-    """A thing and where it shall be."""
+    """A thing and the box where it should be."""
 
     text: Annotated[str, Field(min_length=1, max_length=MOST_TEXT, examples=["tree"])]
     box: PlaceBox
@@ -110,7 +110,7 @@ class PlacedThing(query.PlacedThing):
 
 @dataclass(frozen=True, slots=True)
 class MarkedPlace(query.Example):
-    """A place in a photo of the collection: a box or a point, one of the two."""
+    """A place in a photo of the collection: either a box or a point."""
 
     image: Annotated[PhotoId, Field(alias="photo")]
     box: PlaceBox | None = None
@@ -118,11 +118,11 @@ class MarkedPlace(query.Example):
         tuple[Fraction, Fraction] | None,
         Field(description="x, y as fractions of the upright photo.", examples=[[0.4, 0.6]]),
     ] = None
-    positive: Annotated[bool, Field(description="False for what shall not be found.")] = True
+    positive: Annotated[bool, Field(description="False for what to exclude.")] = True
 
 
 class InCollection(BaseModel):
-    """A body whose fields are known: another one is a mistake, and is said to be."""
+    """A body with a fixed set of fields: unknown fields are rejected."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -138,7 +138,7 @@ class Asked(Request, InCollection):
 
     words: str = _limited(
         "words",
-        " Files cannot be named.",
+        " It cannot name files.",
         max_length=MOST_TEXT,
         examples=["a red umbrella in the rain"],
     )
@@ -150,7 +150,7 @@ class Asked(Request, InCollection):
     )
     examples: Annotated[
         tuple[MarkedPlace, ...], _tuple_of(Annotated[MarkedPlace, TOLD], least=1)
-    ] = _limited("examples", " At least one of them is positive.", default=...)
+    ] = _limited("examples", " At least one must be positive.", default=...)
     filter: FilterText = ""
     limit: int = _limited("limit", ge=1, le=MOST_HITS)
     offset: int = _limited("offset", ge=0, le=MOST_OFFSET)
@@ -171,7 +171,7 @@ class Asked(Request, InCollection):
 
 
 class Question(Asked, takes="words like unlike"):
-    """Photos for words and photos. What `like` and `unlike` name is not among the hits."""
+    """A search for photos, by words, photos or both. Hits exclude those in `like` and `unlike`."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -184,13 +184,13 @@ class Question(Asked, takes="words like unlike"):
 
 
 class PlaceQuestion(Asked, takes="words like unlike refine", by="places"):
-    """Places for words and photos, grouped by photo."""
+    """A search for places, by words, photos or both. Hits are grouped by photo."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"q": "red umbrella", "limit": 10}]})
 
 
 class SimilarQuestion(Asked, takes="like box"):
-    """Photos like one of the collection, or places like a part of it."""
+    """A search for photos like one of the collection, or for places like a part of it."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"photo": A_PHOTO, "box": [0.1, 0.2, 0.5, 0.6]}]}
@@ -201,7 +201,7 @@ class SimilarQuestion(Asked, takes="like box"):
 
 
 class LayoutQuestion(Asked, takes="layout refine"):
-    """Photos that show things where they are placed."""
+    """A search for photos that show things in the given boxes."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -218,7 +218,7 @@ class LayoutQuestion(Asked, takes="layout refine"):
 
 
 class AgainQuestion(Asked, takes="examples refine"):
-    """The same thing in other photos."""
+    """A search for the same thing in other photos."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -237,13 +237,13 @@ class AgainQuestion(Asked, takes="examples refine"):
 
 
 class HeatQuestion(InCollection):
-    """Where a photo shows the words."""
+    """Words to locate in a photo."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"q": "red umbrella"}]})
 
     q: str = Field(min_length=1, max_length=MOST_TEXT, examples=["red umbrella"])
     exact: bool = Field(
-        default=False, description="From the photo's pixels, which is finer and takes longer."
+        default=False, description="Compute it from the photo's pixels: finer, but slower."
     )
 
 
@@ -255,10 +255,10 @@ class JobQuestion(InCollection):
     folders: list[Annotated[str, Field(min_length=1, max_length=4096)]] = Field(
         default=[],
         max_length=MOST_FOLDERS,
-        description="Absolute paths on the machine of the service, below those that it was allowed "
-        "to read; none means what the collection knows.",
+        description="Absolute paths on the service's machine, below the folders that it is allowed "
+        "to index; without any, the folders that the collection already has.",
         examples=[["/photos/2024"]],
     )
     retry_failed: bool = Field(
-        default=False, description="Read photos once more that could not be read before."
+        default=False, description="Retry photos that could not be read before."
     )

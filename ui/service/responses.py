@@ -44,24 +44,26 @@ class Place(BaseModel):
         description="x0, y0, x1, y1 as fractions of the upright photo.",
         examples=[[0.1, 0.2, 0.5, 0.6]],
     )
-    score: float = Field(description="1 is the line above which a place counts.", examples=[1.42])
-    text: str = Field(
-        default="", description="The thing that is there, when a query asks for several."
+    score: float = Field(
+        description="1 is the threshold above which a place counts.", examples=[1.42]
     )
+    text: str = Field(default="", description="The thing shown there, if the query names several.")
 
 
 class FoundPhoto(BaseModel):
     """A hit."""
 
-    id: str = Field(description="The photo's id, which follows from its content.")
-    path: str = Field(description="The first of its files.", examples=["/photos/beach.jpg"])
-    paths: list[str] = Field(description="All of its files: copies share an id.")
+    id: str = Field(description="The photo's id, derived from its content.")
+    path: str = Field(description="The path of its first file.", examples=["/photos/beach.jpg"])
+    paths: list[str] = Field(description="The paths of all its files; copies share an id.")
     score: float = Field(
-        description="0 is what an unrelated text's best photo gets in this collection, 1 the line "
-        "above which a hit counts.",
+        description="0 is the score of the best photo for an unrelated text in this collection, 1 "
+        "the threshold above which a hit is confident.",
         examples=[1.42],
     )
-    confident: bool = Field(description="Whether the score reaches the line; else it is possible.")
+    confident: bool = Field(
+        description="Whether the score reaches the threshold; if not, the hit is only possible."
+    )
     width: int = Field(description="Pixels of the upright photo.")
     height: int = Field(description="Pixels of the upright photo.")
     regions: list[Place] = Field(description="The places found, best first.")
@@ -79,12 +81,12 @@ class Found(BaseModel):
     model_config = ConfigDict(json_schema_extra={"example": EXAMPLE})
 
     collection: str
-    query: str = Field(description="The question as it was read.")
+    query: str = Field(description="The query as it was parsed.")
     model: str = Field(description="The model that made the vectors.")
-    confident: int = Field(description="Confident photos of the whole answer, not of the page.")
+    confident: int = Field(description="Confident photos on all pages, not only this one.")
     searched: int = Field(description="Photos that pass the filter.")
-    offset: int = Field(description="Hits that were left out before.")
-    notes: list[str] = Field(description="What the user should know of the answer, as sentences.")
+    offset: int = Field(description="Hits skipped before this page.")
+    notes: list[str] = Field(description="Notes on the results for the user, as sentences.")
     hits: list[FoundPhoto]
 
     @classmethod
@@ -106,11 +108,11 @@ class PhotoFile(BaseModel):
     """A file that holds a photo."""
 
     path: str
-    size: int = Field(description="Bytes.")
+    size: int = Field(description="Size in bytes.")
 
 
 class PhotoFacts(BaseModel):
-    """What is known of a photo."""
+    """The metadata of a photo."""
 
     id: str
     files: list[PhotoFile]
@@ -118,7 +120,7 @@ class PhotoFacts(BaseModel):
     width: int | None = Field(description="Pixels of the upright photo.")
     height: int | None = Field(description="Pixels of the upright photo.")
     bytes: int | None
-    taken: datetime | None = Field(description="The camera's own time, without a zone.")
+    taken: datetime | None = Field(description="The camera's local time, without a time zone.")
     camera: str | None
     lens: str | None
     latitude: float | None = Field(description="Degrees, north positive.")
@@ -130,69 +132,71 @@ class PhotoFacts(BaseModel):
 
 
 class Value(BaseModel):
-    """A value and how many of the photos have it."""
+    """A value, and the number of photos that have it."""
 
     value: str | int
     count: int
 
 
 class Facets(BaseModel):
-    """What the photos under a filter have, most frequent first; months and years newest first."""
+    """Facets of the photos under a filter, most frequent first; months and years newest first."""
 
     collection: str
     photos: int = Field(description="Photos that pass the filter.")
-    undated: int = Field(description="Photos among them that have no date.")
+    undated: int = Field(description="Matching photos without a date.")
     cameras: list[Value]
     lenses: list[Value]
     types: list[Value]
     years: list[Value]
     months: list[Value] = Field(examples=[[{"value": "2021-05", "count": 12}]])
-    folders: list[Value] = Field(description="The folders right below `folder`, by name.")
+    folders: list[Value] = Field(description="The folders directly below `folder`, by name.")
 
 
 class CollectionSummary(BaseModel):
     """A collection of this service."""
 
-    name: str = Field(description="What requests call it.", examples=["holiday"])
+    name: str = Field(description="The name to use in requests.", examples=["holiday"])
     title: str
-    default: bool = Field(description="Whether it answers requests that name none.")
+    default: bool = Field(description="Whether requests that name no collection use it.")
     ready: bool = Field(description="Whether it can be searched.")
     problem: str = Field(default="", description="Why it cannot be searched.")
 
 
 class Status(CollectionSummary):
-    """What a collection holds."""
+    """The contents and settings of a collection."""
 
     photos: int = Field(description="Photos in the catalog.")
     failed: int = Field(description="Files that cannot be read.")
-    images: int = Field(description="Photos that can be found.")
-    regions: int = Field(description="Places that can be found.")
-    revision: int = Field(description="The catalog's revision that searches see.")
+    images: int = Field(description="Searchable photos.")
+    regions: int = Field(description="Searchable places.")
+    revision: int = Field(description="The catalog's revision that searches use.")
     model: str
     model_id: str
-    tiles: int = Field(description="Windows along a side in which each photo is seen; 1 is none.")
-    max_regions: int = Field(description="Places that are kept of a photo, at most.")
+    tiles: int = Field(
+        description="Windows per side in which each photo is also indexed; 1 for none."
+    )
+    max_regions: int = Field(description="Maximum number of places stored per photo.")
     engine: str = Field(examples=["embedded"])
-    roots: list[str] = Field(description="Folders of photos that were indexed.")
+    roots: list[str] = Field(description="The indexed folders of photos.")
 
 
 class IndexJob(BaseModel):
-    """Indexing in the background, as far as it is."""
+    """A background job and its progress."""
 
     model_config = ConfigDict(from_attributes=True)
 
     collection: str
     command: Literal["index", "rebuild"]
     state: Literal["running", "stopping", "paused", "stopped", "failed", "done"]
-    stage: str = Field(description="What it is at; empty at first.", examples=["index"])
+    stage: str = Field(description="The current stage; empty at first.", examples=["index"])
     done: int
     total: int | None
     failed: int
-    rate: float = Field(description="Photos a second.")
-    eta: float | None = Field(description="Seconds to go.")
-    started: float = Field(description="Seconds since 1970.")
+    rate: float = Field(description="Photos per second.")
+    eta: float | None = Field(description="Seconds left.")
+    started: float = Field(description="Start time, in seconds since 1970.")
     error: str = Field(description="Why it failed.")
-    report: dict[str, Any] | None = Field(description="What became of it, when it is done.")
+    report: dict[str, Any] | None = Field(description="The result, once it is done.")
 
     @classmethod
     def of(cls, collection: str, job: Job) -> IndexJob:
@@ -202,6 +206,6 @@ class IndexJob(BaseModel):
 
 
 class Health(BaseModel):
-    """Whether the service is there, or can answer."""
+    """Whether the service is alive, or ready to answer."""
 
     status: Literal["alive", "ready", "not ready"]

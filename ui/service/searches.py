@@ -34,36 +34,39 @@ as_json = [Depends(json_only)]
 
 @router.post("/search", dependencies=as_json)
 async def search(asked: Question, given: Given, request: Request) -> Found:
-    """Photos for a sentence, for photos of the collection, or for both.
+    """Find photos by a sentence, by photos of the collection, or by both.
 
-    Only confident hits unless `all` is set: no hits is an answer.
+    Returns only confident hits unless `all` is set, so there may be no hits.
     """
     return await find(given, request, asked)
 
 
 @router.post("/regions", dependencies=as_json)
 async def regions(asked: PlaceQuestion, given: Given, request: Request) -> Found:
-    """Places for a sentence, for photos of the collection, or for both, grouped by photo."""
+    """Find places by a sentence, by photos of the collection, or by both, grouped by photo."""
     return await find(given, request, asked)
 
 
 @router.post("/similar", dependencies=as_json)
 async def similar(asked: SimilarQuestion, given: Given, request: Request) -> Found:
-    """Photos like one of the collection, or places like a part of it; its own photo is left out."""
+    """Find photos like one of the collection, or places like a part of it.
+
+    The photo itself is excluded.
+    """
     return await find(given, request, asked)
 
 
 @router.post("/layout", dependencies=as_json)
 async def layout(asked: LayoutQuestion, given: Given, request: Request) -> Found:
-    """Photos that show things where they are placed."""
+    """Find photos that show things in the given boxes."""
     return await find(given, request, asked)
 
 
 @router.post("/find-again", dependencies=as_json)
 async def find_again(asked: AgainQuestion, given: Given, request: Request) -> Found:
-    """The thing in a box, or at a point, of one photo in all the others."""
+    """Find other photos that show the things in the given boxes or at the given points."""
     if not any(example.positive for example in asked.examples):
-        raise Problem(422, "query", "At least one example has to be positive.", field="examples")
+        raise Problem(422, "query", "At least one example must be positive.", field="examples")
     return await find(given, request, asked)
 
 

@@ -26,14 +26,14 @@ AS_FORM = Form(media_type=FORM_TYPE)
 Picture = Annotated[
     UploadFile,
     Field(
-        description="A picture file: JPEG, PNG, WebP, TIFF, GIF, BMP, HEIC or AVIF. It is searched "
-        "with and not kept."
+        description="A picture file: JPEG, PNG, WebP, TIFF, GIF, BMP, HEIC or AVIF. It is used "
+        "for this search only, and not stored."
     ),
 ]
 
 
 class UploadedQuestion(Question):
-    """Photos like an uploaded picture, and like words and photos besides."""
+    """A search for photos by an uploaded picture, and optionally by words and photos too."""
 
     model_config = ConfigDict(json_schema_extra={})
 
@@ -41,7 +41,7 @@ class UploadedQuestion(Question):
 
 
 class UploadedPlaceQuestion(PlaceQuestion):
-    """Places like an uploaded picture, and like words and photos besides."""
+    """A search for places by an uploaded picture, and optionally by words and photos too."""
 
     model_config = ConfigDict(json_schema_extra={})
 
@@ -52,7 +52,7 @@ class UploadedPlaceQuestion(PlaceQuestion):
 async def search_upload(
     asked: Annotated[UploadedQuestion, AS_FORM], given: Given, request: Request
 ) -> Found:
-    """Photos like a picture that is sent along, and like words and photos besides."""
+    """Find photos by an uploaded picture, and optionally by words and photos too."""
     return await _with_picture(given, request, asked, asked.picture)
 
 
@@ -60,7 +60,7 @@ async def search_upload(
 async def regions_upload(
     asked: Annotated[UploadedPlaceQuestion, AS_FORM], given: Given, request: Request
 ) -> Found:
-    """Places like a picture that is sent along, and like words and photos besides."""
+    """Find places by an uploaded picture, and optionally by words and photos too."""
     return await _with_picture(given, request, asked, asked.picture)
 
 
@@ -72,7 +72,9 @@ async def _with_picture(
 ) -> Found:
     kind = (upload.content_type or ANY_TYPE).partition(";")[0].strip().lower()
     if not kind.startswith("image/") and kind != ANY_TYPE:
-        raise Problem(415, "media-type", f"A picture is not of the type {kind}.", field="picture")
+        raise Problem(
+            415, "media-type", f"A picture cannot have the media type {kind}.", field="picture"
+        )
 
     limits = Limits(MOST_PIXELS, given.settings.upload_bytes, MOST_SECONDS, MOST_MEMORY)
 
