@@ -8,6 +8,7 @@ publishing reads only new changes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -243,6 +244,14 @@ class Catalog:
         table = self._table_of(["id", "reason", "files"], "status = 'failed'")
         frame = pl.DataFrame(table).explode("files", empty_as_null=False).unnest("files")
         return frame.select("path", "reason", "size", "mtime_ns", "id").sort("path")
+
+    def noted(self) -> dict[str, int]:
+        """How many photos carry each note of the reader, such as "cut off"; most frequent first."""
+        if any(field.name == "notes" for field in self._missing()):
+            return {}
+        table = self._table_of(["notes"], "status = 'ok' AND notes IS NOT NULL")
+        counts = Counter(note for notes in table["notes"].to_pylist() for note in notes)
+        return dict(counts.most_common())
 
     def counts(self) -> dict[str, int]:
         """Rows by status: ok, failed, removed (file gone, vectors not yet deleted)."""

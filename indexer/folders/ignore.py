@@ -28,7 +28,7 @@ DEFAULT = (
     "node_modules/",
 )
 """gitignore patterns of folders whose pictures are copies or no photos. A pattern of the user that
-begins with `!` (`--exclude`, `.tipsignore`) takes one back."""
+begins with `!` in a `.tipsignore` takes one back."""
 
 RAW_EXTENSIONS = frozenset(
     [

@@ -297,6 +297,7 @@ def test_a_catalog_of_the_first_version_is_read_as_it_is(earlier: Path) -> None:
     assert frame.columns == ["title", "id", "keywords", "rating", "camera"]
     assert frame.row(0)[:4] == (None, key(3), None, None)
     assert [len(batch) for batch in catalog.changed_since(0)] == [5]
+    assert catalog.noted() == {}
     assert catalog.rows([key(1)]).schema == catalog.schema
     assert catalog.revision == before
 
@@ -311,5 +312,6 @@ def test_a_writer_brings_a_catalog_of_the_first_version_up_to_date(earlier: Path
         rows = known.photos([key(7), key(2)], ["title", "keywords", "rating", "notes"])
         assert rows.rows() == [("A hill", ["hill", "home"], 4, ["cut off"]), (None,) * 4]
         assert known.counts()["ok"] == 6
+        assert known.noted() == {"cut off": 1}
     links = [Link(key(1), "removed", ())]
     assert catalog.commit(None, links) == before + 1
