@@ -30,7 +30,7 @@ from torch import Tensor  # after the pipeline, which says how torch's threads w
 from indexer.catalog.rows import Features, FileRef, Link, PhotoRow, to_table, unpack_masks
 from indexer.catalog.table import Catalog
 from indexer.collection import Collection
-from indexer.photos.exif import Facts
+from indexer.photos.facts import Facts
 from indexer.pipeline import index
 from indexer.publish import publish
 from tips_model.embedder import open_embedder

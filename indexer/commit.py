@@ -4,11 +4,12 @@ lists."""
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from indexer.catalog.rows import FileRef, Link, PhotoRow, to_table
 from indexer.chunks import chunks
+from indexer.folders.paths import is_under
 
 if TYPE_CHECKING:
     import polars as pl
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 Commit = Callable[[Sequence[PhotoRow], Sequence[Link]], object]
 """Writes rows and links in one atomic commit."""
+MANY_GONE, SHARE_GONE = 20, 1 / 3
+"""A run removes no more files of a root than this many, or this share of them, unless asked."""
 _LINKS_PER_COMMIT = 1000  # rows are rewritten whole; this bounds the memory
 
 
@@ -64,11 +67,25 @@ class Ledger:
             self.known[row.id] = row.reason is None
             self.counts["embedded"] += row.reason is None
 
-    def drop_missing(self) -> None:
-        """Remove files that are gone, and have not turned up elsewhere, from their rows."""
-        self.counts["removed"] += sum(len(paths) for paths in self._missing.values())
-        self.drop((path, key) for key, paths in self._missing.items() for path in paths)
+    def drop_missing(self, totals: Mapping[str, int]) -> dict[str, int]:
+        """Remove files that are gone, and have not turned up elsewhere, from their rows.
+
+        totals: the files known below each root. A root that would lose many at once (`MANY_GONE`
+        and `SHARE_GONE`) loses none, since a disk that was unplugged below it looks like that.
+        Returns these roots with the number of files.
+        """
+        left = [(path, key) for key, paths in self._missing.items() for path in paths]
+        gone = {root: sum(is_under(path, root) for path, _ in left) for root in totals}
+        held = {
+            root: count
+            for root, count in gone.items()
+            if count >= MANY_GONE and count > totals[root] * SHARE_GONE
+        }
+        left = [link for link in left if not any(is_under(link[0], root) for root in held)]
+        self.counts["removed"] += len(left)
+        self.drop(left)
         self._missing.clear()
+        return held
 
     def drop(self, links: Iterable[tuple[str, str]]) -> None:
         """Remove paths from rows: (path, id)."""

@@ -85,9 +85,15 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
         "lens": Field("keyword", ("lens",), _same("lens"), _BOTH, "text", "lens:50mm"),
         "type": Field("keyword", ("format",), _type, _BOTH),  # lower case: "jpeg"
         "place": Field("geo", ("latitude", "longitude"), _place, _BOTH),  # {"lat", "lon"}, degrees
+        "title": Field("keyword", ("title",), _same("title"), (), "text", 'title:"the lake"'),
+        "keyword": Field("keyword", ("keywords",), _same("keywords"), _BOTH, "text", "keyword:cat"),
+        # What was left out or is missing when the photo was read.
+        "note": Field("keyword", ("notes",), _same("notes"), (), "text", 'note:"cut off"'),
         # Pixels of the upright photo.
         "width": Field("integer", ("width",), _same("width"), (), "number", "width:2000..4000"),
         "height": Field("integer", ("height",), _same("height"), (), "number", "height:..1080"),
+        "rating": Field("integer", ("rating",), _same("rating"), (), "number", "rating:>=4"),
+        "iso": Field("integer", ("iso",), _same("iso"), (), "number", "iso:100..800"),
     }
 )
 """Payload of both kinds of points; regions also have `box`, `area` and `k`."""

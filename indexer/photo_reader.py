@@ -10,6 +10,7 @@ from indexer.catalog.rows import FileRef, PhotoRow
 from indexer.errors import DecodeError
 from indexer.photos.content import unreadable_id
 from indexer.photos.decoder_pool import decoders
+from indexer.photos.facts import filled, name_facts
 
 if TYPE_CHECKING:
     import polars as pl
@@ -67,8 +68,17 @@ def read(
     reading.file = FileRef(path, reading.file.root, *facts)
     photo = outcome.photo
     if photo is not None:
-        shown = (photo.format, photo.width, photo.height, photo.facts, photo.thumbnail)
-        reading.row = PhotoRow(reading.id, [reading.file], None, *shown)
+        reading.row = PhotoRow(
+            reading.id,
+            [reading.file],
+            None,
+            photo.format,
+            photo.width,
+            photo.height,
+            filled(photo.facts, name_facts(path)),
+            photo.thumbnail,
+            notes=photo.notes,
+        )
         reading.pixels = embedder.prepare(photo.image)
     elif outcome.reason:
         reading.row = PhotoRow(reading.id, [reading.file], outcome.reason)

@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ import polars as pl
 from indexer.chunks import chunks
 from indexer.collection import Collection
 from indexer.errors import InterruptedIndexError, RootError, explain_full_disk
-from indexer.folders.changes import Changes, compare
+from indexer.folders.changes import Changes, below, compare
 from indexer.folders.scan import ScanResult, absolute_roots, scan
 from indexer.folders.snapshot import read_snapshot, write_snapshot
 from indexer.options import IndexOptions
@@ -119,14 +119,16 @@ class _Run:
         if not callable(self.embedder):
             self.collection.check_model(self.embedder.info)
         found, changes, catalog = self._plan(roots, find)
-        counts, spent = Counter(unchanged=changes.unchanged), 0.0
+        counts, spent, held = Counter(unchanged=changes.unchanged), 0.0, dict[str, int]()
         if catalog is not None:
-            counts, spent = self._apply(catalog, changes)
+            counts, spent, held = self._apply(catalog, changes)
         report = IndexReport(
             **counts,
             seconds=time.monotonic() - self.started,
             images_per_second=counts["embedded"] / spent if spent > 0 else 0.0,
             missing_roots=found.missing_roots,
+            held=tuple(held.items()),
+            left_out=found.left_out,
             problems=found.problems,
         )
         if catalog is not None:
@@ -165,16 +167,18 @@ class _Run:
         self.collection.add_roots([root for root in roots if root not in absent])
         return found, changes, catalog
 
-    def _apply(self, catalog: Catalog, changes: Changes) -> tuple[Counter[str], float]:
-        """Decode, embed, commit and publish; returns the ledger's counts and the seconds spent on
-        photos."""
+    def _apply(
+        self, catalog: Catalog, changes: Changes
+    ) -> tuple[Counter[str], float, dict[str, int]]:
+        """Decode, embed, commit and publish; returns the ledger's counts, the seconds spent on
+        photos, and the files that are gone and were kept, by root."""
         from indexer.commit import Ledger
 
         commit = partial(self.workers.commit, catalog) if self.workers else None
         ledger = Ledger(catalog, changes.missing, self.options.retry_failed, commit)
         ledger.counts["unchanged"] += changes.unchanged
         store = self.collection.vectors(read_only=False)
-        spent = 0.0
+        spent, held = 0.0, dict[str, int]()
         try:
             if len(changes.candidates):
                 stream = self._readings(ledger.known, changes.candidates)
@@ -183,11 +187,11 @@ class _Run:
                 spent = time.monotonic() - began
             if not self.stop:
                 ledger.drop(changes.stale.select("path", "id").iter_rows())
-                ledger.drop_missing()
+                held = ledger.drop_missing(changes.totals)
             self._publish(catalog, store)
         finally:
             store.close()
-        return ledger.counts, spent
+        return ledger.counts, spent, held
 
     def _readings(
         self, known: dict[str, bool], candidates: pl.DataFrame
@@ -283,6 +287,8 @@ class _Run:
 def _changes(
     found: ScanResult, known: pl.DataFrame, roots: Sequence[str], retry: Sequence[str] = ()
 ) -> Changes:
+    totals = {root: int(below(known["path"], [root]).sum()) for root in roots}
     if found.scope is not None:
         known = found.scope.links(known, found.files)
-    return compare(found.files, known, roots, (*found.missing_roots, *found.unseen), retry)
+    changes = compare(found.files, known, roots, (*found.missing_roots, *found.unseen), retry)
+    return replace(changes, totals=totals)

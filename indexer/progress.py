@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 Stage = Literal["scan", "load", "index", "publish", "tidy"]
@@ -45,7 +45,9 @@ class IndexReport:
     same path, other content; moved: known content whose old path is gone; removed: paths that are
     gone; unchanged: files with unchanged facts; failed: unreadable files among those examined.
     seconds: the whole run. images_per_second: photos embedded per second of the indexing stage.
-    missing_roots: folders that do not exist; their photos are kept. problems: (path, reason) of
+    missing_roots: folders that do not exist; their photos are kept. held: roots of which so many
+    files are gone that none was removed. left_out: what was not looked at, by ending or reason (see
+    `scan.ScanResult`). problems: (path, reason) of
     what the scan could not read.
     """
 
@@ -60,6 +62,8 @@ class IndexReport:
     seconds: float = 0.0
     images_per_second: float = 0.0
     missing_roots: tuple[str, ...] = ()
+    held: tuple[tuple[str, int], ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
     problems: tuple[tuple[str, str], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:

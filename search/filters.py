@@ -28,6 +28,7 @@ DATE = re.compile(r"(\d{4})(?:-(\d{1,2}))?(?:-(\d{1,2}))?$")
 PLACE = re.compile(r"([-+]?\d+(?:\.\d+)?),([-+]?\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?)(km|m)?)?$")
 DEGREES = re.compile(r"[-+]?\d+(?:\.\d+)?$")
 SIDE = re.compile(r"\d{0,9}$")
+COMPARED = re.compile(r"([<>]=)(\d{1,9})$")
 TEXTS, NUMBERS = written("text"), written("number")
 NAMES = (*TEXTS, "in")  # fields whose values may begin and end with blanks
 PRESENT = {"gps": "place", "place": "place", "date": "taken"} | {name: name for name in TEXTS}
@@ -258,6 +259,8 @@ def _number(field: str) -> Callable[[str], Filter]:
     def read(value: str) -> Filter:
         start, dots, end = value.partition("..")
         sides = [start, end] if dots else [start, start]
+        if compared := COMPARED.match(value):
+            sides = [compared[2], ""] if compared[1] == ">=" else ["", compared[2]]
         if not any(sides) or not all(SIDE.match(side) for side in sides):
             raise FilterError(
                 f"{field}:{value} is not a number or a range of numbers; write {EXAMPLES[field]}."
@@ -269,7 +272,8 @@ def _number(field: str) -> Callable[[str], Filter]:
 
 
 FIELDS: dict[str, Callable[[str], Filter]] = {
-    **{name: _text(name) for name in TEXTS},
+    "camera": _text("camera"),  # the most asked for first, since refusals list them in this order
+    "lens": _text("lens"),
     "in": _text("folders"),
     "date": _date,
     "near": _near,
@@ -277,6 +281,7 @@ FIELDS: dict[str, Callable[[str], Filter]] = {
     "type": _type,
     "has": _has,
     **{name: _number(name) for name in NUMBERS},
+    **{name: _text(name) for name in TEXTS},
 }
 """Parsers of the fields that a filter may name."""
 EXAMPLES = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -61,11 +61,19 @@ def print_report(report: IndexReport, *, as_json: bool) -> None:
     """
     for root in report.missing_roots:
         say(f"{shown(root)} is missing; its photos stay in the collection.", "yellow")
+    for root, count in report.held:
+        say(
+            f"{shown(root)}: {count:,} files are gone, more than a third; their photos stay in the "
+            "collection, in case a disk is missing. If you deleted them, run `tips prune`.",
+            "yellow",
+        )
     for path, reason in report.problems:
         say(f"{shown(path)}: {reason}", "yellow")
     if as_json:
         print_json(report.to_dict())
         return
+    if report.left_out:
+        say(f"Not looked at: {left_out(report.left_out)}.")
     names = ("new", "modified", "moved", "copied", "removed", "unchanged", "failed")
     rows = [(name, f"{getattr(report, name):,}") for name in names if getattr(report, name)]
     rows.append(("time", f"{report.seconds:.1f} s"))
@@ -74,3 +82,23 @@ def print_report(report: IndexReport, *, as_json: bool) -> None:
     talk().print(facts_table(rows))
     if report.failed:
         say("tips status --failed says why photos could not be read.")
+
+
+_REASONS = {
+    "": "without an ending",
+    "hidden": "hidden",
+    "ignored": "ignored by your patterns",
+    "default": "folders of thumbnails and other copies",
+    ".nomedia": "folders with a .nomedia",
+}
+_MOST_ENDINGS = 8
+
+
+def left_out(counts: Mapping[str, int]) -> str:
+    """What a scan did not look at, in words: the most frequent endings, then the reasons."""
+    endings = sorted((name for name in counts if name not in _REASONS), key=lambda n: -counts[n])
+    parts = [f"{counts[name]:,} {shown(name)}" for name in endings[:_MOST_ENDINGS]]
+    if rest := sum(counts[name] for name in endings[_MOST_ENDINGS:]):
+        parts.append(f"{rest:,} of other endings")
+    parts += [f"{counts[name]:,} {text}" for name, text in _REASONS.items() if counts.get(name)]
+    return ", ".join(parts)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from indexer.photos.exif import Facts
+from indexer.photos.facts import Facts
 
 IDS_PER_QUERY = 500
 FILE_TYPE = pa.struct(
@@ -45,8 +45,32 @@ FACT_COLUMNS = [
     "f_number",
     "exposure",
     "focal_length",
+    "dated",
+    "title",
+    "description",
+    "creator",
+    "label",
+    "rating",
+    "keywords",
+    "notes",
 ]
 """The columns without pixels and vectors: small, and enough for most readers."""
+
+
+ADDED_COLUMNS = (
+    ("dated", pa.string()),
+    ("title", pa.string()),
+    ("description", pa.string()),
+    ("creator", pa.string()),
+    ("label", pa.string()),
+    ("rating", pa.int8()),
+    ("keywords", pa.list_(pa.string())),
+    ("notes", pa.list_(pa.string())),
+    ("reader", pa.int16()),
+)
+"""Columns that catalogs of version 0.1 lack. A writer adds them; to a reader they are null."""
+READER = 2
+"""The version of what reads facts from files, kept in each row; rows of 0.1 have none."""
 
 
 class FileRef(NamedTuple):
@@ -83,6 +107,7 @@ class PhotoRow:
     facts: Facts = field(default_factory=Facts)
     thumbnail: bytes | None = None
     features: Features | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Link(NamedTuple):
@@ -123,6 +148,7 @@ def photo_schema(heads: Sequence[str], dim: int) -> pa.Schema:
             ("region_masks", pa.binary()),
             ("grid_h", pa.int16()),
             ("grid_w", pa.int16()),
+            *ADDED_COLUMNS,
         ]
     )
 
@@ -164,6 +190,12 @@ def _value(row: PhotoRow, name: str) -> str | int | float | bytes | datetime | l
             return np.packbits(features.masks).tobytes() if features else None
         case "grid_h" | "grid_w":
             return features.masks.shape[1 if name == "grid_h" else 2] if features else None
+        case "reader":
+            return READER
+        case "notes":
+            return list(row.notes) or None
+        case "keywords":
+            return list(row.facts.keywords) or None
         case "id" | "reason" | "format" | "width" | "height" | "thumbnail":
             value: str | int | bytes | None = getattr(row, name)
             return value

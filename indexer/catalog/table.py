@@ -8,11 +8,12 @@ publishing reads only new changes.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import lancedb
 import polars as pl
@@ -20,7 +21,7 @@ import pyarrow as pa
 from lancedb.index import BTree
 
 from indexer.catalog.files import drop_files, sync_files, table_files, torn
-from indexer.catalog.rows import FACT_COLUMNS, IDS_PER_QUERY, Link, photo_schema
+from indexer.catalog.rows import ADDED_COLUMNS, FACT_COLUMNS, IDS_PER_QUERY, Link, photo_schema
 from indexer.chunks import chunks
 from indexer.errors import (
     CatalogDamagedError,
@@ -32,6 +33,7 @@ from indexer.folders.snapshot import LINK_SCHEMA, drop_snapshot
 from indexer.folders.storage import is_url
 
 TABLE = "photos"
+Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
 INDEX_FROM = 20_000  # rows; scanning fewer takes less time than the photos of a page
 KEEP_VERSIONS = timedelta(hours=1)
 """Readers may still use an old version; files that no newer version needs are deleted."""
@@ -59,18 +61,14 @@ class Catalog:
         self.folder = folder
         self.dim = dim
         self.schema = photo_schema(heads, dim)
+        self._complete = False  # whether it is known that the table has all columns
         # Every read checks for the newest version: the app must see what `tips index` commits.
         if url is not None:
             folder.mkdir(parents=True, exist_ok=True)
         self._db = lancedb.connect(url or folder, read_consistency_interval=timedelta(0))
         with explain_full_disk(folder), explain_storage(url):
             try:
-                self._table = self._db.create_table(TABLE, schema=self.schema, exist_ok=True)
-            except ValueError as error:
-                raise CollectionError(
-                    f"The catalog in {folder} has columns that this version does not know; index "
-                    "the photos into a new collection."
-                ) from error
+                self._table = self._created()
             except RuntimeError as error:
                 if url is not None:
                     raise
@@ -79,6 +77,36 @@ class Catalog:
                     f"The catalog in {folder} cannot be opened ({reason}); restore a backup, or "
                     "index the photos into a new collection."
                 ) from error
+
+    def _created(self) -> lancedb.table.Table:
+        try:
+            return self._db.create_table(TABLE, schema=self.schema, exist_ok=True)
+        except ValueError as error:  # it is there with other columns
+            table = self._db.open_table(TABLE)
+            added = [name for name, _ in ADDED_COLUMNS if name not in table.schema.names]
+            if {*table.schema, *map(self.schema.field, added)} == {*self.schema}:
+                return table
+            raise CollectionError(
+                f"The catalog in {self.folder} has columns that this version does not know; index "
+                "the photos into a new collection."
+            ) from error
+
+    def _missing(self) -> list[pa.Field]:
+        """The columns that a catalog of an earlier version does not have yet."""
+        if not self._complete:
+            there = set(self._table.schema.names)
+            found = [field for field in self.schema if field.name not in there]
+            self._complete = not found
+            return found
+        return []
+
+    def _add_columns(self) -> None:
+        """Bring a catalog of an earlier version up to date, in one atomic step that writes no rows:
+        the new columns are null.
+        """
+        if missing := self._missing():
+            with self._writing():
+                self._table.add_columns(pa.schema(missing))
 
     @property
     def uri(self) -> str:
@@ -98,6 +126,7 @@ class Catalog:
         change only their files and status; an id must not be in both. Raises `DiskFullError` and
         `DiskError`; then nothing was written.
         """
+        self._add_columns()
         parts = [] if rows is None else [rows]
         for chunk in chunks(links, IDS_PER_QUERY):
             parts.append(self._relinked(chunk))
@@ -126,6 +155,7 @@ class Catalog:
         """
         from indexer.catalog.fragments import commit_fragments, write_fragment
 
+        self._add_columns()
         before = self.revision
         with self._writing():
             fragments = write(before + 1)
@@ -176,11 +206,12 @@ class Catalog:
     ) -> Iterator[pa.RecordBatch]:
         """Rows (also "removed" and "failed" ones) changed after `revision`, a bounded batch at a
         time."""
-        query = self._query(columns, f"revision > {int(revision)}" if revision > 0 else None)
+        names = list(columns or self.schema.names)
+        query = self._query(names, f"revision > {int(revision)}" if revision > 0 else None)
         with self._reading():
             for batch in query.to_batches(batch_size=batch_rows):
                 if len(batch):
-                    yield batch
+                    yield self._completed(batch, names)
 
     def rows(self, ids: Sequence[str], columns: Sequence[str] | None = None) -> pa.Table:
         """Rows in the order of `ids`; unknown ids are skipped. All columns by default."""
@@ -213,6 +244,14 @@ class Catalog:
         table = self._table_of(["id", "reason", "files"], "status = 'failed'")
         frame = pl.DataFrame(table).explode("files", empty_as_null=False).unnest("files")
         return frame.select("path", "reason", "size", "mtime_ns", "id").sort("path")
+
+    def noted(self) -> dict[str, int]:
+        """How many photos carry each note of the reader, such as "cut off"; most frequent first."""
+        if any(field.name == "notes" for field in self._missing()):
+            return {}
+        table = self._table_of(["notes"], "status = 'ok' AND notes IS NOT NULL")
+        counts = Counter(note for notes in table["notes"].to_pylist() for note in notes)
+        return dict(counts.most_common())
 
     def counts(self) -> dict[str, int]:
         """Rows by status: ok, failed, removed (file gone, vectors not yet deleted)."""
@@ -343,13 +382,23 @@ class Catalog:
 
     def _table_of(self, columns: Sequence[str], condition: str | None) -> pa.Table:
         with self._reading():
-            return self._query(columns, condition).to_arrow()
+            return self._completed(self._query(columns, condition).to_arrow(), columns)
 
     def _query(
-        self, columns: Sequence[str] | None, condition: str | None
+        self, columns: Sequence[str], condition: str | None
     ) -> lancedb.query.LanceQueryBuilder:
-        query = self._table.search().limit(None).select(list(columns or self.schema.names))
+        missing = {field.name for field in self._missing()}
+        query = self._table.search().limit(None)
+        query = query.select([name for name in columns if name not in missing])
         return query.where(condition) if condition else query
+
+    def _completed(self, rows: Rows, columns: Sequence[str]) -> Rows:
+        """These columns of what was read, those that the catalog does not have yet as nulls."""
+        for name in columns:
+            if name not in rows.schema.names:
+                field = self.schema.field(name)
+                rows = rows.append_column(field, pa.nulls(len(rows), field.type))
+        return rows.select(columns)
 
 
 def check_vacant(url: str) -> None:

@@ -6,8 +6,8 @@ was read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -22,13 +22,15 @@ class Changes:
     a new path); files that look moved (size and mtime of a missing link) come first.
     missing: links (path, id) whose file is gone although its folder was walked.
     stale: links (path, id) superseded by a later link of the same path.
-    unchanged: the number of found files with known facts.
+    unchanged: the number of found files with known facts. totals: the known links below each
+    root, whatever part of it was walked.
     """
 
     candidates: pl.DataFrame
     missing: pl.DataFrame
     stale: pl.DataFrame
     unchanged: int
+    totals: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:

@@ -13,16 +13,22 @@ from indexer.folders.paths import to_text
 
 IGNORE_FILE = b".tipsignore"
 NO_MEDIA = b".nomedia"
-SKIPPED_FOLDERS = frozenset(
-    {
-        b"@eadir",
-        b".git",
-        b"node_modules",
-        b"system volume information",
-        b"$recycle.bin",
-        b"#recycle",
-    }
+APPLE_LIBRARY = ".photoslibrary"
+DEFAULT = (
+    "@[eE][aA][dD][iI][rR]/",  # Synology: thumbnails
+    "\\#recycle/",
+    "\\#snapshot/",
+    "$[rR][eE][cC][yY][cC][lL][eE].[bB][iI][nN]/",  # Windows
+    "[sS]ystem [vV]olume [iI]nformation/",
+    "*.lrdata/",  # Lightroom: previews
+    "*.photoslibrary/*/",  # Apple Photos: thumbnails and renderings beside the originals
+    "!*.photoslibrary/[oO]riginals/",
+    "!*.photoslibrary/[mM]asters/",
+    ".git/",
+    "node_modules/",
 )
+"""gitignore patterns of folders whose pictures are copies or no photos. A pattern of the user that
+begins with `!` in a `.tipsignore` takes one back."""
 
 RAW_EXTENSIONS = frozenset(
     [
@@ -105,8 +111,31 @@ class IgnoreRules:
 
     def ignores(self, path: bytes, is_folder: bool) -> bool:
         """Whether the path is ignored, by the innermost rules that match it."""
+        return bool(self.verdict(path, is_folder))
+
+    def verdict(self, path: bytes, is_folder: bool) -> bool | None:
+        """The same; None where no rule matches it."""
         relative = to_text(path[len(self.base.rstrip(b"/")) + 1 :])
-        verdict = self.spec.check_file(relative + "/" if is_folder else relative).include
-        if verdict is not None:
-            return verdict
-        return self.parent.ignores(path, is_folder) if self.parent else False
+        found = self.spec.check_file(relative + "/" if is_folder else relative).include
+        if found is not None:
+            return found
+        return self.parent.verdict(path, is_folder) if self.parent else None
+
+
+def skips_folder(path: bytes, root: str, rules: IgnoreRules | None) -> str:
+    """Why a folder below a root is not walked: "ignored" by rules of the user, or "default"; ""
+    when it is walked.
+    """
+    verdict = rules.verdict(path, is_folder=True) if rules else None
+    if verdict is not None:
+        return "ignored" if verdict else ""
+    # A root is walked whatever it is called, but a library of Apple's keeps its own order.
+    above = root.rpartition("/")[0] if root.lower().endswith(APPLE_LIBRARY) else root
+    relative = to_text(path)[len(above.rstrip("/")) + 1 :]
+    return "default" if _DEFAULT.check_file(relative + "/").include else ""
+
+
+_DEFAULT = GitIgnoreSpec.from_lines(
+    [f"!**/{line[1:]}" if line.startswith("!") else f"**/{line}" for line in DEFAULT],
+    backend="re2",
+)

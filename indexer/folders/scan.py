@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -16,9 +16,9 @@ from indexer.folders.ignore import (
     EXTENSIONS,
     IGNORE_FILE,
     NO_MEDIA,
-    SKIPPED_FOLDERS,
     IgnoreRules,
     extension,
+    skips_folder,
 )
 from indexer.folders.paths import is_under, to_bytes, to_text
 from indexer.folders.scope import Scope
@@ -48,13 +48,16 @@ class Problem(NamedTuple):
 class ScanResult:
     """files: a frame of `FILE_SCHEMA`, sorted by folder. missing_roots: roots that do not exist, or
     are empty folders (a mount point without its disk). unseen: unreadable folders; nothing is known
-    about their contents."""
+    about their contents. left_out: how many files of each ending (".mov", "" for none) are no
+    photos by their names, and how many entries are "hidden", "ignored" by rules of the user, in
+    the "default" list of folders, or folders with a ".nomedia"."""
 
     files: pl.DataFrame
     missing_roots: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     scope: Scope | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 def absolute_roots(roots: Sequence[str | bytes | os.PathLike[str]]) -> tuple[str, ...]:
@@ -140,6 +143,7 @@ class _Walk:
     problems: list[Problem] = field(default_factory=list)
     linked: set[str] = field(default_factory=set)
     reached: dict[bytes, _Folder | None] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
 
     def add_root(self, root: str, ignore: Sequence[str]) -> None:
         path = to_bytes(root)
@@ -206,6 +210,7 @@ class _Walk:
         found = _names(folder.path)
         names = {entry.name for entry in found}
         if NO_MEDIA in names:
+            self.left_out[to_text(NO_MEDIA)] += 1
             return
         if folder.only is not None:
             found = [entry for entry in found if entry.name in folder.only]
@@ -213,11 +218,11 @@ class _Walk:
         inner: list[_Folder] = []
         for entry in found:
             if not self.include_hidden and entry.name.startswith(b"."):
+                self.left_out["hidden"] += entry.name != IGNORE_FILE
                 continue
             if self._is_folder(entry):
-                if entry.name.lower() in SKIPPED_FOLDERS or (
-                    rules and rules.ignores(entry.path, is_folder=True)
-                ):
+                if reason := skips_folder(entry.path, folder.root, rules):
+                    self.left_out[reason] += 1
                     continue
                 below = _Folder(entry.path, folder.root, rules)
                 if not entry.is_symlink():
@@ -226,9 +231,11 @@ class _Walk:
                     self.links.append(below)
                 else:
                     self.linked.add(folder.root)
-            elif extension(entry.name) in EXTENSIONS and not (
-                rules and rules.ignores(entry.path, is_folder=False)
-            ):
+            elif (ending := extension(entry.name)) not in EXTENSIONS:
+                self.left_out[ending and f".{ending}"] += 1
+            elif rules and rules.ignores(entry.path, is_folder=False):
+                self.left_out["ignored"] += 1
+            else:
                 self._file(entry, folder.root)
         self.pending.extendleft(reversed(inner))
 
@@ -250,13 +257,13 @@ class _Walk:
     def _step(self, above: _Folder, path: bytes) -> _Folder | None:
         name = os.path.basename(path)
         hidden = not self.include_hidden and name.startswith(b".")
-        if hidden or name.lower() in SKIPPED_FOLDERS or not stat.S_ISDIR(os.stat(path).st_mode):
+        if hidden or not stat.S_ISDIR(os.stat(path).st_mode):
             return None
         if os.path.lexists(os.path.join(above.path, NO_MEDIA)):
             return None
         has_rules = os.path.lexists(os.path.join(above.path, IGNORE_FILE))
         rules = self._rules(above) if has_rules else above.rules
-        if rules and rules.ignores(path, is_folder=True):
+        if skips_folder(path, above.root, rules):
             return None
         return _Folder(path, above.root, rules)
 
@@ -305,6 +312,7 @@ class _Walk:
             unseen=tuple(self.unseen),
             problems=tuple(self.problems),
             scope=self.scope,
+            left_out=dict(self.left_out),
         )
 
 

@@ -14,18 +14,21 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import BinaryIO
 
-from PIL import Image, UnidentifiedImageError
+import numpy as np
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from indexer.errors import DecodeError
 from indexer.folders.ignore import RAW_EXTENSIONS, extension
 from indexer.folders.paths import to_text
+from indexer.photos.colour import adobe_to_srgb
 from indexer.photos.content import content_id, read_content
-from indexer.photos.exif import Facts, read_facts, unharmed
-from indexer.photos.formats import FORMATS, foreign_format
+from indexer.photos.exif import picture_facts, read_facts
+from indexer.photos.facts import Facts, unharmed
+from indexer.photos.formats import FORMATS, foreign_format, formats_of
 from indexer.photos.limits import MAX_PIXELS
 from indexer.photos.pixels import small_rgb
 from indexer.photos.raw import looks_raw, raw_preview
@@ -43,8 +46,14 @@ __all__ = [
 
 THUMBNAIL = 320  # pixels, long side
 OUT_OF_MEMORY = "it needs more memory than allowed"
+CUT_OFF = "cut off"
+DAMAGED_EXTRAS = "damaged texts or colours beside the pixels are left out"
+LEAST_SHOWN = 0.5
+"""The share of a damaged picture that has to be there for it to be indexed."""
+_JPEG, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _LARGE = 40_000_000  # pixels; larger pictures are decoded one at a time, to bound the memory
 _one_large = threading.Lock()
+_lenient = threading.Lock()  # Pillow's leniency with damage is a setting of the whole process
 
 # Pillow's own limit is per process, warns first, and does not name the file; `_check_size` replaces
 # it.
@@ -59,13 +68,14 @@ _TRANSPOSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_UNDONE = {6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}  # others undo themselves
 
 
 @dataclass(frozen=True, slots=True)
 class Photo:
     """A decoded photo: `image` is upright RGB, possibly reduced; width and height are those of the
     upright original in pixels; `format` is lower case ("jpeg", "heif", "raw"); `thumbnail` is
-    WebP."""
+    WebP. notes: what was left out or is missing, in words."""
 
     image: Image.Image
     width: int
@@ -73,6 +83,7 @@ class Photo:
     format: str
     facts: Facts
     thumbnail: bytes
+    notes: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -149,40 +160,91 @@ def _decode(stream: BinaryIO, hint: str, wanted: _Wanted) -> Photo:
         preview = raw_preview(stream)
         if preview is not None:
             _check_size(preview.width, preview.height, wanted.max_pixels)
-            photo = _from_image(preview.image, preview.orientation, preview.facts, wanted)
+            photo = _from_image(preview.image, preview.facts, wanted)
             size = _upright((preview.width, preview.height), preview.orientation)
-            return Photo(photo.image, *size, "raw", preview.facts, photo.thumbnail)
+            return replace(photo, width=size[0], height=size[1], format="raw")
+    try:
+        return _opened(stream, wanted)
+    except (DecodeError, MemoryError):
+        raise
+    except Exception as error:  # whatever a decoder raises: see `decode_stream`
+        salvaged = _salvaged(stream, wanted, error)
+        if salvaged is None:
+            raise
+        return salvaged
+
+
+def _opened(stream: BinaryIO, wanted: _Wanted) -> Photo:
     stream.seek(0)
-    with Image.open(stream, formats=FORMATS) as image:
-        facts = read_facts(_exif(image))
-        return _from_image(image, facts.orientation, facts, wanted)
+    with Image.open(stream, formats=formats_of(stream)) as image:
+        return _from_image(image, None, wanted)
 
 
-def _exif(image: Image.Image) -> Image.Exif:
-    return unharmed(image.getexif, Image.Exif)
+def _salvaged(stream: BinaryIO, wanted: _Wanted, error: Exception) -> Photo | None:
+    """What can be shown of a damaged picture, with a note; None where nothing can. Raises
+    `DecodeError`, with the error that reading it as it is gave, where it is little.
+    """
+    stream.seek(0)
+    if stream.read(2) == _JPEG:
+        stream.seek(0)
+        stream = BytesIO(stream.read() + _JPEG_END)  # what is missing is grey then, not waited for
+    with _lenient:
+        ImageFile.LOAD_TRUNCATED_IMAGES = True
+        try:
+            photo = _opened(stream, wanted)
+        except (DecodeError, MemoryError):
+            raise
+        except Exception:
+            return None
+        finally:
+            ImageFile.LOAD_TRUNCATED_IMAGES = False
+    shown = _share_shown(photo.image, photo.facts.orientation)
+    if shown < LEAST_SHOWN:
+        raise DecodeError(f"{_reason(error)}; only {shown:.0%} of the picture can be read")
+    whole = photo.format == "png" and shown == 1  # what is damaged is beside the pixels
+    return replace(photo, notes=(*photo.notes, DAMAGED_EXTRAS if whole else CUT_OFF))
 
 
-def _from_image(image: Image.Image, orientation: int, facts: Facts, wanted: _Wanted) -> Photo:
-    width, height = image.size
-    _check_size(width, height, wanted.max_pixels)
-    upright_width, upright_height = _upright(image.size, orientation)
+def _share_shown(image: Image.Image, orientation: int) -> float:
+    """The share of a damaged picture's rows, as stored, before the first of the last rows that are
+    of one colour: decoders fill so what is missing.
+    """
+    if orientation in _TRANSPOSE:
+        image = image.transpose(_UNDONE.get(orientation, _TRANSPOSE[orientation]))
+    pixels = np.asarray(image)
+    plain = (pixels == pixels[:, :1]).all(axis=(1, 2))
+    shown = np.flatnonzero(~plain)
+    return 0.0 if not len(shown) else (int(shown[-1]) + 1) / len(pixels)
+
+
+def _from_image(image: Image.Image, given: Facts | None, wanted: _Wanted) -> Photo:
+    """given: what is known of it; None reads it from the picture."""
+    size = image.size
+    _check_size(*size, wanted.max_pixels)
     format = (image.format or "").lower()
-    least = _wanted_size(width, height, wanted.target, wanted.thumbnail)
     with wanted.one_large if _is_large(image, format) else nullcontext():
+        # Pillow loads all pixels of a PNG for its EXIF, so its size is checked before.
+        facts = given or picture_facts(image)
+        orientation = facts.orientation
         if format == "tiff":
             # Newer Pillow versions rotate these on load and remove the tag, so read the orientation
             # afterwards.
             image.load()
-            orientation = read_facts(_exif(image)).orientation
-            upright_width, upright_height = _upright(image.size, orientation)
-            least = _wanted_size(*image.size, wanted.target, wanted.thumbnail)
+            orientation = read_facts(unharmed(image.getexif, Image.Exif)).orientation
+            size = image.size
+        least = _wanted_size(*size, wanted.target, wanted.thumbnail)
         image.draft(None, least)
         image.load()
-        rgb = small_rgb(image, min(image.width // least[0], image.height // least[1]))
+        profile = image.info.get("icc_profile")
+        factor = min(image.width // least[0], image.height // least[1])
+        rgb, ignored = small_rgb(image, factor, profile=profile)
+    if not profile and facts.adobe_rgb:
+        rgb = adobe_to_srgb(rgb)
     if orientation in _TRANSPOSE:
         rgb = rgb.transpose(_TRANSPOSE[orientation])
     thumbnail = _thumbnail(rgb, wanted.thumbnail)
-    return Photo(rgb, upright_width, upright_height, format, facts, thumbnail)
+    notes = (ignored,) if ignored else ()
+    return Photo(rgb, *_upright(size, orientation), format, facts, thumbnail, notes)
 
 
 def _is_large(image: Image.Image, format: str) -> bool:

@@ -20,7 +20,7 @@ from PIL import Image
 from indexer.errors import DecodeError, DecoderError
 from indexer.photos.content import Identity
 from indexer.photos.decode import Photo
-from indexer.photos.exif import Facts
+from indexer.photos.facts import Facts
 from indexer.photos.limits import Limits
 from indexer.photos.shared_file import SharedFile
 
@@ -195,14 +195,17 @@ class DecodeProcess:
         pixels = self._shared.read(size)
         thumbnail = bytes(self._shared.read(told["thumbnail"], size))
         self._shared.shrink(_HELD_BYTES)
-        taken = told["facts"].pop("taken")
+        facts = told["facts"]
+        taken = facts.pop("taken")
+        facts["keywords"] = tuple(facts["keywords"])
         return Photo(
             Image.frombytes("RGB", (width, height), pixels),
             told["width"],
             told["height"],
             told["format"],
-            Facts(taken=taken and datetime.fromisoformat(taken), **told["facts"]),
+            Facts(taken=taken and datetime.fromisoformat(taken), **facts),
             thumbnail,
+            tuple(told["notes"]),
         )
 
     def _say(self, message: bytes) -> None:

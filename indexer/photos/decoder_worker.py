@@ -136,6 +136,7 @@ class Worker:
             "height": photo.height,
             "format": photo.format,
             "facts": facts,
+            "notes": photo.notes,
         }
 
     def _ask(self, question: dict[str, Any]) -> bytes:

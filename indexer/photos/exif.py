@@ -4,52 +4,48 @@ skipped."""
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, SupportsFloat, TypeVar
+from datetime import datetime, timedelta
+from typing import Any, SupportsFloat
 
 from PIL import Image
-from PIL.ExifTags import GPS, IFD, Base
+from PIL.ExifTags import GPS, IFD, Base, Interop
 
-T = TypeVar("T")
+from indexer.photos.facts import Facts, clean_text, filled, moment, unharmed
+from indexer.photos.xmp import iptc_facts, xmp_facts
 
-_DATE = re.compile(r"(\d{4})[:\-/.](\d\d)[:\-/.](\d\d)[ T](\d\d):(\d\d):(\d\d)")
 _TEXT_LIMIT = 100  # characters of a camera's or lens's name
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """The EXIF facts of a photo; None where there is no usable value.
+def picture_facts(image: Image.Image) -> Facts:
+    """The facts of an opened picture; never raises for what a file holds.
 
-    taken: local time of the camera, naive (the zone is ignored). latitude, longitude: degrees,
-    north and east positive. exposure: seconds. focal_length: millimetres (of the lens itself).
-    orientation: EXIF value 1..8.
+    From EXIF, then XMP, then IPTC. Dates in the order of trust: when the picture was taken or
+    digitised by EXIF, XMP, IPTC, the satellites' clock, and when EXIF says the file was changed.
     """
-
-    taken: datetime | None = None
-    camera: str | None = None
-    lens: str | None = None
-    latitude: float | None = None
-    longitude: float | None = None
-    iso: int | None = None
-    f_number: float | None = None
-    exposure: float | None = None
-    focal_length: float | None = None
-    orientation: int = 1
+    exif = unharmed(image.getexif, Image.Exif)
+    return filled(_facts(exif), xmp_facts(image), iptc_facts(image), _last_dates(exif))
 
 
 def read_facts(exif: Image.Exif) -> Facts:
     """The facts of an EXIF block; never raises for bad content."""
+    return filled(_facts(exif), _last_dates(exif))
+
+
+def _facts(exif: Image.Exif) -> Facts:
     main = _tags(lambda: exif)
     photo = _tags(lambda: exif.get_ifd(IFD.Exif))
     gps = _tags(lambda: exif.get_ifd(IFD.GPSInfo))
+    interop = _tags(lambda: exif.get_ifd(IFD.Interop))
     latitude, longitude = _place(gps)
     iso = _number(photo.get(Base.ISOSpeedRatings), 1, 10_000_000)
     orientation = _number(main.get(Base.Orientation), 1, 8)
+    taken = _moment(photo, Base.DateTimeOriginal, photo.get(Base.SubsecTimeOriginal))
+    if taken is None:
+        taken = _moment(photo, Base.DateTimeDigitized, photo.get(Base.SubsecTimeDigitized))
     return Facts(
-        taken=_taken(main, photo),
+        taken=taken,
+        dated=None if taken is None else "exif",
         camera=_camera(main),
         lens=_text(photo.get(Base.LensModel)),
         latitude=latitude,
@@ -59,20 +55,8 @@ def read_facts(exif: Image.Exif) -> Facts:
         exposure=_number(photo.get(Base.ExposureTime), 1e-7, 1e6),
         focal_length=_number(photo.get(Base.FocalLength), 0.1, 100_000),
         orientation=int(orientation) if orientation is not None else 1,
+        adobe_rgb=_text(interop.get(Interop.InteropIndex)) == "R03",
     )
-
-
-def unharmed(read: Callable[[], T], otherwise: Callable[[], T]) -> T:
-    """The result of `read`, or of `otherwise` where the tags of a file are damaged.
-
-    Pillow parses offsets and types that the file controls; any exception for hostile bytes
-    (struct.error, TypeError, KeyError, SyntaxError ...) means that there are no such facts. They
-    are optional, so the photo is read without them.
-    """
-    try:
-        return read()
-    except Exception:
-        return otherwise()
 
 
 def _tags(read: Callable[[], Mapping[int, Any]]) -> dict[int, Any]:
@@ -80,12 +64,7 @@ def _tags(read: Callable[[], Mapping[int, Any]]) -> dict[int, Any]:
 
 
 def _text(value: object) -> str | None:
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
-    if not isinstance(value, str):
-        return None
-    text = " ".join("".join(c if c.isprintable() else " " for c in value.split("\0")[0]).split())
-    return text.replace("\ufffd", "")[:_TEXT_LIMIT].strip() or None
+    return clean_text(value, _TEXT_LIMIT)
 
 
 def _camera(main: dict[int, Any]) -> str | None:
@@ -97,24 +76,29 @@ def _camera(main: dict[int, Any]) -> str | None:
     return f"{make} {model}"
 
 
-def _taken(main: dict[int, Any], photo: dict[int, Any]) -> datetime | None:
-    candidates = (
-        (photo.get(Base.DateTimeOriginal), photo.get(Base.SubsecTimeOriginal)),
-        (photo.get(Base.DateTimeDigitized), photo.get(Base.SubsecTimeDigitized)),
-        (main.get(Base.DateTime), photo.get(Base.SubsecTime)),
-    )
-    for text, fraction in candidates:
-        match = _DATE.match(_text(text) or "")
-        if match is None:
-            continue
-        digits = re.match(r"\d+", _text(fraction) or "")
-        microseconds = int(digits[0][:6].ljust(6, "0")) if digits else 0
-        try:
-            year, month, day, hour, minute, second = map(int, match.groups())
-            return datetime(year, month, day, hour, minute, second, microseconds)
-        except ValueError:  # "0000:00:00 00:00:00", month 13
-            continue
-    return None
+def _last_dates(exif: Image.Exif) -> Facts:
+    """By the satellites' clock, and when the file was changed: where nothing better is known."""
+    taken = _gps_time(_tags(lambda: exif.get_ifd(IFD.GPSInfo)))
+    if taken is not None:
+        return Facts(taken=taken, dated="gps")
+    photo = _tags(lambda: exif.get_ifd(IFD.Exif))
+    changed = _moment(_tags(lambda: exif), Base.DateTime, photo.get(Base.SubsecTime))
+    return Facts() if changed is None else Facts(taken=changed, dated="exif")
+
+
+def _moment(tags: dict[int, Any], name: int, fraction: object) -> datetime | None:
+    return moment(_text(tags.get(name)) or "", _text(fraction) or "")
+
+
+def _gps_time(gps: dict[int, Any]) -> datetime | None:
+    """The time of the fix, in UTC."""
+    day = moment(_text(gps.get(GPS.GPSDateStamp)) or "")
+    parts = gps.get(GPS.GPSTimeStamp)
+    if day is None or not isinstance(parts, tuple | list) or len(parts) != 3:
+        return day
+    numbers = [_number(part, 0, 60) for part in parts]
+    hour, minute, second = (number or 0.0 for number in numbers)
+    return day + timedelta(hours=min(hour, 23), minutes=minute, seconds=second)
 
 
 def _number(value: object, low: float, high: float) -> float | None:

@@ -41,6 +41,7 @@ FORMATS = tuple(
 )
 """What `Image.open(..., formats=FORMATS)` may open; "JPEG" covers MPO."""
 
+_BRANDS = 256  # bytes, of which a file of many brands says them all
 _FOREIGN = (
     (b"%!PS", "PostScript"),
     (b"\xc5\xd0\xd3\xc6", "PostScript"),
@@ -54,6 +55,20 @@ _FOREIGN = (
     (b"<svg", "SVG"),
     (b"\0\0\x01\0", "Windows icon"),
 )
+
+
+def formats_of(stream: BinaryIO) -> tuple[str, ...]:
+    """Which of `FORMATS` to try on a stream, left at its start. HEIC and AVIF share a container and
+    a first brand (`mif1`), and Pillow's openers take what they cannot read: all brands decide.
+    """
+    stream.seek(0)
+    head = stream.read(_BRANDS)
+    stream.seek(0)
+    if head[4:8] != b"ftyp":
+        return FORMATS
+    brands = head[8 : int.from_bytes(head[:4])]
+    other = "HEIF" if b"avif" in brands or b"avis" in brands else "AVIF"
+    return tuple(name for name in FORMATS if name != other)
 
 
 def foreign_format(stream: BinaryIO) -> str | None:

@@ -9,7 +9,8 @@ from typing import BinaryIO
 from PIL import Image
 
 from indexer.errors import DecodeError
-from indexer.photos.exif import Facts, read_facts, unharmed
+from indexer.photos.exif import picture_facts, read_facts
+from indexer.photos.facts import Facts, filled, unharmed
 
 _TIFF_MAGICS = (
     b"II*\0",
@@ -60,13 +61,11 @@ def raw_preview(stream: BinaryIO) -> RawPreview | None:
         sizes = raw.sizes
         if isinstance(thumb.data, bytes):
             image: Image.Image = Image.open(BytesIO(thumb.data), formats=("JPEG",))
-            facts = read_facts(image.getexif())
+            facts = picture_facts(image)
         else:
             image, facts = Image.fromarray(thumb.data), Facts()
     orientation = _ORIENTATION.get(sizes.flip, 1)
-    own = read_facts(_tiff_exif(stream))
-    if own.camera is not None:
-        facts = own
+    facts = filled(read_facts(_tiff_exif(stream)), facts)
     return RawPreview(
         image, sizes.width, sizes.height, orientation, replace(facts, orientation=orientation)
     )

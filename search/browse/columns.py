@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 
 from indexer.catalog.table import Catalog
-from indexer.fields import written
+from indexer.fields import FIELDS, written
 from indexer.vectors import KeyArray, PointArray, image_point_array, point_array, point_keys
 
 Rows = npt.NDArray[np.int64]
@@ -25,10 +25,11 @@ Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 NUMBERS = written("number")
 TEXTS = (*written("text"), "type", "folders")
-BETWEEN = "\0"  # separates the folders of a photo; no path contains it
+BETWEEN = "\0"  # separates the folders or keywords of a photo; none contains it
 MISSING = -1
 _PLACE = ("latitude", "longitude")
-_READ = ("id", "status", "files", "format", "taken", *_PLACE, *written("text"), *NUMBERS)
+_COLUMN = {name: FIELDS[name].columns[0] for name in (*written("text"), *NUMBERS)}
+_READ = ("id", "status", "files", "format", "taken", *_PLACE, *_COLUMN.values())
 _BATCH = 65_536
 _LAST = np.iinfo(np.int64).max
 
@@ -45,8 +46,8 @@ class Texts:
 class Columns:
     """N rows, including dead ones. `taken` is NaT, and places and numbers are NaN, where unknown.
 
-    numbers: each of `NUMBERS` (N,). texts: each of `TEXTS`; "folders" are those that hold the
-    photo's files, joined by `BETWEEN`.
+    numbers: each of `NUMBERS` (N,). texts: each of `TEXTS`; several of a photo, such as the
+    "folders" that hold its files, are joined by `BETWEEN`.
     by_id: all rows in the order of their ids. newest: the live ones by date taken, newest first,
     undated ones last, ties by id. rank: each row's position in that order.
     """
@@ -142,11 +143,10 @@ def _part(batch: pa.RecordBatch, texts: dict[str, _Vocabulary]) -> dict[str, npt
         pl.col("format").str.to_lowercase().alias("type"), _holders().alias("folders")
     )
     part: dict[str, npt.NDArray[Any]] = {
-        name: texts[name].encode(frame[name].to_arrow() if name in frame.columns else batch[name])
-        for name in TEXTS
-    }
+        name: texts[name].encode(_texts(batch, name)) for name in written("text")
+    } | {name: texts[name].encode(frame[name].to_arrow()) for name in frame.columns}
     for name in NUMBERS:
-        part[name] = batch[name].cast(pa.float32()).to_numpy(zero_copy_only=False)
+        part[name] = batch[_COLUMN[name]].cast(pa.float32()).to_numpy(zero_copy_only=False)
     for name in ("taken", *_PLACE):
         part[name] = batch[name].to_numpy(zero_copy_only=False)
     nowhere = np.isnan(part["latitude"]) | np.isnan(part["longitude"])
@@ -155,6 +155,14 @@ def _part(batch: pa.RecordBatch, texts: dict[str, _Vocabulary]) -> dict[str, npt
     part["ids"] = point_array(batch["id"].to_pylist())
     part["live"] = (pl.Series(batch["status"]) == "ok").to_numpy()
     return part
+
+
+def _texts(batch: pa.RecordBatch, name: str) -> pa.Array:
+    """A column of texts, or of lists of texts, joined."""
+    column = batch[_COLUMN[name]]
+    if pa.types.is_list(column.type):
+        column = pl.Series(column).list.join(BETWEEN).to_arrow()
+    return column
 
 
 def _holders() -> pl.Expr:

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from search.browse.columns import Rows, Texts
-from search.browse.filter import holders
+from search.browse.filter import parts
 from search.browse.index import PhotoIndex
 from search.browse.selection import Choices, filter_text
 
@@ -122,4 +122,4 @@ def _holders(index: PhotoIndex, rows: Rows | None) -> Iterator[tuple[list[str], 
     """The folders that hold the files of some photos, and their numbers of photos."""
     rows = index.matching(None) if rows is None else rows
     found = _count(index.columns.texts["folders"], rows)
-    return ((holders(value), count) for value, count in found)
+    return ((parts(value), count) for value, count in found)

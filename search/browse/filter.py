@@ -66,8 +66,8 @@ def texts_with(texts: Texts, holds: Callable[[str], bool]) -> Flags:
     return table[texts.codes]  # MISSING is the last
 
 
-def holders(value: str) -> list[str]:
-    """The folders in a value of the column `folders`."""
+def parts(value: str) -> list[str]:
+    """The texts that a value of a column joins, for instance folders."""
     return value.split(BETWEEN)
 
 
@@ -76,7 +76,7 @@ def _matches(columns: Columns, filter: Match) -> Flags:
     if field == "folders":
         return texts_with(columns.texts[field], lambda value: _lies_in(value, asked))
     if field in TEXTS:
-        return texts_with(columns.texts[field], asked.__contains__)
+        return texts_with(columns.texts[field], lambda value: not asked.isdisjoint(parts(value)))
     if field == "image":
         ids = [str(value) for value in asked if len(str(value)) == _ID_DIGITS]
         rows = columns.find(point_keys(point_array(ids)))
@@ -90,7 +90,7 @@ def _matches(columns: Columns, filter: Match) -> Flags:
 
 
 def _lies_in(value: str, asked: set[str | int]) -> bool:
-    return any(is_under(holder, str(folder)) for holder in holders(value) for folder in asked)
+    return any(is_under(holder, str(folder)) for holder in parts(value) for folder in asked)
 
 
 def _numbers(columns: Columns, field: str) -> Floats:

@@ -22,7 +22,7 @@ from indexer.catalog.table import Catalog
 from indexer.folders.paths import folders
 from indexer.vectors import Filter, KeyArray, point_hex, point_keys
 from search.browse.columns import MISSING, Columns, Rows, read_columns
-from search.browse.filter import holders, mask
+from search.browse.filter import mask, parts
 from search.browse.places import Bounds, Clusters, extent, inside, spots_of
 from search.filters import Unmatched, parse_filter, resolve
 
@@ -186,9 +186,9 @@ class PhotoIndex:
         """The values of a keyword field, possibly including those of dead rows."""
         texts = self._columns.texts[field]
         if field != "folders":
-            return texts.values
+            return {text for value in texts.values for text in parts(value)}
         if self._folders is None or self._folders[0] is not texts.values:
-            lowest = {holder for value in texts.values for holder in holders(value)}
+            lowest = {holder for value in texts.values for holder in parts(value)}
             names = {folder for holder in lowest for folder in folders(holder.rstrip("/") + "/")}
             self._folders = texts.values, sorted(names)
         return self._folders[1]

@@ -22,7 +22,7 @@ from scipy.fft import dctn
 from torch import Tensor
 from torch.nn import functional
 
-from indexer.photos.exif import unharmed
+from indexer.photos.facts import unharmed
 from search.arrays import Array
 
 Bytes = npt.NDArray[np.uint8]

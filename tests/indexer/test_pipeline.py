@@ -23,6 +23,7 @@ from indexer.errors import (
     RootError,
 )
 from indexer.folders.paths import to_text
+from indexer.maintenance.prune import PruneOptions, prune
 from indexer.options import IndexOptions
 from indexer.photos.limits import Limits
 from indexer.pipeline import index
@@ -441,3 +442,44 @@ def test_a_run_killed_while_photos_move_loses_none(library: Library) -> None:
     assert library.paths() == [f"new/{n:03}.png" for n in range(1, 12)]
     assert len(library.catalog.ids()) == 11
     library.check_published()
+
+
+def test_many_files_that_are_gone_at_once_are_kept_until_they_are_pruned(library: Library) -> None:
+    """A disk that was mounted below a root is gone, and so are its photos; a mount point may even
+    hold a file that says so.
+    """
+    disk = library.photos / "disk"
+    for n in range(30):
+        library.put(f"disk/{n}.png", n)
+        library.put(f"here/{n}.png", 100 + n)
+    library.index()
+    disk.rename(library.photos.parent / "unplugged")
+    disk.mkdir()
+    (disk / "NOT_MOUNTED.txt").write_text("plug it in")
+    report = library.index()
+    assert report.held == ((str(library.photos), 30),)
+    assert counts(report) == {"unchanged": 30}
+    assert len(library.paths()) == 60
+    library.check_published()
+    shutil.rmtree(disk)
+    (library.photos.parent / "unplugged").rename(disk)
+    assert counts(library.index()) == {"unchanged": 60}
+    for n in range(19):  # few: as before
+        (disk / f"{n}.png").unlink()
+    assert counts(library.index()) == {"removed": 19, "unchanged": 41}
+    shutil.rmtree(disk)
+    assert library.index().held == ()
+    for n in range(20):
+        (library.photos / "here" / f"{n}.png").unlink()
+    assert library.index().held == ((str(library.photos), 20),)
+    assert len(prune(library.collection, PruneOptions()).gone) == 20
+    assert library.paths() == [f"here/{n}.png" for n in sorted(range(20, 30), key=str)]
+
+
+def test_files_that_moved_are_not_held_back(library: Library) -> None:
+    for n in range(40):
+        library.put(f"old/{n}.png", n)
+    library.index()
+    (library.photos / "old").rename(library.photos / "new")
+    report = library.index()
+    assert (counts(report), report.held) == ({"moved": 40}, ())

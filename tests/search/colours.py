@@ -121,14 +121,14 @@ def paint(
 
 
 def save(image: Image.Image, path: Path, **exif: object) -> Path:
-    """Write a JPEG with the EXIF facts `camera`, `iso`, `taken` ("2021:05:03 10:00:00") and `place`
-    (degrees).
+    """Write a JPEG with the EXIF facts `camera`, `f_number`, `taken` ("2021:05:03 10:00:00") and
+    `place` (degrees).
     """
     facts = Image.Exif()
     if "camera" in exif:
         facts[0x0110] = exif["camera"]
-    if "iso" in exif:
-        facts.get_ifd(0x8769)[0x8827] = exif["iso"]
+    if "f_number" in exif:
+        facts.get_ifd(0x8769)[0x829D] = exif["f_number"]
     if "taken" in exif:
         facts.get_ifd(0x8769)[0x9003] = exif["taken"]
     if "place" in exif:

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from indexer import fields
 
-row = "integer", ("iso",), lambda row: row["iso"], (), "number", "iso:200..800"
-own = {"iso": fields.Field(*row)}
+row = "float", ("f_number",), lambda row: row["f_number"], (), "number", "aperture:2..8"
+own = {"aperture": fields.Field(*row)}
 fields.FIELDS = {**fields.FIELDS, **own}
-fields.COLUMNS = (*fields.COLUMNS, "iso")
+fields.COLUMNS = (*fields.COLUMNS, "f_number")
 
 from indexer import Collection, index
 from search import Searcher
@@ -31,21 +31,21 @@ collection = Collection.create(Path(sys.argv[2]), model.info)
 index(collection, [photos], model)
 browsed = PhotoIndex.load(collection.catalog())
 with Searcher.open(collection.folder, embedder=model) as searcher:
-    for text in ("iso:200..400", "iso:800", "-iso:..3200", "camera:x"):
+    for text in ("aperture:2..4", "aperture:8", "-aperture:..32", "camera:x"):
         hits = searcher.images("red", filter=text, all=True).hits
         rows = browsed.matching(text)
         print(text, sorted(Path(hit.path).stem for hit in hits), len(rows))
 try:
-    browsed.matching("iso:fast")
+    browsed.matching("aperture:wide")
 except FilterError as error:
     print(error)
 """
 
 
 def test_a_field_of_the_table_is_on_the_points_in_browsing_and_in_filters(tmp_path: Path) -> None:
-    for number, iso in enumerate((None, 100, 200, 400, 800)):
-        exif = {} if iso is None else {"iso": iso}
-        save(paint("red", [], seed=number), tmp_path / "photos" / f"{iso}.jpg", **exif)
+    for number, aperture in enumerate((None, 1, 2, 4, 8)):
+        exif = {} if aperture is None else {"f_number": float(aperture)}
+        save(paint("red", [], seed=number), tmp_path / "photos" / f"{aperture}.jpg", **exif)
     run = subprocess.run(
         [sys.executable, "-c", CODE, str(tmp_path / "photos"), str(tmp_path / "c")],
         cwd=ROOT,
@@ -54,9 +54,9 @@ def test_a_field_of_the_table_is_on_the_points_in_browsing_and_in_filters(tmp_pa
         check=False,
     )
     assert run.stdout.splitlines() == [
-        "iso:200..400 ['200', '400'] 2",
-        "iso:800 ['800'] 1",
-        "-iso:..3200 ['None'] 1",
+        "aperture:2..4 ['2', '4'] 2",
+        "aperture:8 ['8'] 1",
+        "-aperture:..32 ['None'] 1",
         "camera:x [] 0",
-        "iso:fast is not a number or a range of numbers; write iso:200..800.",
+        "aperture:wide is not a number or a range of numbers; write aperture:2..8.",
     ], run.stderr

@@ -7,6 +7,8 @@ from typing import Any
 
 from ui.formatting import counted, day, exposure_time, file_size, shown
 
+_ORIGINS = {"name": " (by the file's name)", "gps": " (UTC, by GPS)"}
+
 
 def facts_of(row: dict[str, Any]) -> list[tuple[str, str]]:
     """Label and text of everything in a catalog row."""
@@ -20,7 +22,12 @@ def facts_of(row: dict[str, Any]) -> list[tuple[str, str]]:
     if row["latitude"] is not None and row["longitude"] is not None:
         place = f"{row['latitude']:.5f}, {row['longitude']:.5f}"
     facts: Sequence[tuple[str, str]] = (
-        ("Taken", day(row["taken"]) if row["taken"] else ""),
+        ("Taken", _taken(row)),
+        ("Title", row["title"] or ""),
+        ("Description", row["description"] or ""),
+        ("Keywords", ", ".join(row["keywords"] or ())),
+        ("Rating", "★" * max(row["rating"] or 0, 0)),
+        ("Creator", row["creator"] or ""),
         ("Camera", row["camera"] or ""),
         ("Lens", ", ".join(lens)),
         ("Exposure", ", ".join(light)),
@@ -28,6 +35,13 @@ def facts_of(row: dict[str, Any]) -> list[tuple[str, str]]:
         ("Size", f"{row['width']:,} × {row['height']:,} px, {file_size(row['bytes'])}"),
         ("Type", (row["format"] or "").upper()),
         *(("File", shown(file["path"])) for file in row["files"]),
+        ("Note", "; ".join(row["notes"] or ())),
         ("Copies", counted(len(row["files"]), "file") if len(row["files"]) > 1 else ""),
     )
     return [(label, text) for label, text in facts if text]
+
+
+def _taken(row: dict[str, Any]) -> str:
+    if row["taken"] is None:
+        return ""
+    return day(row["taken"]) + _ORIGINS.get(row["dated"] or "", "")

@@ -67,6 +67,7 @@ def status(failed: bool, report: str | None, as_json: bool, collection: Path) ->
         ("collection", str(opened.folder)),
         ("photos", f"{facts['photos']:,}"),
         ("failed", f"{facts['failed']:,}" + (" (tips status --failed)" if facts["failed"] else "")),
+        *(("noted", f'{n:,} (note:"{note}")') for note, n in facts["notes"].items()),
         (
             "searchable",
             f"{counted(facts['images'], 'photo')}, {counted(facts['regions'], 'region')}",
@@ -137,13 +138,15 @@ def _engine(opened: Collection) -> str:
 def _facts(opened: Collection) -> dict[str, Any]:
     from indexer.write_lock import holder
 
-    counts = opened.catalog().counts()
+    catalog = opened.catalog()
+    counts = catalog.counts()
     store = opened.vectors()
     held = holder(opened.folder)
     facts = {
         "collection": str(opened.folder),
         "photos": counts["ok"],
         "failed": counts["failed"],
+        "notes": catalog.noted(),
         "images": store.count("images"),
         "regions": store.count("regions"),
         "model": opened.model.name,

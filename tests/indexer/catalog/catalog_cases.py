@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from indexer.catalog.rows import Features, FileRef, Link, PhotoRow, photo_schema, to_table
-from indexer.photos.exif import Facts
+from indexer.photos.facts import Facts
 from tests.indexer.vector_cases import DIM, HEADS, image_id, unit
 
 GRID = (4, 6)

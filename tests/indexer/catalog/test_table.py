@@ -4,15 +4,25 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import lancedb
 import numpy as np
 import pytest
 
 from indexer.catalog import table as catalog_module
-from indexer.catalog.rows import Features, FileRef, Link, PhotoRow, to_table, unpack_masks
-from indexer.catalog.table import Catalog
+from indexer.catalog.rows import (
+    ADDED_COLUMNS,
+    Features,
+    FileRef,
+    Link,
+    PhotoRow,
+    photo_schema,
+    to_table,
+    unpack_masks,
+)
+from indexer.catalog.table import TABLE, Catalog
 from indexer.errors import CollectionError
 from indexer.folders.snapshot import read_snapshot, write_snapshot
-from indexer.photos.exif import Facts
+from indexer.photos.facts import Facts
 
 DIM = 4
 HEADS = ("web", "caption")
@@ -266,3 +276,42 @@ def test_the_snapshot_ends_with_the_next_commit(catalog: Catalog) -> None:
     assert snapshot.equals(catalog.files())
     commit(catalog, photo(2))
     assert read_snapshot(catalog.folder) is None
+
+
+@pytest.fixture
+def earlier(tmp_path: Path) -> Path:
+    """The folder of a catalog as version 0.1 made it, with five photos."""
+    folder = tmp_path / "earlier"
+    schema = photo_schema(HEADS, DIM)
+    for name, _ in ADDED_COLUMNS:
+        schema = schema.remove(schema.get_field_index(name))
+    rows = to_table([photo(n) for n in range(5)], schema, DIM)
+    lancedb.connect(folder).create_table(TABLE, schema=schema).add(rows)
+    return folder
+
+
+def test_a_catalog_of_the_first_version_is_read_as_it_is(earlier: Path) -> None:
+    catalog = Catalog(earlier, HEADS, DIM)
+    before = catalog.revision
+    frame = catalog.photos([key(3)], ["title", "id", "keywords", "rating", "camera"])
+    assert frame.columns == ["title", "id", "keywords", "rating", "camera"]
+    assert frame.row(0)[:4] == (None, key(3), None, None)
+    assert [len(batch) for batch in catalog.changed_since(0)] == [5]
+    assert catalog.noted() == {}
+    assert catalog.rows([key(1)]).schema == catalog.schema
+    assert catalog.revision == before
+
+
+def test_a_writer_brings_a_catalog_of_the_first_version_up_to_date(earlier: Path) -> None:
+    catalog, reader = Catalog(earlier, HEADS, DIM), Catalog(earlier, HEADS, DIM)
+    facts = Facts(title="A hill", keywords=("hill", "home"), rating=4)
+    row = replace(photo(7), facts=facts, notes=("cut off",))
+    before = catalog.commit(to_table([row], catalog.schema, DIM))
+    assert before == catalog.revision
+    for known in (catalog, reader, Catalog(earlier, HEADS, DIM)):
+        rows = known.photos([key(7), key(2)], ["title", "keywords", "rating", "notes"])
+        assert rows.rows() == [("A hill", ["hill", "home"], 4, ["cut off"]), (None,) * 4]
+        assert known.counts()["ok"] == 6
+        assert known.noted() == {"cut off": 1}
+    links = [Link(key(1), "removed", ())]
+    assert catalog.commit(None, links) == before + 1

@@ -3,7 +3,7 @@
 import pytest
 
 from indexer.errors import RootError
-from indexer.folders.ignore import IgnoreRules, extension
+from indexer.folders.ignore import IgnoreRules, extension, skips_folder
 
 
 def test_extension_is_lower_case_and_without_dot() -> None:
@@ -28,3 +28,36 @@ def test_inner_rules_win_over_outer_ones() -> None:
 def test_a_malformed_pattern_is_refused_by_name(pattern: str) -> None:
     with pytest.raises(RootError, match=r"/p/\.tipsignore has a pattern"):
         IgnoreRules.parse(b"/p", [pattern], None, "/p/.tipsignore")
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("@eaDir", "default"),
+        ("a/@EADIR", "default"),
+        ("a/#recycle", "default"),
+        ("$Recycle.Bin", "default"),
+        ("Cats Previews.lrdata", "default"),
+        ("My.photoslibrary", ""),
+        ("My.photoslibrary/originals", ""),
+        ("My.photoslibrary/Masters/2012", ""),
+        ("My.photoslibrary/resources", "default"),
+        ("2021 trip", ""),
+    ],
+)
+def test_folders_of_copies_are_left_out(path: str, why: str) -> None:
+    assert skips_folder(f"/p/{path}".encode(), "/p", None) == why
+    assert skips_folder(f"/@eaDir/{path}".encode(), "/@eaDir", None) == why
+
+
+def test_a_default_is_taken_back_by_a_pattern() -> None:
+    rules = IgnoreRules.parse(b"/p", ["!@eaDir/", "own/"], None, "own")
+    assert skips_folder(b"/p/@eaDir", "/p", rules) == ""
+    assert skips_folder(b"/p/#recycle", "/p", rules) == "default"
+    assert skips_folder(b"/p/own", "/p", rules) == "ignored"
+
+
+def test_a_library_of_apples_that_is_a_root_keeps_its_order() -> None:
+    root = "/p/My.photoslibrary"
+    assert skips_folder(b"/p/My.photoslibrary/resources", root, None) == "default"
+    assert skips_folder(b"/p/My.photoslibrary/originals", root, None) == ""

@@ -46,7 +46,12 @@ def test_system_and_hidden_and_marked_folders_are_left_out(tmp_path: Path) -> No
     for name in [kept, *left_out]:
         touch(tmp_path / name)
     touch(tmp_path / "private/.nomedia")
-    assert names(scan([str(tmp_path)]), tmp_path) == [kept]
+    for name in ("kept/a.MOV", "kept/b.mov", "kept/c.txt", "kept/README"):
+        touch(tmp_path / name)
+    found = scan([str(tmp_path)])
+    assert names(found, tmp_path) == [kept]
+    counts = {"hidden": 2, "default": 3, ".nomedia": 1, ".mov": 2, ".txt": 1, "": 1}
+    assert found.left_out == counts
     hidden = names(scan([str(tmp_path)], include_hidden=True), tmp_path)
     assert hidden == sorted([kept, ".hidden.jpg", ".cache/a.jpg"])
 

@@ -82,6 +82,7 @@ class _Liar:
         photo = decode_stream(_picture())
         self.facts, self.format, self.thumbnail = photo.facts, photo.format, photo.thumbnail
         self.width, self.height = photo.width, photo.height
+        self.notes = photo.notes
         self.image = self
         self.size = (50_000, 50_000)
 

@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
 
-from indexer.photos.exif import Facts, read_facts
+from indexer.photos.exif import read_facts
+from indexer.photos.facts import Facts
 
 
 def exif(**tags: object) -> Image.Exif:

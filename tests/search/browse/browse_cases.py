@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from indexer.catalog.rows import FileRef, PhotoRow
-from indexer.photos.exif import Facts
+from indexer.photos.facts import Facts
 from tests.indexer.catalog.catalog_cases import photo
 from tests.indexer.vector_cases import CAMERAS, image_id
 
