@@ -122,9 +122,9 @@ def new_collection(page: Page) -> None:
     settle(page)
 
 
-# Names from `ui/demo/photos.json`. The bridge, the layout and the telephone's cat were chosen before
-# any of them was searched for; the horse and the giraffe because they find something clearly, which
-# masks, heat, export and an open photo need. No photo shows a birthday cake.
+# Names from `ui/demo/photos.json`. The bridge, the layout and the telephone's cat were chosen
+# before any of them was searched for; the horse and the giraffe because they find something
+# clearly, which masks, heat, export and an open photo need. No photo shows a birthday cake.
 VIEWS: dict[str, tuple[str, int, Step | None]] = {
     "start": ("/", 1280, suggested),
     "search": ("/?q=horse", 1280, found),
