@@ -14,7 +14,8 @@ class IndexOptions:
     ignore: gitignore patterns relative to each root. include_hidden: also names that begin with a
     dot.
     limits: what one photo may cost. retry_failed: read failed photos again although their files are
-    unchanged. threads: reader threads (None: one per processor). window: photos embedded together;
+    unchanged. reread: read facts and thumbnails again of photos that an earlier version has read.
+    threads: reader threads (None: one per processor). window: photos embedded together;
     twice as many are decoded ahead, which bounds the memory.
     commit_photos, commit_seconds, publish_photos, publish_seconds: the maximum between two commits
     and between two publishes, whichever comes first.
@@ -24,6 +25,7 @@ class IndexOptions:
     include_hidden: bool = False
     limits: Limits = field(default_factory=Limits)
     retry_failed: bool = False
+    reread: bool = False
     threads: int | None = None
     window: int = 64
     commit_photos: int = 256

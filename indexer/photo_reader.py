@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
     from torch import Tensor
 
+    from indexer.photos.decode import Photo
     from indexer.photos.limits import Limits
     from tips_model.features import Embedder
 
@@ -68,18 +69,23 @@ def read(
     reading.file = FileRef(path, reading.file.root, *facts)
     photo = outcome.photo
     if photo is not None:
-        reading.row = PhotoRow(
-            reading.id,
-            [reading.file],
-            None,
-            photo.format,
-            photo.width,
-            photo.height,
-            filled(photo.facts, name_facts(path)),
-            photo.thumbnail,
-            notes=photo.notes,
-        )
+        reading.row = row_of(reading.id, [reading.file], path, photo)
         reading.pixels = embedder.prepare(photo.image)
     elif outcome.reason:
         reading.row = PhotoRow(reading.id, [reading.file], outcome.reason)
     return reading
+
+
+def row_of(key: str, files: list[FileRef], path: str, photo: Photo) -> PhotoRow:
+    """The row of a photo that was decoded, without features; the name in `path` may say when."""
+    return PhotoRow(
+        key,
+        files,
+        None,
+        photo.format,
+        photo.width,
+        photo.height,
+        filled(photo.facts, name_facts(path)),
+        photo.thumbnail,
+        notes=photo.notes,
+    )

@@ -160,7 +160,7 @@ class _Run:
         retry, catalog = self.options.retry_failed, None
         known = None if retry else read_snapshot(self.collection.catalog_folder)
         changes = None if known is None else _changes(found, known, roots)
-        if changes is None or not changes.empty:
+        if changes is None or not changes.empty or self.options.reread:
             catalog = self.collection.catalog()
             failed = catalog.failures()["path"].to_list() if retry else []
             changes = _changes(found, catalog.files(), roots, failed)
@@ -185,6 +185,8 @@ class _Run:
                 began = time.monotonic()
                 self._commit(ledger, store, stream)
                 spent = time.monotonic() - began
+            if self.options.reread and not self.stop:
+                ledger.counts["reread"] = self._reread(catalog)
             if not self.stop:
                 ledger.drop(changes.stale.select("path", "id").iter_rows())
                 held = ledger.drop_missing(changes.totals)
@@ -210,6 +212,19 @@ class _Run:
             self.embedder = self.embedder()
             self.collection.check_model(self.embedder.info)
         return self._here(known, candidates, tiled(self.embedder, self.collection.tiles), threads)
+
+    def _reread(self, catalog: Catalog) -> int:
+        from indexer.photos.decoder_pool import processors
+        from indexer.reread import reread
+
+        return reread(
+            catalog,
+            limits=self.options.limits,
+            threads=self.options.threads or processors(),
+            batch=self.options.commit_photos,
+            meter=Meter(self.progress, "reread"),
+            stopped=lambda: self.stop,
+        )
 
     def _here(
         self, known: dict[str, bool], candidates: pl.DataFrame, embedder: Embedder, threads: int

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-Stage = Literal["scan", "load", "index", "publish", "tidy"]
+Stage = Literal["scan", "load", "index", "reread", "publish", "tidy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,7 @@ class Progress:
     """The state of a run.
 
     stage: "scan" (walking the folders), "load" (the model), "index" (reading and embedding photos),
+    "reread" (facts and thumbnails again),
     "publish" (making the vectors searchable), "tidy" (clean-up).
     done, total: files of the stage; total is None while unknown. failed: unreadable photos.
     rate: files per second since the stage began, 0.0 before the first. eta: seconds left, None when
@@ -43,7 +44,8 @@ class IndexReport:
 
     new: photos not yet in the collection (a copy of a known one counts under copied); modified:
     same path, other content; moved: known content whose old path is gone; removed: paths that are
-    gone; unchanged: files with unchanged facts; failed: unreadable files among those examined.
+    gone; unchanged: files with unchanged facts; failed: unreadable files among those examined;
+    reread: photos whose facts were read again.
     seconds: the whole run. images_per_second: photos embedded per second of the indexing stage.
     missing_roots: folders that do not exist; their photos are kept. held: roots of which so many
     files are gone that none was removed. left_out: what was not looked at, by ending or reason (see
@@ -59,6 +61,7 @@ class IndexReport:
     unchanged: int = 0
     failed: int = 0
     embedded: int = 0
+    reread: int = 0
     seconds: float = 0.0
     images_per_second: float = 0.0
     missing_roots: tuple[str, ...] = ()

@@ -241,6 +241,9 @@ def _catalog(opened: Collection) -> tuple[State, str]:
     text += f"{catalog.revision}, {counted(fragments, 'fragment')}"
     if fragments > MANY_FRAGMENTS:
         return "warning", f"{text}, which is slow; `tips prune` joins them"
+    if outdated := len(catalog.outdated()):
+        text += f"; an earlier version has read {counted(outdated, 'photo')}"
+        return "warning", f"{text}: `tips index --reread` reads dates, places and keywords again"
     return "ok", text
 
 

@@ -16,6 +16,7 @@ STAGES = {
     "scan": "Looking for photos",
     "load": "Loading the model",
     "index": "Indexing",
+    "reread": "Reading facts again",
     "publish": "Publishing",
     "tidy": "Tidying up",
 }
@@ -74,7 +75,7 @@ def print_report(report: IndexReport, *, as_json: bool) -> None:
         return
     if report.left_out:
         say(f"Not looked at: {left_out(report.left_out)}.")
-    names = ("new", "modified", "moved", "copied", "removed", "unchanged", "failed")
+    names = ("new", "modified", "moved", "copied", "removed", "unchanged", "failed", "reread")
     rows = [(name, f"{getattr(report, name):,}") for name in names if getattr(report, name)]
     rows.append(("time", f"{report.seconds:.1f} s"))
     if report.embedded:

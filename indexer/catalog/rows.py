@@ -69,6 +69,11 @@ ADDED_COLUMNS = (
     ("reader", pa.int16()),
 )
 """Columns that catalogs of version 0.1 lack. A writer adds them; to a reader they are null."""
+READ_COLUMNS = (
+    *("format", "width", "height", "taken", "camera", "lens", "latitude", "longitude", "iso"),
+    *("f_number", "exposure", "focal_length", "thumbnail", *(name for name, _ in ADDED_COLUMNS)),
+)
+"""The columns that come from reading a file, besides what identifies it."""
 READER = 2
 """The version of what reads facts from files, kept in each row; rows of 0.1 have none."""
 
@@ -167,6 +172,16 @@ def to_table(rows: Sequence[PhotoRow], schema: pa.Schema, dim: int) -> pa.Table:
         else:
             columns[name] = pa.array([_value(row, name) for row in rows], type_)
     return pa.table(columns, schema=schema)
+
+
+def with_facts(rows: pa.Table, photos: Sequence[PhotoRow]) -> pa.Table:
+    """Rows of the catalog with the facts, notes and thumbnails of `photos`, one for each row."""
+    for name in READ_COLUMNS:
+        place = rows.schema.get_field_index(name)
+        field = rows.schema.field(place)
+        values = pa.array([_value(photo, name) for photo in photos], field.type)
+        rows = rows.set_column(place, field, values)
+    return rows
 
 
 def unpack_masks(packed: bytes, regions: int, height: int, width: int) -> npt.NDArray[np.bool_]:

@@ -21,7 +21,14 @@ import pyarrow as pa
 from lancedb.index import BTree
 
 from indexer.catalog.files import drop_files, sync_files, table_files, torn
-from indexer.catalog.rows import ADDED_COLUMNS, FACT_COLUMNS, IDS_PER_QUERY, Link, photo_schema
+from indexer.catalog.rows import (
+    ADDED_COLUMNS,
+    FACT_COLUMNS,
+    IDS_PER_QUERY,
+    READER,
+    Link,
+    photo_schema,
+)
 from indexer.chunks import chunks
 from indexer.errors import (
     CatalogDamagedError,
@@ -252,6 +259,15 @@ class Catalog:
         table = self._table_of(["notes"], "status = 'ok' AND notes IS NOT NULL")
         counts = Counter(note for notes in table["notes"].to_pylist() for note in notes)
         return dict(counts.most_common())
+
+    def outdated(self) -> pl.DataFrame:
+        """Photos whose facts an earlier reader has read: id, and path and size of one file."""
+        current = f"reader IS NOT NULL AND reader >= {READER}"
+        known = any(field.name == "reader" for field in self._missing())
+        condition = "status = 'ok'" + ("" if known else f" AND NOT ({current})")
+        frame = pl.DataFrame(self._table_of(["id", "files"], condition))
+        files = frame.explode("files", empty_as_null=False).unnest("files")
+        return files.unique("id", keep="first").select("id", "path", "size").sort("path")
 
     def counts(self) -> dict[str, int]:
         """Rows by status: ok, failed, removed (file gone, vectors not yet deleted)."""

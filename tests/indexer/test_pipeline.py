@@ -11,6 +11,9 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from PIL import Image
 
@@ -28,6 +31,7 @@ from indexer.options import IndexOptions
 from indexer.photos.limits import Limits
 from indexer.pipeline import index
 from indexer.progress import IndexReport, Progress
+from indexer.vectors import Match
 from tests.indexer.colours import ColourEmbedder
 from tests.photos import make
 
@@ -483,3 +487,41 @@ def test_files_that_moved_are_not_held_back(library: Library) -> None:
     (library.photos / "old").rename(library.photos / "new")
     report = library.index()
     assert (counts(report), report.held) == ({"moved": 40}, ())
+
+
+def as_of_the_first_version(catalog: Catalog) -> None:
+    """Make the rows those of an earlier reader, which knew no camera and no keywords."""
+    unknown = {"reader": "CAST(NULL AS SMALLINT)", "camera": "CAST(NULL AS STRING)"}
+    catalog._table.update(values_sql=unknown)
+
+
+def test_facts_are_read_again_and_vectors_stay(library: Library) -> None:
+    exif = Image.Exif()
+    exif[0x0110] = "Zenit"
+    for n in range(4):
+        pixels = np.random.default_rng(n).integers(0, 256, (16, 24, 3), np.uint8)
+        data = make.encode(Image.fromarray(pixels), "JPEG", exif=exif)
+        (library.photos / f"{n}.jpg").write_bytes(data)
+    library.index()
+    catalog = library.catalog
+    ids = sorted(catalog.ids())
+    columns = ["id", "files", "vector_mean", "region_vectors", "region_boxes", "region_masks"]
+    before, thumbnails = catalog.rows(ids, columns), catalog.thumbnails(ids)
+    as_of_the_first_version(catalog)
+    assert len(catalog.outdated()) == 4
+    gone = library.photos / "3.jpg"
+    gone.rename(gone.with_suffix(".away"))
+    gone.write_bytes(b"no photo any more")  # and what it held keeps what is known of it
+    report = library.index(reread=True)
+    assert (report.reread, report.embedded) == (3, 0)
+    photos = catalog.photos(ids, ["id", "camera", "status"]).filter(pl.col("status") == "ok")
+    assert photos["camera"].to_list() == ["Zenit"] * 3
+    kept = photos["id"].to_list()
+    assert catalog.rows(kept, columns) == before.filter(pc.is_in(before["id"], pa.array(kept)))
+    assert catalog.thumbnails(kept) == {key: thumbnails[key] for key in kept}
+    store = library.collection.vectors()
+    assert store.count("images", Match("camera", ("Zenit",))) == 3
+    store.close()
+    library.check_published()
+    again = index(library.collection, [], _no_model, options=IndexOptions(reread=True))
+    assert (again.reread, again.embedded) == (0, 0)

@@ -73,6 +73,12 @@ if TYPE_CHECKING:
 @limit_options
 @click.option("--retry-failed", is_flag=True, help="Retry photos that failed before.")
 @click.option(
+    "--reread",
+    is_flag=True,
+    help="Read facts and thumbnails of photos again that an earlier version has read; their "
+    "vectors stay.",
+)
+@click.option(
     "--ray",
     "ray_address",
     metavar="ADDRESS",
@@ -113,6 +119,7 @@ def index(
     batch_size: int,
     limits: Limits,
     retry_failed: bool,
+    reread: bool,
     ray_address: str | None,
     ray_actors: int | None,
     ray_gpus: bool | None,
@@ -145,6 +152,7 @@ def index(
         include_hidden=include_hidden,
         limits=limits,
         retry_failed=retry_failed,
+        reread=reread,
         commit_photos=batch_size,
     )
     wanted = Wanted(
