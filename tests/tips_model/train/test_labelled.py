@@ -207,7 +207,7 @@ def test_a_source_without_names_and_vectors_is_refused(tmp_path: Path) -> None:
 
 def test_a_caption_without_a_vector_is_named(folder: Path) -> None:
     sentences(folder, texts()[1:])
-    with pytest.raises(DataError, match=r"1 texts .* 'red'"):
+    with pytest.raises(DataError, match=r"1 text without .* 'red'"):
         source_of(folder, labelled_config())
 
 
