@@ -258,7 +258,8 @@ def test_what_was_asked_is_in_the_log_only_if_that_is_wished(
     ):
         http.post("/v1/search", json={"q": "my private words"})
         http.get("/v1/facets?filter=camera:private")
-    lines = access_lines(caplog)
+    # The service of an earlier test may write its last line only now.
+    lines = [line for line in access_lines(caplog) if line["path"] != "/v1/broken"]
     assert [line["path"] for line in lines] == ["/v1/search", "/v1/facets"]
     assert lines[0].get("asked") == ("my private words" if queries else None)
     assert ("private" in json.dumps(lines)) is queries
