@@ -62,7 +62,7 @@ def duplicates(
     Example:
       tips duplicates
       tips duplicates --similar --filter date:2023
-      tips duplicates --json | jq -r '.groups[][1:][].path'
+      tips duplicates --json | jq -r '.groups[] | del(.[0]) | .[].path'
     """
     from indexer.collection import Collection
     from search.duplicates.groups import find
