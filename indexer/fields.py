@@ -27,8 +27,8 @@ class Field:
     type: index type in the engine. columns: catalog columns that `value` reads; a value of None is
     not stored. indexed: the kinds of points for which embedded shards keep an index ("images" for
     facets, both for selective filters); other filters read the payload.
-    written: filter syntax under the field's own name, which must then equal its only column: "text"
-    for a substring, "number" for a number or a range; "" for fields with their own keywords.
+    written: filter syntax under the field's own name, which then has a single column: "text" for a
+    substring, "number" for a number or a range; "" for fields with their own keywords.
     example: such a filter.
     """
 

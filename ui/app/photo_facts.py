@@ -27,6 +27,7 @@ def facts_of(row: dict[str, Any]) -> list[tuple[str, str]]:
         ("Description", row["description"] or ""),
         ("Keywords", ", ".join(row["keywords"] or ())),
         ("Rating", "★" * max(row["rating"] or 0, 0)),
+        ("Label", row["label"] or ""),
         ("Creator", row["creator"] or ""),
         ("Camera", row["camera"] or ""),
         ("Lens", ", ".join(lens)),
