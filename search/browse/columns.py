@@ -1,6 +1,6 @@
 """The facts of all photos as in-memory columns, for browsing.
 
-About 80 bytes per photo in numpy arrays, with no Python object per photo. A photo keeps its row
+About 100 bytes per photo in numpy arrays; of texts, each different one is kept once. A photo keeps its row
 through all updates of the columns; a deleted photo leaves a dead row.
 """
 
