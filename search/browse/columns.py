@@ -1,7 +1,7 @@
 """The facts of all photos as in-memory columns, for browsing.
 
-About 100 bytes per photo in numpy arrays; of texts, each different one is kept once. A photo keeps its row
-through all updates of the columns; a deleted photo leaves a dead row.
+About 100 bytes per photo in numpy arrays; of texts, each different one is kept once. A photo keeps
+its row through all updates of the columns; a deleted photo leaves a dead row.
 """
 
 from __future__ import annotations
