@@ -114,7 +114,12 @@ def _texts(value: object) -> Iterator[str]:
     elif isinstance(value, list):
         for each in value:
             yield from _texts(each)
-    elif isinstance(value, str | bytes):
+    elif isinstance(value, bytes):  # IPTC: of a character set that hardly any writer declares
+        try:
+            yield clean_text(value.decode("utf-8"), _TEXT) or ""
+        except UnicodeDecodeError:
+            yield clean_text(value.decode("latin-1"), _TEXT) or ""
+    elif isinstance(value, str):
         yield clean_text(value, _TEXT) or ""
 
 
@@ -124,8 +129,11 @@ def _one(value: object) -> str:
 
 
 def _keywords(words: list[str]) -> tuple[str, ...]:
-    shown = [text for word in words if (text := clean_text(word, _NAME))]
-    return tuple({word.casefold(): word for word in reversed(shown)}.values())[::-1][:_KEYWORDS]
+    found: dict[str, str] = {}
+    for word in words:
+        if text := clean_text(word, _NAME):
+            found.setdefault(text.casefold(), text)
+    return tuple(found.values())[:_KEYWORDS]
 
 
 def _degrees(text: str) -> float | None:

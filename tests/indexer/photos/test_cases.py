@@ -165,6 +165,60 @@ def test_places_are_read_from_xmp() -> None:
     assert facts.longitude == pytest.approx(11 + 34.5 / 60)
 
 
+XMP = """<x:xmpmeta xmlns:x='adobe:ns:meta/'>
+<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'
+ xmlns:dc='http://purl.org/dc/elements/1.1/' xmlns:xmp='http://ns.adobe.com/xap/1.0/'
+ xmlns:lr='http://ns.adobe.com/lightroom/1.0/'>
+<rdf:Description rdf:about='' xmp:Rating='4' xmp:Label='Grün'>
+<dc:title><rdf:Alt><rdf:li xml:lang='x-default'>Am See</rdf:li></rdf:Alt></dc:title>
+<dc:creator><rdf:Seq><rdf:li>Anna</rdf:li></rdf:Seq></dc:creator>
+<dc:subject><rdf:Bag><rdf:li>lake</rdf:li><rdf:li>Boat</rdf:li></rdf:Bag></dc:subject>
+</rdf:Description>
+<rdf:Description rdf:about=''>
+<dc:description><rdf:Alt><rdf:li xml:lang='x-default'>Zwei Boote</rdf:li></rdf:Alt></dc:description>
+<lr:hierarchicalSubject><rdf:Bag><rdf:li>Places|Italy|LAKE</rdf:li></rdf:Bag>
+</lr:hierarchicalSubject></rdf:Description></rdf:RDF></x:xmpmeta>"""
+
+
+@pytest.mark.parametrize("format", ["JPEG", "WEBP", "TIFF"])
+def test_what_people_wrote_is_read_from_xmp(format: str) -> None:
+    packet = XMP.encode()
+    how = {"tiffinfo": {700: packet}} if format == "TIFF" else {"xmp": packet}
+    data = make.encode(make.scene(4), format, **how)
+    facts = decode_stream(BytesIO(data)).facts
+    assert (facts.title, facts.description, facts.creator) == ("Am See", "Zwei Boote", "Anna")
+    assert (facts.rating, facts.label) == (4, "Grün")
+    assert facts.keywords == ("lake", "Boat", "Places", "Italy")
+
+
+def test_an_xmp_packet_expands_no_entities() -> None:
+    bomb = b"<!DOCTYPE x [<!ENTITY a 'aaaa'>]>" + XMP.replace("Am See", "&a;").encode()
+    photo = decode_stream(BytesIO(make.encode(make.scene(4), "JPEG", xmp=bomb)))
+    assert photo.facts.title is None
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "latin-1"])
+def test_iptc_is_read_in_the_charset_that_it_has(charset: str) -> None:
+    records = b"".join(
+        b"\x1c\x02" + bytes([number]) + len(value).to_bytes(2) + value
+        for number, text in (
+            (25, "München"),
+            (25, "Straße"),
+            (5, "Über den Dächern"),
+            (55, "20210506"),
+        )
+        for value in [text.encode(charset)]
+    )
+    resource = b"8BIM\x04\x04\0\0" + len(records).to_bytes(4) + records + b"\0" * (len(records) % 2)
+    content = b"Photoshop 3.0\0" + resource
+    data = make.encode(make.scene(4), "JPEG")
+    marker = b"\xff\xed" + (len(content) + 2).to_bytes(2) + content
+    facts = decode_stream(BytesIO(data[:2] + marker + data[2:])).facts
+    assert facts.keywords == ("München", "Straße")
+    assert facts.title == "Über den Dächern"
+    assert (facts.taken, facts.dated) == (datetime(2021, 5, 6), "iptc")
+
+
 def test_texts_in_exif_are_utf_8_where_they_can_be() -> None:
     facts = read("exif_utf8_text.jpg").facts
     assert facts.camera == "Câmera Ünïcode 型号 X9"
