@@ -30,6 +30,8 @@ else:
     Filter = Any  # its module loads numpy; only Python can provide one
 
 
+Sort = Literal["relevance", "newest", "oldest", "name", "random"]
+"""Orders of an answer; see `search/sorting.py`."""
 SUBJECT = frozenset(
     {"words", "like", "unlike", "pictures", "box", "exact", "layout", "examples", "by", "refine"}
 )
@@ -44,7 +46,10 @@ class Page(TypedDict, total=False):
     filter: Filter | str | None
     limit: int
     offset: int
+    cursor: str
     all: bool
+    sort: Sort
+    seed: int
 
 
 class RefinedPage(Page, total=False):
@@ -102,6 +107,10 @@ class Request(BaseModel):
     )
     limit: int = Field(default=20, description="At most N photos.")
     offset: int = Field(default=0, description="Skip the first N photos.")
+    cursor: str = Field(
+        default="",
+        description="Continue after the page whose `next` this is, instead of an offset.",
+    )
     filter: str | SkipJsonSchema[Filter | None] = Field(
         default="",
         description="Only photos that match, such as 'camera:canon date:2021 -in:Trash'.",
@@ -111,6 +120,12 @@ class Request(BaseModel):
         description="Include weaker matches, which do not stand out from what unrelated words "
         "find.",
     )
+    sort: Sort = Field(
+        default="relevance",
+        description="Order of the matches above the line; with `all`, of all photos. Photos "
+        "without a date come last.",
+    )
+    seed: int = Field(default=0, description="Another number sorts at random in another order.")
     refine: bool = Field(
         default=False,
         description="Recompute the places from the photos for tighter boxes; takes one or more "
@@ -121,6 +136,8 @@ class Request(BaseModel):
     def _can_be_asked(self) -> Self:
         if self.limit < 1 or self.offset < 0:
             raise QueryError("A page has at least one hit and does not begin before the first.")
+        if self.cursor and self.offset:
+            raise QueryError("A page begins at a cursor or at an offset; give one of the two.")
         composed = self.words or self.like or self.unlike or self.pictures
         if bool(composed) + bool(self.layout) + bool(self.examples) > 1:
             raise QueryError(

@@ -36,6 +36,11 @@ PAGE_COLUMNS = (
     "region_boxes",
     "grid_h",
     "grid_w",
+    "taken",
+    "camera",
+    "latitude",
+    "longitude",
+    "keywords",
 )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from search.arrays import Array
 from search.hits import Hit, RegionHit
 from search.places.distinct import distinct, overlaps
+from search.ranking import Indices
 from search.result_page import BESIDE, make_hit
 from search.scenes.compose import Board, fulfilling
 from search.scenes.scene import Chain, Scene, wanted
@@ -26,25 +27,25 @@ def build_scene_page(
     search: SceneSearch,
     scene: Scene,
     ranked: RankedScenes,
-    ranks: slice,
+    ranks: Indices,
     *,
     weak_places: bool,
 ) -> tuple[Hit, ...]:
-    """The hits at these ranks, in order. Skips photos whose files are gone.
+    """The hits at these ranks (P,), in their order. Skips photos whose files are gone.
 
     Places follow the order of the things in the query, the best one first for each thing. A hit
     shows the confident places; `weak_places` shows the best place of a thing that has none.
     """
-    ids = ranked.ids[ranks]
+    ids = ranked.image_ids(ranks)
     rows = page_rows(catalog, ids)
-    shown = [key for key in ids if key in rows]
-    if not shown:
+    there = [key for key in ids if key in rows]
+    if not there:
         return ()
-    board = search.board(ranked, shown)
+    shown, board = search.board(ranked, there)
     chains = list(wanted(scene.clause))
     served = [fulfilling(chain, board) for chain in chains]
-    score = dict(zip(ids, ranked.scores[ranks].tolist(), strict=True))
-    hits = []
+    score = dict(zip(ids, ranked.photo_scores[ranks].tolist(), strict=True))
+    hits = {key: make_hit(rows[key], score[key], []) for key in there}
     for number, key in enumerate(shown):
         places = [
             place
@@ -57,8 +58,8 @@ def build_scene_page(
             RegionHit(tuple(boxes[region]), value, masks[region], name)
             for name, region, value in dict.fromkeys(places)
         ]
-        hits.append(make_hit(rows[key], score[key], regions))
-    return tuple(hits)
+        hits[key] = make_hit(rows[key], score[key], regions)
+    return tuple(hits.values())
 
 
 def _places(

@@ -3,8 +3,9 @@
 For every wanted thing, the vector store returns all photos with a confident place for it. Only
 photos in all these answers can be confident; they are read from the catalog in batches, with all
 their regions, and scored. So a scene of rare things costs a few photos, whatever the size of the
-collection. When weak hits are wanted too, the best photos for each of the things are scored as
-well.
+collection. When weak hits are wanted too, a fixed number of the best photos for each of the things
+are scored as well: the head of the ranking, as in `search/ranking.py`. Its tail are all others, by
+the photo's own vector and the things in a sentence.
 
 Letters: T things, P photos, R regions of a photo (padded), D width.
 """
@@ -12,7 +13,7 @@ Letters: T things, P photos, R regions of a photo (padded), D width.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,14 +21,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from indexer.vectors import Filter, KeyArray, VectorStore
+from indexer.vectors import Filter, KeyArray, VectorStore, point_array, point_keys
 from search.arrays import Array
 from search.confidence.calibration import Calibration, Direction, both
 from search.confidence.cutoff import Evidence
 from search.confidence.sample import unit_vectors
 from search.query import Query, Term
 from search.query_vectors import TermReader
-from search.ranking import Ranker, image_ids
+from search.ranking import Ranker, Unseen, image_ids
 from search.scenes.compose import Board, evaluate
 from search.scenes.scene import Scene, sentence, things, wanted
 
@@ -35,10 +36,9 @@ if TYPE_CHECKING:
     from indexer.catalog.table import Catalog
 
 CHUNK = 256
-"""Number of photos read and scored at once."""
-DEEPER = 4
-SPARE = 4
-"""For hits below the line, this many times the wanted photos are fetched for each thing."""
+"""Number of photos read and scored at once, and of the best photos for each thing in the head of a
+ranking with weaker matches.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +53,43 @@ class Aim:
 @dataclass(frozen=True, slots=True)
 class Aims:
     """The search directions of the things of a scene, by object identity, and of the scene as a
-    whole."""
+    whole: `whole` for all wanted things in a sentence, if they are texts; `tail`, among photos, for
+    what is not in the head.
+    """
 
     things: dict[int, Aim]
     whole: Direction | None
+    tail: Direction
 
 
 @dataclass(frozen=True, slots=True)
 class RankedScenes:
-    """Photos best first: `ids` (P,) and `scores` (P,), and the search directions used."""
+    """Photos best first: `photo_keys` (P,) and `photo_scores` (P,), and the search directions used.
 
-    ids: list[str]
-    scores: Array
+    `unseen` scores photos of the tail.
+    """
+
+    photo_keys: KeyArray
+    photo_scores: Array
     aims: Aims
+    unseen: Unseen
+    store: VectorStore = field(repr=False)
 
     def confident(self) -> int:
         """The number of photos above the confidence line."""
-        return int((self.scores >= 1).sum())
+        return int((self.photo_scores >= 1).sum())
+
+    def followed_by(self, keys: KeyArray, photo_z: Array) -> RankedScenes:
+        """As `Ranked.followed_by`."""
+        return replace(
+            self,
+            photo_keys=np.concatenate([self.photo_keys, keys]),
+            photo_scores=np.concatenate([self.photo_scores, self.unseen.scores(photo_z)]),
+        )
+
+    def image_ids(self, ranks: npt.NDArray[np.int64]) -> list[str]:
+        """The ids of the photos at these ranks, read from the store."""
+        return image_ids(self.store, self.photo_keys[ranks])
 
 
 class SceneSearch:
@@ -87,39 +107,38 @@ class SceneSearch:
         self._catalog, self._calibration, self._terms = catalog, calibration, terms
         self._store, self._ranker, self._head = store, Ranker(store, calibration, head), head
 
-    def rank(self, scene: Scene, filter: Filter | None, least: int) -> RankedScenes:
-        """All confident photos, and at least the best `least` ones.
-
-        Those below the line are found among the best photos for each of the things.
-        """
+    def rank(self, scene: Scene, filter: Filter | None, *, weak: bool) -> RankedScenes:
+        """All confident photos; with `weak`, also the best ones for each of the things."""
         aims = self._aims(scene)
         needed = [
             aims.things[id(thing)] for chain in wanted(scene.clause) for thing in chain.things
         ]
-        depth = 0 if least == 0 else CHUNK
-        while 0 < depth < SPARE * least:
-            depth *= DEEPER
-        while True:
-            keys, weakest, complete = self._candidates(needed, filter, depth)
-            if least == 0:
-                keys = keys[weakest >= 1]
-            ranked = self._score(scene, aims, image_ids(self._store, keys))
-            if complete or len(ranked.ids) >= least:
-                return ranked
-            depth *= DEEPER
+        keys, weakest = self._candidates(needed, filter, CHUNK if weak else 0)
+        if not weak:
+            keys = keys[weakest >= 1]
+        return self._score(scene, aims, image_ids(self._store, keys))
 
     def scores(self, scene: Scene, ids: Sequence[str]) -> Array:
         """The scores (P,) of photos that have regions, in the order of `ids`."""
         return evaluate(scene.clause, self._read(self._aims(scene), ids)[1])
 
-    def board(self, ranked: RankedScenes, ids: Sequence[str]) -> Board:
-        """The regions of these ranked photos, with the scores of the scene's things."""
-        return self._read(ranked.aims, ids)[1]
+    def board(self, ranked: RankedScenes, ids: Sequence[str]) -> tuple[list[str], Board]:
+        """Those of these ranked photos that have regions, and the scores of these for the scene's
+        things.
+        """
+        return self._read(ranked.aims, ids)
 
     def _aims(self, scene: Scene) -> Aims:
         words = sentence(scene)
         whole = self._photo(Query((Term(words),))) if words else None
-        return Aims({id(thing): self._aim(thing.query) for thing in things(scene.clause)}, whole)
+        tail = whole
+        if tail is None:
+            first = next(thing for chain in wanted(scene.clause) for thing in chain.things)
+            tail = self._calibration.sides["images"].direction(
+                self._terms.read(first.query, "regions")  # which opens no file
+            )
+        own = {id(thing): self._aim(thing.query) for thing in things(scene.clause)}
+        return Aims(own, whole, tail)
 
     def _aim(self, query: Query) -> Aim:
         regions = self._calibration.sides["regions"]
@@ -133,9 +152,9 @@ class SceneSearch:
 
     def _candidates(
         self, needed: Sequence[Aim], filter: Filter | None, depth: int
-    ) -> tuple[KeyArray, Array, bool]:
-        """The photos (P,) that are best for one of the things or confident for all, the upper bound
-        of each one's weakest link (P,), and whether there are no others.
+    ) -> tuple[KeyArray, Array]:
+        """The photos (P,) that are best for one of the things or confident for all, and the upper
+        bound of each one's weakest link (P,).
         """
         lists = [self._ranker.rank("place", aim.photo, aim.region, filter, depth) for aim in needed]
         keys = np.unique(np.concatenate([ranked.photo_keys for ranked in lists]))
@@ -145,7 +164,7 @@ class SceneSearch:
             best = np.full(len(keys), -np.inf, np.float32)
             best[np.searchsorted(keys, ranked.photo_keys)] = ranked.photo_scores
             weakest = np.minimum(weakest, best)
-        return keys, weakest, all(ranked.complete for ranked in lists)
+        return keys, weakest
 
     def _score(self, scene: Scene, aims: Aims, ids: Sequence[str]) -> RankedScenes:
         """Photos by descending score, ties by id."""
@@ -157,7 +176,14 @@ class SceneSearch:
             parts.append(evaluate(scene.clause, board))
         scores = np.concatenate(parts)
         order = np.argsort(-scores, kind="stable")  # `ids` are in order
-        return RankedScenes([keys[place] for place in order], scores[order], aims)
+        scores = scores[order]
+        found = point_keys(point_array([keys[place] for place in order]))
+        below = np.nextafter(np.float32(1), np.float32(0))
+        most = min(scores[-1], below) if len(scores) else below
+        picture = aims.tail.picture
+        evidence: tuple[Evidence, ...] = ("global",) if picture else ("both",)
+        unseen = Unseen(self._calibration, evidence, picture, np.float32(0), most)
+        return RankedScenes(found, scores, aims, unseen, self._store)
 
     def _read(self, aims: Aims, ids: Sequence[str]) -> tuple[list[str], Board]:
         """Those of the photos that have regions, and their board."""
