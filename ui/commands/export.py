@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -257,13 +257,17 @@ def _check_target(option: str, path: Path, collection: Collection, *, force: boo
             refuse("exists; --force overwrites it.")
 
 
-def _opened(path: Path) -> AbstractContextManager[BinaryIO]:
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
     """A file that appears once it is complete, or stdout."""
     from tips_model.atomic import replacing
 
     if path == STDOUT:
-        return nullcontext(sys.stdout.buffer)
-    return replacing(path)
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    else:
+        with replacing(path) as file:
+            yield file
 
 
 def _text(path: Path) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from ui.formatting import counted, shown, visible
 from ui.options import (
@@ -17,7 +16,7 @@ from ui.options import (
     patience_of,
     wait_option,
 )
-from ui.render import facts_table, print_json, say
+from ui.render import facts_table, print_json, print_tables, say
 
 if TYPE_CHECKING:
     from indexer.collection import Collection
@@ -79,7 +78,7 @@ def status(failed: bool, report: str | None, as_json: bool, collection: Path) ->
     ]
     if opened.model.note:
         rows.append(("note", opened.model.note))
-    Console().print(facts_table(rows))
+    print_tables(facts_table(rows))
 
 
 @click.command(cls=WaitingCommand)

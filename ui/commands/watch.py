@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import threading
@@ -28,7 +27,7 @@ from ui.options import (
     limit_options,
     weights_option,
 )
-from ui.render import say
+from ui.render import print_json, say
 
 if TYPE_CHECKING:
     from indexer.collection import Collection
@@ -120,7 +119,7 @@ def watch(
     def done(report: IndexReport) -> None:
         if as_json:
             moment = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-            click.echo(json.dumps({"time": moment, **report.to_dict()}, ensure_ascii=False))
+            print_json({"time": moment, **report.to_dict()}, indent=None)
         else:
             say(f"{_clock()}{report_line(report)}")
         for path, reason in report.problems:
