@@ -1,7 +1,7 @@
 """A collection: a folder with the settings, catalog and vectors of some photos, for one model.
 
 collection.json   id, model, region settings, roots, engine
-catalog/          the source of truth, LanceDB (see `catalog`)
+catalog/          the source of truth, LanceDB (see `catalog`); beside it `snapshot` and `devices`
 vectors/          the embedded Qdrant shards (see `edge`), built from the catalog
 lock              held by the one process that writes
 logs/             how runs began and ended (see `run_log`)

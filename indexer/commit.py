@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from indexer.catalog.rows import FileRef, Link, PhotoRow, to_table
+from indexer.catalog.rows import FileRef, Link, PhotoRow, file_refs, to_table
 from indexer.chunks import chunks
 from indexer.folders.paths import is_under
 
@@ -127,12 +127,15 @@ class Ledger:
         dropped: dict[str, set[str]],
     ) -> None:
         links: list[Link] = []
-        stored = self.catalog.rows([*{**added, **dropped}], ["id", "reason", "files"])
+        stored = self.catalog.rows([*{**added, **dropped}], ["id", "reason", "files", "stamps"])
         held = {row["id"]: row for row in stored.to_pylist()}
         for key in {**added, **dropped}:
-            before = [FileRef(**file) for file in held[key]["files"]] if key in held else []
+            before = file_refs(held[key]) if key in held else []
             files = {file.path: file for file in before if file.path not in dropped.get(key, ())}
-            files |= {file.path: file for file in added.get(key, ())}
+            read = {file.stamp for file in (fresh[key].files if key in fresh else before)}
+            for file in added.get(key, ()):
+                # The facts of a known photo are not yet those of the sidecars of another file.
+                files[file.path] = file if file.stamp in read else file._replace(stamp=0)
             if key in fresh:
                 fresh[key].files = list(files.values())
             elif key in held:

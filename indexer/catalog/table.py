@@ -27,7 +27,9 @@ from indexer.catalog.rows import (
     IDS_PER_QUERY,
     READER,
     Link,
+    file_columns,
     photo_schema,
+    with_columns,
 )
 from indexer.chunks import chunks
 from indexer.errors import (
@@ -174,9 +176,7 @@ class Catalog:
             return commit_fragments(self.uri, fragments, replaced, before)
 
     def _numbered(self, table: pa.Table, revision: int) -> pa.Table:
-        place = self.schema.get_field_index("revision")
-        numbers = pa.array([revision] * len(table), pa.int64())
-        return table.set_column(place, self.schema.field(place), numbers)
+        return with_columns(table, {"revision": pa.array([revision] * len(table), pa.int64())})
 
     def _relinked(self, links: Sequence[Link]) -> pa.Table:
         # Rows are read and rewritten whole: a merge of some columns would rewrite these columns for
@@ -184,19 +184,19 @@ class Catalog:
         rows = self.rows([link.id for link in links])
         changes = {link.id: link for link in links}
         ordered = [changes[key] for key in rows["id"].to_pylist()]
-        for name, values in (
-            ("status", [link.status for link in ordered]),
-            ("files", [[file._asdict() for file in link.files] for link in ordered]),
-        ):
-            field = self.schema.field(name)
-            place = self.schema.get_field_index(name)
-            rows = rows.set_column(place, field, pa.array(values, field.type))
-        return rows
+        status = pa.array([link.status for link in ordered], pa.string())
+        return with_columns(
+            rows, {"status": status, **file_columns([link.files for link in ordered])}
+        )
 
     def files(self) -> pl.DataFrame:
         """Every file of every row, as `LINK_SCHEMA`."""
-        table = self._table_of(["id", "status", "files"], None)
-        frame = pl.DataFrame(table).explode("files", empty_as_null=False).unnest("files")
+        table = self._table_of(["id", "status", "files", "stamps"], None)
+        frame = pl.DataFrame(table)
+        count = pl.col("files").list.len()
+        stamps = pl.coalesce("stamps", pl.lit(0, pl.Int64).repeat_by(count))
+        frame = frame.with_columns(stamp=stamps).explode("files", "stamp", empty_as_null=False)
+        frame = frame.drop("stamps").unnest("files")
         return frame.select(LINK_SCHEMA.names()).cast(LINK_SCHEMA)
 
     def ids(self) -> dict[str, bool]:
@@ -260,14 +260,13 @@ class Catalog:
         counts = Counter(note for notes in table["notes"].to_pylist() for note in notes)
         return dict(counts.most_common())
 
-    def outdated(self) -> pl.DataFrame:
-        """Photos whose facts an earlier reader has read: id, and path and size of one file."""
+    def outdated(self) -> list[str]:
+        """The ids of photos whose facts an earlier reader has read."""
         current = f"reader IS NOT NULL AND reader >= {READER}"
         known = any(field.name == "reader" for field in self._missing())
         condition = "status = 'ok'" + ("" if known else f" AND NOT ({current})")
-        frame = pl.DataFrame(self._table_of(["id", "files"], condition))
-        files = frame.explode("files", empty_as_null=False).unnest("files")
-        return files.unique("id", keep="first").select("id", "path", "size").sort("path")
+        ids: list[str] = self._table_of(["id"], condition)["id"].to_pylist()
+        return ids
 
     def counts(self) -> dict[str, int]:
         """Rows by status: ok, failed, removed (file gone, vectors not yet deleted)."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from indexer.catalog.rows import FileRef, Link
+from indexer.catalog.rows import FileRef, Link, file_refs
 from indexer.collection import Collection
 from indexer.errors import DecodeError, RootError
 from indexer.folders.changes import below
@@ -150,10 +150,12 @@ def _links(catalog: Catalog, old: str, new: str, roots: Sequence[str]) -> Iterat
     files = catalog.files()
     ids = files.filter(below(files["path"], [old]))["id"].unique().sort()
     for start in range(0, len(ids), BATCH):
-        rows = catalog.rows(ids[start : start + BATCH].to_list(), ["id", "status", "files"])
+        rows = catalog.rows(
+            ids[start : start + BATCH].to_list(), ["id", "status", "files", "stamps"]
+        )
         links = []
         for row in rows.to_pylist():
-            refs = [FileRef(**file) for file in row["files"]]
+            refs = file_refs(row)
             moved = {ref.path: ref for ref in refs if not is_under(ref.path, old)}
             for ref in refs:
                 if is_under(ref.path, old):

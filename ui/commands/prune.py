@@ -37,7 +37,9 @@ MOST = 0.1
     metavar="DIR",
     help="Forget this folder and its photos; repeatable.",
 )
-@click.option("--missing-roots", is_flag=True, help="Forget all folders that are missing now.")
+@click.option(
+    "--missing-roots", is_flag=True, help="Forget all folders and disks that are missing now."
+)
 @click.option(
     "--failed",
     is_flag=True,
