@@ -25,6 +25,7 @@ from indexer.collection import Collection
 from indexer.errors import InterruptedIndexError, RootError, explain_full_disk
 from indexer.folders.changes import Changes, below, compare, other_sidecars, photos_of, within
 from indexer.folders.devices import Away, Device, away, kept, read_devices, write_devices
+from indexer.folders.ignore import folder_pattern
 from indexer.folders.paths import is_under
 from indexer.folders.scan import ScanResult, absolute_roots, scan
 from indexer.folders.snapshot import read_snapshot, write_snapshot
@@ -155,7 +156,7 @@ class _Run:
         self.progress(Progress("scan"))
         found = find(
             roots,
-            ignore=self.options.ignore,
+            ignore=(*map(folder_pattern, self.collection.exclude), *self.options.ignore),
             include_hidden=self.options.include_hidden,
             progress=lambda count: self.progress(Progress("scan", count)),
         )

@@ -82,6 +82,11 @@ EXTENSIONS = RAW_EXTENSIONS | frozenset(
 is."""
 
 
+def folder_pattern(name: str) -> str:
+    """The pattern of all folders with this name, which is taken literally but for `*` and `?`."""
+    return re.sub(r"([\\\[\]!# ])", r"\\\1", name.rstrip("/")) + "/"
+
+
 def extension(name: bytes) -> str:
     """The lower-case extension of a file name without the dot; "" when it has none."""
     _, dot, ending = name.rpartition(b".")

@@ -630,3 +630,23 @@ def test_sidecars_of_a_collection_of_an_earlier_version_are_read(library: Librar
     report = index(library.collection, [], _no_model)
     assert (report.reread, report.unchanged) == (1, 2)
     assert keywords(library) == {"a.png": ["lake"], "b.png": []}
+
+
+def test_excluded_folders_are_excluded_in_every_run(library: Library) -> None:
+    for n in range(25):
+        library.put(f"previews/{n}.png", n)
+    library.put("[2023] trip/a.png", 30)
+    library.put("b.png", 31)
+    library.index()
+    library.collection.set_exclude(["previews", "[2023] trip"])
+    report = library.index()  # many files, which are there: nothing is held
+    assert (counts(report), report.held) == ({"removed": 26, "unchanged": 1}, ())
+    reopened = Collection.open(library.collection.folder)
+    assert reopened.exclude == ("previews", "[2023] trip")
+    assert counts(index(reopened, [], _no_model)) == {"unchanged": 1}
+    reopened.set_exclude(["previews"])
+    assert counts(index(reopened, [], library.embedder)) == {
+        "new": 1,
+        "embedded": 1,
+        "unchanged": 1,
+    }

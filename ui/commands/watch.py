@@ -16,7 +16,14 @@ import click
 
 from ui.formatting import shown
 from ui.index_progress import index_progress
-from ui.open_collection import Wanted, check_first_call, model_loader, open_or_create, remember
+from ui.open_collection import (
+    Wanted,
+    change_excluded,
+    check_first_call,
+    model_loader,
+    open_or_create,
+    remember,
+)
 from ui.options import (
     Number,
     RootType,
@@ -24,6 +31,7 @@ from ui.options import (
     device_option,
     exclude_option,
     hidden_option,
+    include_option,
     json_option,
     limit_options,
     weights_option,
@@ -42,6 +50,7 @@ if TYPE_CHECKING:
 @click.option("--model", metavar="NAME", help="Model for a new collection, as for `tips index`.")
 @weights_option
 @exclude_option
+@include_option
 @hidden_option
 @limit_options
 @click.option(
@@ -74,6 +83,7 @@ def watch(
     model: str | None,
     weights: Path | None,
     exclude: tuple[str, ...],
+    include: tuple[str, ...],
     include_hidden: bool,
     limits: Limits,
     poll: bool,
@@ -106,9 +116,9 @@ def watch(
     opened, first = open_or_create(collection, Wanted(model=model, weights=weights), device)
     check_known(opened, absolute_roots(paths) if paths else ())
     remember(opened.folder)
+    change_excluded(opened, exclude, include)
     options = WatchOptions(
         index=IndexOptions(
-            ignore=tuple(f"{name.rstrip('/')}/" for name in exclude),
             include_hidden=include_hidden,
             limits=limits,
         ),
