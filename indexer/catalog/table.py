@@ -2,8 +2,8 @@
 
 The catalog is the source of truth; the Qdrant points are built from it. A commit is atomic: after a
 crash at any moment the table is at the last commit. A commit counts once its files are whole and on
-disk (see `catalog.files`). Rows carry the number of the commit that changed them, so that publishing
-reads only new changes.
+disk (see `catalog.files`). Rows carry the number of the commit that changed them, so that
+publishing reads only new changes.
 
 The table is read with Lance's own library and written with LanceDB, whose import takes a second
 that a search need not spend.

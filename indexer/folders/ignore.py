@@ -36,8 +36,10 @@ RAW_EXTENSIONS = frozenset(
         "arw",
         "cr2",
         "cr3",
+        "crw",
         "dng",
         "erf",
+        "gpr",
         "iiq",
         "kdc",
         "mef",
@@ -76,6 +78,14 @@ EXTENSIONS = RAW_EXTENSIONS | frozenset(
         "hif",
         "avif",
         "avifs",
+        "jxl",
+        "jp2",
+        "j2k",
+        "j2c",
+        "jpc",
+        "jpf",
+        "jpx",
+        "psd",
     ]
 )
 """File name extensions (lower case, no dot) of photos; the content decides what a file really
