@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial, wraps
 from pathlib import Path
@@ -91,6 +92,14 @@ exclude_option = click.option(
     metavar="NAME",
     help="Skip folders with this name; repeatable.",
 )
+
+
+def excluded(names: Sequence[str]) -> tuple[str, ...]:
+    """The gitignore patterns of `exclude_option`; a name may begin with the sign of a comment or of
+    an exception.
+    """
+    return tuple(re.sub(r"^[#!]", r"\\\g<0>", name.rstrip("/")) + "/" for name in names)
+
 
 hidden_option = click.option(
     "--include-hidden", is_flag=True, help="Include files and folders that begin with a dot."

@@ -24,6 +24,7 @@ from ui.options import (
     collection_option,
     device_option,
     exclude_option,
+    excluded,
     hidden_option,
     json_option,
     layout_options,
@@ -148,7 +149,7 @@ def index(
     from ui.progress_file import reporting
 
     options = IndexOptions(
-        ignore=tuple(f"{name.rstrip('/')}/" for name in exclude),
+        ignore=excluded(exclude),
         include_hidden=include_hidden,
         limits=limits,
         retry_failed=retry_failed,

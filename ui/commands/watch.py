@@ -23,6 +23,7 @@ from ui.options import (
     collection_option,
     device_option,
     exclude_option,
+    excluded,
     hidden_option,
     json_option,
     limit_options,
@@ -104,11 +105,12 @@ def watch(
         check_watchable(absolute_roots(paths))
     check_first_call(collection, paths)
     opened, first = open_or_create(collection, Wanted(model=model, weights=weights), device)
-    check_known(opened, absolute_roots(paths) if paths else ())
+    roots = absolute_roots(paths, opened.roots) if paths else ()
+    check_known(opened, roots)
     remember(opened.folder)
     options = WatchOptions(
         index=IndexOptions(
-            ignore=tuple(f"{name.rstrip('/')}/" for name in exclude),
+            ignore=excluded(exclude),
             include_hidden=include_hidden,
             limits=limits,
         ),
@@ -129,7 +131,7 @@ def watch(
     with ending() as stop, index_progress() as bar:
         follow(
             opened.folder,
-            absolute_roots(paths) if paths else (),
+            roots,
             kept_model(opened, first, weights, device),
             stop=stop,
             tell=lambda sentence: say(f"{_clock()}{shown(sentence)}", "yellow"),
