@@ -19,7 +19,7 @@ from functools import cached_property
 
 from indexer.fields import FIELDS as FACTS
 from indexer.fields import written
-from indexer.folders.paths import from_argument, shown
+from indexer.folders.paths import from_argument, shown, visible_char
 from indexer.names import comparable
 from indexer.vectors import All, AnyOf, Filter, Has, Match, Near, Not, Range, Within
 from search.errors import FilterError
@@ -149,21 +149,25 @@ class _Known:
         whole = asked.removeprefix(EXACT)
         if self._field == "folders":
             whole = whole.rstrip("/") or "/"
-        if (whole != asked or self._field == "folders") and whole in self._present:
+        exact = asked.startswith(EXACT)
+        if (exact or self._field == "folders") and whole in self._present:
             return [whole]
-        fits = _equals if asked.startswith(EXACT) else MEANT[self._field]
-        form = self._form(whole)
+        found = self._fitting(whole, _equals if exact else MEANT[self._field])
+        # The sign may belong to the name.
+        return found or (self._fitting(asked, MEANT[self._field]) if exact else [])
+
+    def _fitting(self, asked: str, fits: Callable[[str, str], bool]) -> list[str]:
+        form = self._form(asked)
         if not form.strip("/"):  # nothing that people see
-            return [value for value in self._values if fits(whole, value)]
-        return [
-            value
-            for value, known in zip(self._values, self._forms, strict=True)
-            if fits(form, known)
-        ] or [
-            value
-            for value in self._values
-            if not value.isprintable() and fits(form, self._form(shown(value)))
+            return [value for value in self._values if fits(asked, value)]
+        found = [
+            value for value, own in zip(self._values, self._forms, strict=True) if fits(form, own)
         ]
+        if found:
+            return found
+        form = self._form("".join(map(visible_char, asked)))
+        odd = [value for value in self._values if not value.isprintable()]
+        return [value for value in odd if fits(form, self._form(shown(value)))]
 
     @cached_property
     def _present(self) -> frozenset[str]:

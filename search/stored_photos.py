@@ -108,7 +108,7 @@ def _spellings(name: str, known: pl.Series) -> Iterator[str]:
     texts = dict.fromkeys((from_argument(name), to_text(os.fsencode(name))))
     paths = [text if is_url(text) else os.path.abspath(os.path.expanduser(text)) for text in texts]
     yield from paths
-    yield from (as_listed(path) for path in paths if not is_url(path))
+    yield from map(as_listed, paths)
     yield from (as_known(path, known) for path in paths)
 
 

@@ -88,6 +88,8 @@ def as_listed(path: str, top: str = "/") -> str:
     of accents) becomes the listed name of the same file; one that does not becomes the only listed
     name that looks the same. What is still unknown stays as it is.
     """
+    if is_url(path):
+        return path
     found = to_bytes(top.rstrip("/") or "/")
     for name in to_bytes(path)[len(found) :].split(b"/"):
         found = os.path.join(found, _listed(found, name)) if name else found
