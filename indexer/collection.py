@@ -28,8 +28,8 @@ from indexer.errors import (
     explain_full_disk,
     is_disk_full,
 )
-from indexer.folders.paths import to_bytes, to_text
-from indexer.folders.roots import as_listed
+from indexer.folders.paths import to_text
+from indexer.folders.roots import existing
 from indexer.folders.scan import minimal_roots
 from indexer.folders.snapshot import drop_snapshot
 from indexer.settings import ModelRecord, check_settings, parse_settings
@@ -350,7 +350,4 @@ def regions_for(info: ModelInfo, tiles: int = 1) -> int:
 
 
 def _path(folder: str | Path) -> Path:
-    path = Path(folder).expanduser().absolute()
-    if os.path.exists(path):
-        return path
-    return Path(os.fsdecode(to_bytes(as_listed(to_text(os.fsencode(path))))))
+    return existing(Path(folder).expanduser().absolute())

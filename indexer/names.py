@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 # Characters without a width of their own: soft hyphens, joiners, marks of writing direction, and
 # variation selectors. The letters of flags (U+E0020..U+E007F) are invisible, but not their effect.
@@ -39,3 +40,11 @@ def comparable(text: str) -> str:
         return " ".join(text.lower().split())
     seen = folded(_UNSEEN.sub("", text)).replace(_DOTTED, "i").replace(_DOTLESS, "i")
     return " ".join(seen.split())
+
+
+def all_comparable(texts: Sequence[str]) -> list[str]:
+    """The `comparable` of each text, in a fraction of the time for many. None may contain a NUL."""
+    if not texts:
+        return []
+    joined = comparable("\0".join(texts))
+    return joined.replace(" \0", "\0").replace("\0 ", "\0").split("\0")

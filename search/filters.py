@@ -20,7 +20,7 @@ from functools import cached_property
 from indexer.fields import FIELDS as FACTS
 from indexer.fields import written
 from indexer.folders.paths import from_argument, shown, visible_char
-from indexer.names import comparable
+from indexer.names import all_comparable, comparable
 from indexer.vectors import All, AnyOf, Filter, Has, Match, Near, Not, Range, Within
 from search.errors import FilterError
 
@@ -66,7 +66,8 @@ def parse_filter(expr: str) -> Filter | None:
 
 def term_groups(expr: str) -> list[list[str]]:
     """The texts of the terms; groups are joined by "or", terms of a group by "and". One empty group
-    for an empty expression. Raises `FilterError` for an open quote or a bar without an operand.
+    for an empty expression. Raises `FilterError` for an open quote, a bar without an operand, or
+    half of a surrogate pair.
     """
     expr = from_argument(expr)
     if len(expr) > LONGEST:
@@ -78,6 +79,12 @@ def term_groups(expr: str) -> list[list[str]]:
         raise FilterError(
             f"A quote is not closed in the filter (at character {expr.rindex(chr(34)) + 1})."
         )
+    try:
+        expr.encode()
+    except UnicodeEncodeError as error:
+        raise FilterError(
+            f"The filter has half of a character (at character {error.start + 1}); write it whole."
+        ) from error
     groups: list[list[str]] = [[]]
     for token in TOKEN.finditer(expr):
         if token["bar"]:
@@ -175,11 +182,13 @@ class _Known:
 
     @cached_property
     def _forms(self) -> list[str]:
-        return list(map(self._form, self._values))
+        return list(map(self._trimmed, all_comparable(self._values)))
 
     def _form(self, text: str) -> str:
-        form = comparable(text)
-        # Blanks at the edges of names, not only of the path.
+        return self._trimmed(comparable(text))
+
+    def _trimmed(self, form: str) -> str:
+        """The form without blanks at the edges of a folder's names."""
         return form.replace(" /", "/").replace("/ ", "/") if self._field == "folders" else form
 
 

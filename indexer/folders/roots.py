@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import polars as pl
 
@@ -94,6 +95,13 @@ def as_listed(path: str, top: str = "/") -> str:
     for name in to_bytes(path)[len(found) :].split(b"/"):
         found = os.path.join(found, _listed(found, name)) if name else found
     return to_text(found)
+
+
+def existing(path: Path) -> Path:
+    """The absolute path itself if something is there, else as the disk lists it."""
+    if os.path.exists(path):
+        return path
+    return Path(os.fsdecode(to_bytes(as_listed(to_text(os.fsencode(path))))))
 
 
 def _listed(folder: bytes, name: bytes) -> bytes:

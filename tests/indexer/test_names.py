@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from indexer.names import comparable, composed, folded
+from indexer.names import all_comparable, comparable, composed, folded
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,8 @@ def test_the_forms_are_stable_and_ignore_how_accents_are_written(text: str) -> N
     assert comparable(comparable(text)) == comparable(text)
     assert comparable(unicodedata.normalize("NFD", text)) == comparable(text)
     assert composed(unicodedata.normalize("NFD", text)) == composed(text)
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\0"))))
+def test_many_are_compared_as_each(texts: list[str]) -> None:
+    assert all_comparable(texts) == list(map(comparable, texts))
