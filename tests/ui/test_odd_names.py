@@ -15,7 +15,9 @@ from xml.sax.saxutils import escape
 import httpx
 import numpy as np
 import pytest
+import streamlit as st
 from PIL import Image
+from streamlit.testing.v1 import AppTest
 
 from indexer.folders.paths import folders, shown, to_text
 from search.browse.facets import facets, folder, spelled, subfolders
@@ -23,8 +25,10 @@ from search.browse.index import PhotoIndex
 from search.browse.selection import Choices, filter_text, read_choices
 from search.filters import EXACT, quoted
 from search.searcher import Searcher
+from tests.ui.app.test_main import APP, grid
 from tests.ui.conftest import paint, tips
 from tests.ui.service.conftest import running
+from ui.app.filter_controls import MOST_VALUES
 
 NFC, NFD = "Caf\u00e9 1", "Cafe\u0301 2"
 NAMES = (
@@ -206,6 +210,22 @@ def test_the_command_finds_what_is_listed(odd: Path, listed: dict[str, int]) -> 
     ask = ("search", "disc", "--all", "-n", 1000, "-0", "-c", odd, "--filter")
     for term, count in list(listed.items())[::5]:
         assert tips(*ask, term).stdout_bytes.count(b"\0") == count, term
+
+
+def test_the_page_finds_what_it_lists(odd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIPS_COLLECTION", str(odd))
+    page = AppTest.from_file(str(APP), default_timeout=120).run()
+    for number in range(MOST_VALUES):
+        page.button(key=f"folder-{number}").click().run()
+        assert not page.exception
+        shared = AppTest.from_file(str(APP), default_timeout=120)  # by its address
+        shared.query_params["filter"] = page.text_input(key="filter").value
+        assert len(grid(page)) == 2
+        if number % 6 == 0:
+            assert len(grid(shared.run())) == 2
+        page.button(key="folder-up").click().run()
+    st.cache_resource.clear()
+    st.cache_data.clear()
 
 
 def holding(index: PhotoIndex, path: str) -> set[str]:
