@@ -29,6 +29,7 @@ from indexer.errors import (
     is_disk_full,
 )
 from indexer.folders.paths import to_text
+from indexer.folders.roots import existing
 from indexer.folders.scan import minimal_roots
 from indexer.folders.snapshot import drop_snapshot
 from indexer.settings import ModelRecord, check_settings, parse_settings
@@ -359,4 +360,4 @@ def regions_for(info: ModelInfo, tiles: int = 1) -> int:
 
 
 def _path(folder: str | Path) -> Path:
-    return Path(folder).expanduser().absolute()
+    return existing(Path(folder).expanduser().absolute())

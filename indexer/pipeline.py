@@ -80,7 +80,8 @@ def index(
         _stop_at_interrupt(run),
     ):
         run.progress = record.following(run.progress)
-        report = run.run(absolute_roots(roots) if roots else collection.roots, find)
+        named = absolute_roots(roots, collection.roots) if roots else collection.roots
+        report = run.run(named, find)
         record.counts = report.counts()
         return report
 

@@ -100,6 +100,7 @@ include_option = click.option(
     help="Stop skipping folders with this name; repeatable.",
 )
 
+
 hidden_option = click.option(
     "--include-hidden", is_flag=True, help="Include files and folders that begin with a dot."
 )

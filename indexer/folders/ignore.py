@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathspec import GitIgnoreSpec
 
 from indexer.errors import RootError
-from indexer.folders.paths import to_text
+from indexer.folders.paths import from_argument, to_text
+from indexer.names import composed
 
 IGNORE_FILE = b".tipsignore"
 NO_MEDIA = b".nomedia"
@@ -116,7 +117,11 @@ class IgnoreRules:
     def parse(
         cls, base: bytes, lines: Sequence[str], parent: IgnoreRules | None, source: str
     ) -> IgnoreRules:
-        """Parse gitignore lines; raises `RootError` naming `source` when a pattern is malformed."""
+        """Parse gitignore lines; raises `RootError` naming `source` when a pattern is malformed.
+
+        Patterns and names are compared in one form of accents, and by case.
+        """
+        lines = [composed(from_argument(line)) for line in lines]
         try:
             # re2 takes time linear in a name's length; with Python's `re`, a few stars in a
             # stranger's ignore file would hang the scan.
@@ -130,7 +135,7 @@ class IgnoreRules:
 
     def verdict(self, path: bytes, is_folder: bool) -> bool | None:
         """The same; None where no rule matches it."""
-        relative = to_text(path[len(self.base.rstrip(b"/")) + 1 :])
+        relative = composed(to_text(path[len(self.base.rstrip(b"/")) + 1 :]))
         found = self.spec.check_file(relative + "/" if is_folder else relative).include
         if found is not None:
             return found

@@ -23,6 +23,7 @@ from indexer.folders.ignore import (
     skips_folder,
 )
 from indexer.folders.paths import is_under, to_bytes, to_text
+from indexer.folders.roots import as_root
 from indexer.folders.scope import Scope
 from indexer.folders.sidecars import Entries, is_sidecar, key, sidecar_names, sidecars_of
 from indexer.folders.storage import Entry, entries, is_url, read
@@ -67,22 +68,29 @@ class ScanResult:
     devices: Mapping[str, Device] = field(default_factory=dict)
 
 
-def absolute_roots(roots: Sequence[str | bytes | os.PathLike[str]]) -> tuple[str, ...]:
+def absolute_roots(
+    roots: Sequence[str | bytes | os.PathLike[str]], known: Sequence[str] = ()
+) -> tuple[str, ...]:
     """User-given roots -> absolute texts, without those inside another one.
 
-    Links are not resolved: paths are shown as the user gave them. URLs of object storage (see
-    `storage`) stay unchanged. Raises `RootError` for a file.
+    Links are not resolved: paths are shown as the user gave them, but with names as the disk lists
+    them and as the `known` roots of a collection spell them (see `roots`). URLs of object storage
+    (see `storage`) stay unchanged. Raises `RootError` for a file.
     """
-    texts = {_absolute(root) for root in roots}
-    for text in sorted(texts):
-        if os.path.isfile(to_bytes(text)):
-            raise RootError(f"{text} is a file; give the folder that holds it.")
-    return minimal_roots(texts)
+    return minimal_roots({as_root(absolute(root), known) for root in roots})
 
 
-def _absolute(root: str | bytes | os.PathLike[str]) -> str:
+def absolute(root: str | bytes | os.PathLike[str]) -> str:
+    """The absolute text of a user-given root, spelled as it was typed. Raises `RootError` for a
+    file.
+    """
     text = to_text(os.fsencode(root))
-    return text.rstrip("/") if is_url(text) else to_text(os.path.abspath(os.fsencode(root)))
+    if is_url(text):
+        return text.rstrip("/")
+    text = to_text(os.path.abspath(os.fsencode(root)))
+    if os.path.isfile(to_bytes(text)):
+        raise RootError(f"{text} is a file; give the folder that holds it.")
+    return text
 
 
 def minimal_roots(roots: set[str]) -> tuple[str, ...]:
@@ -306,7 +314,7 @@ class _Walk:
 
     def _rules(self, folder: _Folder) -> IgnoreRules:
         path = os.path.join(folder.path, IGNORE_FILE)
-        text = _content(path).decode("utf-8", "replace")
+        text = to_text(_content(path))
         return IgnoreRules.parse(folder.path, text.splitlines(), folder.rules, to_text(path))
 
     def _is_folder(self, entry: os.DirEntry[bytes] | Entry) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import blake2b
 
@@ -16,6 +15,7 @@ import polars as pl
 
 from indexer.folders.paths import to_bytes, to_text
 from indexer.folders.storage import Entry, entries, is_url
+from indexer.names import folded
 
 SIDECARS = (b".xmp", b".json")
 """How the names of files beside a photo end, in lower case."""
@@ -32,8 +32,8 @@ _EDITED = (
 
 
 def key(name: bytes) -> str:
-    """A file name for comparing: in lower case, its accents composed."""
-    return unicodedata.normalize("NFC", to_text(name).lower())
+    """A file name for comparing."""
+    return folded(to_text(name))
 
 
 def is_sidecar(name: bytes) -> bool:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Literal, TypeVar, get_args
 
+from indexer.names import comparable
+
 T = TypeVar("T")
 Dated = Literal["exif", "xmp", "iptc", "gps", "sidecar", "takeout", "changed", "name"]
 DATED: tuple[Dated, ...] = get_args(Dated)
@@ -69,8 +71,8 @@ def filled(first: Facts, *others: Facts) -> Facts:
             kept |= {"taken": other.taken, "dated": other.dated}
         if first.latitude is None:
             kept |= {"latitude": other.latitude, "longitude": other.longitude}
-        known = {keyword.casefold() for keyword in first.keywords}
-        more = [word for word in other.keywords if word.casefold() not in known]
+        known = set(map(comparable, first.keywords))
+        more = [word for word in other.keywords if comparable(word) not in known]
         first = replace(first, keywords=(*first.keywords, *more), **kept)
     return first
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from PIL import Image, ImageFile, IptcImagePlugin
 
+from indexer.names import comparable
 from indexer.photos.facts import Dated, Facts, clean_text, moment, unharmed
 
 LONGEST_XMP = 4_000_000
@@ -135,7 +136,7 @@ def _keywords(words: list[str]) -> tuple[str, ...]:
     found: dict[str, str] = {}
     for word in words:
         if text := clean_text(word, LONGEST_NAME):
-            found.setdefault(text.casefold(), text)
+            found.setdefault(comparable(text), text)
     return tuple(found.values())[:KEYWORDS]
 
 

@@ -114,7 +114,8 @@ def watch(
         check_watchable(absolute_roots(paths))
     check_first_call(collection, paths)
     opened, first = open_or_create(collection, Wanted(model=model, weights=weights), device)
-    check_known(opened, absolute_roots(paths) if paths else ())
+    roots = absolute_roots(paths, opened.roots) if paths else ()
+    check_known(opened, roots)
     remember(opened.folder)
     change_excluded(opened, exclude, include)
     options = WatchOptions(
@@ -139,7 +140,7 @@ def watch(
     with ending() as stop, index_progress() as bar:
         follow(
             opened.folder,
-            absolute_roots(paths) if paths else (),
+            roots,
             kept_model(opened, first, weights, device),
             stop=stop,
             tell=lambda sentence: say(f"{_clock()}{shown(sentence)}", "yellow"),
