@@ -76,8 +76,8 @@ def _image(
 def _eight(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     if values.dtype.kind == "u":
         most = np.iinfo(values.dtype).max
-        wide: npt.NDArray[Any] = values / (most / 255)
-        return wide.round().astype(np.uint8)
+        eight: npt.NDArray[np.uint8] = (values / (most / 255)).round().astype(np.uint8)
+        return eight
     if values.dtype.kind not in "fi":
         raise DecodeError(f"a TIFF of {values.dtype} samples, which is no photo")
     shown = values.astype(np.float32)
