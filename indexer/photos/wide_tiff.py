@@ -76,8 +76,7 @@ def _image(
 def _eight(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     if values.dtype.kind == "u":
         most = np.iinfo(values.dtype).max
-        eight: npt.NDArray[np.uint8] = (values / (most / 255)).round().astype(np.uint8)
-        return eight
+        return _whole(values / (most / 255))
     if values.dtype.kind not in "fi":
         raise DecodeError(f"a TIFF of {values.dtype} samples, which is no photo")
     shown = values.astype(np.float32)
@@ -86,7 +85,12 @@ def _eight(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     if low >= 0 and high <= 1:
         low, high = 0.0, 1.0
     scaled = np.nan_to_num((shown - low) / max(high - low, 1e-12), posinf=1.0, neginf=0.0)
-    return (scaled.clip(0, 1) * 255).round().astype(np.uint8)
+    return _whole(scaled.clip(0, 1) * 255)
+
+
+def _whole(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    rounded: npt.NDArray[np.uint8] = values.round().astype(np.uint8)
+    return rounded
 
 
 def _lab(
@@ -109,7 +113,7 @@ def _lab(
     ratios = np.where(cubes > 6 / 29, cubes**3, 3 * (6 / 29) ** 2 * (cubes - 4 / 29))
     linear = np.clip(ratios * _xyz(white) @ _adapted(white).T @ _XYZ_TO_SRGB.T, 0, 1)
     coded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return (coded * 255).round().astype(np.uint8)
+    return _whole(coded * 255)
 
 
 def _xyz(white: tuple[float, float]) -> npt.NDArray[np.float32]:
