@@ -4,8 +4,9 @@
 
 Terms are joined by "and", `|` means "or" (between values, or alone between groups of terms), a
 leading `-` negates. Quotes protect blanks and bars in a value; a quote within quotes is doubled.
-Names of cameras, lenses and folders may be partial, or exact after `=`: `resolve` looks up the
-matching values of the collection.
+Names of cameras, lenses and folders may be partial, or whole after `=`: `resolve` looks up the
+matching values of the collection. All are compared as people see them (`indexer/names.py`), so the
+values in the vector store need no normal form.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 
 from indexer.fields import FIELDS as FACTS
 from indexer.fields import written
+from indexer.folders.paths import from_argument, shown, visible_char
+from indexer.names import all_comparable, comparable
 from indexer.vectors import All, AnyOf, Filter, Has, Match, Near, Not, Range, Within
 from search.errors import FilterError
 
@@ -62,8 +66,10 @@ def parse_filter(expr: str) -> Filter | None:
 
 def term_groups(expr: str) -> list[list[str]]:
     """The texts of the terms; groups are joined by "or", terms of a group by "and". One empty group
-    for an empty expression. Raises `FilterError` for an open quote or a bar without an operand.
+    for an empty expression. Raises `FilterError` for an open quote, a bar without an operand, or
+    half of a surrogate pair.
     """
+    expr = from_argument(expr)
     if len(expr) > LONGEST:
         raise FilterError(
             f"The filter has {len(expr):,} characters, and at most {LONGEST:,} are read; "
@@ -73,6 +79,12 @@ def term_groups(expr: str) -> list[list[str]]:
         raise FilterError(
             f"A quote is not closed in the filter (at character {expr.rindex(chr(34)) + 1})."
         )
+    try:
+        expr.encode()
+    except UnicodeEncodeError as error:
+        raise FilterError(
+            f"The filter has half of a character (at character {error.start + 1}); write it whole."
+        ) from error
     groups: list[list[str]] = [[]]
     for token in TOKEN.finditer(expr):
         if token["bar"]:
@@ -106,9 +118,11 @@ def resolve(
     """Replace partial names by the matching values of the collection.
 
     `values(field)` returns the collection's values of a keyword field. A camera or lens matches
-    when it contains the text, a folder when it is the given path or ends with the name; matching
-    ignores case, unless a folder's path is given exactly. A text after `=` matches the value that
-    equals it. Unmatched terms find nothing and are also returned.
+    when it contains the text, a folder when it is the given path or ends with the name, any of them
+    after `=` when it equals the text. Names are compared by `comparable`; of two that differ only
+    in what that ignores, a folder's path and a text after `=` mean the exact one if there is one.
+    What nothing fits is also compared with names as listings print them, such as `caf\\xe9`.
+    Unmatched terms find nothing and are also returned.
     """
     unmatched: list[Unmatched] = []
 
@@ -118,10 +132,10 @@ def resolve(
         if isinstance(part, Not):
             return Not(walk(part.part))
         if isinstance(part, Match) and part.field in MEANT:
-            known = list(values(part.field))
+            known = _Known(part.field, values(part.field))
             meant: list[str | int] = []
             for asked in part.values:
-                fits = _meant(part.field, str(asked), known)
+                fits = known.meant(str(asked))
                 if not fits:
                     unmatched.append(Unmatched(part.field, str(asked)))
                 meant += fits
@@ -131,12 +145,55 @@ def resolve(
     return walk(filter), tuple(unmatched)
 
 
-def _meant(field: str, asked: str, known: list[str]) -> list[str]:
-    if asked.startswith(EXACT) or (field == "folders" and asked in known):
+class _Known:
+    """The values of a field in a collection, to be compared with what was asked for."""
+
+    def __init__(self, field: str, values: Iterable[str]) -> None:
+        self._field, self._values = field, list(values)
+
+    def meant(self, asked: str) -> list[str]:
+        """The values that a text means, as `resolve` says."""
         whole = asked.removeprefix(EXACT)
-        return [value for value in known if value == whole]
-    part = asked.strip().casefold()
-    return [value for value in known if MEANT[field](part, value.casefold())]
+        if self._field == "folders":
+            whole = whole.rstrip("/") or "/"
+        exact = asked.startswith(EXACT)
+        if (exact or self._field == "folders") and whole in self._present:
+            return [whole]
+        found = self._fitting(whole, _equals if exact else MEANT[self._field])
+        # The sign may belong to the name.
+        return found or (self._fitting(asked, MEANT[self._field]) if exact else [])
+
+    def _fitting(self, asked: str, fits: Callable[[str, str], bool]) -> list[str]:
+        form = self._form(asked)
+        if not form.strip("/"):  # nothing that people see
+            return [value for value in self._values if fits(asked, value)]
+        found = [
+            value for value, own in zip(self._values, self._forms, strict=True) if fits(form, own)
+        ]
+        if found:
+            return found
+        form = self._form("".join(map(visible_char, asked)))
+        odd = [value for value in self._values if not value.isprintable()]
+        return [value for value in odd if fits(form, self._form(shown(value)))]
+
+    @cached_property
+    def _present(self) -> frozenset[str]:
+        return frozenset(self._values)
+
+    @cached_property
+    def _forms(self) -> list[str]:
+        return list(map(self._trimmed, all_comparable(self._values)))
+
+    def _form(self, text: str) -> str:
+        return self._trimmed(comparable(text))
+
+    def _trimmed(self, form: str) -> str:
+        """The form without blanks at the edges of a folder's names."""
+        return form.replace(" /", "/").replace("/ ", "/") if self._field == "folders" else form
+
+
+def _equals(asked: str, value: str) -> bool:
+    return asked == value
 
 
 def _contains(asked: str, value: str) -> bool:
@@ -144,7 +201,6 @@ def _contains(asked: str, value: str) -> bool:
 
 
 def _is_folder(asked: str, value: str) -> bool:
-    asked = asked.rstrip("/") or "/"
     return value == asked or (
         ("/" + value).endswith("/" + asked.lstrip("/")) and not asked.startswith("/")
     )

@@ -27,6 +27,7 @@ from ui.commands.doctor import doctor
 from ui.commands.duplicates import duplicates
 from ui.commands.eval import evaluate
 from ui.commands.export import export
+from ui.commands.forget import forget
 from ui.commands.index import index
 from ui.commands.models import models
 from ui.commands.prune import prune, relocate
@@ -114,6 +115,7 @@ USING = (
     relocate,
     switch,
     compare,
+    forget,
     models,
     demo,
     ui,

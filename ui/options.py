@@ -90,8 +90,17 @@ exclude_option = click.option(
     "exclude",
     multiple=True,
     metavar="NAME",
-    help="Skip folders with this name; repeatable.",
+    help="Skip folders with this name, also in later runs; repeatable.",
 )
+
+include_option = click.option(
+    "--include-dir",
+    "include",
+    multiple=True,
+    metavar="NAME",
+    help="Stop skipping folders with this name; repeatable.",
+)
+
 
 hidden_option = click.option(
     "--include-hidden", is_flag=True, help="Include files and folders that begin with a dot."

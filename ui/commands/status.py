@@ -74,6 +74,7 @@ def status(failed: bool, report: str | None, as_json: bool, collection: Path) ->
         ("model", f"{opened.model.name} ({opened.model.model_id}){_windows(opened)}"),
         ("engine", _engine(opened)),
         *(("folder", shown(root)) for root in opened.roots),
+        *(("excluded", shown(name)) for name in opened.exclude),
         *_activity(facts),
     ]
     if opened.model.note:
@@ -154,6 +155,7 @@ def _facts(opened: Collection) -> dict[str, Any]:
         "max_regions": opened.max_regions,
         "engine": opened.engine,
         "roots": list(opened.roots),
+        "excluded": list(opened.exclude),
         "holder": held.to_dict() if held else None,
         "next": _next(opened, counts),
         "kept": opened.previous["model"]["name"] if opened.previous else None,

@@ -279,6 +279,19 @@ def test_folders_open_one_level_at_a_time(page: AppTest) -> None:
     assert len(grid(page)) == 30
 
 
+def test_a_typed_folder_and_camera_are_the_collections_own(page: AppTest, photos: Path) -> None:
+    page.query_params["filter"] = f'in:"{photos}/ROME" camera:="canon eos r5"'
+    page.run()
+    assert not page.exception
+    assert len(grid(page)) == 5
+    assert "**Rome**" in texts(page)
+    (picked,) = page.button_group(key="facet-cameras-" + page.text_input(key="filter").value).value
+    assert picked == "Canon EOS R5"
+    page.button(key="folder-up").click().run()
+    assert page.text_input(key="filter").value == 'camera:="Canon EOS R5"'
+    assert len(grid(page)) == 15
+
+
 def test_names_of_files_reach_the_browser_as_data_never_as_markup(page: AppTest) -> None:
     page.run()
     assert HOSTILE in {card["name"] for card in grid(page)}
