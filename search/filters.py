@@ -19,6 +19,7 @@ from functools import cached_property
 
 from indexer.fields import FIELDS as FACTS
 from indexer.fields import written
+from indexer.folders.ignore import RAW_EXTENSIONS
 from indexer.folders.paths import from_argument, shown, visible_char
 from indexer.names import all_comparable, comparable
 from indexer.vectors import All, AnyOf, Filter, Has, Match, Near, Not, Range, Within
@@ -28,7 +29,8 @@ TOKEN = re.compile(r"""(?P<bar>\|)(?=\s|$)|(?P<term>(?:"[^"]*"|[^\s"])+)""")
 QUOTE_OR_BAR = re.compile(r'"[^"]*"|\|')
 LONGEST = 10_000
 """Maximum characters of a filter; one written by a page may name many folders."""
-DATE = re.compile(r"(\d{4})(?:-(\d{1,2}))?(?:-(\d{1,2}))?$")
+DATE = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2})(?:[T ](\d{1,2})(?::(\d\d))?)?)?)?$", re.ASCII)
+TIME = re.compile(r"(\d{1,2})(?::(\d\d))?$", re.ASCII)
 PLACE = re.compile(r"([-+]?\d+(?:\.\d+)?),([-+]?\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?)(km|m)?)?$")
 DEGREES = re.compile(r"[-+]?\d+(?:\.\d+)?$")
 SIDE = re.compile(r"\d{0,9}$")
@@ -36,7 +38,21 @@ COMPARED = re.compile(r"([<>]=)(\d{1,9})$")
 TEXTS, NUMBERS = written("text"), written("number")
 NAMES = (*TEXTS, "in")  # fields whose values may begin and end with blanks
 PRESENT = {"gps": "place", "place": "place", "date": "taken"} | {name: name for name in TEXTS}
-TYPES = {"jpg": "jpeg", "tif": "tiff", "heic": "heif"}
+TYPES = {
+    **{name: name for name in ("jpeg", "png", "webp", "tiff", "gif", "bmp", "heif", "avif")},
+    **{name: name for name in ("jxl", "jpeg2000", "psd", "mpo", "raw")},
+    "jpg": "jpeg",
+    "tif": "tiff",
+    "heic": "heif",
+    "jp2": "jpeg2000",
+    "j2k": "jpeg2000",
+    "photoshop": "psd",
+    "jpeg-xl": "jxl",
+    "vnd.adobe.photoshop": "psd",
+    **dict.fromkeys(RAW_EXTENSIONS, "raw"),
+}
+"""Types of pictures by what people call them; media types without `image/`."""
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 NEAR_KM = 10.0
 QUOTED = re.compile(r'"((?:[^"]|"")*)"')
 EXACT = "="
@@ -52,6 +68,8 @@ class Unmatched:
     def __str__(self) -> str:
         """The message for the user."""
         field = "folder" if self.field == "folders" else self.field
+        if field == "month":
+            return f"No photo of the collection has a date in month {self.text.lstrip('-0')}."
         return f"No {field} of the collection fits '{self.text.removeprefix(EXACT)}'."
 
 
@@ -131,7 +149,7 @@ def resolve(
             return type(part)(tuple(walk(inner) for inner in part.parts))
         if isinstance(part, Not):
             return Not(walk(part.part))
-        if isinstance(part, Match) and part.field in MEANT:
+        if isinstance(part, Match) and part.field in MEANT and not _is_month(part):
             known = _Known(part.field, values(part.field))
             meant: list[str | int] = []
             for asked in part.values:
@@ -143,6 +161,11 @@ def resolve(
         return part
 
     return walk(filter), tuple(unmatched)
+
+
+def _is_month(part: Match) -> bool:
+    """Whether these are months of a year, such as "2024-05", which need no looking up."""
+    return part.field == "month" and not any(str(value).startswith("-") for value in part.values)
 
 
 class _Known:
@@ -206,9 +229,14 @@ def _is_folder(asked: str, value: str) -> bool:
     )
 
 
+def _ends(asked: str, value: str) -> bool:
+    return value.endswith(asked)
+
+
 MEANT: dict[str, Callable[[str, str], bool]] = {
     **dict.fromkeys(TEXTS, _contains),
     "folders": _is_folder,
+    "month": _ends,
 }
 
 
@@ -245,6 +273,8 @@ def _unquoted(value: str) -> str:
 
 def _date(value: str) -> Filter:
     start, dots, end = value.partition("..")
+    if "T" in start and TIME.match(end):  # a time of the same day
+        end = f"{start.partition('T')[0]}T{end}"
     since = _period(start, value)[0] if start else None
     until = _period(end if dots else start, value)[1] if end or not dots else None
     if since is None and until is None:
@@ -255,14 +285,16 @@ def _date(value: str) -> Filter:
 
 
 def _period(text: str, whole: str) -> tuple[float, float]:
-    """First second of the year, month or day, and of the next one."""
+    """First second of the year, month, day, hour or minute, and of the next one."""
     match = DATE.match(text)
     if not match:
         raise FilterError(f"date:{whole} is not a date; write {EXAMPLES['date']}.")
-    year, month, day = int(match[1]), int(match[2] or 0), int(match[3] or 0)
+    year, month, day, hour, minute = (int(part or 0) for part in match.groups())
     try:
-        start = datetime(year, month or 1, day or 1, tzinfo=UTC)
-        if day:
+        start = datetime(year, month or 1, day or 1, hour, minute, tzinfo=UTC)
+        if match[4]:
+            return start.timestamp(), start.timestamp() + (60 if match[5] else 3600)
+        if match[3]:
             return start.timestamp(), start.timestamp() + 86_400
         following = (year + 1, 1) if not month or month == 12 else (year, month + 1)
         return start.timestamp(), datetime(*following, 1, tzinfo=UTC).timestamp()
@@ -280,6 +312,10 @@ def _near(value: str) -> Filter:
             f"near:{value} is not on Earth: latitude goes to 90 degrees, longitude to 180."
         )
     distance = float(match[3] or NEAR_KM) / (1000.0 if match[4] == "m" else 1.0)
+    if not distance:
+        raise FilterError(
+            f"near:{value} is a single point; give a distance above zero, as in {EXAMPLES['near']}."
+        )
     return Near(latitude, longitude, distance)
 
 
@@ -297,8 +333,23 @@ def _within(value: str) -> Filter:
 
 
 def _type(value: str) -> Filter:
-    name = value.lower().lstrip(".")
-    return Match("type", (TYPES.get(name, name),))
+    names = [part.strip().lower().removeprefix("image/").lstrip(".") for part in value.split(",")]
+    for name in names:
+        if name not in TYPES:
+            known = ", ".join(dict.fromkeys(TYPES.values()))
+            raise FilterError(f"type:{value} is not a type of picture; the types are {known}.")
+    return Match("type", tuple(dict.fromkeys(TYPES[name] for name in names)))
+
+
+def _month(value: str) -> Filter:
+    """A month of any year; `resolve` finds the years."""
+    name = value.lower()
+    number = MONTHS.index(name[:3]) + 1 if name[:3] in MONTHS else 0
+    if name.isascii() and name.isdecimal():
+        number = int(name[:3])
+    if not 1 <= number <= 12:
+        raise FilterError(f"month:{value} is not a month; write {EXAMPLES['month']}.")
+    return Match("month", (f"-{number:02}",))
 
 
 def _has(value: str) -> Filter:
@@ -322,6 +373,10 @@ def _number(field: str) -> Callable[[str], Filter]:
                 f"{field}:{value} is not a number or a range of numbers; write {EXAMPLES[field]}."
             )
         low, high = (int(side) if side else None for side in sides)
+        if low is not None and high is not None and low > high:
+            raise FilterError(
+                f"{field}:{value} ends before it begins; write {field}:{high}..{low}."
+            )
         return Range(field, low, None if high is None else high + 1)
 
     return read
@@ -332,6 +387,7 @@ FIELDS: dict[str, Callable[[str], Filter]] = {
     "lens": _text("lens"),
     "in": _text("folders"),
     "date": _date,
+    "month": _month,
     "near": _near,
     "within": _within,
     "type": _type,
@@ -343,9 +399,10 @@ FIELDS: dict[str, Callable[[str], Filter]] = {
 EXAMPLES = {
     **{name: FACTS[name].example for name in (*TEXTS, *NUMBERS)},
     "in": 'in:"Trip to Rome"',
-    "date": "date:2021, date:2021-05, date:2021-05-03 or date:2021..2022",
+    "date": "date:2021, date:2021-05, date:2021-05-03, date:2021..2022 or date:2021-05-03T18..20",
+    "month": "month:12 or month:december",
     "near": "near:48.1,11.5,20km",
     "within": "within:48,11,48.5,12 (south,west,north,east)",
-    "type": "type:jpeg",
+    "type": "type:jpeg or type:png,raw",
     "has": "has:gps",
 }

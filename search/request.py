@@ -163,6 +163,7 @@ class Request(BaseModel):
         """
         from search.layout import layout_scene
         from search.scenes.language import parse, with_pictures
+        from search.typed_filters import typed_filters
 
         if self.layout:
             return layout_scene(self.layout)
@@ -170,22 +171,41 @@ class Request(BaseModel):
         photos += [ImageTerm(photo, -1.0) for photo in self.unlike]
         terms = (*photos, *self.pictures)
         if isinstance(self.words, str):
-            if not self.words.strip() and terms:
+            words = typed_filters(self.words).words
+            if not words.strip() and terms:
                 return Query(images=terms)
-            return with_pictures(parse(self.words, places=self.finds_places), terms)
+            if not words.strip() and self.words.strip():
+                raise QueryError(f"'{self.words}' only filters; add what the photos show.")
+            return with_pictures(parse(words, places=self.finds_places), terms)
         return with_pictures(self.words, terms)
 
     @property
     def within(self) -> Filter | None:
-        """The filter, without the photos that the query names; None when it keeps everything.
-        Raises `FilterError`.
+        """The filter and the filters among the words, without the photos that the query names; None
+        when it keeps everything. Raises `FilterError`.
         """
         from indexer.vectors import All, Match, Not
         from search.filters import parse_filter
+        from search.typed_filters import typed_filters
 
         written = parse_filter(self.filter) if isinstance(self.filter, str) else self.filter
+        typed = parse_filter(
+            typed_filters(self.words).filter if isinstance(self.words, str) else ""
+        )
+        if typed is not None:
+            written = typed if written is None else All((written, typed))
         named = (*self.like, *self.unlike, *(example.image for example in self.examples))
         if not named:
             return written
         others = Not(Match("image", tuple(dict.fromkeys(named))))
         return others if written is None else All((written, others))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of how the words were read."""
+        from search.typed_filters import typed_filters
+
+        if not isinstance(self.words, str):
+            return ()
+        typed = typed_filters(self.words)
+        return (*((f"Filter: {typed.filter}",) if typed.filter else ()), *typed.notes)

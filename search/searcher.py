@@ -42,7 +42,6 @@ from search.query_vectors import TermReader
 from search.ranking import HEAD, Indices, Ranked, Ranker
 from search.request import Page, RefinedPage, Request
 from search.result_page import build_page
-from search.scenes.language import parse
 from search.scenes.result_page import build_scene_page
 from search.scenes.scene import Scene, wanted_queries, wanted_things
 from search.scenes.search import RankedScenes, SceneSearch
@@ -122,7 +121,7 @@ class Searcher:
             hits=listed.page(ranked, ranks),
             confident=len(keys),
             searched=searched,
-            notes=(*told, *notes, *unmatched, *moved),
+            notes=(*request.notes, *told, *notes, *unmatched, *moved),
             keys=keys,
             total=total,
             offset=start,
@@ -192,7 +191,7 @@ class Searcher:
         photo keeps its stored places, and a note says so. Places of a composed query with
         relations, sizes or counts stay where they were found, so that these still hold.
         """
-        asked = parse(query, places=True) if isinstance(query, str) else query
+        asked = Request(words=query, by="places").query
         if isinstance(asked, Scene):
             things = wanted_things(asked)
             targets = {thing.name: self._target(thing.query) for thing in things}
@@ -238,7 +237,7 @@ class Searcher:
         For a composed query, all wanted things are shown. Raises `TipsError` for an unknown id, a
         missing file, or a query without a text.
         """
-        asked = parse(text) if isinstance(text, str) else text
+        asked = Request(words=text).query
         queries = wanted_queries(asked) if isinstance(asked, Scene) else [asked]
         if not all(any(term.weight > 0 for term in query.texts) for query in queries):
             raise QueryError("A heatmap needs a text that says what to point out.")

@@ -196,6 +196,8 @@ class PhotoIndex:
 
     def _values(self, field: str) -> Iterable[str]:
         """The values of a keyword field, possibly including those of dead rows."""
+        if field == "month":
+            return [str(month) for month in np.unique(self._columns.taken.astype("datetime64[M]"))]
         texts = self._columns.texts[field]
         if field != "folders":
             return {text for value in texts.values for text in parts(value)}

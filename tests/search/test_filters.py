@@ -27,6 +27,14 @@ def at(*date: int) -> float:
         ("date:2021..", Range("taken", at(2021, 1, 1), None)),
         ("date:..2021-05", Range("taken", None, at(2021, 6, 1))),
         (
+            "date:2023-05-01T18..20",
+            Range("taken", at(2023, 5, 1, 18), at(2023, 5, 1, 21)),
+        ),
+        ("date:2023-05-01T18:30", Range("taken", at(2023, 5, 1, 18, 30), at(2023, 5, 1, 18, 31))),
+        ("month:12", Match("month", ("-12",))),
+        ("month:july", Match("month", ("-07",))),
+        ("type:image/jpeg,nef", Match("type", ("jpeg", "raw"))),
+        (
             "date:2019|2021",
             AnyOf(
                 (
@@ -81,6 +89,12 @@ def test_no_text_is_no_filter(text: str) -> None:
         ('camera:" "', "needs a value"),
         ("has:colour", "has:colour is unknown"),
         ("width:big", "not a number or a range"),
+        ("width:4000..2000", r"ends before it begins; write width:2000..4000"),
+        ("near:1,2,0km", "is a single point; give a distance above zero"),
+        ("type:foo", "not a type of picture; the types are jpeg, png"),
+        ("month:13", "not a month; write month:12"),
+        ("month:xyz", "not a month"),
+        ("date:2021-05-01T25", "not a real date"),
         ('camera:"canon', "quote is not closed.*character 8"),
         ("type:\ud800", "half of a character.*character 6"),
         ("| type:png", "on both sides"),

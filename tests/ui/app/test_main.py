@@ -382,3 +382,15 @@ def test_an_empty_collection_says_what_to_do(
     page.run()
     assert not page.exception
     assert "has no photos yet" in texts(page)
+
+
+def test_filters_typed_into_the_box_become_the_filter(page: AppTest) -> None:
+    page.run()
+    page.text_input(key="q").set_value("red in:rome and date:2021..").run()
+    assert not page.exception
+    assert page.text_input(key="q").value == "red"
+    assert page.text_input(key="filter").value == "in:rome date:2021.."
+    page.text_input(key="q").set_value("type:jpeg").run()
+    assert not page.exception
+    assert page.text_input(key="q").value == ""
+    assert page.text_input(key="filter").value == "in:rome date:2021.. type:jpeg"
