@@ -76,7 +76,6 @@ def test_a_pattern_may_hold_bytes_that_are_no_text() -> None:
         assert IgnoreRules.parse(b"/p", [line], None, "rules").ignores(b"/p/caf\xe9 1", True)
 
 
-def test_a_set_that_python_may_read_in_another_way_warns_nobody() -> None:
-    rules = IgnoreRules.parse(b"/r", ["[a--b]"], None, "the list")
-    assert rules.ignores(b"/r/a", is_folder=False)
-    assert not rules.ignores(b"/r/c", is_folder=False)
+def test_a_set_that_python_warns_of_is_refused_like_others() -> None:
+    with pytest.raises(RootError, match="the list has a pattern that cannot be read"):
+        IgnoreRules.parse(b"/r", ["[a--b]"], None, "the list")
