@@ -340,7 +340,7 @@ class Searcher:
         """The same for a scene."""
         head = self._encoder.embedder.info.retrieval_head
         search = SceneSearch(self._catalog, self._store, self._calibrated(), self._terms, head)
-        ranked = search.rank(scene, within, _depth(request))
+        ranked = search.rank(scene, within, _depth(request), places=request.finds_places)
         keys = point_keys(point_array(ranked.ids[: ranked.confident()]))
         hits = build_scene_page(
             self._catalog,

@@ -10,8 +10,8 @@ from search.arrays import Array
 from search.hits import Hit, RegionHit
 from search.places.distinct import distinct, overlaps
 from search.result_page import BESIDE, make_hit
-from search.scenes.compose import Board, fulfilling
-from search.scenes.scene import Chain, Scene, wanted
+from search.scenes.compose import Board, fulfilling, links
+from search.scenes.scene import Chain, Scene, alternatives, wanted
 from search.scenes.search import RankedScenes, SceneSearch
 from search.stored_photos import masks_of, page_rows
 
@@ -32,23 +32,29 @@ def build_scene_page(
 ) -> tuple[Hit, ...]:
     """The hits at these ranks, in order. Skips photos whose files are gone.
 
-    Places follow the order of the things in the query, the best one first for each thing. A hit
-    shows the confident places; `weak_places` shows the best place of a thing that has none.
+    Places follow the order of the things in the query, the best one first for each thing. Of the
+    scene's alternatives a hit shows those that hold, or the best one. A hit shows the confident
+    places; `weak_places` shows the best place of a thing that has none.
     """
     ids = ranked.ids[ranks]
     rows = page_rows(catalog, ids)
     shown = [key for key in ids if key in rows]
     if not shown:
         return ()
-    board = search.board(ranked, shown)
-    chains = list(wanted(scene.clause))
-    served = [fulfilling(chain, board) for chain in chains]
+    boards = search.boards(ranked, shown)
+    board = boards[0]  # they differ in the score for the whole only
+    ways = alternatives(scene.clause)
+    holds = np.stack([links(each, board) for each in ways])  # (alternatives, photos)
+    shows = (holds >= 1) | (holds == holds.max(axis=0)) & (holds < 1).all(axis=0)
+    chains = [list(wanted(each)) for each in ways]
+    served = [[fulfilling(chain, board) for chain in each] for each in chains]
     score = dict(zip(ids, ranked.scores[ranks].tolist(), strict=True))
     hits = []
     for number, key in enumerate(shown):
         places = [
             place
-            for chain, each in zip(chains, served, strict=True)
+            for way in np.flatnonzero(shows[:, number])
+            for chain, each in zip(chains[way], served[way], strict=True)
             for place in _places(chain, [v[number] for v in each], board, number, weak_places)
         ]
         masks = masks_of(rows[key])

@@ -1,10 +1,11 @@
 """Search for a scene: ranks photos and finds the places that fulfil it.
 
-For every wanted thing, the vector store returns all photos with a confident place for it. Only
-photos in all these answers can be confident; they are read from the catalog in batches, with all
-their regions, and scored. So a scene of rare things costs a few photos, whatever the size of the
-collection. When weak hits are wanted too, the best photos for each of the things are scored as
-well.
+For every wanted thing, the vector store returns all photos with a confident place for it (or, in a
+search for photos and for a thing that nothing binds, all confident photos). Only photos in all
+these answers for one of the scene's alternatives can be confident; they are read from the catalog
+in batches, with all their regions, and scored. So a scene of rare things costs a few photos,
+whatever the size of the collection. When weak hits are wanted too, the best photos for each of the
+things are scored as well.
 
 Letters: T things, P photos, R regions of a photo (padded), D width.
 """
@@ -28,8 +29,17 @@ from search.confidence.sample import unit_vectors
 from search.query import Query, Term
 from search.query_vectors import TermReader
 from search.ranking import Ranker, image_ids
-from search.scenes.compose import Board, evaluate
-from search.scenes.scene import Scene, sentence, things, wanted
+from search.scenes.compose import Board, evaluate, links
+from search.scenes.scene import (
+    Clause,
+    Scene,
+    alone,
+    alternatives,
+    chains,
+    sentence,
+    things,
+    wanted,
+)
 
 if TYPE_CHECKING:
     from indexer.catalog.table import Catalog
@@ -52,11 +62,15 @@ class Aim:
 
 @dataclass(frozen=True, slots=True)
 class Aims:
-    """The search directions of the things of a scene, by object identity, and of the scene as a
-    whole."""
+    """The search directions of the things of a scene, by object identity, and of each alternative
+    as a whole.
+
+    `photos`: the things that are searched as in a search for photos.
+    """
 
     things: dict[int, Aim]
-    whole: Direction | None
+    wholes: tuple[Direction | None, ...]
+    photos: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +84,19 @@ class RankedScenes:
     def confident(self) -> int:
         """The number of photos above the confidence line."""
         return int((self.scores >= 1).sum())
+
+
+def score(clause: Clause, boards: Sequence[Board]) -> Array:
+    """The scores (P,) of photos for a scene: those of the best of its alternatives, of which each
+    has its board. See `search/scenes/compose.py`.
+    """
+    each = alternatives(clause)
+    plain = len(each) > 1 and all(alone(one) is not None for one in each)
+    found = [
+        links(one, board) if plain else evaluate(one, board)
+        for one, board in zip(each, boards, strict=True)
+    ]
+    return np.asarray(np.max(found, axis=0), np.float32)
 
 
 class SceneSearch:
@@ -87,20 +114,24 @@ class SceneSearch:
         self._catalog, self._calibration, self._terms = catalog, calibration, terms
         self._store, self._ranker, self._head = store, Ranker(store, calibration, head), head
 
-    def rank(self, scene: Scene, filter: Filter | None, least: int) -> RankedScenes:
-        """All confident photos, and at least the best `least` ones.
+    def rank(
+        self, scene: Scene, filter: Filter | None, least: int, *, places: bool
+    ) -> RankedScenes:
+        """All confident photos, and at least the best `least` ones. `places`: searching for places,
+        not photos.
 
         Those below the line are found among the best photos for each of the things.
         """
-        aims = self._aims(scene)
+        aims = self._aims(scene, places)
         needed = [
-            aims.things[id(thing)] for chain in wanted(scene.clause) for thing in chain.things
+            [id(thing) for chain in wanted(each) for thing in chain.things]
+            for each in alternatives(scene.clause)
         ]
         depth = 0 if least == 0 else CHUNK
         while 0 < depth < SPARE * least:
             depth *= DEEPER
         while True:
-            keys, weakest, complete = self._candidates(needed, filter, depth)
+            keys, weakest, complete = self._candidates(aims, needed, filter, depth)
             if least == 0:
                 keys = keys[weakest >= 1]
             ranked = self._score(scene, aims, image_ids(self._store, keys))
@@ -108,18 +139,23 @@ class SceneSearch:
                 return ranked
             depth *= DEEPER
 
-    def scores(self, scene: Scene, ids: Sequence[str]) -> Array:
+    def scores(self, scene: Scene, ids: Sequence[str], *, places: bool = True) -> Array:
         """The scores (P,) of photos that have regions, in the order of `ids`."""
-        return evaluate(scene.clause, self._read(self._aims(scene), ids)[1])
+        return score(scene.clause, self._read(self._aims(scene, places), ids)[1])
 
-    def board(self, ranked: RankedScenes, ids: Sequence[str]) -> Board:
-        """The regions of these ranked photos, with the scores of the scene's things."""
+    def boards(self, ranked: RankedScenes, ids: Sequence[str]) -> tuple[Board, ...]:
+        """The regions of these ranked photos, with the scores of the scene's things: a board for
+        each alternative.
+        """
         return self._read(ranked.aims, ids)[1]
 
-    def _aims(self, scene: Scene) -> Aims:
-        words = sentence(scene)
-        whole = self._photo(Query((Term(words),))) if words else None
-        return Aims({id(thing): self._aim(thing.query) for thing in things(scene.clause)}, whole)
+    def _aims(self, scene: Scene, places: bool) -> Aims:
+        named = [sentence(each) for each in alternatives(scene.clause)]
+        wholes = tuple(self._photo(Query((Term(words),))) if words else None for words in named)
+        aims = {id(thing): self._aim(thing.query) for thing in things(scene.clause)}
+        unbound = {id(thing) for thing in map(alone, chains(scene.clause)) if thing is not None}
+        photos = {thing for thing in unbound if aims[thing].photo is not None and not places}
+        return Aims(aims, wholes, frozenset(photos))
 
     def _aim(self, query: Query) -> Aim:
         regions = self._calibration.sides["regions"]
@@ -132,35 +168,47 @@ class SceneSearch:
         return self._calibration.sides["images"].direction(self._terms.read(query, "images"))
 
     def _candidates(
-        self, needed: Sequence[Aim], filter: Filter | None, depth: int
+        self, aims: Aims, needed: Sequence[Sequence[int]], filter: Filter | None, depth: int
     ) -> tuple[KeyArray, Array, bool]:
-        """The photos (P,) that are best for one of the things or confident for all, the upper bound
-        of each one's weakest link (P,), and whether there are no others.
+        """The photos (P,) that are best for one of the things or confident for all that an
+        alternative needs, the upper bound of each one's weakest link (P,), and whether there are no
+        others.
         """
-        lists = [self._ranker.rank("place", aim.photo, aim.region, filter, depth) for aim in needed]
-        keys = np.unique(np.concatenate([ranked.photo_keys for ranked in lists]))
-        weakest = np.full(len(keys), np.inf, np.float32)
-        for ranked in lists:
+        lists = {
+            thing: self._ranker.rank(
+                "photo" if thing in aims.photos else "place",
+                aims.things[thing].photo,
+                aims.things[thing].region,
+                filter,
+                depth,
+            )
+            for each in needed
+            for thing in each
+        }
+        keys = np.unique(np.concatenate([ranked.photo_keys for ranked in lists.values()]))
+        best = {}
+        for thing, ranked in lists.items():
             # Ranking has continued until no photo that it did not return can be confident.
-            best = np.full(len(keys), -np.inf, np.float32)
-            best[np.searchsorted(keys, ranked.photo_keys)] = ranked.photo_scores
-            weakest = np.minimum(weakest, best)
-        return keys, weakest, all(ranked.complete for ranked in lists)
+            best[thing] = np.full(len(keys), -np.inf, np.float32)
+            best[thing][np.searchsorted(keys, ranked.photo_keys)] = ranked.photo_scores
+        weakest = [np.min([best[thing] for thing in each], axis=0) for each in needed]
+        complete = all(ranked.complete for ranked in lists.values())
+        return keys, np.asarray(np.max(weakest, axis=0), np.float32), complete
 
     def _score(self, scene: Scene, aims: Aims, ids: Sequence[str]) -> RankedScenes:
         """Photos by descending score, ties by id."""
         keys: list[str] = []
         parts = [np.empty(0, np.float32)]
         for start in range(0, len(ids), CHUNK):
-            read, board = self._read(aims, ids[start : start + CHUNK])
+            read, boards = self._read(aims, ids[start : start + CHUNK])
             keys += read
-            parts.append(evaluate(scene.clause, board))
+            parts.append(score(scene.clause, boards))
         scores = np.concatenate(parts)
         order = np.argsort(-scores, kind="stable")  # `ids` are in order
         return RankedScenes([keys[place] for place in order], scores[order], aims)
 
-    def _read(self, aims: Aims, ids: Sequence[str]) -> tuple[list[str], Board]:
-        """Those of the photos that have regions, and their board."""
+    def _read(self, aims: Aims, ids: Sequence[str]) -> tuple[list[str], tuple[Board, ...]]:
+        """Those of the photos that have regions, and their board for each alternative."""
         columns = ["id", f"vector_{self._head}", "region_vectors", "region_boxes"]
         table = self._catalog.rows(ids, columns)
         counts = pc.fill_null(pc.list_value_length(table["region_vectors"]), 0)
@@ -172,25 +220,42 @@ class SceneSearch:
         photos = unit_vectors(table[columns[1]])
         vectors = unit_vectors(table["region_vectors"].combine_chunks().flatten())
         owners = np.repeat(np.arange(len(lengths)), lengths)
-        scores = {}
+        scores, photo_scores = {}, {}
         for thing, aim in aims.things.items():
             scores[thing] = np.full(valid.shape, -np.inf, np.float32)
-            scores[thing][valid] = self._scores(aim, photos, vectors, owners)
-        whole = np.zeros(len(photos), np.float32)
-        if aims.whole is not None:
-            whole = aims.whole.standard(aims.whole.cosines(photos))
-        return table["id"].to_pylist(), Board(boxes, scores, whole)
+            scores[thing][valid], z = self._scores(aim, photos, vectors, owners)
+            if thing in aims.photos:
+                best = np.full(valid.shape, -np.inf, np.float32)
+                best[valid] = z
+                photo_scores[thing] = self._calibration.score(
+                    {"both": best.max(axis=1)}, picture=False
+                )
+        boards = tuple(
+            Board(
+                boxes,
+                scores,
+                np.zeros(len(photos), np.float32)
+                if whole is None
+                else whole.standard(whole.cosines(photos)),
+                photo_scores,
+            )
+            for whole in aims.wholes
+        )
+        return table["id"].to_pylist(), boards
 
     def _scores(
         self, aim: Aim, photos: Array, vectors: Array, owners: npt.NDArray[np.int64]
-    ) -> Array:
-        """The scores of regions as places for one thing, as in `Ranker`."""
+    ) -> tuple[Array, Array]:
+        """The scores of regions as places for one thing, as in `Ranker`, and the evidence of each
+        and its photo together.
+        """
         region_z = aim.region.standard(aim.region.cosines(vectors))
         if aim.photo is None:
-            return self._calibration.score({"region": region_z}, picture=aim.region.picture)
+            alone = self._calibration.score({"region": region_z}, picture=aim.region.picture)
+            return alone, region_z
         photo_z = aim.photo.standard(aim.photo.cosines(photos))[owners]
         z: dict[Evidence, Array] = {"region": region_z, "both": both(photo_z, region_z)}
-        return self._calibration.score(z, picture=aim.region.picture)
+        return self._calibration.score(z, picture=aim.region.picture), z["both"]
 
 
 def _flat(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
