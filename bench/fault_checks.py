@@ -127,6 +127,6 @@ def leftovers(folder: Path) -> list[str]:
     surplus += [
         f"catalog/{path.name}"
         for path in (folder / "catalog").iterdir()
-        if path.name not in {"photos.lance", "links.arrow"}
+        if path.name not in {"photos.lance", "links.arrow", "devices.json"}
     ]
     return [f"left over: {', '.join(sorted(surplus))}"] if surplus else []

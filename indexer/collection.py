@@ -1,7 +1,7 @@
 """A collection: a folder with the settings, catalog and vectors of some photos, for one model.
 
 collection.json   id, model, region settings, roots, engine
-catalog/          the source of truth, LanceDB (see `catalog`)
+catalog/          the source of truth, LanceDB (see `catalog`); beside it `snapshot` and `devices`
 vectors/          the embedded Qdrant shards (see `edge`), built from the catalog
 lock              held by the one process that writes
 logs/             how runs began and ended (see `run_log`)
@@ -29,6 +29,7 @@ from indexer.errors import (
     is_disk_full,
 )
 from indexer.folders.paths import to_text
+from indexer.folders.roots import existing
 from indexer.folders.scan import minimal_roots
 from indexer.folders.snapshot import drop_snapshot
 from indexer.settings import ModelRecord, check_settings, parse_settings
@@ -68,6 +69,8 @@ class Collection:
         self.max_regions = int(settings["regions"]["max_regions"])
         self.tiles = int(settings["regions"].get("tiles", 1))
         self.roots: tuple[str, ...] = tuple(settings["roots"])
+        self.exclude: tuple[str, ...] = tuple(settings.get("exclude", ()))
+        """Names of folders that are not indexed."""
         self.engine: dict[str, Any] = dict(settings["engine"])
         self.id: str | None = settings.get("id")
         self.data: str = settings.get("data", "")
@@ -170,8 +173,8 @@ class Collection:
                 "into a new collection."
             ) from error
         raise CollectionError(
-            f"{folder} has format {version}, this version reads {SWITCHED_VERSION}; use the "
-            "version of tips-search that made it, or index the photos into a new collection."
+            f"{folder} has format {version}, this version reads {SWITCHED_VERSION} and older; use "
+            "the version of tips-search that made it, or index the photos into a new collection."
         )
 
     @classmethod
@@ -271,11 +274,18 @@ class Collection:
             **part,
             "id": self.id,
             "roots": self.roots,
+            "exclude": self.exclude,
             "previous": previous and dict(previous),
         }
         changed = Collection(self.folder, settings)
         changed._save()
         return changed
+
+    def set_exclude(self, names: Sequence[str]) -> None:
+        """Replace the list of names of folders that are not indexed."""
+        if tuple(names) != self.exclude:
+            self.exclude = tuple(names)
+            self._save()
 
     def forget_roots(self, roots: Sequence[str]) -> None:
         """Remove these folders from the list; the catalog keeps their photos."""
@@ -312,7 +322,7 @@ class Collection:
                 "the command."
             )
         self.roots, self.engine, self.previous = now.roots, now.engine, now.previous
-        self.id = now.id
+        self.id, self.exclude = now.id, now.exclude
 
     def _save(self) -> None:
         part = self.part()
@@ -322,6 +332,7 @@ class Collection:
             "model": part["model"],
             "regions": part["regions"],
             "roots": list(self.roots),
+            **({"exclude": list(self.exclude)} if self.exclude else {}),
             "engine": self.engine,
             **({"catalog": self.catalog_url} if self.catalog_url else {}),
             **({"data": self.data} if self.data else {}),
@@ -349,4 +360,4 @@ def regions_for(info: ModelInfo, tiles: int = 1) -> int:
 
 
 def _path(folder: str | Path) -> Path:
-    return Path(folder).expanduser().absolute()
+    return existing(Path(folder).expanduser().absolute())

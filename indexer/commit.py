@@ -3,13 +3,15 @@ lists."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from indexer.catalog.rows import FileRef, Link, PhotoRow, to_table
+from indexer.catalog.rows import FileRef, Link, PhotoRow, file_refs, to_table
 from indexer.chunks import chunks
 from indexer.folders.paths import is_under
+from indexer.folders.roots import is_gone
 
 if TYPE_CHECKING:
     import polars as pl
@@ -70,17 +72,18 @@ class Ledger:
     def drop_missing(self, totals: Mapping[str, int]) -> dict[str, int]:
         """Remove files that are gone, and have not turned up elsewhere, from their rows.
 
-        totals: the files known below each root. A root that would lose many at once (`MANY_GONE`
+        totals: the files known below each root. A root of which many are gone at once (`MANY_GONE`
         and `SHARE_GONE`) loses none, since a disk that was unplugged below it looks like that.
-        Returns these roots with the number of files.
+        Files that are there and are now excluded do not count. Returns these roots with the number
+        of files.
         """
         left = [(path, key) for key, paths in self._missing.items() for path in paths]
-        gone = {root: sum(is_under(path, root) for path, _ in left) for root in totals}
-        held = {
-            root: count
-            for root, count in gone.items()
-            if count >= MANY_GONE and count > totals[root] * SHARE_GONE
-        }
+        held = dict[str, int]()
+        for root, total in totals.items():
+            here = [path for path, _ in left if is_under(path, root)]
+            least = max(MANY_GONE, math.floor(total * SHARE_GONE) + 1)
+            if len(here) >= least and (count := sum(map(is_gone, here))) >= least:
+                held[root] = count
         left = [link for link in left if not any(is_under(link[0], root) for root in held)]
         self.counts["removed"] += len(left)
         self.drop(left)
@@ -127,12 +130,15 @@ class Ledger:
         dropped: dict[str, set[str]],
     ) -> None:
         links: list[Link] = []
-        stored = self.catalog.rows([*{**added, **dropped}], ["id", "reason", "files"])
+        stored = self.catalog.rows([*{**added, **dropped}], ["id", "reason", "files", "stamps"])
         held = {row["id"]: row for row in stored.to_pylist()}
         for key in {**added, **dropped}:
-            before = [FileRef(**file) for file in held[key]["files"]] if key in held else []
+            before = file_refs(held[key]) if key in held else []
             files = {file.path: file for file in before if file.path not in dropped.get(key, ())}
-            files |= {file.path: file for file in added.get(key, ())}
+            read = {file.stamp for file in (fresh[key].files if key in fresh else before)}
+            for file in added.get(key, ()):
+                # The facts of a known photo are not yet those of the sidecars of another file.
+                files[file.path] = file if file.stamp in read else file._replace(stamp=0)
             if key in fresh:
                 fresh[key].files = list(files.values())
             elif key in held:

@@ -11,7 +11,8 @@ from indexer.photos.limits import Limits
 class IndexOptions:
     """Options of indexing.
 
-    ignore: gitignore patterns relative to each root. include_hidden: also names that begin with a
+    ignore: gitignore patterns relative to each root, besides the folders that the collection
+    excludes (`Collection.exclude`). include_hidden: also names that begin with a
     dot.
     limits: what one photo may cost. retry_failed: read failed photos again although their files are
     unchanged. reread: read facts and thumbnails again of photos that an earlier version has read.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,8 @@ from indexer.catalog.rows import FileRef, PhotoRow
 from indexer.errors import DecodeError
 from indexer.photos.content import unreadable_id
 from indexer.photos.decoder_pool import decoders
-from indexer.photos.facts import filled, name_facts
+from indexer.photos.facts import filled, name_facts, with_sidecar
+from indexer.photos.sidecar import sidecar_facts
 
 if TYPE_CHECKING:
     import polars as pl
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 class Reading:
     """A file on its way into the catalog.
 
-    From the scan: `file`, and `old_ids`, the known contents of its path. From reading: `id` (""
+    From the scan: `file`, `old_ids`, the known contents of its path, and `sidecars`, the paths of
+    files beside it. From reading: `id` (""
     when the file is gone), the `row` of content that is new to the catalog, and `pixels` prepared
     for the model, until they are embedded.
     """
@@ -35,12 +37,14 @@ class Reading:
     id: str = ""
     row: PhotoRow | None = None
     pixels: Tensor | None = None
+    sidecars: tuple[str, ...] = ()
 
 
 def found(candidates: pl.DataFrame) -> Iterator[Reading]:
     """Readings for the files of `changes.Changes.candidates`."""
-    for *facts, old_ids in candidates.select(*FileRef._fields, "old_ids").iter_rows():
-        yield Reading(FileRef(*facts), tuple(old_ids or ()))
+    columns = candidates.select(*FileRef._fields, "old_ids", "sidecars")
+    for *facts, old_ids, sidecars in columns.iter_rows():
+        yield Reading(FileRef(*facts), tuple(old_ids or ()), sidecars=tuple(sidecars))
 
 
 def read(
@@ -65,19 +69,26 @@ def read(
         return reading
     if outcome is None:
         return reading
-    reading.id, *facts = outcome.identity
-    reading.file = FileRef(path, reading.file.root, *facts)
+    identity = outcome.identity
+    reading.id = identity.id
+    reading.file = reading.file._replace(
+        size=identity.size, mtime_ns=identity.mtime_ns, ctime_ns=identity.ctime_ns
+    )
     photo = outcome.photo
     if photo is not None:
-        reading.row = row_of(reading.id, [reading.file], path, photo)
+        reading.row = row_of(reading.id, [reading.file], photo, reading.sidecars)
         reading.pixels = embedder.prepare(photo.image)
     elif outcome.reason:
         reading.row = PhotoRow(reading.id, [reading.file], outcome.reason)
     return reading
 
 
-def row_of(key: str, files: list[FileRef], path: str, photo: Photo) -> PhotoRow:
-    """The row of a photo that was decoded, without features; the name in `path` may say when."""
+def row_of(key: str, files: list[FileRef], photo: Photo, sidecars: Sequence[str] = ()) -> PhotoRow:
+    """The row of a photo that was decoded, without features: with what its sidecars (paths) say,
+    and the name of its first file.
+    """
+    beside, unreadable = sidecar_facts(sidecars)
+    notes = (*photo.notes, unreadable) if unreadable else photo.notes
     return PhotoRow(
         key,
         files,
@@ -85,7 +96,7 @@ def row_of(key: str, files: list[FileRef], path: str, photo: Photo) -> PhotoRow:
         photo.format,
         photo.width,
         photo.height,
-        filled(photo.facts, name_facts(path)),
+        filled(with_sidecar(photo.facts, beside), name_facts(files[0].path)),
         photo.thumbnail,
-        notes=photo.notes,
+        notes=notes,
     )

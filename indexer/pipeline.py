@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -23,7 +23,10 @@ import polars as pl
 from indexer.chunks import chunks
 from indexer.collection import Collection
 from indexer.errors import InterruptedIndexError, RootError, explain_full_disk
-from indexer.folders.changes import Changes, below, compare
+from indexer.folders.changes import Changes, below, compare, other_sidecars, photos_of, within
+from indexer.folders.devices import Away, Device, away, kept, read_devices, write_devices
+from indexer.folders.ignore import folder_pattern
+from indexer.folders.paths import is_under
 from indexer.folders.scan import ScanResult, absolute_roots, scan
 from indexer.folders.snapshot import read_snapshot, write_snapshot
 from indexer.options import IndexOptions
@@ -77,7 +80,8 @@ def index(
         _stop_at_interrupt(run),
     ):
         run.progress = record.following(run.progress)
-        report = run.run(absolute_roots(roots) if roots else collection.roots, find)
+        named = absolute_roots(roots, collection.roots) if roots else collection.roots
+        report = run.run(named, find)
         record.counts = report.counts()
         return report
 
@@ -121,13 +125,14 @@ class _Run:
         found, changes, catalog = self._plan(roots, find)
         counts, spent, held = Counter(unchanged=changes.unchanged), 0.0, dict[str, int]()
         if catalog is not None:
-            counts, spent, held = self._apply(catalog, changes)
+            counts, spent, held = self._apply(catalog, found.files, changes)
         report = IndexReport(
             **counts,
             seconds=time.monotonic() - self.started,
             images_per_second=counts["embedded"] / spent if spent > 0 else 0.0,
             missing_roots=found.missing_roots,
             held=tuple(held.items()),
+            away=tuple(changes.away.places.items()),
             left_out=found.left_out,
             problems=found.problems,
         )
@@ -140,6 +145,8 @@ class _Run:
             self.progress(Progress("tidy"))
             catalog.tidy()
             write_snapshot(self.collection.catalog_folder, catalog.files())
+        if found.scope is None:
+            self._remember_devices(found, changes.away)
         return report
 
     def _plan(
@@ -150,7 +157,7 @@ class _Run:
         self.progress(Progress("scan"))
         found = find(
             roots,
-            ignore=self.options.ignore,
+            ignore=(*map(folder_pattern, self.collection.exclude), *self.options.ignore),
             include_hidden=self.options.include_hidden,
             progress=lambda count: self.progress(Progress("scan", count)),
         )
@@ -159,16 +166,34 @@ class _Run:
             raise RootError(f"{roots[0]} does not exist or is empty; nothing was changed.")
         retry, catalog = self.options.retry_failed, None
         known = None if retry else read_snapshot(self.collection.catalog_folder)
-        changes = None if known is None else _changes(found, known, roots)
+        remembered = read_devices(self.collection.catalog_folder)
+        changes = None if known is None else _changes(found, known, roots, remembered)
         if changes is None or not changes.empty or self.options.reread:
             catalog = self.collection.catalog()
             failed = catalog.failures()["path"].to_list() if retry else []
-            changes = _changes(found, catalog.files(), roots, failed)
+            changes = _changes(found, catalog.files(), roots, remembered, failed)
         self.collection.add_roots([root for root in roots if root not in absent])
         return found, changes, catalog
 
+    def _remember_devices(self, found: ScanResult, lost: Away) -> None:
+        """After a full walk: of what it did not see, what was remembered stays."""
+        folder = self.collection.catalog_folder
+        remembered = read_devices(folder)
+        unseen = (*found.missing_roots, *found.unseen)
+        walked = [root for root in found.devices if root in self.collection.roots]
+        others = {
+            place: device
+            for place, device in remembered.items()
+            if any(is_under(place, root) for root in self.collection.roots)
+            and (
+                any(is_under(place, hidden) for hidden in unseen)
+                or not any(is_under(place, root) for root in walked)
+            )
+        }
+        write_devices(folder, others | kept(found.devices, remembered, lost))
+
     def _apply(
-        self, catalog: Catalog, changes: Changes
+        self, catalog: Catalog, found: pl.DataFrame, changes: Changes
     ) -> tuple[Counter[str], float, dict[str, int]]:
         """Decode, embed, commit and publish; returns the ledger's counts, the seconds spent on
         photos, and the files that are gone and were kept, by root."""
@@ -185,8 +210,8 @@ class _Run:
                 began = time.monotonic()
                 self._commit(ledger, store, stream)
                 spent = time.monotonic() - began
-            if self.options.reread and not self.stop:
-                ledger.counts["reread"] = self._reread(catalog)
+            if not self.stop:
+                ledger.counts["reread"] = self._reread(catalog, found, changes)
             if not self.stop:
                 ledger.drop(changes.stale.select("path", "id").iter_rows())
                 held = ledger.drop_missing(changes.totals)
@@ -213,12 +238,26 @@ class _Run:
             self.collection.check_model(self.embedder.info)
         return self._here(known, candidates, tiled(self.embedder, self.collection.tiles), threads)
 
-    def _reread(self, catalog: Catalog) -> int:
+    def _reread(self, catalog: Catalog, found: pl.DataFrame, changes: Changes) -> int:
+        """Read facts again, of photos with other sidecars or of all; returns how many."""
         from indexer.photos.decoder_pool import processors
         from indexer.reread import reread
 
+        if (
+            not self.options.reread
+            and not (found["stamp"] != 0).any()
+            and changes.beside.is_empty()
+        ):
+            return 0
+        known = catalog.files()
+        ids = other_sidecars(found, known)["id"].to_list()
+        if self.options.reread:
+            ids += catalog.outdated()
+        if not ids:
+            return 0
         return reread(
             catalog,
+            photos_of(ids, found, known),
             limits=self.options.limits,
             threads=self.options.threads or processors(),
             batch=self.options.commit_photos,
@@ -300,10 +339,16 @@ class _Run:
 
 
 def _changes(
-    found: ScanResult, known: pl.DataFrame, roots: Sequence[str], retry: Sequence[str] = ()
+    found: ScanResult,
+    known: pl.DataFrame,
+    roots: Sequence[str],
+    remembered: Mapping[str, Device],
+    retry: Sequence[str] = (),
 ) -> Changes:
     totals = {root: int(below(known["path"], [root]).sum()) for root in roots}
     if found.scope is not None:
         known = found.scope.links(known, found.files)
     changes = compare(found.files, known, roots, (*found.missing_roots, *found.unseen), retry)
-    return replace(changes, totals=totals)
+    lost = away(changes.missing["path"], found.files["path"], remembered)
+    missing = changes.missing.filter(~within(changes.missing["path"], lost.folders))
+    return replace(changes, missing=missing, totals=totals, away=lost)

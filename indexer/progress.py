@@ -48,7 +48,8 @@ class IndexReport:
     reread: photos whose facts were read again.
     seconds: the whole run. images_per_second: photos embedded per second of the indexing stage.
     missing_roots: folders that do not exist; their photos are kept. held: roots of which so many
-    files are gone that none was removed. left_out: what was not looked at, by ending or reason (see
+    files are gone that none was removed. away: folders with files that are on a disk which is not
+    mounted; they are kept. left_out: what was not looked at, by ending or reason (see
     `scan.ScanResult`). problems: (path, reason) of
     what the scan could not read.
     """
@@ -66,6 +67,7 @@ class IndexReport:
     images_per_second: float = 0.0
     missing_roots: tuple[str, ...] = ()
     held: tuple[tuple[str, int], ...] = ()
+    away: tuple[tuple[str, int], ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
     problems: tuple[tuple[str, str], ...] = ()
 

@@ -7,7 +7,7 @@ from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from indexer.catalog.rows import PhotoRow, with_facts
+from indexer.catalog.rows import FileRef, PhotoRow, with_facts
 from indexer.chunks import chunks
 from indexer.embed import look_ahead
 from indexer.errors import DecodeError, StorageError
@@ -17,20 +17,23 @@ from indexer.photos.decoder_pool import decoders
 from indexer.progress import Meter
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from indexer.catalog.table import Catalog
     from indexer.photos.limits import Limits
 
 
 class _Known(NamedTuple):
-    """A photo of the catalog and one of its files."""
+    """A photo of the catalog, its files, and the paths of their sidecars."""
 
     id: str
-    path: str
-    size: int
+    files: list[FileRef]
+    sidecars: list[str]
 
 
 def reread(
     catalog: Catalog,
+    photos: pl.DataFrame,
     *,
     limits: Limits,
     threads: int,
@@ -38,14 +41,16 @@ def reread(
     meter: Meter,
     stopped: Callable[[], bool],
 ) -> int:
-    """Read the photos again that an earlier reader has read, and commit them `batch` at a time;
-    returns how many.
+    """Read photos (see `changes.photos_of`) and their sidecars again, and commit them `batch` at a
+    time; returns how many.
 
     A photo whose file is gone, has other content or cannot be read now keeps what is known of it.
     May be killed at any moment and rerun: what is committed is not read again.
     """
-    outdated = catalog.outdated()
-    known = [_Known(*row) for row in outdated.select("id", "path", "size").iter_rows()]
+    known = [
+        _Known(key, [FileRef(**file) for file in files], sidecars)
+        for key, files, sidecars in photos.select("id", "files", "sidecars").iter_rows()
+    ]
     one = partial(_read, limits=limits)
     done = 0
     with closing(look_ahead(one, known, threads=threads, ahead=4 * threads)) as stream:
@@ -53,8 +58,7 @@ def reread(
             fresh = {row.id: row for row in window if row is not None}
             if fresh:
                 rows = catalog.rows([*fresh])
-                photos = [fresh[key] for key in rows["id"].to_pylist()]
-                catalog.commit(with_facts(rows, photos))
+                catalog.commit(with_facts(rows, [fresh[key] for key in rows["id"].to_pylist()]))
             done += len(fresh)
             meter.add(len(window), len(window) - len(fresh))
             if stopped():
@@ -65,8 +69,8 @@ def reread(
 def _read(known: _Known, *, limits: Limits) -> PhotoRow | None:
     try:
         outcome = decoders().read_file(
-            known.path,
-            size=known.size,
+            known.files[0].path,
+            size=known.files[0].size,
             target=THUMBNAIL,
             limits=limits,
             wanted=lambda key: key == known.id,
@@ -75,4 +79,4 @@ def _read(known: _Known, *, limits: Limits) -> PhotoRow | None:
         return None
     if outcome is None or outcome.photo is None or outcome.identity.id != known.id:
         return None
-    return row_of(known.id, [], known.path, outcome.photo)
+    return row_of(known.id, known.files, outcome.photo, known.sidecars)

@@ -85,6 +85,7 @@ class _Part:
 @dataclass(frozen=True, kw_only=True)
 class _Settings(_Part):
     roots: tuple[Text, ...]
+    exclude: tuple[Text, ...] = ()
     id: Annotated[str, Field(strict=True, pattern="^[0-9a-f]{32}$")] | None = None
     previous: _Part | None = None
 

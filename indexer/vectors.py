@@ -185,8 +185,12 @@ class VectorStore(Protocol):
         using: str,
         filter: Filter | None = None,
         limit: int,
+        exact: bool = False,
     ) -> list[VectorHits]:
-        """The `limit` nearest points for each row of `vectors` (Q, D); `using` names the vector."""
+        """The `limit` nearest points for each row of `vectors` (Q, D); `using` names the vector.
+
+        `exact`: compare every point; otherwise an engine may miss some of them.
+        """
         ...
 
     def vectors(self, kind: Kind, ids: Sequence[str], using: str) -> FloatArray:

@@ -4,8 +4,9 @@
 
 Terms are joined by "and", `|` means "or" (between values, or alone between groups of terms), a
 leading `-` negates. Quotes protect blanks and bars in a value; a quote within quotes is doubled.
-Names of cameras, lenses and folders may be partial, or exact after `=`: `resolve` looks up the
-matching values of the collection.
+Names of cameras, lenses and folders may be partial, or whole after `=`: `resolve` looks up the
+matching values of the collection. All are compared as people see them (`indexer/names.py`), so the
+values in the vector store need no normal form.
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 
 from indexer.fields import FIELDS as FACTS
 from indexer.fields import written
+from indexer.folders.ignore import RAW_EXTENSIONS
+from indexer.folders.paths import from_argument, shown, visible_char
+from indexer.names import all_comparable, comparable
 from indexer.vectors import All, AnyOf, Filter, Has, Match, Near, Not, Range, Within
 from search.errors import FilterError
 
@@ -24,7 +29,8 @@ TOKEN = re.compile(r"""(?P<bar>\|)(?=\s|$)|(?P<term>(?:"[^"]*"|[^\s"])+)""")
 QUOTE_OR_BAR = re.compile(r'"[^"]*"|\|')
 LONGEST = 10_000
 """Maximum characters of a filter; one written by a page may name many folders."""
-DATE = re.compile(r"(\d{4})(?:-(\d{1,2}))?(?:-(\d{1,2}))?$")
+DATE = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2})(?:[T ](\d{1,2})(?::(\d\d))?)?)?)?$", re.ASCII)
+TIME = re.compile(r"(\d{1,2})(?::(\d\d))?$", re.ASCII)
 PLACE = re.compile(r"([-+]?\d+(?:\.\d+)?),([-+]?\d+(?:\.\d+)?)(?:,(\d+(?:\.\d+)?)(km|m)?)?$")
 DEGREES = re.compile(r"[-+]?\d+(?:\.\d+)?$")
 SIDE = re.compile(r"\d{0,9}$")
@@ -32,7 +38,21 @@ COMPARED = re.compile(r"([<>]=)(\d{1,9})$")
 TEXTS, NUMBERS = written("text"), written("number")
 NAMES = (*TEXTS, "in")  # fields whose values may begin and end with blanks
 PRESENT = {"gps": "place", "place": "place", "date": "taken"} | {name: name for name in TEXTS}
-TYPES = {"jpg": "jpeg", "tif": "tiff", "heic": "heif"}
+TYPES = {
+    **{name: name for name in ("jpeg", "png", "webp", "tiff", "gif", "bmp", "heif", "avif")},
+    **{name: name for name in ("jxl", "jpeg2000", "psd", "mpo", "raw")},
+    "jpg": "jpeg",
+    "tif": "tiff",
+    "heic": "heif",
+    "jp2": "jpeg2000",
+    "j2k": "jpeg2000",
+    "photoshop": "psd",
+    "jpeg-xl": "jxl",
+    "vnd.adobe.photoshop": "psd",
+    **dict.fromkeys(RAW_EXTENSIONS, "raw"),
+}
+"""Types of pictures by what people call them; media types without `image/`."""
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 NEAR_KM = 10.0
 QUOTED = re.compile(r'"((?:[^"]|"")*)"')
 EXACT = "="
@@ -48,6 +68,8 @@ class Unmatched:
     def __str__(self) -> str:
         """The message for the user."""
         field = "folder" if self.field == "folders" else self.field
+        if field == "month":
+            return f"No photo of the collection has a date in month {self.text.lstrip('-0')}."
         return f"No {field} of the collection fits '{self.text.removeprefix(EXACT)}'."
 
 
@@ -62,8 +84,10 @@ def parse_filter(expr: str) -> Filter | None:
 
 def term_groups(expr: str) -> list[list[str]]:
     """The texts of the terms; groups are joined by "or", terms of a group by "and". One empty group
-    for an empty expression. Raises `FilterError` for an open quote or a bar without an operand.
+    for an empty expression. Raises `FilterError` for an open quote, a bar without an operand, or
+    half of a surrogate pair.
     """
+    expr = from_argument(expr)
     if len(expr) > LONGEST:
         raise FilterError(
             f"The filter has {len(expr):,} characters, and at most {LONGEST:,} are read; "
@@ -73,6 +97,12 @@ def term_groups(expr: str) -> list[list[str]]:
         raise FilterError(
             f"A quote is not closed in the filter (at character {expr.rindex(chr(34)) + 1})."
         )
+    try:
+        expr.encode()
+    except UnicodeEncodeError as error:
+        raise FilterError(
+            f"The filter has half of a character (at character {error.start + 1}); write it whole."
+        ) from error
     groups: list[list[str]] = [[]]
     for token in TOKEN.finditer(expr):
         if token["bar"]:
@@ -106,9 +136,11 @@ def resolve(
     """Replace partial names by the matching values of the collection.
 
     `values(field)` returns the collection's values of a keyword field. A camera or lens matches
-    when it contains the text, a folder when it is the given path or ends with the name; matching
-    ignores case, unless a folder's path is given exactly. A text after `=` matches the value that
-    equals it. Unmatched terms find nothing and are also returned.
+    when it contains the text, a folder when it is the given path or ends with the name, any of them
+    after `=` when it equals the text. Names are compared by `comparable`; of two that differ only
+    in what that ignores, a folder's path and a text after `=` mean the exact one if there is one.
+    What nothing fits is also compared with names as listings print them, such as `caf\\xe9`.
+    Unmatched terms find nothing and are also returned.
     """
     unmatched: list[Unmatched] = []
 
@@ -117,11 +149,11 @@ def resolve(
             return type(part)(tuple(walk(inner) for inner in part.parts))
         if isinstance(part, Not):
             return Not(walk(part.part))
-        if isinstance(part, Match) and part.field in MEANT:
-            known = list(values(part.field))
+        if isinstance(part, Match) and part.field in MEANT and not _is_month(part):
+            known = _Known(part.field, values(part.field))
             meant: list[str | int] = []
             for asked in part.values:
-                fits = _meant(part.field, str(asked), known)
+                fits = known.meant(str(asked))
                 if not fits:
                     unmatched.append(Unmatched(part.field, str(asked)))
                 meant += fits
@@ -131,12 +163,60 @@ def resolve(
     return walk(filter), tuple(unmatched)
 
 
-def _meant(field: str, asked: str, known: list[str]) -> list[str]:
-    if asked.startswith(EXACT) or (field == "folders" and asked in known):
+def _is_month(part: Match) -> bool:
+    """Whether these are months of a year, such as "2024-05", which need no looking up."""
+    return part.field == "month" and not any(str(value).startswith("-") for value in part.values)
+
+
+class _Known:
+    """The values of a field in a collection, to be compared with what was asked for."""
+
+    def __init__(self, field: str, values: Iterable[str]) -> None:
+        self._field, self._values = field, list(values)
+
+    def meant(self, asked: str) -> list[str]:
+        """The values that a text means, as `resolve` says."""
         whole = asked.removeprefix(EXACT)
-        return [value for value in known if value == whole]
-    part = asked.strip().casefold()
-    return [value for value in known if MEANT[field](part, value.casefold())]
+        if self._field == "folders":
+            whole = whole.rstrip("/") or "/"
+        exact = asked.startswith(EXACT)
+        if (exact or self._field == "folders") and whole in self._present:
+            return [whole]
+        found = self._fitting(whole, _equals if exact else MEANT[self._field])
+        # The sign may belong to the name.
+        return found or (self._fitting(asked, MEANT[self._field]) if exact else [])
+
+    def _fitting(self, asked: str, fits: Callable[[str, str], bool]) -> list[str]:
+        form = self._form(asked)
+        if not form.strip("/"):  # nothing that people see
+            return [value for value in self._values if fits(asked, value)]
+        found = [
+            value for value, own in zip(self._values, self._forms, strict=True) if fits(form, own)
+        ]
+        if found:
+            return found
+        form = self._form("".join(map(visible_char, asked)))
+        odd = [value for value in self._values if not value.isprintable()]
+        return [value for value in odd if fits(form, self._form(shown(value)))]
+
+    @cached_property
+    def _present(self) -> frozenset[str]:
+        return frozenset(self._values)
+
+    @cached_property
+    def _forms(self) -> list[str]:
+        return list(map(self._trimmed, all_comparable(self._values)))
+
+    def _form(self, text: str) -> str:
+        return self._trimmed(comparable(text))
+
+    def _trimmed(self, form: str) -> str:
+        """The form without blanks at the edges of a folder's names."""
+        return form.replace(" /", "/").replace("/ ", "/") if self._field == "folders" else form
+
+
+def _equals(asked: str, value: str) -> bool:
+    return asked == value
 
 
 def _contains(asked: str, value: str) -> bool:
@@ -144,15 +224,19 @@ def _contains(asked: str, value: str) -> bool:
 
 
 def _is_folder(asked: str, value: str) -> bool:
-    asked = asked.rstrip("/") or "/"
     return value == asked or (
         ("/" + value).endswith("/" + asked.lstrip("/")) and not asked.startswith("/")
     )
 
 
+def _ends(asked: str, value: str) -> bool:
+    return value.endswith(asked)
+
+
 MEANT: dict[str, Callable[[str, str], bool]] = {
     **dict.fromkeys(TEXTS, _contains),
     "folders": _is_folder,
+    "month": _ends,
 }
 
 
@@ -189,6 +273,8 @@ def _unquoted(value: str) -> str:
 
 def _date(value: str) -> Filter:
     start, dots, end = value.partition("..")
+    if "T" in start and TIME.match(end):  # a time of the same day
+        end = f"{start.partition('T')[0]}T{end}"
     since = _period(start, value)[0] if start else None
     until = _period(end if dots else start, value)[1] if end or not dots else None
     if since is None and until is None:
@@ -199,14 +285,16 @@ def _date(value: str) -> Filter:
 
 
 def _period(text: str, whole: str) -> tuple[float, float]:
-    """First second of the year, month or day, and of the next one."""
+    """First second of the year, month, day, hour or minute, and of the next one."""
     match = DATE.match(text)
     if not match:
         raise FilterError(f"date:{whole} is not a date; write {EXAMPLES['date']}.")
-    year, month, day = int(match[1]), int(match[2] or 0), int(match[3] or 0)
+    year, month, day, hour, minute = (int(part or 0) for part in match.groups())
     try:
-        start = datetime(year, month or 1, day or 1, tzinfo=UTC)
-        if day:
+        start = datetime(year, month or 1, day or 1, hour, minute, tzinfo=UTC)
+        if match[4]:
+            return start.timestamp(), start.timestamp() + (60 if match[5] else 3600)
+        if match[3]:
             return start.timestamp(), start.timestamp() + 86_400
         following = (year + 1, 1) if not month or month == 12 else (year, month + 1)
         return start.timestamp(), datetime(*following, 1, tzinfo=UTC).timestamp()
@@ -224,6 +312,10 @@ def _near(value: str) -> Filter:
             f"near:{value} is not on Earth: latitude goes to 90 degrees, longitude to 180."
         )
     distance = float(match[3] or NEAR_KM) / (1000.0 if match[4] == "m" else 1.0)
+    if not distance:
+        raise FilterError(
+            f"near:{value} is a single point; give a distance above zero, as in {EXAMPLES['near']}."
+        )
     return Near(latitude, longitude, distance)
 
 
@@ -241,8 +333,23 @@ def _within(value: str) -> Filter:
 
 
 def _type(value: str) -> Filter:
-    name = value.lower().lstrip(".")
-    return Match("type", (TYPES.get(name, name),))
+    names = [part.strip().lower().removeprefix("image/").lstrip(".") for part in value.split(",")]
+    for name in names:
+        if name not in TYPES:
+            known = ", ".join(dict.fromkeys(TYPES.values()))
+            raise FilterError(f"type:{value} is not a type of picture; the types are {known}.")
+    return Match("type", tuple(dict.fromkeys(TYPES[name] for name in names)))
+
+
+def _month(value: str) -> Filter:
+    """A month of any year; `resolve` finds the years."""
+    name = value.lower()
+    number = MONTHS.index(name[:3]) + 1 if name[:3] in MONTHS else 0
+    if name.isascii() and name.isdecimal():
+        number = int(name[:3])
+    if not 1 <= number <= 12:
+        raise FilterError(f"month:{value} is not a month; write {EXAMPLES['month']}.")
+    return Match("month", (f"-{number:02}",))
 
 
 def _has(value: str) -> Filter:
@@ -266,6 +373,10 @@ def _number(field: str) -> Callable[[str], Filter]:
                 f"{field}:{value} is not a number or a range of numbers; write {EXAMPLES[field]}."
             )
         low, high = (int(side) if side else None for side in sides)
+        if low is not None and high is not None and low > high:
+            raise FilterError(
+                f"{field}:{value} ends before it begins; write {field}:{high}..{low}."
+            )
         return Range(field, low, None if high is None else high + 1)
 
     return read
@@ -276,6 +387,7 @@ FIELDS: dict[str, Callable[[str], Filter]] = {
     "lens": _text("lens"),
     "in": _text("folders"),
     "date": _date,
+    "month": _month,
     "near": _near,
     "within": _within,
     "type": _type,
@@ -287,9 +399,10 @@ FIELDS: dict[str, Callable[[str], Filter]] = {
 EXAMPLES = {
     **{name: FACTS[name].example for name in (*TEXTS, *NUMBERS)},
     "in": 'in:"Trip to Rome"',
-    "date": "date:2021, date:2021-05, date:2021-05-03 or date:2021..2022",
+    "date": "date:2021, date:2021-05, date:2021-05-03, date:2021..2022 or date:2021-05-03T18..20",
+    "month": "month:12 or month:december",
     "near": "near:48.1,11.5,20km",
     "within": "within:48,11,48.5,12 (south,west,north,east)",
-    "type": "type:jpeg",
+    "type": "type:jpeg or type:png,raw",
     "has": "has:gps",
 }

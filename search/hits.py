@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,8 @@ class RegionHit:
 class Hit:
     """A matching photo, with its regions best first.
 
-    `path` is the first of `paths` (copies of one photo share an id), in the reversible text form of
+    `taken` is the camera's local time; `latitude` and `longitude` are degrees. `path` is the first
+    of `paths` (copies of one photo share an id), in the reversible text form of
     `indexer.folders.paths`. `width` and `height` are pixels of the upright photo. `confident`: the
     score reaches the confidence line.
     """
@@ -59,6 +61,11 @@ class Hit:
     width: int
     height: int
     regions: tuple[RegionHit, ...] = ()
+    taken: datetime | None = None
+    camera: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    keywords: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The hit as in the command line's JSON."""
@@ -68,6 +75,19 @@ class Hit:
             "score": round(self.score, 6),
             "confident": self.confident,
             "regions": [region.to_dict() for region in self.regions],
+            **self.facts(),
+        }
+
+    def facts(self) -> dict[str, Any]:
+        """`{"taken", "camera", "latitude", "longitude", "keywords"}` for JSON: the date in ISO
+        8601, null for what is unknown.
+        """
+        return {
+            "taken": self.taken and self.taken.isoformat(),
+            "camera": self.camera,
+            "latitude": self.latitude,
+            "longitude": self.longitude,
+            "keywords": list(self.keywords),
         }
 
 
@@ -76,9 +96,11 @@ class Results:
     """One page of hits, best first.
 
     `confident` counts the confident photos of the whole answer, not of the page. `searched` is the
-    number of photos that passed the filter. `notes` are sentences for the user, for instance about
-    the truncated part of a long query. `keys`: all confident photos of the answer, best first, as
-    the shared part of their point ids (`indexer.vectors.image_key`).
+    number of photos that passed the filter. `total` counts the photos on all pages: the confident
+    ones, or with `all` those that passed the filter. `offset` of them precede this page. `next` is
+    the cursor of the following page, None on the last one. `notes` are sentences for the user, for
+    instance about the truncated part of a long query. `keys`: all confident photos of the answer,
+    best first, as the shared part of their point ids (`indexer.vectors.image_key`).
     """
 
     query: str
@@ -90,14 +112,20 @@ class Results:
     keys: KeyArray = field(
         default_factory=lambda: point_keys(point_array([])), repr=False, compare=False
     )
+    total: int = 0
+    offset: int = 0
+    next: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """`{"query", "model", "hits": [{"id", "path", "score", "confident", "regions": [{"box",
-        "score"}]}]}`; regions of a composed query also have the "text" of their thing.
+        """`{"query", "model", "total", "next", "hits": [{"id", "path", "score", "confident",
+        "regions": [{"box", "score"}], ...}]}` with `Hit.facts`; regions of a composed query also
+        have the "text" of their thing.
         """
         return {
             "query": self.query,
             "model": self.model,
+            "total": self.total,
+            "next": self.next,
             "hits": [hit.to_dict() for hit in self.hits],
         }
 
@@ -119,9 +147,16 @@ class Results:
             "width": pl.Int64,
             "height": pl.Int64,
             "paths": pl.List(pl.String),
+            "taken": pl.Datetime("us"),
+            "camera": pl.String,
+            "latitude": pl.Float64,
+            "longitude": pl.Float64,
+            "keywords": pl.List(pl.String),
         }
         rows = [
-            hit.to_dict() | {"width": hit.width, "height": hit.height, "paths": list(hit.paths)}
+            hit.to_dict()
+            | {"width": hit.width, "height": hit.height, "paths": list(hit.paths)}
+            | {"taken": hit.taken}
             for hit in self.hits
         ]
         return pl.DataFrame(rows, schema=schema)

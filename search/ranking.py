@@ -4,13 +4,20 @@ The store is asked for some photos and some regions; whatever it did not return 
 as the last one it did. Where that leaves open whether a photo is shown, the missing half of its
 evidence is fetched, for those few photos.
 
+**A ranking is one list**, of which a page is a slice: how deep the store is asked depends on the
+query alone, never on the page. Its *head* are all confident photos and the best of the others, by
+their own vector and their best region together. Its *tail* are all other photos, by their own
+vector (`search/tail.py`), each once: what lies so far below the line needs an order, not a better
+one, and regions of every photo would cost sixteen times as much. The first pages of any size that
+people ask for lie in the head, whatever the size of the collection.
+
 A photo is identified by its key: the bytes that all its point ids share. Payloads are read only for
 the photos shown.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -35,10 +42,9 @@ from search.confidence.calibration import Calibration, Direction, both
 from search.confidence.cutoff import Evidence
 
 PHOTOS = 256
-"""Initial number of photos to fetch, or `PER_WANTED` times the wanted ones when ranking photos;
-increased fourfold whenever that is not deep enough.
-"""
-PER_WANTED = 5
+"""Initial number of photos to fetch; increased fourfold whenever that is not deep enough."""
+HEAD = 80
+"""Number of photos at least in the head of a ranking with weaker matches: more than a page."""
 REGIONS_PER_PHOTO = 2
 """Number of regions to fetch per photo."""
 DEEPER = 4
@@ -70,21 +76,49 @@ class Places:
             evidence["both"] = both(self.photo_z[ranks], z)
         return self.calibration.score(evidence, picture=self.direction.picture)
 
-    def cut_short(self, ranks: slice, count: int) -> bool:
-        """Whether a confident place may be missing in a photo at these of `count` ranks."""
-        chosen = np.arange(count)[ranks]
-        return bool((self.scores(np.full(len(chosen), self.floor), chosen) >= 1).any())
+    def cut_short(self, ranks: Indices) -> bool:
+        """Whether a confident place may be missing in a photo at these ranks."""
+        return bool((self.scores(np.full(len(ranks), self.floor), ranks) >= 1).any())
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """How photos of the tail are scored: by the photo alone, as if its regions were average and no
+    better than what the store left out.
+
+    An estimate, at most `most` and below the line: the list then falls in score, and what was not
+    looked at does not count as found.
+    """
+
+    calibration: Calibration
+    evidence: tuple[Evidence, ...]
+    picture: bool
+    region_z: np.float32
+    most: np.float32
+
+    def scores(self, photo_z: Array) -> Array:
+        """The scores (P,) of photos with these standard scores (P,)."""
+        given: dict[Evidence, Array] = {
+            "global": photo_z,
+            "region": np.minimum(photo_z, self.region_z)
+            if self.evidence == ("region",)
+            else np.full(len(photo_z), UNKNOWN),
+            "both": both(photo_z, np.full(len(photo_z), self.region_z)),
+        }
+        z = {kind: given[kind] for kind in self.evidence}
+        return np.minimum(self.calibration.score(z, picture=self.picture), self.most)
 
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """Photos best first and the regions found in them.
+    """The head of a ranking, or all of it: photos best first and the regions found in them.
 
     `photo_scores` (P,) and `photo_keys` (P,). Regions, best first: their numbers `regions` (M,)
     within their photos, `region_scores` (M,), and the rank `owners` (M,) of their photos.
     `complete`: there are no further photos. `settled`: no confident photo is missing; when ranking
     by place, none with a place as good as the weakest one returned by the store. `places` scores
-    further regions of these photos; None where regions are not scored.
+    further regions of these photos; None where regions are not scored. `unseen` scores photos that
+    the store did not return, at most as high as the last of these.
     """
 
     photo_scores: Array
@@ -95,13 +129,29 @@ class Ranked:
     complete: bool
     settled: bool
     places: Places | None
+    unseen: Unseen
     store: VectorStore = field(repr=False)
 
     def confident(self) -> int:
         """The number of photos above the confidence line."""
         return int((self.photo_scores >= 1).sum())
 
-    def image_ids(self, ranks: slice) -> list[str]:
+    def followed_by(self, keys: KeyArray, photo_z: Array) -> Ranked:
+        """The ranking with these photos (P,) of its tail behind it, in their order; `photo_z` (P,)
+        are their standard scores.
+        """
+        places = self.places
+        if places is not None and places.photo_z is not None:
+            places = replace(places, photo_z=np.concatenate([places.photo_z, photo_z]))
+        scores = self.unseen.scores(photo_z)
+        return replace(
+            self,
+            photo_scores=np.concatenate([self.photo_scores, scores]),
+            photo_keys=np.concatenate([self.photo_keys, keys]),
+            places=places,
+        )
+
+    def image_ids(self, ranks: slice | Indices) -> list[str]:
         """The ids of the photos at these ranks, read from the store."""
         return image_ids(self.store, self.photo_keys[ranks])
 
@@ -120,14 +170,15 @@ class Ranker:
         filter: Filter | None,
         wanted: int,
     ) -> Ranked:
-        """Rank by the evidence of photos or of places: at least the first `wanted` photos and all
-        confident ones.
+        """Rank by the evidence of photos or of places: all confident photos, and at least `wanted`
+        in all. A given `wanted` always gives the same list; another one may order photos below the
+        line in another way.
 
         A direction is None where that side does not apply (a picture among photos, a box among
         regions).
         """
         assert (photo if by == "photo" else region) is not None, f"nothing to rank by {by} with"
-        depth = max(PHOTOS, PER_WANTED * wanted) if by == "photo" else PHOTOS
+        depth = PHOTOS
         while True:
             look = _Look(self._store, self._calibration, self._using, by, photo, region)
             look.search(filter, depth)
@@ -201,28 +252,44 @@ class _Look:
 
     def ranked(self, settled: bool) -> Ranked:
         """Photos by descending score, ties by key; regions by descending score, with the rank of
-        their photo.
+        their photo. Without the photos whose own vector was not compared: they are in the tail.
         """
         scores = self._scores(self._photo_z, self._best)
         order = np.argsort(-scores, kind="stable")
-        rank = np.empty(len(order), np.int64)
+        order = order[scores[order] > UNKNOWN]
+        rank = np.full(len(scores), len(order))
         rank[order] = np.arange(len(order))
+        kept = rank[self._owners] < len(order)
+        owners, numbers = rank[self._owners][kept], self._numbers[kept]
         places, region_scores = None, np.empty(0, np.float32)
         if self._region is not None:
             places = self._places(order)
-            region_scores = places.scores(self._region_z, rank[self._owners])
+            region_scores = places.scores(self._region_z[kept], owners)
         region_order = np.argsort(-region_scores, kind="stable")
         return Ranked(
             scores[order],
             self._keys[order],
-            self._numbers[region_order],
+            numbers[region_order],
             region_scores[region_order],
-            rank[self._owners[region_order]],
+            owners[region_order],
             self._complete,
             settled,
             places,
+            self._unseen(scores[order]),
             self._store,
         )
+
+    def _unseen(self, scores: Array) -> Unseen:
+        evidence: tuple[Evidence, ...]
+        if self._region is None:
+            evidence = ("global",)
+        elif self._photo is None:
+            evidence = ("region",)
+        else:
+            evidence = ("region", "both") if self._by == "place" else ("both",)
+        below = np.nextafter(np.float32(1), np.float32(0))
+        most = min(scores[-1], below) if len(scores) else below
+        return Unseen(self._calibration, evidence, self._picture(), self._average(), most)
 
     def _line(self, wanted: int) -> float:
         """The score a photo must reach to be among the first `wanted` or the confident ones."""
@@ -239,7 +306,7 @@ class _Look:
     def _scores(self, photo_z: Array, best: Array) -> Array:
         """The scores of photos from their own standard scores and those of their best regions.
 
-        A photo without returned regions counts as average there: it is below all that were
+        A photo without returned regions counts as `_average` there: it is below all that were
         returned.
         """
         z: dict[Evidence, Array]
@@ -249,8 +316,15 @@ class _Look:
             z = {"region": best}
         else:
             z = {"region": best} if self._by == "place" else {}
-            z["both"] = both(photo_z, np.where(best == UNKNOWN, 0, best))
+            z["both"] = both(photo_z, np.where(best == UNKNOWN, self._average(), best))
         return self._calibration.score(z, picture=self._picture())
+
+    def _average(self) -> np.float32:
+        """The standard score of regions that were not returned: the median of all, or what is left
+        below it.
+        """
+        floor = self._region_floor
+        return np.float32(0) if floor == UNKNOWN else np.minimum(np.float32(0), floor)
 
     def _places(self, order: Indices | None = None) -> Places:
         """The `Places` that score regions of the photos in this order."""

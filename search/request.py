@@ -30,6 +30,8 @@ else:
     Filter = Any  # its module loads numpy; only Python can provide one
 
 
+Sort = Literal["relevance", "newest", "oldest", "name", "random"]
+"""Orders of an answer; see `search/sorting.py`."""
 SUBJECT = frozenset(
     {"words", "like", "unlike", "pictures", "box", "exact", "layout", "examples", "by", "refine"}
 )
@@ -44,7 +46,10 @@ class Page(TypedDict, total=False):
     filter: Filter | str | None
     limit: int
     offset: int
+    cursor: str
     all: bool
+    sort: Sort
+    seed: int
 
 
 class RefinedPage(Page, total=False):
@@ -102,6 +107,10 @@ class Request(BaseModel):
     )
     limit: int = Field(default=20, description="At most N photos.")
     offset: int = Field(default=0, description="Skip the first N photos.")
+    cursor: str = Field(
+        default="",
+        description="Continue after the page whose `next` this is, instead of an offset.",
+    )
     filter: str | SkipJsonSchema[Filter | None] = Field(
         default="",
         description="Only photos that match, such as 'camera:canon date:2021 -in:Trash'.",
@@ -111,6 +120,12 @@ class Request(BaseModel):
         description="Include weaker matches, which do not stand out from what unrelated words "
         "find.",
     )
+    sort: Sort = Field(
+        default="relevance",
+        description="Order of the matches above the line; with `all`, of all photos. Photos "
+        "without a date come last.",
+    )
+    seed: int = Field(default=0, description="Another number sorts at random in another order.")
     refine: bool = Field(
         default=False,
         description="Recompute the places from the photos for tighter boxes; takes one or more "
@@ -121,6 +136,8 @@ class Request(BaseModel):
     def _can_be_asked(self) -> Self:
         if self.limit < 1 or self.offset < 0:
             raise QueryError("A page has at least one hit and does not begin before the first.")
+        if self.cursor and self.offset:
+            raise QueryError("A page begins at a cursor or at an offset; give one of the two.")
         composed = self.words or self.like or self.unlike or self.pictures
         if bool(composed) + bool(self.layout) + bool(self.examples) > 1:
             raise QueryError(
@@ -146,6 +163,7 @@ class Request(BaseModel):
         """
         from search.layout import layout_scene
         from search.scenes.language import parse, with_pictures
+        from search.typed_filters import typed_filters
 
         if self.layout:
             return layout_scene(self.layout)
@@ -153,22 +171,41 @@ class Request(BaseModel):
         photos += [ImageTerm(photo, -1.0) for photo in self.unlike]
         terms = (*photos, *self.pictures)
         if isinstance(self.words, str):
-            if not self.words.strip() and terms:
+            words = typed_filters(self.words).words
+            if not words.strip() and terms:
                 return Query(images=terms)
-            return with_pictures(parse(self.words, places=self.finds_places), terms)
+            if not words.strip() and self.words.strip():
+                raise QueryError(f"'{self.words}' only filters; add what the photos show.")
+            return with_pictures(parse(words, places=self.finds_places), terms)
         return with_pictures(self.words, terms)
 
     @property
     def within(self) -> Filter | None:
-        """The filter, without the photos that the query names; None when it keeps everything.
-        Raises `FilterError`.
+        """The filter and the filters among the words, without the photos that the query names; None
+        when it keeps everything. Raises `FilterError`.
         """
         from indexer.vectors import All, Match, Not
         from search.filters import parse_filter
+        from search.typed_filters import typed_filters
 
         written = parse_filter(self.filter) if isinstance(self.filter, str) else self.filter
+        typed = parse_filter(
+            typed_filters(self.words).filter if isinstance(self.words, str) else ""
+        )
+        if typed is not None:
+            written = typed if written is None else All((written, typed))
         named = (*self.like, *self.unlike, *(example.image for example in self.examples))
         if not named:
             return written
         others = Not(Match("image", tuple(dict.fromkeys(named))))
         return others if written is None else All((written, others))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of how the words were read."""
+        from search.typed_filters import typed_filters
+
+        if not isinstance(self.words, str):
+            return ()
+        typed = typed_filters(self.words)
+        return (*((f"Filter: {typed.filter}",) if typed.filter else ()), *typed.notes)

@@ -24,22 +24,23 @@ BESIDE = 0.75
 
 
 def build_page(
-    catalog: Catalog, ranked: Ranked, ranks: slice, *, weak_places: bool
+    catalog: Catalog, ranked: Ranked, ranks: Indices, *, weak_places: bool
 ) -> tuple[Hit, ...]:
-    """The hits at these ranks, in order. Skips photos whose files are gone.
+    """The hits at these ranks (P,), in their order. Skips photos whose files are gone.
 
     A hit shows its confident places; `weak_places` shows the best one where there is none. Where
     the ranking may have missed relevant regions, all regions of these photos are scored.
     """
     ids = ranked.image_ids(ranks)
     scored = ranked.places
-    if ids and scored is not None and scored.cut_short(ranks, len(ranked.photo_keys)):
+    bare = weak_places and not np.isin(ranks, ranked.owners).all()  # photos of the tail
+    if ids and scored is not None and (bare or scored.cut_short(ranks)):
         rows = page_rows(catalog, ids, vectors=True)
         ranked = _with_all_regions(ranked, scored, [rows.get(image_id) for image_id in ids], ranks)
     else:
         rows = page_rows(catalog, ids)
     hits = []
-    for rank, image_id in enumerate(ids, start=ranks.start):
+    for rank, image_id in zip(ranks.tolist(), ids, strict=True):
         if image_id in rows:
             places = _places(rows[image_id], ranked, rank, weak_places)
             hits.append(_hit(rows[image_id], float(ranked.photo_scores[rank]), ranked, places))
@@ -47,12 +48,13 @@ def build_page(
 
 
 def _with_all_regions(
-    ranked: Ranked, scored: Places, rows: Sequence[dict[str, Any] | None], ranks: slice
+    ranked: Ranked, scored: Places, rows: Sequence[dict[str, Any] | None], ranks: Indices
 ) -> Ranked:
     """The ranking completed with the missing regions of the photos at these ranks, using the
     vectors in their rows.
     """
-    present = [(rank, row) for rank, row in enumerate(rows, ranks.start) if row is not None]
+    pairs = zip(ranks.tolist(), rows, strict=True)
+    present = [(rank, row) for rank, row in pairs if row is not None]
     if not present:
         return ranked
     counts = [len(row["region_vectors"]) for _, row in present]
@@ -116,4 +118,9 @@ def make_hit(row: dict[str, Any], score: float, regions: Sequence[RegionHit]) ->
         width=row["width"],
         height=row["height"],
         regions=tuple(regions),
+        taken=row["taken"],
+        camera=row["camera"],
+        latitude=row["latitude"],
+        longitude=row["longitude"],
+        keywords=tuple(row["keywords"] or ()),
     )

@@ -12,20 +12,23 @@ hits are returned unless `all` is set. Model, calibration and vectors are loaded
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Unpack
+from typing import Any, Unpack
 
+import numpy as np
 from PIL import Image
 
 from indexer.collection import Collection
 from indexer.tiles import tiled
-from indexer.vectors import Filter, KeyArray, Kind, point_array, point_keys
+from indexer.vectors import Filter, Kind
 from search.arrays import Array
-from search.confidence.calibration import Calibration, TermVector
+from search.confidence.calibration import Calibration, Direction, TermVector
 from search.confidence.sample import EmptySampleError, calibrate
+from search.cursor import Cursor, fingerprint
 from search.errors import QueryError, SearchError
 from search.filters import parse_filter, resolve
 from search.find_again import check
@@ -36,14 +39,15 @@ from search.places.refiner import Refiner
 from search.query import Example, ImageTerm, Query
 from search.query_encoder import QueryEncoder
 from search.query_vectors import TermReader
-from search.ranking import Ranker
+from search.ranking import HEAD, Indices, Ranked, Ranker
 from search.request import Page, RefinedPage, Request
 from search.result_page import build_page
-from search.scenes.language import parse
 from search.scenes.result_page import build_scene_page
 from search.scenes.scene import Scene, wanted_queries, wanted_things
-from search.scenes.search import SceneSearch
+from search.scenes.search import RankedScenes, SceneSearch
+from search.sorting import Sorter
 from search.stored_photos import open_photo, photo_id
+from search.tail import PhotoOrders
 from tips_model.features import Embedder
 
 FACET_LIMIT = 1_000_000
@@ -99,20 +103,29 @@ class Searcher:
         else:
             asked = request.query
         within, unmatched = self._filter(request.within)
+        start, moved = self._start(request)
+        searched = self._store.count("images", within)
         if isinstance(asked, Scene):
             notes = self._terms.scene_notes(asked)
-            hits, keys = self._composed(asked, request, within)
+            listed = self._composed(asked, request, within)
         else:
             notes = self._terms.notes(asked)
-            hits, keys = self._plain(asked, terms, request, within)
+            listed = self._plain(asked, terms, request, within)
+        keys = listed.ranked.photo_keys[: listed.ranked.confident()]
+        total = searched if request.all else len(keys)
+        stop = min(start + request.limit, total)
+        ranked, ranks = self._listed(listed, request, within, start, stop, total)
         results = Results(
             query=str(asked),
             model=self._encoder.embedder.info.model_id,
-            hits=hits,
+            hits=listed.page(ranked, ranks),
             confident=len(keys),
-            searched=self._store.count("images", within),
-            notes=(*told, *notes, *unmatched),
+            searched=searched,
+            notes=(*request.notes, *told, *notes, *unmatched, *moved),
             keys=keys,
+            total=total,
+            offset=start,
+            next=str(self._cursor(request, stop)) if stop < total else None,
         )
         if not request.refine:
             return results
@@ -126,8 +139,9 @@ class Searcher:
 
         A text is parsed as in `search/scenes/language.py`; one composed of things with places (`dog
         left of car`) ranks photos by their weakest link. `offset` (0) and `limit` (20) select a
-        page of the answer. `filter` is a filter or its text. `all` includes weak hits. Raises
-        `TipsError` for an invalid query.
+        page of the answer. `filter` is a filter or its text. `all` includes weak hits. `sort`
+        arranges the answer, with `all` every photo. `cursor` continues after the page whose `next`
+        it is. Raises `TipsError` for an invalid query.
         """
         return self.search(Request(words=query, **page))
 
@@ -177,7 +191,7 @@ class Searcher:
         photo keeps its stored places, and a note says so. Places of a composed query with
         relations, sizes or counts stay where they were found, so that these still hold.
         """
-        asked = parse(query, places=True) if isinstance(query, str) else query
+        asked = Request(words=query, by="places").query
         if isinstance(asked, Scene):
             things = wanted_things(asked)
             targets = {thing.name: self._target(thing.query) for thing in things}
@@ -223,7 +237,7 @@ class Searcher:
         For a composed query, all wanted things are shown. Raises `TipsError` for an unknown id, a
         missing file, or a query without a text.
         """
-        asked = parse(text) if isinstance(text, str) else text
+        asked = Request(words=text).query
         queries = wanted_queries(asked) if isinstance(asked, Scene) else [asked]
         if not all(any(term.weight > 0 for term in query.texts) for query in queries):
             raise QueryError("A heatmap needs a text that says what to point out.")
@@ -265,6 +279,19 @@ class Searcher:
             embedder = self._collection.model.open(self._device)
             self._collection.check_model(embedder.info)
         return QueryEncoder(tiled(embedder, self._collection.tiles))
+
+    @cached_property
+    def _head(self) -> str:
+        """The name of the global vector that photos are ranked by."""
+        return self._encoder.embedder.info.retrieval_head
+
+    @cached_property
+    def _orders(self) -> PhotoOrders:
+        return PhotoOrders(self._store, self._head)
+
+    @cached_property
+    def _sorter(self) -> Sorter:
+        return Sorter(self._catalog)
 
     @cached_property
     def _terms(self) -> TermReader:
@@ -313,10 +340,55 @@ class Searcher:
         resolved, unmatched = resolve(parsed, values)
         return resolved, tuple(str(miss) for miss in unmatched)
 
+    def _start(self, request: Request) -> tuple[int, tuple[str, ...]]:
+        """The rank at which the page begins, and a note if the collection has changed since the
+        page before. Raises `QueryError` for a cursor of another query.
+        """
+        if not request.cursor:
+            return request.offset, ()
+        given, own = Cursor.read(request.cursor), self._cursor(request, 0)
+        if given.query != own.query:
+            raise QueryError(
+                "The cursor belongs to another query or collection; ask for its first page first."
+            )
+        if given.revision == own.revision:
+            return given.rank, ()
+        note = (
+            f"The collection has changed since the page before; this page begins at photo "
+            f"{given.rank + 1:,} of the new answer, so photos may appear twice or not at all."
+        )
+        return given.rank, (note,)
+
+    def _cursor(self, request: Request, rank: int) -> Cursor:
+        info = self._encoder.embedder.info
+        own = f"{self._collection.id} {info.model_id}"
+        return Cursor(rank, fingerprint(request, own), self._store.revision)
+
+    def _listed(
+        self,
+        listed: _Listed,
+        request: Request,
+        within: Filter | None,
+        start: int,
+        stop: int,
+        total: int,
+    ) -> tuple[Any, Indices]:
+        """The ranking as far as the page needs, and the ranks on the page, in their order."""
+        ranked = listed.ranked
+        reach = stop if request.sort == "relevance" else total
+        missing = reach - len(ranked.photo_keys)
+        if missing > 0:
+            order = self._orders.of(listed.tail, within)
+            ranked = ranked.followed_by(*order.without(ranked.photo_keys, missing))
+        if request.sort == "relevance":
+            return ranked, np.arange(min(start, len(ranked.photo_keys)), stop)
+        keys = ranked.photo_keys[:total]
+        return ranked, self._sorter.order(keys, request.sort, request.seed)[start:stop]
+
     def _plain(
         self, query: Query, terms: list[TermVector] | None, request: Request, within: Filter | None
-    ) -> tuple[tuple[Hit, ...], KeyArray]:
-        """The page for a query, and the keys of all confident photos. `terms`, if known."""
+    ) -> _Listed:
+        """The ranking for a query. `terms`, if known."""
         calibration, photo, region = self._calibrated(), None, None
         places = request.finds_places
         if not places or not query.images:
@@ -324,41 +396,41 @@ class Searcher:
                 self._terms.read(query, "images", exact=request.exact)
             )
         if places or not query.images:
-            region = calibration.sides["regions"].direction(
-                terms or self._terms.read(query, "regions", exact=request.exact)
-            )
-        ranked = Ranker(self._store, calibration, self._encoder.embedder.info.retrieval_head).rank(
-            "place" if places else "photo", photo, region, within, _depth(request)
+            terms = terms or self._terms.read(query, "regions", exact=request.exact)
+            region = calibration.sides["regions"].direction(terms)
+        ranked = Ranker(self._store, calibration, self._head).rank(
+            "place" if places else "photo", photo, region, within, HEAD if request.all else 0
         )
-        keys = ranked.photo_keys[: ranked.confident()]
-        ranks = _ranks(request, len(ranked.photo_keys), len(keys))
-        return build_page(self._catalog, ranked, ranks, weak_places=places), keys
+        tail = photo
+        if tail is None:
+            assert terms is not None  # a place is ranked by regions
+            tail = calibration.sides["images"].direction(terms)
 
-    def _composed(
-        self, scene: Scene, request: Request, within: Filter | None
-    ) -> tuple[tuple[Hit, ...], KeyArray]:
+        def page(ranked: Ranked, ranks: Indices) -> tuple[Hit, ...]:
+            return build_page(self._catalog, ranked, ranks, weak_places=places)
+
+        return _Listed(ranked, tail, page)
+
+    def _composed(self, scene: Scene, request: Request, within: Filter | None) -> _Listed:
         """The same for a scene."""
-        head = self._encoder.embedder.info.retrieval_head
-        search = SceneSearch(self._catalog, self._store, self._calibrated(), self._terms, head)
-        ranked = search.rank(scene, within, _depth(request), places=request.finds_places)
-        keys = point_keys(point_array(ranked.ids[: ranked.confident()]))
-        hits = build_scene_page(
-            self._catalog,
-            search,
-            scene,
-            ranked,
-            _ranks(request, len(ranked.ids), len(keys)),
-            weak_places=request.finds_places,
+        search = SceneSearch(
+            self._catalog, self._store, self._calibrated(), self._terms, self._head
         )
-        return hits, keys
+        weak = request.finds_places
+        ranked = search.rank(scene, within, weak=request.all, places=weak)
+
+        def page(ranked: RankedScenes, ranks: Indices) -> tuple[Hit, ...]:
+            return build_scene_page(self._catalog, search, scene, ranked, ranks, weak_places=weak)
+
+        return _Listed(ranked, ranked.aims.tail, page)
 
 
-def _depth(request: Request) -> int:
-    """The number of photos to rank at least, besides all confident ones."""
-    return request.offset + request.limit if request.all else 0
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A ranking: its head, the direction that orders its tail among photos, and what makes the
+    hits at some ranks.
+    """
 
-
-def _ranks(request: Request, count: int, confident: int) -> slice:
-    """The ranks on the page, of `count` ranked photos."""
-    last = min(request.offset + request.limit, count if request.all else confident)
-    return slice(min(request.offset, last), last)
+    ranked: Ranked | RankedScenes
+    tail: Direction
+    page: Callable[[Any, Indices], tuple[Hit, ...]]

@@ -6,7 +6,7 @@ Letters: R regions of the photo, h x w its patch grid, D width.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,9 @@ from PIL import Image
 
 from indexer.catalog.rows import unpack_masks
 from indexer.errors import DecodeError
-from indexer.folders.paths import to_bytes, to_text
+from indexer.folders.paths import from_argument, to_bytes, to_text
+from indexer.folders.roots import as_known, as_listed
+from indexer.folders.storage import is_url
 from indexer.photos.decoder_pool import decode_file
 from search.arrays import Array
 from search.confidence.sample import unit_vectors
@@ -36,6 +38,11 @@ PAGE_COLUMNS = (
     "region_boxes",
     "grid_h",
     "grid_w",
+    "taken",
+    "camera",
+    "latitude",
+    "longitude",
+    "keywords",
 )
 
 
@@ -88,14 +95,26 @@ def photo_id(catalog: Catalog, name: str) -> str:
     """
     if len(catalog.rows([name], ["id"])):
         return name
-    path = to_text(os.fsencode(os.path.abspath(os.path.expanduser(name))))
-    found = catalog.files().filter(pl.col("path") == path)["id"]
-    if found.is_empty():
-        raise QueryError(
-            f"There is no photo with the id or the path {name} in this collection; "
-            "`tips search --json` prints both."
-        )
-    return str(found[0])
+    files = catalog.files()
+    for path in _spellings(name, files["path"]):
+        found = files.filter(pl.col("path") == path)["id"]
+        if len(found):
+            return str(found[0])
+    raise QueryError(
+        f"There is no photo with the id or the path {name} in this collection; "
+        "`tips search --json` prints both."
+    )
+
+
+def _spellings(name: str, known: pl.Series) -> Iterator[str]:
+    """The absolute paths that a text may mean, the most likely first: as JSON lists it, as it was
+    typed, as the disk lists it, as the collection does.
+    """
+    texts = dict.fromkeys((from_argument(name), to_text(os.fsencode(name))))
+    paths = [text if is_url(text) else os.path.abspath(os.path.expanduser(text)) for text in texts]
+    yield from paths
+    yield from map(as_listed, paths)
+    yield from (as_known(path, known) for path in paths)
 
 
 def open_photo(catalog: Catalog, image_id: str, *, side: int) -> Image.Image:

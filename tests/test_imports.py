@@ -139,3 +139,17 @@ def test_no_former_name_is_used_here() -> None:
     for floor in FLOORS:
         for file in (ROOT / floor).rglob("*.py"):
             assert not members(file) & RENAMED.keys(), file
+
+
+def test_a_catalog_is_read_without_what_writes_it(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from indexer.catalog.table import Catalog\n"
+        "catalog = Catalog(Path(sys.argv[1]), ('web',), 4)\n"
+        "catalog.counts(), catalog.files(), catalog.failures(), catalog.revision\n"
+        "print('lancedb' in sys.modules)"
+    )
+    for created in ("True", "False"):
+        run = subprocess.run(
+            [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True
+        )
+        assert run.stdout.strip() == created

@@ -34,7 +34,7 @@ def read_only_copy(folder: Path) -> Iterator[Path]:
         try:
             yield copy
         finally:
-            for path in paths:
+            for path in filter(Path.exists, paths):
                 path.chmod(0o755)
 
 

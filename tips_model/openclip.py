@@ -26,16 +26,18 @@ from tips_model.features import FeatureBatch, ModelInfo, group_by_size, unit_row
 from tips_model.tensors import fingerprint
 
 _TEXT_BATCH = 256
+_PIXELS = ("mean", "std")
 
 
 class OpenClipEmbedder:
     """The `Embedder` of an OpenCLIP model with its tokenizer.
 
-    name: ARCH/TAG. Only OpenCLIP's own vision transformers have the dense feature; others raise
-    ModelNameError.
+    name: ARCH/TAG. quick_gelu: the weights' activation is QuickGELU and the architecture's is not,
+    so the model was made with another. Only OpenCLIP's own vision transformers have the dense
+    feature; others raise ModelNameError.
     """
 
-    def __init__(self, name: str, model: Any, tokenizer: Any) -> None:
+    def __init__(self, name: str, model: Any, tokenizer: Any, *, quick_gelu: bool = False) -> None:
         visual = model.visual
         if not isinstance(visual, VisionTransformer) or visual.attn_pool is not None:
             raise ModelNameError(
@@ -56,6 +58,7 @@ class OpenClipEmbedder:
             model_id=(
                 f"openclip:{name}:{fingerprint(model.state_dict())}:"
                 f"{preprocess.PREPROCESS_VERSION}-{image_size}:values"
+                f"{':quickgelu' if quick_gelu else ''}"
             ),
             dim=int(visual.output_dim),
             heads=("image",),
@@ -150,7 +153,10 @@ def _own_values(block: Any, x: Tensor) -> Tensor:
 def open_openclip(name: str, weights: str | Path | None, device: str) -> OpenClipEmbedder:
     """The embedder of ARCH/TAG as in `open_clip.list_pretrained()`.
 
-    weights: a checkpoint file instead of the tag's; None lets open_clip download the tag.
+    weights: a checkpoint file instead of the tag's; None lets open_clip download the tag. Either
+    way the tag tells the activation and how pixels are normalised: open_clip itself takes the
+    architecture's activation and only warns. With a file and a tag of one's own, the architecture
+    tells.
     """
     arch, _, tag = name.partition("/")
     if arch not in open_clip.list_models():
@@ -163,6 +169,10 @@ def open_openclip(name: str, weights: str | Path | None, device: str) -> OpenCli
         raise ModelNameError(f"OpenCLIP has no weights {tag!r} for {arch}; there are {known}.")
     if weights is not None and not Path(weights).is_file():
         raise WeightsError(f"The OpenCLIP checkpoint file {weights} does not exist.")
+    stated = open_clip.get_pretrained_cfg(arch, tag) or {}
+    quick_gelu = bool(stated.get("quick_gelu")) and not open_clip.get_model_config(arch).get(
+        "quick_gelu"
+    )
     # The hub's library and open_clip log every failed try; a single error below replaces that.
     talkers = [logging.getLogger(talker) for talker in ("", "huggingface_hub")]
     levels = [talker.level for talker in talkers]
@@ -170,7 +180,11 @@ def open_openclip(name: str, weights: str | Path | None, device: str) -> OpenCli
         talker.setLevel(logging.CRITICAL)
     try:
         model = open_clip.create_model(
-            arch, pretrained=tag if weights is None else str(weights), device=device
+            arch,
+            pretrained=tag if weights is None else str(weights),
+            device=device,
+            force_quick_gelu=quick_gelu,
+            force_preprocess_cfg={name: stated[name] for name in _PIXELS if name in stated},
         )
     except pickle.UnpicklingError as error:  # torch warns, but it works
         raise WeightsError(
@@ -185,4 +199,4 @@ def open_openclip(name: str, weights: str | Path | None, device: str) -> OpenCli
     finally:
         for talker, level in zip(talkers, levels, strict=True):
             talker.setLevel(level)
-    return OpenClipEmbedder(name, model, open_clip.get_tokenizer(arch))
+    return OpenClipEmbedder(name, model, open_clip.get_tokenizer(arch), quick_gelu=quick_gelu)

@@ -27,6 +27,7 @@ from ui.commands.doctor import doctor
 from ui.commands.duplicates import duplicates
 from ui.commands.eval import evaluate
 from ui.commands.export import export
+from ui.commands.forget import forget
 from ui.commands.index import index
 from ui.commands.models import models
 from ui.commands.prune import prune, relocate
@@ -42,6 +43,7 @@ from ui.commands.watch import watch
 from ui.formatting import shown
 from ui.options import STOPPED
 from ui.render import say, talk
+from ui.streams import release_stdout, settle_streams
 
 DEFECT = 70  # EX_SOFTWARE of sysexits.h
 
@@ -63,9 +65,7 @@ class TipsGroup(click.Group):
             talk().print("Stopped. Rerun to resume.")
             ctx.exit(STOPPED)
         except BrokenPipeError:
-            # The reader closed the pipe, as in `tips search ... | head`.
-            sys.stderr.close()
-            ctx.exit(0)
+            ctx.exit(0)  # the reader closed the pipe, as in `tips search ... | head`
         except Exception as error:
             from search.errors import QuerySyntaxError
             from tips_model.errors import TipsError  # imports the encoder: only when needed
@@ -115,6 +115,7 @@ USING = (
     relocate,
     switch,
     compare,
+    forget,
     models,
     demo,
     ui,
@@ -129,6 +130,7 @@ def main() -> None:
     """The entry point `tips`. An internal error prints its traceback and exits with 70, so that 1
     only ever means "nothing found".
     """
+    settle_streams()
     try:
         cli(prog_name="tips")
     except (SystemExit, KeyboardInterrupt):
@@ -136,3 +138,5 @@ def main() -> None:
     except BaseException:  # a panic in an engine is not an Exception
         traceback.print_exc()
         sys.exit(DEFECT)
+    finally:
+        release_stdout()

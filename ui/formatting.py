@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import os
 import string
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from indexer.folders.paths import shown, visible_char
+
 if TYPE_CHECKING:
     from indexer.collection import Collection
 
+__all__ = [
+    "counted",
+    "day",
+    "exposure_time",
+    "file_size",
+    "model_words",
+    "month",
+    "plain",
+    "shown",
+    "visible",
+]
 MARKDOWN = str.maketrans({char: f"\\{char}" for char in string.punctuation})
-FIRST_LONE, LAST_LONE = 0xDC80, 0xDCFF  # how Python represents bytes that are not UTF-8
-
-
-def shown(path: str) -> str:
-    """A path in its reversible text form, with control characters and lone bytes escaped."""
-    from indexer.folders.paths import to_bytes
-
-    return "".join(map(_visible, os.fsdecode(to_bytes(path))))
 
 
 def visible(text: str) -> str:
     """Text for a terminal, line breaks kept: control and invisible characters are escaped."""
-    return "".join(char if char == "\n" else _visible(char) for char in text)
+    return "".join(char if char == "\n" else visible_char(char) for char in text)
 
 
 def plain(text: str) -> str:
@@ -56,12 +60,6 @@ def exposure_time(seconds: float) -> str:
 def counted(count: int, noun: str) -> str:
     """`1 photo`, `2 photos`, `1,200 photos`."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
-
-
-def _visible(char: str) -> str:
-    if FIRST_LONE <= ord(char) <= LAST_LONE:
-        return f"\\x{ord(char) - 0xDC00:02x}"
-    return char if char.isprintable() else char.encode("unicode_escape").decode()
 
 
 def model_words(opened: Collection) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ui.formatting import shown
+from ui.formatting import counted, shown
 from ui.render import facts_table, photo_progress, print_json, say, talk
 
 if TYPE_CHECKING:
@@ -62,6 +62,12 @@ def print_report(report: IndexReport, *, as_json: bool) -> None:
     """
     for root in report.missing_roots:
         say(f"{shown(root)} is missing; its photos stay in the collection.", "yellow")
+    for place, count in report.away:
+        say(
+            f"{shown(place)}: a disk is missing with {counted(count, 'file')}; the photos stay in "
+            "the collection.",
+            "yellow",
+        )
     for root, count in report.held:
         say(
             f"{shown(root)}: {count:,} files are gone, more than a third; their photos stay in the "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -265,3 +265,19 @@ def warn_of_clear_key(url: str) -> None:
 
     if sends_key_in_clear(url):
         say(f"The key in ${API_KEY} goes to {url} unencrypted; use https where others listen.")
+
+
+def change_excluded(opened: Collection, more: Sequence[str], less: Sequence[str]) -> None:
+    """Add names to the folders that a collection excludes, and take others away. Raises
+    `CollectionBusyError`, and `click.UsageError` for a name that is not excluded.
+    """
+    for name in less:
+        if name not in opened.exclude:
+            excluded = ", ".join(opened.exclude) or "none"
+            raise click.UsageError(
+                f"--include-dir: {name} is not an excluded folder; they are {excluded}."
+            )
+    if more or less:
+        with opened.lock():
+            kept = [name for name in opened.exclude if name not in less]
+            opened.set_exclude([*kept, *(name for name in more if name not in kept)])

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args, get_origin
 
 import click
 
@@ -28,6 +28,7 @@ LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 MOST_TILES = 4
 QUANTIZATIONS = ("int8", "turbo8", "turbo4", "binary", "none")  # values of `ServerLayout`
 RANGES = {"limit": click.IntRange(1, 10_000)}  # bounds of the numeric fields of `Request`
+METAVARS = {"filter": "EXPR", "cursor": "NEXT"}
 STOPPED = 130  # what a shell reports for a program that was stopped by Ctrl-C
 Show = Callable[..., None]  # `print_results` in the requested format
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -89,8 +90,17 @@ exclude_option = click.option(
     "exclude",
     multiple=True,
     metavar="NAME",
-    help="Skip folders with this name; repeatable.",
+    help="Skip folders with this name, also in later runs; repeatable.",
 )
+
+include_option = click.option(
+    "--include-dir",
+    "include",
+    multiple=True,
+    metavar="NAME",
+    help="Stop skipping folders with this name; repeatable.",
+)
+
 
 hidden_option = click.option(
     "--include-hidden", is_flag=True, help="Include files and folders that begin with a dot."
@@ -300,13 +310,15 @@ image_option = click.option(
 
 
 def field_option(name: str) -> Callable[[Command], Command]:
-    """The option for a field of `Request` that is a number, a text or a boolean."""
+    """The option for a field of `Request` that is a number, a text, a boolean or a choice."""
     field = Request.model_fields[name]
-    form: dict[str, Any] = {"metavar": "EXPR"}
+    form: dict[str, Any] = {"metavar": METAVARS.get(name, "TEXT")}
     if field.annotation is bool:
         form = {"is_flag": True}
     elif field.annotation is int:
         form = {"type": RANGES.get(name, click.IntRange(0)), "show_default": True, "metavar": "N"}
+    elif get_origin(field.annotation) is Literal:
+        form = {"type": click.Choice(get_args(field.annotation)), "show_default": True}
     short = ("-n",) if name == "limit" else ()
     return click.option(
         *short, f"--{name}", name, default=field.default, help=field.description, **form

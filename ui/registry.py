@@ -20,6 +20,7 @@ from pydantic import StrictStr
 
 from indexer.collection import Collection
 from indexer.folders.paths import to_bytes, to_text
+from indexer.folders.roots import existing
 from tips_model.atomic import write_alone
 from tips_model.errors import TipsError
 from tips_model.locks import turn
@@ -152,7 +153,7 @@ def _title(folder: Path) -> str:
 
 
 def _absolute(folder: Path) -> Path:
-    return Path(os.path.abspath(folder.expanduser()))
+    return existing(Path(os.path.abspath(folder.expanduser())))
 
 
 def _text(folder: Path) -> str:

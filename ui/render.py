@@ -4,6 +4,7 @@ as text, never as markup.
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -32,6 +33,7 @@ from ui.formatting import shown as shown_path
 if TYPE_CHECKING:
     from search.hits import Hit, Results
 
+PLAIN_WIDTH = 100_000  # no line of a table is longer
 SCORE_CELLS = 10  # length of a score bar
 
 
@@ -46,9 +48,31 @@ def say(sentence: str, style: str | None = None) -> None:
     talk().print(shown, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
-def print_json(value: Any) -> None:
-    """Print `value` as indented JSON on stdout."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+def print_tables(*renderables: RenderableType) -> None:
+    """Print tables and texts on stdout: fitted to a terminal, or for a file or another program as
+    plain lines of any width, without trailing blanks.
+    """
+    if sys.stdout.isatty():
+        for each in renderables:
+            Console().print(each)
+        return
+    lines = io.StringIO()
+    plain = Console(file=lines, width=PLAIN_WIDTH, color_system=None)
+    for each in renderables:
+        plain.print(each)
+    click.echo("\n".join(line.rstrip() for line in lines.getvalue().splitlines()))
+
+
+def print_json(value: Any, *, indent: int | None = 2) -> None:
+    """Print `value` as JSON on stdout; characters that stdout cannot show are escaped as JSON does,
+    so nothing is lost.
+    """
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=indent)
+    click.echo(text)
 
 
 def print_paths(paths: Sequence[str], *, end: bytes = b"\n") -> None:
@@ -65,13 +89,13 @@ def print_results(
     for note in results.notes:
         say(note)
     if as_json:
-        click.echo(results.to_json())
+        print_json(results.to_dict())
     elif print0:
         print_paths([hit.path for hit in results.hits], end=b"\0")
     elif paths_only or not sys.stdout.isatty():
         print_paths([hit.path for hit in results.hits])
     elif results.hits:
-        Console().print(results_table(results, with_regions=with_regions))
+        print_tables(results_table(results, with_regions=with_regions))
     if not results.hits:
         say(nothing_found(results))
 

@@ -5,7 +5,7 @@ Letters: D vector width, R regions of a photo, h x w its patch grid.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -67,11 +67,14 @@ ADDED_COLUMNS = (
     ("keywords", pa.list_(pa.string())),
     ("notes", pa.list_(pa.string())),
     ("reader", pa.int16()),
+    ("stamps", pa.list_(pa.int64())),
 )
-"""Columns that catalogs of version 0.1 lack. A writer adds them; to a reader they are null."""
+"""Columns that catalogs of version 0.1 lack. A writer adds them; to a reader they are null.
+stamps: of the sidecars of each of `files`, 0 for none (null: all 0)."""
 READ_COLUMNS = (
     *("format", "width", "height", "taken", "camera", "lens", "latitude", "longitude", "iso"),
-    *("f_number", "exposure", "focal_length", "thumbnail", *(name for name, _ in ADDED_COLUMNS)),
+    *("f_number", "exposure", "focal_length", "thumbnail"),
+    *(name for name, _ in ADDED_COLUMNS if name != "stamps"),
 )
 """The columns that come from reading a file, besides what identifies it."""
 READER = 2
@@ -79,13 +82,31 @@ READER = 2
 
 
 class FileRef(NamedTuple):
-    """One file with a photo's content; path and root are texts (see `paths`)."""
+    """One file with a photo's content; path and root are texts (see `paths`). stamp: of the
+    sidecars that were read with it (see `folders.sidecars`)."""
 
     path: str
     root: str
     size: int
     mtime_ns: int
     ctime_ns: int
+    stamp: int = 0
+
+
+def file_refs(row: dict[str, Any]) -> list[FileRef]:
+    """The files of a row, of its `files` and `stamps`."""
+    stamps = row["stamps"] or [0] * len(row["files"])
+    return [FileRef(**file, stamp=n) for file, n in zip(row["files"], stamps, strict=True)]
+
+
+def file_columns(files: Sequence[Sequence[FileRef]]) -> dict[str, pa.Array]:
+    """The columns `files` and `stamps` of rows with these files."""
+    stamps = [[file.stamp for file in each] for each in files]
+    listed = [[file._asdict() for file in each] for each in files]
+    return {
+        "files": pa.array(listed, pa.list_(FILE_TYPE)),
+        "stamps": pa.array([each if any(each) else None for each in stamps], pa.list_(pa.int64())),
+    }
 
 
 @dataclass(slots=True)
@@ -160,8 +181,10 @@ def photo_schema(heads: Sequence[str], dim: int) -> pa.Schema:
 
 def to_table(rows: Sequence[PhotoRow], schema: pa.Schema, dim: int) -> pa.Table:
     """A table of `photo_schema` (with revision 0; a commit sets its own)."""
-    columns: dict[str, pa.Array] = {}
+    columns: dict[str, pa.Array] = file_columns([row.files for row in rows])
     for name in schema.names:
+        if name in columns:
+            continue
         type_ = schema.field(name).type
         if name.startswith("vector_"):
             head = name.removeprefix("vector_")
@@ -175,12 +198,26 @@ def to_table(rows: Sequence[PhotoRow], schema: pa.Schema, dim: int) -> pa.Table:
 
 
 def with_facts(rows: pa.Table, photos: Sequence[PhotoRow]) -> pa.Table:
-    """Rows of the catalog with the facts, notes and thumbnails of `photos`, one for each row."""
-    for name in READ_COLUMNS:
+    """Rows of the catalog with the facts, notes and thumbnails of `photos`, one for each row, and
+    the stamps of their files.
+    """
+    values = {
+        name: pa.array([_value(photo, name) for photo in photos], rows.schema.field(name).type)
+        for name in READ_COLUMNS
+    }
+    files = list[list[FileRef]]()
+    for row, photo in zip(rows.select(["files", "stamps"]).to_pylist(), photos, strict=True):
+        stamps = {file.path: file.stamp for file in photo.files}
+        refs = file_refs(row)
+        files.append([ref._replace(stamp=stamps.get(ref.path, ref.stamp)) for ref in refs])
+    return with_columns(rows, values | file_columns(files))
+
+
+def with_columns(rows: pa.Table, columns: Mapping[str, pa.Array]) -> pa.Table:
+    """Rows with these columns instead of their own."""
+    for name, values in columns.items():
         place = rows.schema.get_field_index(name)
-        field = rows.schema.field(place)
-        values = pa.array([_value(photo, name) for photo in photos], field.type)
-        rows = rows.set_column(place, field, values)
+        rows = rows.set_column(place, rows.schema.field(place), values)
     return rows
 
 
@@ -197,8 +234,6 @@ def _value(row: PhotoRow, name: str) -> str | int | float | bytes | datetime | l
             return "failed" if row.reason is not None else "ok"
         case "revision":
             return 0
-        case "files":
-            return [file._asdict() for file in row.files]
         case "bytes":
             return row.files[0].size if row.files else None
         case "region_masks":

@@ -4,6 +4,9 @@ The catalog is the source of truth; the Qdrant points are built from it. A commi
 crash at any moment the table is at the last commit. A commit counts once its files are whole and on
 disk (see `catalog.files`). Rows carry the number of the commit that changed them, so that
 publishing reads only new changes.
+
+The table is read with Lance's own library and written with LanceDB, whose import takes a second
+that a search need not spend.
 """
 
 from __future__ import annotations
@@ -12,13 +15,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import lancedb
+import lance
 import polars as pl
 import pyarrow as pa
-from lancedb.index import BTree
 
 from indexer.catalog.files import drop_files, sync_files, table_files, torn
 from indexer.catalog.rows import (
@@ -27,7 +30,9 @@ from indexer.catalog.rows import (
     IDS_PER_QUERY,
     READER,
     Link,
+    file_columns,
     photo_schema,
+    with_columns,
 )
 from indexer.chunks import chunks
 from indexer.errors import (
@@ -35,11 +40,16 @@ from indexer.errors import (
     CollectionError,
     DiskError,
     explain_full_disk,
+    is_disk_full,
 )
 from indexer.folders.snapshot import LINK_SCHEMA, drop_snapshot
 from indexer.folders.storage import is_url
 
+if TYPE_CHECKING:
+    import lancedb
+
 TABLE = "photos"
+_FOLDER = f"{TABLE}.lance"
 Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
 INDEX_FROM = 20_000  # rows; scanning fewer takes less time than the photos of a page
 KEEP_VERSIONS = timedelta(hours=1)
@@ -69,39 +79,71 @@ class Catalog:
         self.dim = dim
         self.schema = photo_schema(heads, dim)
         self._complete = False  # whether it is known that the table has all columns
-        # Every read checks for the newest version: the app must see what `tips index` commits.
+        self._url = url
+        self._place = f"{url.rstrip('/')}/{_FOLDER}" if url else str(folder / _FOLDER)
         if url is not None:
             folder.mkdir(parents=True, exist_ok=True)
-        self._db = lancedb.connect(url or folder, read_consistency_interval=timedelta(0))
         with explain_full_disk(folder), explain_storage(url):
             try:
-                self._table = self._created()
-            except RuntimeError as error:
-                if url is not None:
+                found = self._opened()
+                self._dataset = self._created() if found is None else found
+            except (RuntimeError, OSError, ValueError) as error:
+                if url is not None or is_disk_full(error):
                     raise
                 reason = " ".join(str(error).split())[:200]
                 raise CatalogDamagedError(
                     f"The catalog in {folder} cannot be opened ({reason}); restore a backup, or "
                     "index the photos into a new collection."
                 ) from error
-
-    def _created(self) -> lancedb.table.Table:
-        try:
-            return self._db.create_table(TABLE, schema=self.schema, exist_ok=True)
-        except ValueError as error:  # it is there with other columns
-            table = self._db.open_table(TABLE)
-            added = [name for name, _ in ADDED_COLUMNS if name not in table.schema.names]
-            if {*table.schema, *map(self.schema.field, added)} == {*self.schema}:
-                return table
+        added = [name for name, _ in ADDED_COLUMNS if name not in self._dataset.schema.names]
+        if {*self._dataset.schema, *map(self.schema.field, added)} != {*self.schema}:
             raise CollectionError(
                 f"The catalog in {self.folder} has columns that this version does not know; index "
                 "the photos into a new collection."
-            ) from error
+            )
+
+    def _opened(self) -> lance.LanceDataset | None:
+        """The table as it is read; None when there is none yet."""
+        if self._url is None and not Path(self._place).exists():
+            return None
+        try:
+            return lance.dataset(self._place)
+        except (OSError, ValueError) as error:
+            if self._url is None or "not found" not in str(error).lower():
+                raise
+            return None
+
+    def _created(self) -> lance.LanceDataset:
+        import lancedb
+
+        place = self._url or self.folder
+        lancedb.connect(place).create_table(TABLE, schema=self.schema, exist_ok=True)
+        return lance.dataset(self._place)
+
+    @cached_property
+    def _table(self) -> lancedb.table.Table:
+        """The table as it is written; LanceDB takes a second to import, which readers save."""
+        import lancedb
+
+        # Every operation checks for the newest version, which fragments may have brought.
+        connection = lancedb.connect(
+            self._url or self.folder, read_consistency_interval=timedelta(0)
+        )
+        return connection.open_table(TABLE)
+
+    def _latest(self) -> lance.LanceDataset:
+        """The newest version: the app must see what `tips index` commits."""
+        # A new object: others may be reading the old one in other threads.
+        dataset = self._dataset
+        latest = dataset.latest_version
+        if latest != dataset.version:
+            dataset = self._dataset = dataset.checkout_version(latest)
+        return dataset
 
     def _missing(self) -> list[pa.Field]:
         """The columns that a catalog of an earlier version does not have yet."""
         if not self._complete:
-            there = set(self._table.schema.names)
+            there = set(self._latest().schema.names)
             found = [field for field in self.schema if field.name not in there]
             self._complete = not found
             return found
@@ -118,13 +160,12 @@ class Catalog:
     @property
     def uri(self) -> str:
         """The table's location: a path or a URL."""
-        table: Any = self._table  # local or remote: the common interface
-        return str(table.uri)
+        return self._place
 
     @property
     def revision(self) -> int:
         """The revision of the newest state; it only grows, with every commit."""
-        return int(self._table.version)
+        return int(self._latest().version)
 
     def commit(self, rows: pa.Table | None, links: Sequence[Link] = ()) -> int:
         """Write one batch in one atomic step and return its revision.
@@ -174,9 +215,7 @@ class Catalog:
             return commit_fragments(self.uri, fragments, replaced, before)
 
     def _numbered(self, table: pa.Table, revision: int) -> pa.Table:
-        place = self.schema.get_field_index("revision")
-        numbers = pa.array([revision] * len(table), pa.int64())
-        return table.set_column(place, self.schema.field(place), numbers)
+        return with_columns(table, {"revision": pa.array([revision] * len(table), pa.int64())})
 
     def _relinked(self, links: Sequence[Link]) -> pa.Table:
         # Rows are read and rewritten whole: a merge of some columns would rewrite these columns for
@@ -184,19 +223,19 @@ class Catalog:
         rows = self.rows([link.id for link in links])
         changes = {link.id: link for link in links}
         ordered = [changes[key] for key in rows["id"].to_pylist()]
-        for name, values in (
-            ("status", [link.status for link in ordered]),
-            ("files", [[file._asdict() for file in link.files] for link in ordered]),
-        ):
-            field = self.schema.field(name)
-            place = self.schema.get_field_index(name)
-            rows = rows.set_column(place, field, pa.array(values, field.type))
-        return rows
+        status = pa.array([link.status for link in ordered], pa.string())
+        return with_columns(
+            rows, {"status": status, **file_columns([link.files for link in ordered])}
+        )
 
     def files(self) -> pl.DataFrame:
         """Every file of every row, as `LINK_SCHEMA`."""
-        table = self._table_of(["id", "status", "files"], None)
-        frame = pl.DataFrame(table).explode("files", empty_as_null=False).unnest("files")
+        table = self._table_of(["id", "status", "files", "stamps"], None)
+        frame = pl.DataFrame(table)
+        count = pl.col("files").list.len()
+        stamps = pl.coalesce("stamps", pl.lit(0, pl.Int64).repeat_by(count))
+        frame = frame.with_columns(stamp=stamps).explode("files", "stamp", empty_as_null=False)
+        frame = frame.drop("stamps").unnest("files")
         return frame.select(LINK_SCHEMA.names()).cast(LINK_SCHEMA)
 
     def ids(self) -> dict[str, bool]:
@@ -214,9 +253,9 @@ class Catalog:
         """Rows (also "removed" and "failed" ones) changed after `revision`, a bounded batch at a
         time."""
         names = list(columns or self.schema.names)
-        query = self._query(names, f"revision > {int(revision)}" if revision > 0 else None)
+        condition = f"revision > {int(revision)}" if revision > 0 else None
         with self._reading():
-            for batch in query.to_batches(batch_size=batch_rows):
+            for batch in self._query(names, condition, batch_rows).to_batches():
                 if len(batch):
                     yield self._completed(batch, names)
 
@@ -260,20 +299,19 @@ class Catalog:
         counts = Counter(note for notes in table["notes"].to_pylist() for note in notes)
         return dict(counts.most_common())
 
-    def outdated(self) -> pl.DataFrame:
-        """Photos whose facts an earlier reader has read: id, and path and size of one file."""
+    def outdated(self) -> list[str]:
+        """The ids of photos whose facts an earlier reader has read."""
         current = f"reader IS NOT NULL AND reader >= {READER}"
         known = any(field.name == "reader" for field in self._missing())
         condition = "status = 'ok'" + ("" if known else f" AND NOT ({current})")
-        frame = pl.DataFrame(self._table_of(["id", "files"], condition))
-        files = frame.explode("files", empty_as_null=False).unnest("files")
-        return files.unique("id", keep="first").select("id", "path", "size").sort("path")
+        ids: list[str] = self._table_of(["id"], condition)["id"].to_pylist()
+        return ids
 
     def counts(self) -> dict[str, int]:
         """Rows by status: ok, failed, removed (file gone, vectors not yet deleted)."""
         with self._reading():
             return {
-                status: int(self._table.count_rows(f"status = '{status}'"))
+                status: int(self._latest().count_rows(f"status = '{status}'"))
                 for status in ("ok", "failed", "removed")
             }
 
@@ -281,7 +319,7 @@ class Catalog:
         """Drop "removed" rows whose vectors are deleted: those changed up to `revision`."""
         condition = f"status = 'removed' AND revision <= {int(revision)}"
         with self._reading():
-            found = self._table.count_rows(condition)
+            found = self._latest().count_rows(condition)
         if found:
             with self._writing():
                 self._table.delete(condition)
@@ -299,32 +337,34 @@ class Catalog:
         maintain the id index of a large table."""
         with self._writing():
             if not self._table.list_indices() and self._table.count_rows() >= INDEX_FROM:
+                from lancedb.index import BTree
+
                 self._table.create_index("id", config=BTree())
             for rows in _TIERS:
-                self._table.to_lance().optimize.compact_files(target_rows_per_fragment=rows)
+                self._latest().optimize.compact_files(target_rows_per_fragment=rows)
                 if self.fragments() <= MANY_FRAGMENTS // 2:
                     break
-            self._table.to_lance().optimize.optimize_indices()
+            self._latest().optimize.optimize_indices()
         # Only after the joined data are verified to be whole may their sources be deleted.
         self._drop_versions(KEEP_VERSIONS if keep is None else keep)
 
     def versions(self) -> int:
         """The number of versions on disk."""
         if is_url(self.uri):
-            return len(self._table.list_versions())
-        return sum(1 for _ in (self.folder / f"{TABLE}.lance" / "_versions").glob("*.manifest"))
+            return len(self._dataset.versions())
+        return sum(1 for _ in (self.folder / _FOLDER / "_versions").glob("*.manifest"))
 
     def _drop_versions(self, keep: timedelta) -> None:
         """Also drops leftovers of killed commits: no other process writes."""
         with explain_full_disk(self.folder):
-            self._table.to_lance().cleanup_old_versions(older_than=keep, delete_unverified=True)
+            self._latest().cleanup_old_versions(older_than=keep, delete_unverified=True)
 
     def recover(self) -> int | None:
         """Roll the catalog back to its newest readable state and return that revision; None when
         the current state is readable. Photos committed since are new to the next run. Requires the
         lock. Raises `CatalogDamagedError` when no state is readable.
         """
-        versions = sorted((int(v["version"]) for v in self._table.list_versions()), reverse=True)
+        versions = sorted((int(v["version"]) for v in self._dataset.versions()), reverse=True)
         for version in versions:
             if self._can_be_read(version):
                 if version == versions[0]:
@@ -340,9 +380,8 @@ class Catalog:
 
     def _can_be_read(self, version: int) -> bool:
         try:
-            table = self._db.open_table(TABLE)
-            table.checkout(version)
-            for _ in table.search().limit(None).to_batches(batch_size=_READ_BATCH):
+            dataset = lance.dataset(self._place, version=version)
+            for _ in dataset.to_batches(batch_size=_READ_BATCH):
                 pass
         except (RuntimeError, OSError, ValueError, pa.ArrowException):
             return False
@@ -351,7 +390,7 @@ class Catalog:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """On exit, what was written is whole and on disk, or undone. Raises `DiskError`."""
-        place = self.folder / f"{TABLE}.lance"
+        place = self.folder / _FOLDER
         before, known = self.revision, table_files(place)
         with explain_full_disk(self.folder):
             try:
@@ -381,7 +420,7 @@ class Catalog:
         with explain_full_disk(self.folder):
             try:
                 yield
-            except (RuntimeError, OSError, pa.ArrowException) as error:
+            except (RuntimeError, OSError, ValueError, pa.ArrowException) as error:
                 raise self._damaged(error) from error
 
     def _damaged(self, error: Exception) -> CatalogDamagedError:
@@ -393,20 +432,18 @@ class Catalog:
 
     def fragments(self) -> int:
         """The number of fragments of the table; every commit adds one, `optimize` joins them."""
-        statistics: Any = self._table.stats()  # a dict, whatever its type says
-        return int(statistics["fragment_stats"]["num_fragments"])
+        return len(self._latest().get_fragments())
 
     def _table_of(self, columns: Sequence[str], condition: str | None) -> pa.Table:
         with self._reading():
-            return self._completed(self._query(columns, condition).to_arrow(), columns)
+            return self._completed(self._query(columns, condition).to_table(), columns)
 
     def _query(
-        self, columns: Sequence[str], condition: str | None
-    ) -> lancedb.query.LanceQueryBuilder:
+        self, columns: Sequence[str], condition: str | None, batch_rows: int | None = None
+    ) -> lance.LanceScanner:
         missing = {field.name for field in self._missing()}
-        query = self._table.search().limit(None)
-        query = query.select([name for name in columns if name not in missing])
-        return query.where(condition) if condition else query
+        present = [name for name in columns if name not in missing]
+        return self._latest().scanner(present, filter=condition, batch_size=batch_rows)
 
     def _completed(self, rows: Rows, columns: Sequence[str]) -> Rows:
         """These columns of what was read, those that the catalog does not have yet as nulls."""
@@ -420,6 +457,8 @@ class Catalog:
 def check_vacant(url: str) -> None:
     """Raise `CollectionError` unless a new catalog can be made on this object storage."""
     with explain_storage(url):
+        import lancedb
+
         if TABLE in lancedb.connect(url).list_tables().tables:
             raise CollectionError(
                 f"{url} already contains the catalog of another collection; use another URL."

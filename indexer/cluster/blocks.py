@@ -8,32 +8,50 @@ ledger's columns.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from indexer.catalog.rows import FILE_TYPE, FileRef, PhotoRow, photo_schema, to_table
+from indexer.catalog.rows import (
+    FILE_TYPE,
+    FileRef,
+    PhotoRow,
+    file_columns,
+    file_refs,
+    photo_schema,
+    to_table,
+    with_columns,
+)
 from indexer.photo_reader import Reading
 from tips_model.errors import TipsError
 
-FOUND = pa.schema([("file", FILE_TYPE), ("old_ids", pa.list_(pa.string()))])
-LEDGER_COLUMNS = ["id", "reason", "files", "old_ids", "outcome"]
+_TEXTS = pa.list_(pa.string())
+FOUND = pa.schema(
+    [("file", FILE_TYPE), ("stamp", pa.int64()), ("sidecars", _TEXTS), ("old_ids", _TEXTS)]
+)
+LEDGER_COLUMNS = ["id", "reason", "files", "stamps", "old_ids", "outcome"]
 _PIXELS = ["pixels", "pixel_height", "pixel_width"]
 _NEW, _KNOWN, _GONE, _PROBLEM = "new", "known", "gone", "problem"
 
 
 def found_tables(candidates: pl.DataFrame, rows: int) -> list[pa.Table]:
     """The candidates of `changes.Changes` in tables (`FOUND`) of at most `rows` rows."""
-    columns = candidates.select(pl.struct(FileRef._fields).alias("file"), "old_ids")
-    table = columns.to_arrow().cast(FOUND)
+    file = pl.struct(field.name for field in FILE_TYPE).alias("file")
+    table = candidates.select(file, "stamp", "sidecars", "old_ids").to_arrow().cast(FOUND)
     return [table.slice(start, rows) for start in range(0, len(table), rows)]
 
 
 def found_readings(table: pa.Table) -> list[Reading]:
     """Readings for the files of such a table."""
-    return [_found(row["file"], row["old_ids"]) for row in table.to_pylist()]
+    return [
+        Reading(
+            FileRef(**row["file"], stamp=row["stamp"]),
+            tuple(row["old_ids"] or ()),
+            sidecars=tuple(row["sidecars"]),
+        )
+        for row in table.to_pylist()
+    ]
 
 
 def read_block(readings: Sequence[Reading], heads: Sequence[str], dim: int) -> pa.Table:
@@ -114,8 +132,7 @@ def light_readings(block: pa.Table) -> list[Reading]:
     for value in block.select(LEDGER_COLUMNS).to_pylist():
         if value["outcome"] == _PROBLEM:
             raise TipsError(value["reason"])
-        reading = _found(value["files"][0], value["old_ids"])
-        reading.id = value["id"]
+        reading = Reading(file_refs(value)[0], tuple(value["old_ids"] or ()), value["id"])
         if value["outcome"] == _NEW:
             reading.row = PhotoRow(reading.id, [reading.file], value["reason"])
         readings.append(reading)
@@ -135,19 +152,11 @@ def final_rows(block: pa.Table, files: Mapping[str, Sequence[FileRef]], revision
             places.setdefault(key, place)
     # Replace the files of the `Reading`s by those of the ledger.
     rows = block.drop_columns(["old_ids", "outcome"]).take(pa.array(places.values(), pa.int64()))
-    listed = [[file._asdict() for file in files[key]] for key in places]
-    for name, values in (("files", listed), ("revision", [revision] * len(rows))):
-        field = rows.schema.field(name)
-        place = rows.schema.get_field_index(name)
-        rows = rows.set_column(place, field, pa.array(values, field.type))
-    return rows
+    numbers = pa.array([revision] * len(rows), pa.int64())
+    return with_columns(rows, {"revision": numbers, **file_columns([files[key] for key in places])})
 
 
 def _outcome(reading: Reading) -> str:
     if not reading.id:
         return _GONE
     return _KNOWN if reading.row is None else _NEW
-
-
-def _found(file: dict[str, Any], old_ids: list[str] | None) -> Reading:
-    return Reading(FileRef(**file), tuple(old_ids or ()))

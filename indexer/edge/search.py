@@ -112,13 +112,14 @@ class OpenShard:
         using: str,
         where: edge.Filter | None,
         asked: int,
+        exact: bool,
     ) -> list[Answer]:
         """The live points among the `asked` best for each query (D,)."""
         # Each segment yields candidates for the whole answer, so several segments need fewer each:
         # every rescored point costs a disk page on first access.
         oversampling = max(1.0, layout_of(len(queries[0])).oversampling / self.segments)
         codes = edge.QuantizationSearchParams(rescore=True, oversampling=oversampling)
-        params = edge.SearchParams(quantization=codes)
+        params = edge.SearchParams(exact=True) if exact else edge.SearchParams(quantization=codes)
         requests = [
             edge.QueryRequest(
                 limit=asked,
@@ -158,12 +159,14 @@ def search_shards(
     using: str,
     where: edge.Filter | None,
     limit: int,
+    *,
+    exact: bool = False,
 ) -> list[VectorHits]:
     """The best `limit` live points of all shards for each query (Q, D)."""
     total = sum(shard.entry.live_points for shard in shards)
     asked = [_first(shard, total, limit) for shard in shards]
     answers = [
-        shard.nearest(list(queries), using, where, first)
+        shard.nearest(list(queries), using, where, first, exact)
         for shard, first in zip(shards, asked, strict=True)
     ]
     while True:
@@ -182,7 +185,8 @@ def search_shards(
             if open_:
                 settled = False
                 asked[place] = max(limit + _dead(shard, limit), 2 * asked[place])
-                again = shard.nearest([queries[q] for q in open_], using, where, asked[place])
+                some = [queries[q] for q in open_]
+                again = shard.nearest(some, using, where, asked[place], exact)
                 for q, answer in zip(open_, again, strict=True):
                     row[q] = answer
         if settled:

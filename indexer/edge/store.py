@@ -113,10 +113,12 @@ class EdgeStore:
         using: str,
         filter: Filter | None = None,
         limit: int,
+        exact: bool = False,
     ) -> list[VectorHits]:
         """The `limit` nearest points of all shards for each row of `vectors` (Q, D)."""
         queries = query_rows(vectors, self._empty.dim)
-        return search_shards([*self._state().of(kind)], queries, using, to_edge(filter), limit)
+        shards, where = [*self._state().of(kind)], to_edge(filter)
+        return search_shards(shards, queries, using, where, limit, exact=exact)
 
     @answering()
     def scores(

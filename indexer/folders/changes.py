@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from indexer.folders.devices import Away
+
 FACTS = ("size", "mtime_ns", "ctime_ns")
 
 
@@ -22,20 +24,25 @@ class Changes:
     a new path); files that look moved (size and mtime of a missing link) come first.
     missing: links (path, id) whose file is gone although its folder was walked.
     stale: links (path, id) superseded by a later link of the same path.
+    beside: links (path, id) of unchanged files with other sidecars than those that were read.
     unchanged: the number of found files with known facts. totals: the known links below each
-    root, whatever part of it was walked.
+    root, whatever part of it was walked. away: files that are not missing, but on a disk that is
+    not mounted.
     """
 
     candidates: pl.DataFrame
     missing: pl.DataFrame
     stale: pl.DataFrame
+    beside: pl.DataFrame
     unchanged: int
     totals: Mapping[str, int] = field(default_factory=dict)
+    away: Away = field(default_factory=Away)
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to do."""
-        return not (len(self.candidates) or len(self.missing) or len(self.stale))
+        parts = (self.candidates, self.missing, self.stale, self.beside)
+        return all(part.is_empty() for part in parts)
 
 
 def compare(
@@ -70,7 +77,26 @@ def compare(
         .sort(~(pl.col("like_moved").fill_null(False) & pl.col("old_ids").is_null()), "path")
         .drop("like_moved")
     )
-    return Changes(candidates, missing.select("path", "id"), stale, len(exact))
+    beside = other_sidecars(exact, here)
+    return Changes(candidates, missing.select("path", "id"), stale, beside, len(exact))
+
+
+def other_sidecars(found: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Links (path, id) of found photos whose sidecars are not those that were read."""
+    same = found.join(known.filter(status="ok"), on=["path", *FACTS], suffix="_read")
+    return same.filter(pl.col("stamp") != pl.col("stamp_read")).select("path", "id")
+
+
+def photos_of(ids: Iterable[str], found: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """The found files of known photos, a photo a row: id, `files`, a list of structs of found
+    facts, and `sidecars`, the paths of all that is beside them.
+    """
+    facts = [name for name in found.columns if name != "sidecars"]
+    links = known.select("id", "path", *FACTS).filter(pl.col("id").is_in(list(ids)))
+    here = found.join(links, on=["path", *FACTS]).sort("path")
+    return here.group_by("id", maintain_order=True).agg(
+        pl.struct(facts).alias("files"), pl.col("sidecars").explode(empty_as_null=False)
+    )
 
 
 def below(paths: pl.Series, folders: Iterable[str]) -> pl.Series:
@@ -80,3 +106,8 @@ def below(paths: pl.Series, folders: Iterable[str]) -> pl.Series:
         prefix = folder.rstrip("/") + "/"
         inside = inside | paths.str.starts_with(prefix) | (paths == folder)
     return inside
+
+
+def within(paths: pl.Series, folders: Iterable[str]) -> pl.Series:
+    """Mask of the files that lie directly in one of the folders."""
+    return paths.str.replace(r"/[^/]*$", "").replace("", "/").is_in(list(folders))

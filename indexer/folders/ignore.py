@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathspec import GitIgnoreSpec
 
 from indexer.errors import RootError
-from indexer.folders.paths import to_text
+from indexer.folders.paths import from_argument, to_text
+from indexer.names import composed
 
 IGNORE_FILE = b".tipsignore"
 NO_MEDIA = b".nomedia"
@@ -36,8 +37,10 @@ RAW_EXTENSIONS = frozenset(
         "arw",
         "cr2",
         "cr3",
+        "crw",
         "dng",
         "erf",
+        "gpr",
         "iiq",
         "kdc",
         "mef",
@@ -76,10 +79,23 @@ EXTENSIONS = RAW_EXTENSIONS | frozenset(
         "hif",
         "avif",
         "avifs",
+        "jxl",
+        "jp2",
+        "j2k",
+        "j2c",
+        "jpc",
+        "jpf",
+        "jpx",
+        "psd",
     ]
 )
 """File name extensions (lower case, no dot) of photos; the content decides what a file really
 is."""
+
+
+def folder_pattern(name: str) -> str:
+    """The pattern of all folders with this name, which is taken literally but for `*` and `?`."""
+    return re.sub(r"([\\\[\]!# ])", r"\\\1", name.rstrip("/")) + "/"
 
 
 def extension(name: bytes) -> str:
@@ -101,7 +117,11 @@ class IgnoreRules:
     def parse(
         cls, base: bytes, lines: Sequence[str], parent: IgnoreRules | None, source: str
     ) -> IgnoreRules:
-        """Parse gitignore lines; raises `RootError` naming `source` when a pattern is malformed."""
+        """Parse gitignore lines; raises `RootError` naming `source` when a pattern is malformed.
+
+        Patterns and names are compared in one form of accents, and by case.
+        """
+        lines = [composed(from_argument(line)) for line in lines]
         try:
             # re2 takes time linear in a name's length; with Python's `re`, a few stars in a
             # stranger's ignore file would hang the scan.
@@ -115,7 +135,7 @@ class IgnoreRules:
 
     def verdict(self, path: bytes, is_folder: bool) -> bool | None:
         """The same; None where no rule matches it."""
-        relative = to_text(path[len(self.base.rstrip(b"/")) + 1 :])
+        relative = composed(to_text(path[len(self.base.rstrip(b"/")) + 1 :]))
         found = self.spec.check_file(relative + "/" if is_folder else relative).include
         if found is not None:
             return found

@@ -37,6 +37,25 @@ def to_bytes(text: str) -> bytes:
     return text.translate(_TO_SURROGATE).encode("utf-8", "surrogateescape")
 
 
+def from_argument(text: str) -> str:
+    """A text from the command line, which may contain paths, always valid Unicode: bytes that are
+    not UTF-8 reach Python as lone surrogates, and become what `to_text` makes of them.
+    """
+    return text if text.isascii() else text.translate(_TO_TEXT)
+
+
+def shown(path: str) -> str:
+    """A path for people, with control characters and lone bytes escaped."""
+    return "".join(map(visible_char, to_bytes(path).decode("utf-8", "surrogateescape")))
+
+
+def visible_char(char: str) -> str:
+    """The character as people can see it, escaped where they cannot."""
+    if 0xDC80 <= ord(char) <= 0xDCFF:  # a byte that is not UTF-8
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    return char if char.isprintable() else char.encode("unicode_escape").decode()
+
+
 def folders(path: str) -> list[str]:
     """All folders above a path, outermost first: '/a/b/c.jpg' gives ['/', '/a', '/a/b'], and
     's3://a/b/c.jpg' ['s3://a', 's3://a/b']."""

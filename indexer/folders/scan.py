@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 from collections import Counter, deque
@@ -12,6 +13,7 @@ from typing import NamedTuple
 import polars as pl
 
 from indexer.errors import RootError
+from indexer.folders.devices import Device, device_of
 from indexer.folders.ignore import (
     EXTENSIONS,
     IGNORE_FILE,
@@ -21,20 +23,24 @@ from indexer.folders.ignore import (
     skips_folder,
 )
 from indexer.folders.paths import is_under, to_bytes, to_text
+from indexer.folders.roots import as_root
 from indexer.folders.scope import Scope
+from indexer.folders.sidecars import Entries, is_sidecar, key, sidecar_names, sidecars_of
 from indexer.folders.storage import Entry, entries, is_url, read
 
 FILE_SCHEMA = pl.Schema(
-    {
-        "path": pl.String,
-        "root": pl.String,
-        "size": pl.Int64,
-        "mtime_ns": pl.Int64,
-        "ctime_ns": pl.Int64,
-    }
+    [
+        ("path", pl.String()),
+        ("root", pl.String()),
+        ("size", pl.Int64()),
+        ("mtime_ns", pl.Int64()),
+        ("ctime_ns", pl.Int64()),
+        ("stamp", pl.Int64()),
+        ("sidecars", pl.List(pl.String)),
+    ]
 )
-"""One photo file: text path and root (see `paths`), bytes, and the two times in nanoseconds since
-1970."""
+"""One photo file: text path and root (see `paths`), bytes, the two times in nanoseconds since 1970,
+and the stamp and paths of its sidecars (see `sidecars`)."""
 
 
 class Problem(NamedTuple):
@@ -50,7 +56,8 @@ class ScanResult:
     are empty folders (a mount point without its disk). unseen: unreadable folders; nothing is known
     about their contents. left_out: how many files of each ending (".mov", "" for none) are no
     photos by their names, and how many entries are "hidden", "ignored" by rules of the user, in
-    the "default" list of folders, or folders with a ".nomedia"."""
+    the "default" list of folders, or folders with a ".nomedia". devices: the file systems of the
+    roots, and of folders on another one than the folder above (see `devices`)."""
 
     files: pl.DataFrame
     missing_roots: tuple[str, ...] = ()
@@ -58,24 +65,32 @@ class ScanResult:
     problems: tuple[Problem, ...] = ()
     scope: Scope | None = None
     left_out: Mapping[str, int] = field(default_factory=dict)
+    devices: Mapping[str, Device] = field(default_factory=dict)
 
 
-def absolute_roots(roots: Sequence[str | bytes | os.PathLike[str]]) -> tuple[str, ...]:
+def absolute_roots(
+    roots: Sequence[str | bytes | os.PathLike[str]], known: Sequence[str] = ()
+) -> tuple[str, ...]:
     """User-given roots -> absolute texts, without those inside another one.
 
-    Links are not resolved: paths are shown as the user gave them. URLs of object storage (see
-    `storage`) stay unchanged. Raises `RootError` for a file.
+    Links are not resolved: paths are shown as the user gave them, but with names as the disk lists
+    them and as the `known` roots of a collection spell them (see `roots`). URLs of object storage
+    (see `storage`) stay unchanged. Raises `RootError` for a file.
     """
-    texts = {_absolute(root) for root in roots}
-    for text in sorted(texts):
-        if os.path.isfile(to_bytes(text)):
-            raise RootError(f"{text} is a file; give the folder that holds it.")
-    return minimal_roots(texts)
+    return minimal_roots({as_root(absolute(root), known) for root in roots})
 
 
-def _absolute(root: str | bytes | os.PathLike[str]) -> str:
+def absolute(root: str | bytes | os.PathLike[str]) -> str:
+    """The absolute text of a user-given root, spelled as it was typed. Raises `RootError` for a
+    file.
+    """
     text = to_text(os.fsencode(root))
-    return text.rstrip("/") if is_url(text) else to_text(os.path.abspath(os.fsencode(root)))
+    if is_url(text):
+        return text.rstrip("/")
+    text = to_text(os.path.abspath(os.fsencode(root)))
+    if os.path.isfile(to_bytes(text)):
+        raise RootError(f"{text} is a file; give the folder that holds it.")
+    return text
 
 
 def minimal_roots(roots: set[str]) -> tuple[str, ...]:
@@ -103,7 +118,8 @@ def scan(
     files and folders are skipped unless `include_hidden`. Real folders come before links to
     folders, and each folder is read once, so link loops end and a photo keeps its real path.
     `within` restricts the scan to a part of the roots, with the same result there as a full walk;
-    it widens at a link to a folder, since only a full walk knows what the link leads to.
+    it widens at a link to a folder, since only a full walk knows what the link leads to, and from a
+    sidecar to its photos.
     """
     walk = _Walk(include_hidden, progress, scope=within)
     for root in roots:
@@ -111,8 +127,8 @@ def scan(
     if within is not None:
         walk.narrow(within)
     walk.run()
-    if within is not None and walk.linked:
-        wider = Scope(within.paths | walk.linked, within.without)
+    if within is not None and walk.wider:
+        wider = Scope(within.paths | walk.wider, within.without)
         return scan(
             roots, ignore=ignore, include_hidden=include_hidden, progress=progress, within=wider
         )
@@ -120,11 +136,13 @@ def scan(
 
 
 class _Folder(NamedTuple):
-    """only: the names to look at in the folder; None means all."""
+    """above: the device number of the folder above; None for a start. only: the names to look at in
+    the folder; None means all."""
 
     path: bytes
     root: str
     rules: IgnoreRules | None
+    above: int | None = None
     only: frozenset[bytes] | None = None
 
 
@@ -137,13 +155,15 @@ class _Walk:
     links: deque[_Folder] = field(default_factory=deque)
     visited: set[tuple[int, int] | bytes] = field(default_factory=set)
     roots: dict[str, tuple[int, int] | bytes | None] = field(default_factory=dict)
-    rows: list[tuple[str, str, int, int, int]] = field(default_factory=list)
+    rows: list[tuple[str, str, int, int, int, int]] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-    linked: set[str] = field(default_factory=set)
+    wider: set[str] = field(default_factory=set)
     reached: dict[bytes, _Folder | None] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
+    sidecars: dict[str, list[str]] = field(default_factory=dict)
+    devices: dict[str, Device] = field(default_factory=dict)
 
     def add_root(self, root: str, ignore: Sequence[str]) -> None:
         path = to_bytes(root)
@@ -207,14 +227,23 @@ class _Walk:
         if identity in self.visited:
             return
         self.visited.add(identity)
+        device = identity[0] if isinstance(identity, tuple) else None
+        if device is not None and device != folder.above:
+            self.devices[to_text(folder.path)] = device_of(folder.path)
         found = _names(folder.path)
         names = {entry.name for entry in found}
         if NO_MEDIA in names:
             self.left_out[to_text(NO_MEDIA)] += 1
             return
-        if folder.only is not None:
-            found = [entry for entry in found if entry.name in folder.only]
         rules = self._rules(folder) if IGNORE_FILE in names else folder.rules
+        beside = {
+            key(entry.name): entry
+            for entry in found
+            if is_sidecar(entry.name) and not (rules and rules.ignores(entry.path, False))
+        }
+        if folder.only is not None:
+            self._widen(found, folder.only)
+            found = [entry for entry in found if entry.name in folder.only]
         inner: list[_Folder] = []
         for entry in found:
             if not self.include_hidden and entry.name.startswith(b"."):
@@ -224,20 +253,31 @@ class _Walk:
                 if reason := skips_folder(entry.path, folder.root, rules):
                     self.left_out[reason] += 1
                     continue
-                below = _Folder(entry.path, folder.root, rules)
+                below = _Folder(entry.path, folder.root, rules, device)
                 if not entry.is_symlink():
                     inner.append(below)
                 elif self.scope is None or self.scope.holds(folder.root):
                     self.links.append(below)
                 else:
-                    self.linked.add(folder.root)
+                    self.wider.add(folder.root)
             elif (ending := extension(entry.name)) not in EXTENSIONS:
                 self.left_out[ending and f".{ending}"] += 1
             elif rules and rules.ignores(entry.path, is_folder=False):
                 self.left_out["ignored"] += 1
             else:
-                self._file(entry, folder.root)
+                self._file(entry, folder.root, beside)
         self.pending.extendleft(reversed(inner))
+
+    def _widen(self, found: Sequence[os.DirEntry[bytes] | Entry], only: frozenset[bytes]) -> None:
+        """Look at the photos of touched sidecars as well, also of those that are gone."""
+        touched = {key(name) for name in only if is_sidecar(name)}
+        if not touched:
+            return
+        for entry in found:
+            if extension(entry.name) in EXTENSIONS and entry.name not in only:
+                names = itertools.chain(*sidecar_names(key(entry.name)))
+                if not touched.isdisjoint(names):
+                    self.wider.add(to_text(entry.path))
 
     def _reach(self, path: bytes, root: _Folder) -> _Folder | None:
         """The folder as a walk from its root reaches it; None where it does not."""
@@ -274,7 +314,7 @@ class _Walk:
 
     def _rules(self, folder: _Folder) -> IgnoreRules:
         path = os.path.join(folder.path, IGNORE_FILE)
-        text = _content(path).decode("utf-8", "replace")
+        text = to_text(_content(path))
         return IgnoreRules.parse(folder.path, text.splitlines(), folder.rules, to_text(path))
 
     def _is_folder(self, entry: os.DirEntry[bytes] | Entry) -> bool:
@@ -283,7 +323,7 @@ class _Walk:
         except OSError:  # a link to itself: not a folder, `_file` lists it as is
             return False
 
-    def _file(self, entry: os.DirEntry[bytes] | Entry, root: str) -> None:
+    def _file(self, entry: os.DirEntry[bytes] | Entry, root: str, beside: Entries) -> None:
         try:
             facts = entry.stat()
         except OSError:
@@ -298,12 +338,27 @@ class _Walk:
                     self.unseen.append(folder)
                 return
         if stat.S_ISREG(facts.st_mode) or stat.S_ISLNK(facts.st_mode):
+            path = to_text(entry.path)
+            stamp = 0
+            if beside:
+                sidecars, stamp = sidecars_of(entry.name, beside)
+                if sidecars:
+                    self.sidecars[path] = sidecars
             self.rows.append(
-                (to_text(entry.path), root, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+                (path, root, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, stamp)
             )
 
     def result(self) -> ScanResult:
-        files = pl.DataFrame(self.rows, schema=FILE_SCHEMA, orient="row")
+        names = [name for name in FILE_SCHEMA if name != "sidecars"]
+        files = pl.DataFrame(self.rows, {n: FILE_SCHEMA[n] for n in names}, orient="row")
+        beside = {"path": list(self.sidecars), "sidecars": list(self.sidecars.values())}
+        files = files.join(
+            pl.DataFrame(beside, {n: FILE_SCHEMA[n] for n in beside}),
+            on="path",
+            how="left",
+            maintain_order="left",
+        ).with_columns(pl.col("sidecars").fill_null([]))
+        used = {path for paths in self.sidecars.values() for path in paths}
         if self.scope is not None:
             files = files.filter(~pl.col("path").is_in(list(self.scope.without)))
         return ScanResult(
@@ -312,7 +367,10 @@ class _Walk:
             unseen=tuple(self.unseen),
             problems=tuple(self.problems),
             scope=self.scope,
-            left_out=dict(self.left_out),
+            left_out=dict(
+                self.left_out - Counter(path[path.rindex(".") :].lower() for path in used)
+            ),
+            devices=self.devices,
         )
 
 

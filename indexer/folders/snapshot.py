@@ -13,8 +13,14 @@ import polars as pl
 from indexer.folders.scan import FILE_SCHEMA
 from tips_model.atomic import replacing, sync_folder
 
-LINK_SCHEMA = pl.Schema([*FILE_SCHEMA.items(), ("id", pl.String()), ("status", pl.String())])
-"""The columns of links: each file of each row."""
+LINK_SCHEMA = pl.Schema(
+    [
+        *((name, kind) for name, kind in FILE_SCHEMA.items() if name != "sidecars"),
+        ("id", pl.String()),
+        ("status", pl.String()),
+    ]
+)
+"""The columns of links: each file of each row; the stamp is that of the sidecars that were read."""
 _NAME = "links.arrow"
 
 

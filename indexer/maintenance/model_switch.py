@@ -25,6 +25,7 @@ from indexer.folders.changes import below
 from indexer.folders.paths import to_bytes
 from indexer.folders.roots import absent, is_gone
 from indexer.folders.scan import FILE_SCHEMA, ScanResult
+from indexer.folders.sidecars import with_sidecars
 from indexer.options import IndexOptions
 from indexer.pipeline import index
 from indexer.progress import IndexReport, ProgressCallback
@@ -229,10 +230,11 @@ def _drop_server(view: Collection) -> None:
 
 def _listed(collection: Collection, roots: Sequence[str], **_: Any) -> ScanResult:
     """A replacement for `scan`: the photos that a catalog knows."""
-    files = collection.catalog().files().select(FILE_SCHEMA.names())
+    files = collection.catalog().files()
     latest = files.sort("ctime_ns").unique("path", keep="last", maintain_order=True)
     away = absent(tuple(roots))
-    return ScanResult(files=latest.filter(~below(latest["path"], away)), missing_roots=away)
+    found = with_sidecars(latest.filter(~below(latest["path"], away)))
+    return ScanResult(files=found.select(FILE_SCHEMA.names()), missing_roots=away)
 
 
 def _free_name(folder: Path, model: str) -> str:

@@ -17,7 +17,9 @@ from indexer.commit import Ledger
 from indexer.edge.manifest import read_manifest
 from indexer.edge.shards import PREFIX
 from indexer.errors import CollectionError, RootError
-from indexer.folders.changes import below
+from indexer.folders.changes import below, within
+from indexer.folders.devices import Away, read_devices
+from indexer.folders.devices import away as disks_away
 from indexer.folders.paths import is_under
 from indexer.folders.roots import absent, is_gone
 from indexer.folders.snapshot import write_snapshot
@@ -37,7 +39,7 @@ _NO_LINKS = pl.Schema({"path": pl.String, "id": pl.String})
 class PruneOptions:
     """What to drop besides deleted photos: failed (rows of unreadable files; the next run reads
     them again), roots (absolute texts of folders to forget), missing_roots (all folders that
-    currently do not exist)."""
+    currently do not exist, and files on a disk that is not mounted)."""
 
     failed: bool = False
     roots: tuple[str, ...] = ()
@@ -99,7 +101,13 @@ def plan(collection: Collection, options: PruneOptions) -> PrunePlan:
     files = catalog.files().select(_LINK)
     under = below(files["path"], roots)
     here = files.filter(~under & ~below(files["path"], away))
-    gone = here.filter(pl.Series([is_gone(path) for path in here["path"]], dtype=pl.Boolean))
+    is_lost = pl.Series([is_gone(path) for path in here["path"]], dtype=pl.Boolean)
+    gone = here.filter(is_lost)
+    lost = Away()
+    if not options.missing_roots:
+        remembered = read_devices(collection.catalog_folder)
+        lost = disks_away(gone["path"], here.filter(~is_lost)["path"], remembered)
+        gone = gone.filter(~within(gone["path"], lost.folders))
     failed = catalog.failures().select(_LINK) if options.failed else pl.DataFrame(schema=_NO_LINKS)
     dropped = pl.concat([gone, failed, files.filter(under)]).unique()
     left = files.join(dropped, on=_LINK, how="anti")["id"].unique()
@@ -111,7 +119,7 @@ def plan(collection: Collection, options: PruneOptions) -> PrunePlan:
         forgotten=files.filter(under),
         leaving=frozenset(dropped["id"]) - frozenset(left),
         roots=roots,
-        away=tuple(root for root in away if root not in roots),
+        away=(*(root for root in away if root not in roots), *lost.places),
         orphans=tuple(orphans(collection)),
         versions=catalog.versions(),
     )

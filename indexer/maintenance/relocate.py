@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from indexer.catalog.rows import FileRef, Link
+from indexer.catalog.rows import FileRef, Link, file_refs
 from indexer.collection import Collection
 from indexer.errors import DecodeError, RootError
 from indexer.folders.changes import below
 from indexer.folders.paths import is_under, to_bytes
-from indexer.folders.roots import identity
+from indexer.folders.roots import as_known, as_root, identity
 from indexer.folders.scan import minimal_roots
 from indexer.folders.snapshot import write_snapshot
 from indexer.folders.storage import is_url
@@ -59,7 +59,7 @@ class Relocation:
 
 def look(collection: Collection, old: str, new: str) -> Relocation:
     """Whether the new folder holds the files of the old one (absolute texts): all by name, and a
-    sample by content.
+    sample by content. Its `old` is spelled as the collection does.
 
     Raises `RootError` when the collection has nothing below `old`, when one of them lies in the
     other, when one is on object storage, or when `new` does not exist.
@@ -70,6 +70,11 @@ def look(collection: Collection, old: str, new: str) -> Relocation:
             "index` on the new place, which finds moved photos by their content."
         )
     files = collection.catalog().files()
+    if os.path.lexists(to_bytes(old)):
+        old = as_root(old, collection.roots)
+    else:
+        known = pl.concat([pl.Series(collection.roots, dtype=pl.String), files["path"]])
+        old = as_known(old, known)
     moving = files.filter(below(files["path"], [old]))
     if old == new or is_under(new, old) or is_under(old, new):
         raise RootError(f"{old} and {new} must be different folders, neither inside the other.")
@@ -150,10 +155,12 @@ def _links(catalog: Catalog, old: str, new: str, roots: Sequence[str]) -> Iterat
     files = catalog.files()
     ids = files.filter(below(files["path"], [old]))["id"].unique().sort()
     for start in range(0, len(ids), BATCH):
-        rows = catalog.rows(ids[start : start + BATCH].to_list(), ["id", "status", "files"])
+        rows = catalog.rows(
+            ids[start : start + BATCH].to_list(), ["id", "status", "files", "stamps"]
+        )
         links = []
         for row in rows.to_pylist():
-            refs = [FileRef(**file) for file in row["files"]]
+            refs = file_refs(row)
             moved = {ref.path: ref for ref in refs if not is_under(ref.path, old)}
             for ref in refs:
                 if is_under(ref.path, old):

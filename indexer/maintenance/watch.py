@@ -29,6 +29,7 @@ from indexer.folders.paths import is_under, to_bytes, to_text
 from indexer.folders.roots import Identity, identity
 from indexer.folders.scan import ScanResult, scan
 from indexer.folders.scope import Scope, touched
+from indexer.folders.sidecars import is_sidecar
 from indexer.folders.storage import is_url
 from indexer.maintenance import watch_limits
 from indexer.maintenance.debounce import SETTLE, Pending
@@ -202,7 +203,7 @@ class _Watch:
             raise _LostEventsError("A folder was removed while its watch started") from error
 
     def _matters(self, path: str) -> bool:
-        """Whether a photo, a folder or an ignore file may have changed."""
+        """Whether a photo, a sidecar, a folder or an ignore file may have changed."""
         if is_under(path, self._own):
             return False
         name = to_bytes(path.rpartition("/")[2])
@@ -211,7 +212,8 @@ class _Watch:
         if name.startswith(b".") and not self._options.index.include_hidden:
             return False
         # A deleted path may have been a folder, whatever its name.
-        return extension(name) in EXTENSIONS or not os.path.isfile(to_bytes(path))
+        is_photo = extension(name) in EXTENSIONS
+        return is_photo or is_sidecar(name) or not os.path.isfile(to_bytes(path))
 
     def _check_start(self, roots: list[str]) -> None:
         """Report folders that could not be watched: the library is silent about them."""

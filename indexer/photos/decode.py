@@ -15,11 +15,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from io import BytesIO
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile, PsdImagePlugin, UnidentifiedImageError
+from PIL.ExifTags import Base
 
 from indexer.errors import DecodeError
 from indexer.folders.ignore import RAW_EXTENSIONS, extension
@@ -27,11 +29,14 @@ from indexer.folders.paths import to_text
 from indexer.photos.colour import adobe_to_srgb
 from indexer.photos.content import content_id, read_content
 from indexer.photos.exif import picture_facts, read_facts
-from indexer.photos.facts import Facts, unharmed
-from indexer.photos.formats import FORMATS, foreign_format, formats_of
+from indexer.photos.facts import Facts, filled, unharmed
+from indexer.photos.formats import FORMATS, formats_of, unread
+from indexer.photos.jxl import jxl_size
 from indexer.photos.limits import MAX_PIXELS
 from indexer.photos.pixels import small_rgb
-from indexer.photos.raw import looks_raw, raw_preview
+from indexer.photos.raw import looks_raw, raw_preview, tiff_facts
+from indexer.photos.wide_tiff import MAGICS, wide_tiff
+from indexer.photos.xmp import xmp_facts
 
 __all__ = [
     "FORMATS",
@@ -44,6 +49,7 @@ __all__ = [
     "quiet",
 ]
 
+_RESOURCES = {1058: "exif", 1060: "xmp"}  # of Photoshop documents
 THUMBNAIL = 320  # pixels, long side
 OUT_OF_MEMORY = "it needs more memory than allowed"
 CUT_OFF = "cut off"
@@ -136,9 +142,7 @@ def decode_stream(
     except (DecodeError, MemoryError):
         raise
     except UnidentifiedImageError as error:
-        name = foreign_format(stream)
-        reason = f"{name} is not a supported format" if name else "not a picture in a known format"
-        raise DecodeError(reason) from error
+        raise DecodeError(unread(stream)) from error
     except Exception as error:
         # Decoders meet hostile bytes here and raise all kinds of errors (struct.error, IndexError,
         # SyntaxError ...). Each means that this one photo is unreadable, and the row says why.
@@ -168,6 +172,10 @@ def _decode(stream: BinaryIO, hint: str, wanted: _Wanted) -> Photo:
     except (DecodeError, MemoryError):
         raise
     except Exception as error:  # whatever a decoder raises: see `decode_stream`
+        if isinstance(error, UnidentifiedImageError) and _head(stream).startswith(MAGICS):
+            with wanted.one_large:
+                image = wide_tiff(stream, partial(_check_size, max_pixels=wanted.max_pixels))
+            return _from_image(image, filled(tiff_facts(stream), xmp_facts(image)), wanted)
         salvaged = _salvaged(stream, wanted, error)
         if salvaged is None:
             raise
@@ -175,9 +183,30 @@ def _decode(stream: BinaryIO, hint: str, wanted: _Wanted) -> Photo:
 
 
 def _opened(stream: BinaryIO, wanted: _Wanted) -> Photo:
-    stream.seek(0)
-    with Image.open(stream, formats=formats_of(stream)) as image:
+    names = formats_of(stream)
+    if names == ("JXL",):  # opening decodes it
+        _check_size(*jxl_size(stream), wanted.max_pixels)
+        stream.seek(0)
+    with Image.open(stream, formats=names) as image:
+        _add_texts(image)
         return _from_image(image, None, wanted)
+
+
+def _head(stream: BinaryIO) -> bytes:
+    stream.seek(0)
+    return stream.read(4)
+
+
+def _add_texts(image: Image.Image) -> None:
+    """EXIF and XMP of a Photoshop document, which Pillow leaves among its resources; and none of
+    the EXIF orientation of a JPEG XL picture, whose decoder has turned it.
+    """
+    if isinstance(image, PsdImagePlugin.PsdImageFile):
+        for number, _, data in image.resources:
+            if number in _RESOURCES and data:
+                image.info[_RESOURCES[number]] = data
+    elif image.format == "JXL" and not getattr(image, "jpeg", False):
+        unharmed(lambda: image.getexif().pop(Base.Orientation, None), lambda: None)
 
 
 def _salvaged(stream: BinaryIO, wanted: _Wanted, error: Exception) -> Photo | None:
@@ -226,7 +255,7 @@ def _from_image(image: Image.Image, given: Facts | None, wanted: _Wanted) -> Pho
         # Pillow loads all pixels of a PNG for its EXIF, so its size is checked before.
         facts = given or picture_facts(image)
         orientation = facts.orientation
-        if format == "tiff":
+        if format == "tiff" and given is None:
             # Newer Pillow versions rotate these on load and remove the tag, so read the orientation
             # afterwards.
             image.load()

@@ -11,7 +11,7 @@ from typing import Any, SupportsFloat
 from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base, Interop
 
-from indexer.photos.facts import Facts, clean_text, filled, moment, unharmed
+from indexer.photos.facts import Dated, Facts, clean_text, filled, moment, unharmed
 from indexer.photos.xmp import iptc_facts, xmp_facts
 
 _TEXT_LIMIT = 100  # characters of a camera's or lens's name
@@ -20,19 +20,14 @@ _TEXT_LIMIT = 100  # characters of a camera's or lens's name
 def picture_facts(image: Image.Image) -> Facts:
     """The facts of an opened picture; never raises for what a file holds.
 
-    From EXIF, then XMP, then IPTC. Dates in the order of trust: when the picture was taken or
-    digitised by EXIF, XMP, IPTC, the satellites' clock, and when EXIF says the file was changed.
+    From EXIF, then XMP, then IPTC; the date as `facts.DATED` says.
     """
     exif = unharmed(image.getexif, Image.Exif)
-    return filled(_facts(exif), xmp_facts(image), iptc_facts(image), _last_dates(exif))
+    return filled(read_facts(exif), xmp_facts(image), iptc_facts(image))
 
 
 def read_facts(exif: Image.Exif) -> Facts:
     """The facts of an EXIF block; never raises for bad content."""
-    return filled(_facts(exif), _last_dates(exif))
-
-
-def _facts(exif: Image.Exif) -> Facts:
     main = _tags(lambda: exif)
     photo = _tags(lambda: exif.get_ifd(IFD.Exif))
     gps = _tags(lambda: exif.get_ifd(IFD.GPSInfo))
@@ -40,12 +35,10 @@ def _facts(exif: Image.Exif) -> Facts:
     latitude, longitude = _place(gps)
     iso = _number(photo.get(Base.ISOSpeedRatings), 1, 10_000_000)
     orientation = _number(main.get(Base.Orientation), 1, 8)
-    taken = _moment(photo, Base.DateTimeOriginal, photo.get(Base.SubsecTimeOriginal))
-    if taken is None:
-        taken = _moment(photo, Base.DateTimeDigitized, photo.get(Base.SubsecTimeDigitized))
+    taken, dated = _date(main, photo, gps)
     return Facts(
         taken=taken,
-        dated=None if taken is None else "exif",
+        dated=dated,
         camera=_camera(main),
         lens=_text(photo.get(Base.LensModel)),
         latitude=latitude,
@@ -76,14 +69,19 @@ def _camera(main: dict[int, Any]) -> str | None:
     return f"{make} {model}"
 
 
-def _last_dates(exif: Image.Exif) -> Facts:
-    """By the satellites' clock, and when the file was changed: where nothing better is known."""
-    taken = _gps_time(_tags(lambda: exif.get_ifd(IFD.GPSInfo)))
-    if taken is not None:
-        return Facts(taken=taken, dated="gps")
-    photo = _tags(lambda: exif.get_ifd(IFD.Exif))
-    changed = _moment(_tags(lambda: exif), Base.DateTime, photo.get(Base.SubsecTime))
-    return Facts() if changed is None else Facts(taken=changed, dated="exif")
+def _date(
+    main: dict[int, Any], photo: dict[int, Any], gps: dict[int, Any]
+) -> tuple[datetime | None, Dated | None]:
+    """When the picture was taken or digitised, or by the satellites' clock, or when the file was
+    changed; and which.
+    """
+    ways: tuple[tuple[datetime | None, Dated], ...] = (
+        (_moment(photo, Base.DateTimeOriginal, photo.get(Base.SubsecTimeOriginal)), "exif"),
+        (_moment(photo, Base.DateTimeDigitized, photo.get(Base.SubsecTimeDigitized)), "exif"),
+        (_gps_time(gps), "gps"),
+        (_moment(main, Base.DateTime, photo.get(Base.SubsecTime)), "changed"),
+    )
+    return next((way for way in ways if way[0] is not None), (None, None))
 
 
 def _moment(tags: dict[int, Any], name: int, fraction: object) -> datetime | None:

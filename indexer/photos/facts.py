@@ -7,10 +7,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
+
+from indexer.names import comparable
 
 T = TypeVar("T")
-Dated = Literal["exif", "xmp", "iptc", "gps", "name"]
+Dated = Literal["exif", "xmp", "iptc", "gps", "sidecar", "takeout", "changed", "name"]
+DATED: tuple[Dated, ...] = get_args(Dated)
+"""Where a date was found, the most trusted first."""
 
 _DATE = re.compile(
     r"\s*(\d{4})[:\-/.](\s?\d{1,2})[:\-/.](\s?\d{1,2})"
@@ -27,9 +31,10 @@ class Facts:
     """What a photo says; None, or nothing, where it says nothing usable.
 
     taken: local time of the camera, naive (the zone is ignored). dated: where that was found; "gps"
-    is UTC. latitude, longitude: degrees, north and east positive. exposure: seconds. focal_length:
-    millimetres (of the lens itself). keywords: each once. rating: 0..5 stars, -1 rejected.
-    orientation: EXIF value 1..8. adobe_rgb: the pixels are Adobe RGB, where no profile says more.
+    and "takeout" are UTC, "changed" is when EXIF says the file was changed. latitude, longitude:
+    degrees, north and east positive. exposure: seconds. focal_length: millimetres (of the lens
+    itself). keywords: each once. rating: 0..5 stars, -1 rejected. orientation: EXIF value 1..8.
+    adobe_rgb: the pixels are Adobe RGB, where no profile says more.
     """
 
     taken: datetime | None = None
@@ -53,8 +58,8 @@ class Facts:
 
 
 def filled(first: Facts, *others: Facts) -> Facts:
-    """The facts of the first, and what it lacks from the others, in their order; dates and places
-    as wholes, keywords from all.
+    """The facts of the first, and what it lacks from the others, in their order; places as wholes,
+    keywords from all, the date from where it is trusted most (`DATED`).
     """
     for other in others:
         kept = {
@@ -62,16 +67,31 @@ def filled(first: Facts, *others: Facts) -> Facts:
             for each in fields(Facts)
             if getattr(first, each.name) is None and each.name not in _WHOLES
         }
-        if first.taken is None:
+        if _trust(other) > _trust(first):
             kept |= {"taken": other.taken, "dated": other.dated}
         if first.latitude is None:
             kept |= {"latitude": other.latitude, "longitude": other.longitude}
-        known = {keyword.casefold() for keyword in first.keywords}
-        more = [word for word in other.keywords if word.casefold() not in known]
+        known = set(map(comparable, first.keywords))
+        more = [word for word in other.keywords if comparable(word) not in known]
         first = replace(first, keywords=(*first.keywords, *more), **kept)
     return first
 
 
+def _trust(facts: Facts) -> int:
+    """How far the date is trusted; 0 without one."""
+    return len(DATED) - DATED.index(facts.dated) if facts.dated else 0
+
+
+def with_sidecar(own: Facts, beside: Facts) -> Facts:
+    """A photo's own facts, and those beside it. What people wrote there is newer: programs that
+    leave originals alone keep titles and ratings there.
+    """
+    written = {name: getattr(beside, name) for name in _WRITTEN}
+    said = {name: value for name, value in written.items() if value is not None}
+    return replace(filled(own, beside), **said)
+
+
+_WRITTEN = ("title", "description", "creator", "label", "rating")
 _WHOLES = ("taken", "dated", "latitude", "longitude", "keywords", "orientation", "adobe_rgb")
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 from indexer.errors import DecodeError
 from indexer.photos.exif import picture_facts, read_facts
 from indexer.photos.facts import Facts, filled, unharmed
+from indexer.photos.xmp import packet_facts
 
 _TIFF_MAGICS = (
     b"II*\0",
@@ -20,8 +21,9 @@ _TIFF_MAGICS = (
     b"IIU\0",
 )  # TIFF, and the formats of Olympus and Panasonic
 _DNG_VERSION = 0xC612
-# LibRaw's `flip` -> EXIF orientation.
-_ORIENTATION = {0: 1, 3: 3, 5: 8, 6: 6}
+# LibRaw's `flip` (1: left and right, 2: top and bottom, 4: rows and columns) -> EXIF orientation.
+_ORIENTATION = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}
+_XMP = 700
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ def looks_raw(stream: BinaryIO) -> bool:
     """Whether a TIFF is marked as DNG, whatever its name; resets the stream to its start."""
     head = stream.read(4)
     stream.seek(0)
-    return head in _TIFF_MAGICS and _DNG_VERSION in _tiff_exif(stream)
+    return head in _TIFF_MAGICS and _DNG_VERSION in tiff_exif(stream)
 
 
 def raw_preview(stream: BinaryIO) -> RawPreview | None:
@@ -65,13 +67,21 @@ def raw_preview(stream: BinaryIO) -> RawPreview | None:
         else:
             image, facts = Image.fromarray(thumb.data), Facts()
     orientation = _ORIENTATION.get(sizes.flip, 1)
-    facts = filled(read_facts(_tiff_exif(stream)), facts)
+    facts = filled(tiff_facts(stream), facts)
     return RawPreview(
         image, sizes.width, sizes.height, orientation, replace(facts, orientation=orientation)
     )
 
 
-def _tiff_exif(stream: BinaryIO) -> Image.Exif:
+def tiff_facts(stream: BinaryIO) -> Facts:
+    """The facts in the tags of a TIFF-like file, XMP among them."""
+    exif = tiff_exif(stream)
+    packet = exif.get(_XMP)
+    inside = unharmed(lambda: packet_facts(packet), Facts) if isinstance(packet, bytes) else Facts()
+    return filled(read_facts(exif), inside)
+
+
+def tiff_exif(stream: BinaryIO) -> Image.Exif:
     """The tags of a TIFF-like file; empty when unreadable. Resets the stream to its start."""
     exif = Image.Exif()
     stream.seek(0)

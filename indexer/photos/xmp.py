@@ -8,11 +8,12 @@ from typing import Any
 
 from PIL import Image, ImageFile, IptcImagePlugin
 
+from indexer.names import comparable
 from indexer.photos.facts import Dated, Facts, clean_text, moment, unharmed
 
 LONGEST_XMP = 4_000_000
 """Bytes; writers put whole editing histories, and thumbnails, into it."""
-_NAME, _TEXT, _KEYWORDS = 100, 2000, 256
+LONGEST_NAME, LONGEST_TEXT, KEYWORDS = 100, 2000, 256
 """Characters of a name, a keyword and a title; of a description; keywords of a photo."""
 _AXES = ("Latitude", "Longitude")
 _DATES = ("DateTimeOriginal", "DateCreated", "CreateDate")
@@ -31,11 +32,14 @@ def xmp_facts(image: Image.Image) -> Facts:
     return unharmed(lambda: _read_xmp(image.getxmp()), Facts)
 
 
-def read_sidecar(packet: bytes) -> Facts:
-    """The facts of an XMP file beside a photo; never raises for what it holds."""
+def packet_facts(packet: bytes) -> Facts:
+    """The facts of a bare XMP packet. Raises `ValueError` where it is none."""
     holder = Image.new("1", (1, 1))
     holder.info["xmp"] = packet
-    return xmp_facts(holder)
+    try:
+        return _read_xmp(holder.getxmp())
+    except Exception as error:  # whatever a parser raises for hostile bytes
+        raise ValueError("not an XMP packet") from error
 
 
 def iptc_facts(image: Image.Image) -> Facts:
@@ -61,14 +65,14 @@ def _read_xmp(packet: dict[str, Any]) -> Facts:
     return Facts(
         taken=taken,
         dated=_dated(taken, "xmp"),
-        camera=clean_text(_one(said.get("Model")), _NAME),
-        lens=clean_text(_one(said.get("LensModel")) or _one(said.get("Lens")), _NAME),
+        camera=clean_text(_one(said.get("Model")), LONGEST_NAME),
+        lens=clean_text(_one(said.get("LensModel")) or _one(said.get("Lens")), LONGEST_NAME),
         latitude=latitude,
         longitude=longitude,
-        title=clean_text(_one(said.get("title")) or _one(said.get("Headline")), _NAME),
-        description=clean_text(_one(said.get("description")), _TEXT),
-        creator=clean_text(_one(said.get("creator")), _NAME),
-        label=clean_text(_one(said.get("Label")), _NAME),
+        title=clean_text(_one(said.get("title")) or _one(said.get("Headline")), LONGEST_NAME),
+        description=clean_text(_one(said.get("description")), LONGEST_TEXT),
+        creator=clean_text(_one(said.get("creator")), LONGEST_NAME),
+        label=clean_text(_one(said.get("Label")), LONGEST_NAME),
         rating=rating,
         keywords=_keywords(words),
     )
@@ -91,9 +95,9 @@ def _read_iptc(records: dict[tuple[int, int], Any]) -> Facts:
     return Facts(
         taken=taken,
         dated=_dated(taken, "iptc"),
-        title=clean_text(_one(said.get(_TITLE)), _NAME),
-        description=clean_text(_one(said.get(_CAPTION)), _TEXT),
-        creator=clean_text(_one(said.get(_BYLINE)), _NAME),
+        title=clean_text(_one(said.get(_TITLE)), LONGEST_NAME),
+        description=clean_text(_one(said.get(_CAPTION)), LONGEST_TEXT),
+        creator=clean_text(_one(said.get(_BYLINE)), LONGEST_NAME),
         keywords=_keywords(list(_texts(said.get(_KEYWORD)))),
     )
 
@@ -116,11 +120,11 @@ def _texts(value: object) -> Iterator[str]:
             yield from _texts(each)
     elif isinstance(value, bytes):  # IPTC: of a character set that hardly any writer declares
         try:
-            yield clean_text(value.decode("utf-8"), _TEXT) or ""
+            yield clean_text(value.decode("utf-8"), LONGEST_TEXT) or ""
         except UnicodeDecodeError:
-            yield clean_text(value.decode("latin-1"), _TEXT) or ""
+            yield clean_text(value.decode("latin-1"), LONGEST_TEXT) or ""
     elif isinstance(value, str):
-        yield clean_text(value, _TEXT) or ""
+        yield clean_text(value, LONGEST_TEXT) or ""
 
 
 def _one(value: object) -> str:
@@ -131,9 +135,9 @@ def _one(value: object) -> str:
 def _keywords(words: list[str]) -> tuple[str, ...]:
     found: dict[str, str] = {}
     for word in words:
-        if text := clean_text(word, _NAME):
-            found.setdefault(text.casefold(), text)
-    return tuple(found.values())[:_KEYWORDS]
+        if text := clean_text(word, LONGEST_NAME):
+            found.setdefault(comparable(text), text)
+    return tuple(found.values())[:KEYWORDS]
 
 
 def _degrees(text: str) -> float | None:

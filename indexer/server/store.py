@@ -81,6 +81,7 @@ class ServerStore:
         using: str,
         filter: Filter | None = None,
         limit: int,
+        exact: bool = False,
     ) -> list[VectorHits]:
         """The `limit` nearest points for each row of `vectors` (Q, D)."""
         queries = query_rows(vectors, self._empty.dim)
@@ -88,6 +89,8 @@ class ServerStore:
             return [VectorHits(point_array([]), np.zeros(0, np.float32)) for _ in queries]
         where = to_client(filter)
         params = search_params(self._layout.oversampling)
+        if exact:
+            params = models.SearchParams(exact=True)
         requests = [
             models.QueryRequest(
                 query=query.tolist(),

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from indexer.names import comparable
 from search.browse.columns import Rows, Texts
 from search.browse.filter import parts
 from search.browse.index import PhotoIndex
@@ -56,6 +57,18 @@ def narrowed(
     return index.matching(filter_text(kept), rows)
 
 
+def spelled(index: PhotoIndex, choices: Choices) -> Choices:
+    """The choices with the names of cameras, lenses and folders as the collection spells them, so
+    that a typed one is the value that is counted.
+    """
+    return replace(
+        choices,
+        cameras=index.spelled("camera", choices.cameras),
+        lenses=index.spelled("lens", choices.lenses),
+        folders=index.spelled("folders", choices.folders),
+    )
+
+
 def facets(
     index: PhotoIndex, choices: Choices, rows: Rows | None = None, limit: int = 100
 ) -> dict[Field, tuple[FacetValue, ...]]:
@@ -65,6 +78,7 @@ def facets(
     rows: the photos that a search without these choices found; None for all. Chosen values are
     always included, with 0 if nothing has them.
     """
+    choices = spelled(index, choices)
     return {field: _facet(index, choices, field, rows, limit) for field in FIELDS}
 
 
@@ -78,7 +92,7 @@ def subfolders(index: PhotoIndex, folder: str, rows: Rows | None = None) -> list
         for name in {each.split("/", 1)[0] for each in below if each}:
             counts[name] = counts.get(name, 0) + count
         deep.update(each.split("/", 1)[0] for each in below if "/" in each)
-    names = sorted(counts, key=lambda name: (name.casefold(), name))
+    names = sorted(counts, key=lambda name: (comparable(name), name))
     return [Folder(prefix + name, counts[name], name in deep) for name in names]
 
 

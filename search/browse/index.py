@@ -20,11 +20,11 @@ import numpy as np
 
 from indexer.catalog.table import Catalog
 from indexer.folders.paths import folders
-from indexer.vectors import Filter, KeyArray, point_hex, point_keys
+from indexer.vectors import Filter, KeyArray, Match, point_hex, point_keys
 from search.browse.columns import MISSING, Columns, Rows, read_columns
 from search.browse.filter import mask, parts
 from search.browse.places import Bounds, Clusters, extent, inside, spots_of
-from search.filters import Unmatched, parse_filter, resolve
+from search.filters import EXACT, Unmatched, parse_filter, resolve
 
 Order = Literal["newest", "oldest"]
 
@@ -113,6 +113,18 @@ class PhotoIndex:
         parsed = parse_filter(filter) if isinstance(filter, str) else filter
         return (None, ()) if parsed is None else resolve(parsed, self._values)
 
+    def spelled(self, field: str, values: Iterable[str]) -> tuple[str, ...]:
+        """Whole values of a keyword field as the collection spells them, such as `/photos/Café` for
+        `/Photos/CAFÉ`; unknown ones as they are, relative folders as their paths.
+        """
+        found: list[str] = []
+        for value in values:
+            asked = value if field == "folders" else EXACT + value
+            meant, unknown = resolve(Match(field, (asked,)), self._values)
+            assert isinstance(meant, Match)
+            found += [value] if unknown else map(str, meant.values)
+        return tuple(dict.fromkeys(found))
+
     def sorted_rows(self, rows: Rows | None, order: Order) -> Rows:
         """The rows ordered by date taken, undated ones last. Ties are ordered by id, in reverse for
         "oldest".
@@ -184,6 +196,8 @@ class PhotoIndex:
 
     def _values(self, field: str) -> Iterable[str]:
         """The values of a keyword field, possibly including those of dead rows."""
+        if field == "month":
+            return [str(month) for month in np.unique(self._columns.taken.astype("datetime64[M]"))]
         texts = self._columns.texts[field]
         if field != "folders":
             return {text for value in texts.values for text in parts(value)}

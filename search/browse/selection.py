@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from indexer.folders.storage import is_url
 from indexer.vectors import Match, Within
 from search.browse.places import Bounds
 from search.filters import EXACT, parse_filter, quoted, term_groups, term_values
@@ -22,8 +23,8 @@ MONTHS = re.compile(r"(\d{4}-\d\d)(?:\.\.(\d{4}-\d\d))?$")
 class Choices:
     """Each field with choices must match one of its values.
 
-    folders: absolute paths. months: the first and the last, "2021-05". rest: the rest of the
-    filter, as text.
+    folders: absolute paths or URLs. months: the first and the last, "2021-05". rest: the rest of
+    the filter, as text.
     """
 
     cameras: tuple[str, ...] = ()
@@ -80,7 +81,7 @@ def _choice(term: str) -> tuple[str, Any]:
     if name in ("camera", "lens") and all(value.startswith(EXACT) for value in values):
         field = {"camera": "cameras", "lens": "lenses"}[name]
         return field, tuple(value.removeprefix(EXACT) for value in values)
-    if name == "in" and all(value.startswith("/") for value in values):
+    if name == "in" and all(value.startswith("/") or is_url(value) for value in values):
         return "folders", tuple(values)
     if name == "type":
         types = parse_filter(term)

@@ -16,6 +16,7 @@ Letters: N photos examined, M pairs, G groups.
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -148,8 +149,8 @@ class Duplicates:
 
 
 def find(collection: Collection, *, progress: Progress = silent, device: str = "cpu") -> Duplicates:
-    """Examine all new photos, and store the result in the collection's folder. Raises `DiskError`
-    or `OSError` when nothing can be written there.
+    """Examine all new photos, and store the result in the collection's folder, unless it can only
+    be read. Raises `DiskError`, and `OSError` without room for temporary files.
 
     Takes a few bytes of memory and temporarily about 5 KB of disk per photo; every pair of vectors
     is multiplied only once ever (`docs/benchmarks.md`).
@@ -178,7 +179,8 @@ def find(collection: Collection, *, progress: Progress = silent, device: str = "
             survey.descriptors,
             pairs,
         )
-        _write(collection, found)
+        if os.access(collection.data_folder, os.W_OK):
+            _write(collection, found)
     return found
 
 

@@ -295,7 +295,9 @@ class Survey:
     def _scratch(self, shape: tuple[int, int], dtype: type[np.generic]) -> npt.NDArray[Any]:
         if not shape[0]:
             return np.zeros(shape, dtype)
-        file = tempfile.TemporaryFile(dir=self._collection.folder)  # noqa: SIM115
+        folder = self._collection.folder
+        place = folder if os.access(folder, os.W_OK) else None  # None: the system's own
+        file = tempfile.TemporaryFile(dir=place)  # noqa: SIM115
         self._files.append(file)
         if hasattr(os, "posix_fallocate"):  # not on macOS
             # Writing to a mapped file without room on the disk would kill the process (SIGBUS).

@@ -42,11 +42,15 @@ class CocoFormat:
     def hit(self, hit: Hit) -> Iterator[bytes]:
         """The annotations of one photo, which becomes an image of the set even without any."""
         self._image_count += 1
+        facts = hit.facts()
         entry = {
             "id": self._image_count,
             "file_name": self._file_name(hit.path),
             "width": hit.width,
             "height": hit.height,
+            "date_captured": facts.pop("taken"),  # as the format calls it
+            "score": round(hit.score, 6),
+            **facts,
         }
         self._images.write(_between(self._image_count) + _json(entry))
         for region in hit.regions:

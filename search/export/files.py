@@ -15,7 +15,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from indexer.folders.paths import to_bytes
+from indexer.folders.paths import shown, to_bytes
+from indexer.names import folded
 from search.hits import Hit
 from tips_model.atomic import replacing
 
@@ -37,18 +38,18 @@ class Names:
     """
 
     def __init__(self) -> None:
-        self._taken = {_folded(MISSING)}
+        self._taken = {folded(MISSING)}
         self._next: dict[str, int] = {}
 
     def name(self, path: str) -> str:
         """A name for the file with this path (text form): its own, or with " (2)" and so on."""
         stem, ending = _safe(os.path.basename(path))
         name = stem + ending
-        while _folded(name) in self._taken:
-            number = self._next.get(_folded(stem + ending), 2)
-            self._next[_folded(stem + ending)] = number + 1
+        while folded(name) in self._taken:
+            number = self._next.get(folded(stem + ending), 2)
+            self._next[folded(stem + ending)] = number + 1
             name = f"{stem} ({number}){ending}"
-        self._taken.add(_folded(name))
+        self._taken.add(folded(name))
         return name
 
 
@@ -202,13 +203,8 @@ def _safe(name: str) -> tuple[str, str]:
 
 
 def _line(path: str, reason: str) -> str:
-    """One line of `MISSING`, with unusual characters of the path escaped."""
-    escaped = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in path)
-    return f"{''.join(escaped)}: {reason}"
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    """One line of `MISSING`."""
+    return f"{shown(path)}: {reason}"
 
 
 def _moment(seconds: float) -> tuple[int, int, int, int, int, int]:

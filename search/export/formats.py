@@ -23,7 +23,10 @@ Ask = Callable[[int, int], Results]
 
 PAGE = 500
 """Hits read at a time: each has masks of a few kB."""
-CSV_COLUMNS = ("id", "path", "score", "confident", "width", "height", "regions")
+CSV_COLUMNS = (
+    *("id", "path", "score", "confident", "width", "height", "regions"),
+    *("taken", "camera", "latitude", "longitude", "keywords"),
+)
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
@@ -65,8 +68,7 @@ def pages_of(
         results = ask(size, offset)
         yield results
         offset += size
-        weak = all and bool(results.hits)
-        if offset == limit or (offset >= results.confident and not weak):
+        if offset == limit or offset >= (results.total if all else results.confident):
             return
 
 
@@ -79,7 +81,8 @@ def hits_of(
 
 
 class CsvFormat:
-    """A table in UTF-8 (RFC 4180) with the columns `CSV_COLUMNS`; the regions are JSON text.
+    """A table in UTF-8 (RFC 4180) with the columns `CSV_COLUMNS`; the regions are JSON text, the
+    keywords a list with semicolons, and what is unknown is empty.
 
     A text that a spreadsheet would run as a formula gets an apostrophe prefix (see `plain_cell`).
     """
@@ -93,6 +96,7 @@ class CsvFormat:
         row = hit.to_dict() | {"width": hit.width, "height": hit.height}
         row["confident"] = str(hit.confident).lower()
         row["regions"] = _json(row["regions"])
+        row["keywords"] = "; ".join(hit.keywords)
         return [_csv_line([row[name] for name in CSV_COLUMNS])]
 
     def tail(self) -> Iterable[bytes]:
@@ -101,14 +105,18 @@ class CsvFormat:
 
 
 class JsonFormat:
-    """The JSON of `Results.to_dict` for a whole answer, one hit a line."""
+    """The JSON of `Results.to_dict` for a whole answer, one hit a line, and no next page. `total`:
+    the photos of the answer, if known.
+    """
 
-    def __init__(self, query: str, model: str) -> None:
-        self._heading = {"query": query, "model": model}
+    def __init__(self, query: str, model: str, total: int | None = None) -> None:
+        self._heading: dict[str, Any] = {"query": query, "model": model}
+        if total is not None:
+            self._heading |= {"total": total, "next": None}
         self._begun = False
 
     def head(self) -> Iterable[bytes]:
-        """Query and model."""
+        """Query, model and total."""
         return [_json(self._heading)[:-1].encode() + b', "hits": [']
 
     def hit(self, hit: Hit) -> Iterable[bytes]:

@@ -9,6 +9,7 @@ import numpy as np
 from search.arrays import Array
 from search.hits import Hit, RegionHit
 from search.places.distinct import distinct, overlaps
+from search.ranking import Indices
 from search.result_page import BESIDE, make_hit
 from search.scenes.compose import Board, fulfilling, links
 from search.scenes.scene import Chain, Scene, alternatives, wanted
@@ -26,30 +27,30 @@ def build_scene_page(
     search: SceneSearch,
     scene: Scene,
     ranked: RankedScenes,
-    ranks: slice,
+    ranks: Indices,
     *,
     weak_places: bool,
 ) -> tuple[Hit, ...]:
-    """The hits at these ranks, in order. Skips photos whose files are gone.
+    """The hits at these ranks (P,), in their order. Skips photos whose files are gone.
 
     Places follow the order of the things in the query, the best one first for each thing. Of the
     scene's alternatives a hit shows those that hold, or the best one. A hit shows the confident
     places; `weak_places` shows the best place of a thing that has none.
     """
-    ids = ranked.ids[ranks]
+    ids = ranked.image_ids(ranks)
     rows = page_rows(catalog, ids)
-    shown = [key for key in ids if key in rows]
-    if not shown:
+    there = [key for key in ids if key in rows]
+    if not there:
         return ()
-    boards = search.boards(ranked, shown)
+    shown, boards = search.boards(ranked, there)
     board = boards[0]  # they differ in the score for the whole only
     ways = alternatives(scene.clause)
     holds = np.stack([links(each, board) for each in ways])  # (alternatives, photos)
     shows = (holds >= 1) | (holds == holds.max(axis=0)) & (holds < 1).all(axis=0)
     chains = [list(wanted(each)) for each in ways]
     served = [[fulfilling(chain, board) for chain in each] for each in chains]
-    score = dict(zip(ids, ranked.scores[ranks].tolist(), strict=True))
-    hits = []
+    score = dict(zip(ids, ranked.photo_scores[ranks].tolist(), strict=True))
+    hits = {key: make_hit(rows[key], score[key], []) for key in there}
     for number, key in enumerate(shown):
         places = [
             place
@@ -63,8 +64,8 @@ def build_scene_page(
             RegionHit(tuple(boxes[region]), value, masks[region], name)
             for name, region, value in dict.fromkeys(places)
         ]
-        hits.append(make_hit(rows[key], score[key], regions))
-    return tuple(hits)
+        hits[key] = make_hit(rows[key], score[key], regions)
+    return tuple(hits.values())
 
 
 def _places(

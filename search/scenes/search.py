@@ -4,8 +4,10 @@ For every wanted thing, the vector store returns all photos with a confident pla
 search for photos and for a thing that nothing binds, all confident photos). Only photos in all
 these answers for one of the scene's alternatives can be confident; they are read from the catalog
 in batches, with all their regions, and scored. So a scene of rare things costs a few photos,
-whatever the size of the collection. When weak hits are wanted too, the best photos for each of the
-things are scored as well.
+whatever the size of the collection. When weak hits are wanted too, a fixed number of the best
+photos for each of the things are scored as well: the head of the ranking, as in
+`search/ranking.py`. Its tail are all others, by the photo's own vector and the things in a
+sentence.
 
 Letters: T things, P photos, R regions of a photo (padded), D width.
 """
@@ -13,7 +15,7 @@ Letters: T things, P photos, R regions of a photo (padded), D width.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,14 +23,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from indexer.vectors import Filter, KeyArray, VectorStore
+from indexer.vectors import Filter, KeyArray, VectorStore, point_array, point_keys
 from search.arrays import Array
 from search.confidence.calibration import Calibration, Direction, both
 from search.confidence.cutoff import Evidence
 from search.confidence.sample import unit_vectors
 from search.query import Query, Term
 from search.query_vectors import TermReader
-from search.ranking import Ranker, image_ids
+from search.ranking import Ranker, Unseen, image_ids
 from search.scenes.compose import Board, evaluate, links
 from search.scenes.scene import (
     Clause,
@@ -45,10 +47,9 @@ if TYPE_CHECKING:
     from indexer.catalog.table import Catalog
 
 CHUNK = 256
-"""Number of photos read and scored at once."""
-DEEPER = 4
-SPARE = 4
-"""For hits below the line, this many times the wanted photos are fetched for each thing."""
+"""Number of photos read and scored at once, and of the best photos for each thing in the head of a
+ranking with weaker matches.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,27 +64,46 @@ class Aim:
 @dataclass(frozen=True, slots=True)
 class Aims:
     """The search directions of the things of a scene, by object identity, and of each alternative
-    as a whole.
+    as a whole, if its things are texts.
 
-    `photos`: the things that are searched as in a search for photos.
+    `photos`: the things that are searched as in a search for photos. `tail`: the direction, among
+    photos, for what is not in the head.
     """
 
     things: dict[int, Aim]
     wholes: tuple[Direction | None, ...]
     photos: frozenset[int]
+    tail: Direction
 
 
 @dataclass(frozen=True, slots=True)
 class RankedScenes:
-    """Photos best first: `ids` (P,) and `scores` (P,), and the search directions used."""
+    """Photos best first: `photo_keys` (P,) and `photo_scores` (P,), and the search directions used.
 
-    ids: list[str]
-    scores: Array
+    `unseen` scores photos of the tail.
+    """
+
+    photo_keys: KeyArray
+    photo_scores: Array
     aims: Aims
+    unseen: Unseen
+    store: VectorStore = field(repr=False)
 
     def confident(self) -> int:
         """The number of photos above the confidence line."""
-        return int((self.scores >= 1).sum())
+        return int((self.photo_scores >= 1).sum())
+
+    def followed_by(self, keys: KeyArray, photo_z: Array) -> RankedScenes:
+        """As `Ranked.followed_by`."""
+        return replace(
+            self,
+            photo_keys=np.concatenate([self.photo_keys, keys]),
+            photo_scores=np.concatenate([self.photo_scores, self.unseen.scores(photo_z)]),
+        )
+
+    def image_ids(self, ranks: npt.NDArray[np.int64]) -> list[str]:
+        """The ids of the photos at these ranks, read from the store."""
+        return image_ids(self.store, self.photo_keys[ranks])
 
 
 def score(clause: Clause, boards: Sequence[Board]) -> Array:
@@ -115,47 +135,48 @@ class SceneSearch:
         self._store, self._ranker, self._head = store, Ranker(store, calibration, head), head
 
     def rank(
-        self, scene: Scene, filter: Filter | None, least: int, *, places: bool
+        self, scene: Scene, filter: Filter | None, *, weak: bool, places: bool
     ) -> RankedScenes:
-        """All confident photos, and at least the best `least` ones. `places`: searching for places,
-        not photos.
-
-        Those below the line are found among the best photos for each of the things.
+        """All confident photos; with `weak`, also the best ones for each of the things. `places`:
+        searching for places, not photos.
         """
         aims = self._aims(scene, places)
         needed = [
             [id(thing) for chain in wanted(each) for thing in chain.things]
             for each in alternatives(scene.clause)
         ]
-        depth = 0 if least == 0 else CHUNK
-        while 0 < depth < SPARE * least:
-            depth *= DEEPER
-        while True:
-            keys, weakest, complete = self._candidates(aims, needed, filter, depth)
-            if least == 0:
-                keys = keys[weakest >= 1]
-            ranked = self._score(scene, aims, image_ids(self._store, keys))
-            if complete or len(ranked.ids) >= least:
-                return ranked
-            depth *= DEEPER
+        keys, weakest = self._candidates(aims, needed, filter, CHUNK if weak else 0)
+        if not weak:
+            keys = keys[weakest >= 1]
+        return self._score(scene, aims, image_ids(self._store, keys))
 
     def scores(self, scene: Scene, ids: Sequence[str], *, places: bool = True) -> Array:
         """The scores (P,) of photos that have regions, in the order of `ids`."""
         return score(scene.clause, self._read(self._aims(scene, places), ids)[1])
 
-    def boards(self, ranked: RankedScenes, ids: Sequence[str]) -> tuple[Board, ...]:
-        """The regions of these ranked photos, with the scores of the scene's things: a board for
-        each alternative.
+    def boards(
+        self, ranked: RankedScenes, ids: Sequence[str]
+    ) -> tuple[list[str], tuple[Board, ...]]:
+        """Those of these ranked photos that have regions, and the scores of these for the scene's
+        things: a board for each alternative.
         """
-        return self._read(ranked.aims, ids)[1]
+        return self._read(ranked.aims, ids)
 
     def _aims(self, scene: Scene, places: bool) -> Aims:
         named = [sentence(each) for each in alternatives(scene.clause)]
         wholes = tuple(self._photo(Query((Term(words),))) if words else None for words in named)
+        tail = wholes[0]
+        if len(named) > 1 and all(named):
+            tail = self._photo(Query((Term(" or ".join(named)),)))
+        if tail is None:
+            first = next(thing for chain in wanted(scene.clause) for thing in chain.things)
+            tail = self._calibration.sides["images"].direction(
+                self._terms.read(first.query, "regions")  # which opens no file
+            )
         aims = {id(thing): self._aim(thing.query) for thing in things(scene.clause)}
         unbound = {id(thing) for thing in map(alone, chains(scene.clause)) if thing is not None}
         photos = {thing for thing in unbound if aims[thing].photo is not None and not places}
-        return Aims(aims, wholes, frozenset(photos))
+        return Aims(aims, wholes, frozenset(photos), tail)
 
     def _aim(self, query: Query) -> Aim:
         regions = self._calibration.sides["regions"]
@@ -169,10 +190,9 @@ class SceneSearch:
 
     def _candidates(
         self, aims: Aims, needed: Sequence[Sequence[int]], filter: Filter | None, depth: int
-    ) -> tuple[KeyArray, Array, bool]:
+    ) -> tuple[KeyArray, Array]:
         """The photos (P,) that are best for one of the things or confident for all that an
-        alternative needs, the upper bound of each one's weakest link (P,), and whether there are no
-        others.
+        alternative needs, and the upper bound of each one's weakest link (P,).
         """
         lists = {
             thing: self._ranker.rank(
@@ -192,8 +212,7 @@ class SceneSearch:
             best[thing] = np.full(len(keys), -np.inf, np.float32)
             best[thing][np.searchsorted(keys, ranked.photo_keys)] = ranked.photo_scores
         weakest = [np.min([best[thing] for thing in each], axis=0) for each in needed]
-        complete = all(ranked.complete for ranked in lists.values())
-        return keys, np.asarray(np.max(weakest, axis=0), np.float32), complete
+        return keys, np.asarray(np.max(weakest, axis=0), np.float32)
 
     def _score(self, scene: Scene, aims: Aims, ids: Sequence[str]) -> RankedScenes:
         """Photos by descending score, ties by id."""
@@ -205,7 +224,14 @@ class SceneSearch:
             parts.append(score(scene.clause, boards))
         scores = np.concatenate(parts)
         order = np.argsort(-scores, kind="stable")  # `ids` are in order
-        return RankedScenes([keys[place] for place in order], scores[order], aims)
+        scores = scores[order]
+        found = point_keys(point_array([keys[place] for place in order]))
+        below = np.nextafter(np.float32(1), np.float32(0))
+        most = min(scores[-1], below) if len(scores) else below
+        picture = aims.tail.picture
+        evidence: tuple[Evidence, ...] = ("global",) if picture else ("both",)
+        unseen = Unseen(self._calibration, evidence, picture, np.float32(0), most)
+        return RankedScenes(found, scores, aims, unseen, self._store)
 
     def _read(self, aims: Aims, ids: Sequence[str]) -> tuple[list[str], tuple[Board, ...]]:
         """Those of the photos that have regions, and their board for each alternative."""

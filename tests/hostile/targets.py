@@ -14,7 +14,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -34,6 +34,8 @@ from indexer.folders.snapshot import LINK_SCHEMA, read_snapshot
 from indexer.maintenance.archive import read_archive
 from indexer.photos.decode import decode_stream, quiet
 from indexer.photos.exif import Facts, read_facts, unharmed
+from indexer.photos.sidecar import takeout_facts
+from indexer.photos.xmp import packet_facts
 from indexer.vectors import VectorError
 from search.confidence import sample
 from search.duplicates import groups as duplicates
@@ -121,6 +123,13 @@ def exif(data: bytes) -> None:
 
     with quiet():
         _check_facts(read_facts(unharmed(read, Image.Exif)))
+
+
+def sidecar(data: bytes) -> None:
+    """Any bytes beside a photo give facts in their ranges, or are refused."""
+    for read in (packet_facts, takeout_facts):
+        with suppress(ValueError):
+            _check_facts(read(data))
 
 
 def _check_facts(facts: Facts) -> None:
@@ -403,7 +412,7 @@ def _snapshot_seed() -> bytes:
     import polars as pl
 
     out = BytesIO()
-    row = ["/p/a.jpg", "/p", 1, 2, 3, "0" * 32, "ok"]
+    row = ["/p/a.jpg", "/p", 1, 2, 3, 0, "0" * 32, "ok"]
     pl.DataFrame([row], schema=LINK_SCHEMA, orient="row").write_ipc(out)
     return out.getvalue()
 
@@ -429,9 +438,22 @@ JOB = (
 )
 KNOWN = b'{"schema": 1, "collections": [{"name": "a", "title": "A", "folder": "/a"}]}'
 
+_XMP = (
+    b"<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF "
+    b"xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'><rdf:Description "
+    b"xmlns:exif='http://ns.adobe.com/exif/1.0/' exif:GPSLatitude='48,8.22N' "
+    b"exif:GPSLongitude='11,30.5E' exif:DateTimeOriginal='2021-05-06T07:08:09'/>"
+    b"</rdf:RDF></x:xmpmeta>"
+)
+_TAKEOUT = (
+    b'{"photoTakenTime": {"timestamp": "1620302400"}, "geoData": {"latitude": 48.1, '
+    b'"longitude": -11.5}, "description": "lake", "people": [{"name": "Anna"}]}'
+)
+
 TARGETS: dict[str, tuple[Target, Callable[[], list[bytes]]]] = {
     "picture": (picture, lambda: [d for d in make.pictures().values() if len(d) < 200_000]),
     "raw": (raw_picture, lambda: [d for n, d in make.pictures().items() if "." in n][:12]),
+    "sidecar": (sidecar, lambda: [_XMP, _TAKEOUT]),
     "exif": (exif, lambda: [make.exif(6).tobytes()]),
     "thumbnail": (thumbnail, lambda: [make.encode(make.scene(), "WEBP")]),
     "query": (query, lambda: [text.encode() for text in QUERIES]),

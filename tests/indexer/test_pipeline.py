@@ -525,3 +525,128 @@ def test_facts_are_read_again_and_vectors_stay(library: Library) -> None:
     library.check_published()
     again = index(library.collection, [], _no_model, options=IndexOptions(reread=True))
     assert (again.reread, again.embedded) == (0, 0)
+
+
+def write_xmp(path: Path, keyword: str) -> None:
+    """A sidecar with one keyword, in a second of its own."""
+    path.write_text(
+        "<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF "
+        "xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'><rdf:Description "
+        "xmlns:dc='http://purl.org/dc/elements/1.1/'><dc:subject><rdf:Bag>"
+        f"<rdf:li>{keyword}</rdf:li></rdf:Bag></dc:subject></rdf:Description></rdf:RDF></x:xmpmeta>"
+    )
+
+
+def keywords(library: Library) -> dict[str, list[str]]:
+    """Of each file, by its relative name; those of the points are the same."""
+    found = {}
+    store = library.collection.vectors()
+    for row in library.catalog.photos([*library.catalog.ids()]).to_dicts():
+        words = row["keywords"] or []
+        assert all(store.count("images", Match("keyword", (word.lower(),))) for word in words)
+        for file in row["files"]:
+            found[file["path"].removeprefix(f"{library.photos}/")] = words
+    store.close()
+    return found
+
+
+def test_a_changed_sidecar_changes_facts_without_embedding(library: Library) -> None:
+    library.put("a.png", 1)
+    library.put("b.png", 2)
+    write_xmp(library.photos / "a.xmp", "lake")
+    assert counts(library.index()) == {"new": 2, "embedded": 2}
+    assert keywords(library) == {"a.png": ["lake"], "b.png": []}
+    before = library.catalog.revision
+
+    def run() -> IndexReport:
+        return index(library.collection, [], _no_model)
+
+    assert run().reread == 0
+    assert library.catalog.revision == before
+    write_xmp(library.photos / "a.xmp", "shore of the lake")
+    write_xmp(library.photos / "b.png.xmp", "sea")
+    report = run()
+    assert (report.reread, report.unchanged) == (2, 2)
+    assert keywords(library) == {"a.png": ["shore of the lake"], "b.png": ["sea"]}
+    (library.photos / "a.xmp").unlink()
+    assert run().reread == 1
+    assert keywords(library) == {"a.png": [], "b.png": ["sea"]}
+    assert run().reread == 0
+    library.check_published()
+
+
+def test_a_sidecar_goes_with_its_photo_and_adds_to_a_copy(library: Library) -> None:
+    library.put("a.png", 1)
+    write_xmp(library.photos / "a.xmp", "lake")
+    library.index()
+    (library.photos / "a.png").rename(library.photos / "c.png")
+    (library.photos / "a.xmp").rename(library.photos / "c.xmp")
+    report = library.index()
+    assert (counts(report), report.reread) == ({"moved": 1}, 0)
+    library.put("copy.png", 1)
+    write_xmp(library.photos / "copy.xmp", "sea")
+    report = library.index()
+    assert (counts(report), report.reread) == ({"copied": 1, "unchanged": 1}, 1)
+    assert keywords(library) == {"c.png": ["lake", "sea"], "copy.png": ["lake", "sea"]}
+    assert library.index().reread == 0
+
+
+def test_two_new_copies_with_sidecars_are_one_photo_with_both(library: Library) -> None:
+    for name, word in (("a", "lake"), ("b", "sea")):
+        library.put(f"{name}.png", 1)
+        write_xmp(library.photos / f"{name}.xmp", word)
+    report = library.index()
+    assert (report.embedded, report.reread) == (1, 1)
+    assert keywords(library) == {"a.png": ["lake", "sea"], "b.png": ["lake", "sea"]}
+    assert library.index().reread == 0
+
+
+def test_facts_that_a_killed_run_did_not_read_are_read_by_the_next(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.put("a.png", 1)
+    library.index()
+    library.put("copy.png", 1)
+    write_xmp(library.photos / "copy.xmp", "sea")
+
+    def killed(*given: object, **more: object) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("indexer.reread.reread", killed)
+        with pytest.raises(KeyboardInterrupt):
+            library.index()
+    assert library.paths() == ["a.png", "copy.png"]
+    assert library.index().reread == 1
+    assert keywords(library)["a.png"] == ["sea"]
+
+
+def test_sidecars_of_a_collection_of_an_earlier_version_are_read(library: Library) -> None:
+    library.put("a.png", 1)
+    library.put("b.png", 2)
+    library.index()
+    as_of_the_first_version(library.catalog)
+    write_xmp(library.photos / "a.xmp", "lake")
+    report = index(library.collection, [], _no_model)
+    assert (report.reread, report.unchanged) == (1, 2)
+    assert keywords(library) == {"a.png": ["lake"], "b.png": []}
+
+
+def test_excluded_folders_are_excluded_in_every_run(library: Library) -> None:
+    for n in range(25):
+        library.put(f"previews/{n}.png", n)
+    library.put("[2023] trip/a.png", 30)
+    library.put("b.png", 31)
+    library.index()
+    library.collection.set_exclude(["previews", "[2023] trip"])
+    report = library.index()  # many files, which are there: nothing is held
+    assert (counts(report), report.held) == ({"removed": 26, "unchanged": 1}, ())
+    reopened = Collection.open(library.collection.folder)
+    assert reopened.exclude == ("previews", "[2023] trip")
+    assert counts(index(reopened, [], _no_model)) == {"unchanged": 1}
+    reopened.set_exclude(["previews"])
+    assert counts(index(reopened, [], library.embedder)) == {
+        "new": 1,
+        "embedded": 1,
+        "unchanged": 1,
+    }

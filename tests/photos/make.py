@@ -149,11 +149,41 @@ def postscript() -> bytes:
     return b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n%%EndComments\nshowpage\n%%EOF\n"
 
 
-def dng() -> bytes:
-    """The least camera raw file that LibRaw takes: a JPEG preview, 64 x 48 Bayer samples,
-    orientation 6.
-    """
-    preview = encode(scene(4).transpose(_TURNS[6]), "JPEG", quality=95)
+def jxl(orientation: int = 1, **options: object) -> bytes:
+    """A JPEG XL picture with EXIF."""
+    import pillow_jxl  # noqa: F401
+
+    return encode(scene(4), "JXL", exif=exif(orientation).tobytes(), **options)
+
+
+def photoshop() -> bytes:
+    """A Photoshop document: the composite alone, uncompressed, with the EXIF of a camera."""
+    planes = np.moveaxis(np.asarray(scene()), -1, 0).tobytes()
+    block = exif().tobytes().removeprefix(b"Exif\0\0")
+    resource = b"8BIM" + struct.pack(">HHI", 1058, 0, len(block)) + block + b"\0" * (len(block) % 2)
+    header = b"8BPS" + struct.pack(">H6xHIIHH", 1, 3, HEIGHT, WIDTH, 8, 3)
+    parts = struct.pack(">I", 0) + struct.pack(">I", len(resource)) + resource
+    return header + parts + struct.pack(">I", 0) + struct.pack(">H", 0) + planes
+
+
+def wide_tiff(values: np.ndarray, **options: object) -> bytes:
+    """A TIFF as Pillow does not write, and mostly does not read, it."""
+    import tifffile
+
+    out = BytesIO()
+    tifffile.imwrite(out, values, **options)
+    return out.getvalue()
+
+
+def floats() -> np.ndarray:
+    """The scene as floats of 0..1."""
+    return np.asarray(scene(), np.float32) / 255
+
+
+def dng(orientation: int = 6, xmp: bytes = b"", preview: bytes = b"") -> bytes:
+    """The least camera raw file that LibRaw takes: a JPEG preview, 64 x 48 Bayer samples."""
+    stored = scene(4).transpose(_TURNS[orientation]) if orientation > 1 else scene(4)
+    preview = preview or encode(stored, "JPEG", quality=95)
     width, height = 64, 48
     samples = np.full((height, width), 1000, "<u2").tobytes()
 
@@ -200,20 +230,21 @@ def dng() -> bytes:
     main = ifd(
         [
             (254, 4, [1]),
-            (256, 4, [HEIGHT * 4]),
-            (257, 4, [WIDTH * 4]),
+            (256, 4, [stored.width]),
+            (257, 4, [stored.height]),
             (258, 3, [8, 8, 8]),
             (259, 3, [7]),
             (262, 3, [6]),
             (271, 2, b"Acme\0"),
             (272, 2, b"Raw One\0"),
             (273, 4, [preview_at]),
-            (274, 3, [6]),
+            (274, 3, [orientation]),
             (277, 3, [3]),
-            (278, 4, [WIDTH * 4]),
+            (278, 4, [stored.height]),
             (279, 4, [len(preview)]),
             (306, 2, b"2022:01:02 03:04:05\0"),
             (330, 4, [raw_at]),
+            *([(700, 1, xmp)] if xmp else []),
             (50706, 1, bytes([1, 4, 0, 0])),
             (50708, 2, b"Acme Raw One\0"),
             (50721, 10, [1, 1, 0, 1, 0, 1, 0, 1, 1, 1, 0, 1, 0, 1, 0, 1, 1, 1]),
@@ -246,6 +277,13 @@ def pictures() -> dict[str, bytes]:
         "upside-down.tif": rotated_tiff(3),
         "photo.webp": encode(scene(), "WEBP", lossless=True),
         "camera.dng": dng(),
+        "photo.jxl": jxl(),
+        "photo.jp2": encode(scene(4), "JPEG2000"),
+        "photo.psd": photoshop(),
+        "float.tif": wide_tiff(floats(), photometric="rgb", compression="lzw", predictor=3),
+        "wide.tif": wide_tiff(
+            (floats() * (2**32 - 1)).astype(np.uint32), photometric="rgb", planarconfig="contig"
+        ),
         "really-a-jpeg.png": encode(scene(4), "JPEG", quality=96),
         "broken/truncated.jpg": truncated_jpeg(),
         "broken/empty.jpg": b"",

@@ -14,6 +14,8 @@ def test_the_dictionary_has_exactly_the_documented_keys() -> None:
     assert RESULTS.to_dict() == {
         "query": "a cup",
         "model": "colours:0",
+        "total": 0,
+        "next": None,
         "hits": [
             {
                 "id": "ab" * 16,
@@ -21,6 +23,11 @@ def test_the_dictionary_has_exactly_the_documented_keys() -> None:
                 "score": 1.5,
                 "confident": True,
                 "regions": [{"box": [0.0, 0.25, 0.5, 1.0], "score": 1.234568}],
+                "taken": None,
+                "camera": None,
+                "latitude": None,
+                "longitude": None,
+                "keywords": [],
             }
         ],
     }

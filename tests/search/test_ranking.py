@@ -88,6 +88,7 @@ def test_a_ranking_of_all_equals_one_photo_by_photo(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(ranking, "PHOTOS", 4)  # it goes deeper until it has seen all
+    monkeypatch.setattr(ranking, "REGIONS_PER_PHOTO", REGIONS + 1)
     filter = Match("camera", ("camera-1",)) if filtered else None
     only = range(1, PHOTOS, 3) if filtered else range(PHOTOS)
     ranker = Ranker(store, calibration, "web")
@@ -116,7 +117,6 @@ def test_wanted_and_confident_photos_are_ranked_as_by_all_vectors_although_few_w
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(ranking, "PHOTOS", 20)
-    monkeypatch.setattr(ranking, "PER_WANTED", 1)
     # A photo that is found for sure, and two of its places.
     vectors = (VECTORS[number], PLACES[number, :2].sum(axis=0) / 2**0.5)
     photo, region = (

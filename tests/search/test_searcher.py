@@ -165,7 +165,6 @@ def test_a_page_shows_the_same_places_however_few_regions_were_looked_at(
     ask = getattr(searcher, by)
     whole = ask("red")
     monkeypatch.setattr(ranking, "PHOTOS", 3)
-    monkeypatch.setattr(ranking, "PER_WANTED", 1)
     few = ask("red")
     assert [hit.id for hit in few.hits] == [hit.id for hit in whole.hits]
     for one, other in zip(few.hits, whole.hits, strict=True):

@@ -1,7 +1,13 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from search.stored_photos import Regions, box_cells, pool, pool_patches
+from indexer.catalog.table import Catalog
+from search.errors import QueryError
+from search.stored_photos import Regions, box_cells, photo_id, pool, pool_patches
+from tests.indexer.catalog.catalog_cases import photo, table
+from tests.indexer.vector_cases import DIM, HEADS, image_id
 
 
 def make_regions() -> Regions:
@@ -38,3 +44,12 @@ def test_patches_are_pooled_by_the_covered_part() -> None:
 def test_a_box_smaller_than_a_cell_still_has_features() -> None:
     patches = np.eye(4, 6, dtype=np.float32).reshape(2, 2, 6)
     assert pool_patches(patches, (0.6, 0.1, 0.61, 0.11))[1] == pytest.approx(1)
+
+
+def test_a_photo_on_object_storage_is_named_by_its_url(tmp_path: Path) -> None:
+    catalog = Catalog(tmp_path / "catalog", HEADS, DIM)
+    catalog.commit(table([photo(4, folder="s3://bucket/cafe\u0301")]))
+    for folder in ("cafe\u0301", "caf\u00e9"):
+        assert photo_id(catalog, f"s3://bucket/{folder}/4.jpg") == image_id(4)
+    with pytest.raises(QueryError, match="no photo with the id or the path"):
+        photo_id(catalog, "s3://bucket/cafe/4.jpg")

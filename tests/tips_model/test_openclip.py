@@ -124,3 +124,63 @@ def test_unknown_names_are_one_sentence(tmp_path):
         open_embedder("openclip:ViT-B-32/mine")
     with pytest.raises(WeightsError, match="does not exist"):
         open_embedder("openclip:ViT-B-32/mine", weights=tmp_path / "x.pt")
+
+
+SMALL = {
+    "embed_dim": 32,
+    "vision_cfg": {
+        "image_size": 64, "layers": 2, "width": 64, "head_width": 16, "patch_size": 32
+    },
+    "text_cfg": {
+        "context_length": 77, "vocab_size": 49408, "width": 64, "heads": 4, "layers": 1
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "quick_gelu"),
+    [
+        ("ViT-B-32/openai", True),
+        ("ViT-B-32/metaclip_400m", True),
+        ("ViT-B-32/laion2b_s34b_b79k", False),
+        ("ViT-B-32/my_own", False),
+        ("ViT-B-32-quickgelu/openai", True),
+        ("ViT-B-32-quickgelu/my_own", True),
+    ],
+)
+def test_a_file_takes_the_activation_of_its_tag(name, quick_gelu, tmp_path, monkeypatch):
+    """The library's architectures at a small size, with random weights."""
+    arch = name.partition("/")[0]
+    configs = open_clip.factory._MODEL_CONFIGS
+    monkeypatch.setitem(configs, arch, configs[arch] | SMALL)
+    torch.manual_seed(0)
+    theirs = open_clip.create_model(arch, force_quick_gelu=quick_gelu).eval()
+    for value in theirs.parameters():  # where the two activations differ
+        value.data.mul_(4)
+    torch.save(theirs.state_dict(), tmp_path / "weights.pt")
+    ours = open_embedder(f"openclip:{name}", weights=tmp_path / "weights.pt")
+    assert torch.equal(ours._mean, torch.tensor(open_clip.OPENAI_DATASET_MEAN))
+    pixels = torch.randint(0, 256, (3, 64, 64), dtype=torch.uint8)
+    (batch,) = ours.embed_images([pixels])
+    expected = theirs.encode_image(normed(pixels)[None], normalize=True).detach()
+    assert np.allclose(batch.heads["image"], expected, atol=1e-4)
+    text = theirs.encode_text(open_clip.get_tokenizer(arch)(["a dog"]), normalize=True).detach()
+    assert np.allclose(ours.embed_texts(["a dog"]), text, atol=1e-4)
+    other = open_clip.create_model(arch, force_quick_gelu=not quick_gelu or None).eval()
+    other.load_state_dict(theirs.state_dict())
+    changed = other.encode_image(normed(pixels)[None], normalize=True).detach()
+    same = np.allclose(batch.heads["image"], changed, atol=1e-4)
+    assert same == arch.endswith("quickgelu")  # which cannot be made with the other
+    forced = quick_gelu and not arch.endswith("quickgelu")
+    assert ours.info.model_id.endswith(":quickgelu") == forced
+
+
+def test_a_file_takes_the_pixels_of_its_tag(tmp_path, monkeypatch):
+    """A tag that was trained with other means than OpenAI's."""
+    stated = {"url": "x", "mean": (0.5, 0.4, 0.3), "std": (0.1, 0.2, 0.3)}
+    monkeypatch.setattr(open_clip, "get_pretrained_cfg", lambda arch, tag: stated)
+    monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, "ViT-B-32", SMALL)
+    torch.save(open_clip.create_model("ViT-B-32").state_dict(), tmp_path / "weights.pt")
+    ours = open_embedder("openclip:ViT-B-32/any", weights=tmp_path / "weights.pt")
+    assert ours._mean.tolist() == pytest.approx(stated["mean"])
+    assert ours._std.tolist() == pytest.approx(stated["std"])

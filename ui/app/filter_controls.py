@@ -11,7 +11,16 @@ from typing import Any
 
 import streamlit as st
 
-from search.browse.facets import FacetValue, Field, Folder, facets, folder, narrowed, subfolders
+from search.browse.facets import (
+    FacetValue,
+    Field,
+    Folder,
+    facets,
+    folder,
+    narrowed,
+    spelled,
+    subfolders,
+)
 from search.browse.selection import Choices, filter_text, read_choices
 from search.errors import FilterError
 from ui.app import query_controls, state
@@ -47,7 +56,7 @@ def show_filter() -> None:
 
 def show_facets(library: Library, view: View, answer: Answer) -> None:
     """Facet values with counts; selected ones narrow the results."""
-    choices = chosen(view)
+    choices = chosen(library, view)
     rows = found(library, view, query_controls.picture(view), answer)
     if view.filter and st.button("Clear the filter", icon=":material/filter_alt_off:"):
         state.use_filter("")
@@ -59,10 +68,12 @@ def show_facets(library: Library, view: View, answer: Answer) -> None:
             _facet(view, choices, field, values[field])
 
 
-def chosen(view: View) -> Choices:
-    """The choices in the view's filter; none if the filter cannot be parsed."""
+def chosen(library: Library, view: View) -> Choices:
+    """The choices in the view's filter, as the collection spells them; none if the filter cannot be
+    parsed.
+    """
     try:
-        return read_choices(view.filter)
+        return spelled(library.index, read_choices(view.filter))
     except FilterError:
         return Choices(rest="")
 
@@ -132,7 +143,7 @@ def _use(choices: Choices) -> None:
 
 def show_time(library: Library, view: View, answer: Answer) -> None:
     """The timeline of the photos; selecting a range narrows the results."""
-    choices = chosen(view)
+    choices = chosen(library, view)
     rows = narrowed(
         library.index,
         choices,
@@ -171,7 +182,7 @@ def show_places(library: Library, view: View, answer: Answer) -> None:
         state.open_photo(events.photo)
         st.rerun()
     if events.area:
-        _use(replace(chosen(view), area=events.area))
+        _use(replace(chosen(library, view), area=events.area))
 
 
 def show_duplicates(library: Library) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 import streamlit as st
 
 from indexer.folders.paths import to_bytes, to_text
+from indexer.folders.roots import as_listed
 from indexer.folders.scan import scan
+from indexer.names import comparable
 from ui.formatting import counted, plain, shown
 
 MOST_PHOTOS = 20_000
@@ -59,7 +61,9 @@ def look(typed: str) -> Look:
             return Look(problem="Not a valid path.")
         if not os.path.isabs(path):
             return Look(problem="Enter the full path of the folder, or start with ~.")
-        return _look(os.path.normpath(path), below=path.endswith(b"/"))
+        return _look(
+            to_bytes(as_listed(to_text(os.path.normpath(path)))), below=path.endswith(b"/")
+        )
     except ValueError:  # half a surrogate pair
         return Look(problem="Not a valid path.")
 
@@ -86,14 +90,14 @@ def _look(path: bytes, *, below: bool) -> Look:
 
 def _folders(path: bytes, beginning: bytes = b"") -> tuple[str, ...]:
     """The first folders in `path`, by name, whose names have this prefix, without hidden ones."""
-    start = to_text(beginning).casefold()
+    start = comparable(to_text(beginning))
     found = []
     with os.scandir(path) as entries:
         for entry, _ in zip(entries, range(MOST_ENTRIES), strict=False):
             name = to_text(entry.name)
-            if name.casefold().startswith(start) and name[0] != "." and entry.is_dir():
+            if comparable(name).startswith(start) and name[0] != "." and entry.is_dir():
                 found.append(to_text(entry.path))
-    return tuple(sorted(found, key=str.casefold)[:MOST_OFFERED])
+    return tuple(sorted(found, key=comparable)[:MOST_OFFERED])
 
 
 @st.cache_data(ttl=60, max_entries=64, show_spinner=False)

@@ -9,7 +9,7 @@ import streamlit as st
 
 from tips_model.errors import TipsError
 from ui import jobs
-from ui.formatting import counted, plain
+from ui.formatting import counted, plain, shown
 from ui.jobs import Job
 from ui.registry import Known, forget
 
@@ -29,7 +29,7 @@ ICONS = {
     "failed": "error",
     "done": "check_circle",
 }
-REPORTED = ("new", "modified", "moved", "copied", "removed", "unchanged")
+REPORTED = ("new", "modified", "moved", "copied", "removed", "unchanged", "reread")
 
 
 def show_job(entry: Known, *, manage: bool) -> None:
@@ -144,11 +144,16 @@ def _done(job: Job) -> str:
     parts = [f"{report[name]:,} {name}" for name in REPORTED if report.get(name)]
     if report.get("failed"):
         parts.append(f"{report['failed']:,} could not be read")
-    missing = report.get("missing_roots") or ()
+    missing = [*(report.get("missing_roots") or ()), *(report.get("away") or ())]
     sentence = f"Done: {', '.join(parts) or 'nothing to do'}."
     if missing:
         folders = counted(len(missing), "folder")
         sentence += f" {folders} missing; their photos stay in the collection."
+    for place, count in report.get("held") or ():
+        sentence += (
+            f" {count:,} files of {shown(place)} are gone, more than a third; their photos stay "
+            "in the collection. If you deleted them, run `tips prune`."
+        )
     return sentence
 
 

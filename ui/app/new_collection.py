@@ -12,6 +12,7 @@ from pathlib import Path
 import streamlit as st
 
 from indexer.folders.paths import to_bytes, to_text
+from indexer.names import comparable
 from tips_model.errors import TipsError
 from tips_model.registry import ModelFiles, list_models
 from ui import jobs
@@ -128,7 +129,7 @@ def create(wish: Wish) -> Known:
         )
     title = wish.title or _title(seen.folder)
     entries = known()
-    if any(title.casefold() == entry.title.casefold() for entry in entries):
+    if comparable(title) in {comparable(entry.title) for entry in entries}:
         raise FormError(f"A collection called {title} already exists; choose another name.")
     entry = register(_place(title, {entry.name for entry in entries}), title)
     try:

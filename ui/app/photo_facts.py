@@ -7,7 +7,12 @@ from typing import Any
 
 from ui.formatting import counted, day, exposure_time, file_size, shown
 
-_ORIGINS = {"name": " (by the file's name)", "gps": " (UTC, by GPS)"}
+_ORIGINS = {
+    "name": " (by the file's name)",
+    "gps": " (UTC, by GPS)",
+    "takeout": " (UTC, by Google)",
+    "changed": " (last change of the file)",
+}
 
 
 def facts_of(row: dict[str, Any]) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote
 import streamlit as st
 
 from search.query import Box, PlacedThing
+from search.typed_filters import typed_filters
 
 Show = Literal["Photos", "Places"]
 Overlay = Literal["None", "Box", "Mask", "Heat"]
@@ -104,9 +105,16 @@ class View:
 
 
 def settle() -> None:
-    """Apply pending values to widgets; call it before any widget is drawn."""
+    """Apply pending values to widgets, and move filters from the box of words to the filter; call
+    it before any widget is drawn.
+    """
     for name, value in st.session_state.pop(PENDING, {}).items():
         st.session_state[name] = value
+    typed = typed_filters(str(st.session_state.get("q") or ""))
+    if typed.filter:
+        st.session_state["q"] = typed.words
+        before = str(st.session_state.get("filter") or "")
+        st.session_state["filter"] = " ".join(filter(None, (before, typed.filter)))
 
 
 def current() -> View:

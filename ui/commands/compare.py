@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -14,7 +13,7 @@ from search.request import Request
 from ui.commands.search import NOTHING_FOUND
 from ui.formatting import counted, model_words, shown
 from ui.options import collection_option, device_option, json_option, pick_device
-from ui.render import print_json, say
+from ui.render import print_json, print_tables, say
 
 if TYPE_CHECKING:
     from indexer.collection import Collection
@@ -110,7 +109,7 @@ def compare(
         names = [
             f"{name} ({model_words(opened)})" for name, opened in zip((a, b), sides, strict=True)
         ]
-        Console().print(_table(names, found[0].hits, found[1].hits))
+        print_tables(_table(names, found[0].hits, found[1].hits))
         say(agreement_line(agreed))
         if known[0] != known[1]:
             counts = (

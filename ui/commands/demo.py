@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 from rich.text import Text
 
-from ui.render import results_table, say
+from ui.render import print_tables, results_table, say
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -183,11 +182,10 @@ def _tile(picture: Image) -> Image:
 
 
 def _print(command: str, results: Results, remark: str = "") -> None:
-    console = Console()
     told = (f"  {remark}", "dim") if remark else ""
-    console.print(Text.assemble("\n", (f'tips {command} "{results.query}"', "bold"), told))
+    print_tables(Text.assemble("\n", (f'tips {command} "{results.query}"', "bold"), told))
     if results.hits:
         places = command == "regions"
-        console.print(results_table(results, with_regions=places, folder=DEMO / "photos"))
+        print_tables(results_table(results, with_regions=places, folder=DEMO / "photos"))
     else:
-        console.print(NOTHING, style="dim")
+        print_tables(Text(NOTHING, "dim"))

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
@@ -17,7 +16,7 @@ from rich.text import Text
 from ui.commands.search import NOTHING_FOUND
 from ui.formatting import counted, day, file_size, shown
 from ui.options import collection_option, device_option, json_option, pick_device
-from ui.render import print_json, print_paths, say, talk
+from ui.render import print_json, print_paths, print_tables, say, talk
 
 if TYPE_CHECKING:
     from indexer.collection import Collection
@@ -167,7 +166,7 @@ def print_groups(groups: Sequence[Group]) -> None:
                 (photo["format"] or "").upper(),
                 day(photo["taken"]) if photo["taken"] else "",
             )
-    Console().print(table)
+    print_tables(table)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from search.query import ImageTerm
-from search.request import Request
+from search.request import Request, Sort
 from ui.commands.search import NOTHING_FOUND, open_searcher
 from ui.formatting import counted, shown
 from ui.options import collection_option, device_option, field_option, image_option
@@ -86,6 +86,8 @@ class Targets:
 )
 @field_option("filter")
 @field_option("all")
+@field_option("sort")
+@field_option("seed")
 @click.option("--force", is_flag=True, help="Overwrite existing files, but never photos.")
 @device_option
 @collection_option
@@ -105,6 +107,8 @@ def export(
     limit: int | None,
     filter: str,
     all: bool,
+    sort: Sort,
+    seed: int,
     force: bool,
     device: str,
     collection: Path,
@@ -134,6 +138,8 @@ def export(
         refine=refine,
         filter=filter,
         all=all,
+        sort=sort,
+        seed=seed,
     )
 
     def page(size: int, offset: int) -> Results:
@@ -192,7 +198,7 @@ def _formats(first: Results, targets: Targets) -> list[tuple[Path, Format]]:
     if targets.csv is not None:
         formats.append((targets.csv, CsvFormat()))
     if targets.json is not None:
-        formats.append((targets.json, JsonFormat(first.query, first.model)))
+        formats.append((targets.json, JsonFormat(first.query, first.model, first.total)))
     if targets.coco is not None:
         root = None if targets.root is None else _text(targets.root)
         formats.append((targets.coco, CocoFormat(first.query, root)))
@@ -251,13 +257,17 @@ def _check_target(option: str, path: Path, collection: Collection, *, force: boo
             refuse("exists; --force overwrites it.")
 
 
-def _opened(path: Path) -> AbstractContextManager[BinaryIO]:
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
     """A file that appears once it is complete, or stdout."""
     from tips_model.atomic import replacing
 
     if path == STDOUT:
-        return nullcontext(sys.stdout.buffer)
-    return replacing(path)
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    else:
+        with replacing(path) as file:
+            yield file
 
 
 def _text(path: Path) -> str:

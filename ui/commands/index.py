@@ -12,6 +12,7 @@ from ui.index_progress import both, index_progress, print_report
 from ui.open_collection import (
     DEFAULT_MODEL,
     Wanted,
+    change_excluded,
     check_first_call,
     fetch_weights,
     open_or_create,
@@ -25,6 +26,7 @@ from ui.options import (
     device_option,
     exclude_option,
     hidden_option,
+    include_option,
     json_option,
     layout_options,
     limit_options,
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
 @tiles_option
 @regions_option
 @exclude_option
+@include_option
 @hidden_option
 @click.option(
     "--batch-size",
@@ -115,6 +118,7 @@ def index(
     tiles: int | None,
     max_regions: int | None,
     exclude: tuple[str, ...],
+    include: tuple[str, ...],
     include_hidden: bool,
     batch_size: int,
     limits: Limits,
@@ -148,7 +152,6 @@ def index(
     from ui.progress_file import reporting
 
     options = IndexOptions(
-        ignore=tuple(f"{name.rstrip('/')}/" for name in exclude),
         include_hidden=include_hidden,
         limits=limits,
         retry_failed=retry_failed,
@@ -172,6 +175,7 @@ def index(
             with ray_workers(collection, ray_address, ray_actors, ray_gpus, device) as employ:
                 opened, load = open_or_create(collection, wanted, device, patience_of(wait))
                 remember(opened.folder)
+                change_excluded(opened, exclude, include)
                 with index_progress() as bar:
                     report = run(
                         opened,

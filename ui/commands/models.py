@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 from rich.progress import TaskID
 from rich.table import Table
 from rich.text import Text
 
 from ui.options import json_option
-from ui.render import bytes_progress, print_json, say
+from ui.render import bytes_progress, print_json, print_tables, say
 
 if TYPE_CHECKING:
     from tips_model.registry import ModelFiles
@@ -40,11 +39,7 @@ def models(ctx: click.Context, as_json: bool) -> None:
     if as_json:
         print_json([_facts(model) for model in known])
     else:
-        console = Console()
-        console.print(_table(known))
-        for model in known:
-            if model.note:
-                console.print(Text(model.note, "dim"))
+        print_tables(_table(known), *(Text(model.note, "dim") for model in known if model.note))
 
 
 @models.command()

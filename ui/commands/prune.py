@@ -37,7 +37,9 @@ MOST = 0.1
     metavar="DIR",
     help="Forget this folder and its photos; repeatable.",
 )
-@click.option("--missing-roots", is_flag=True, help="Forget all folders that are missing now.")
+@click.option(
+    "--missing-roots", is_flag=True, help="Forget all folders and disks that are missing now."
+)
 @click.option(
     "--failed",
     is_flag=True,
@@ -79,7 +81,7 @@ def prune(
 
     opened = Collection.open(collection)
     opened.patience = patience_of(wait)
-    options = PruneOptions(failed, absolute_roots(roots), missing_roots)
+    options = PruneOptions(failed, absolute_roots(roots, opened.roots), missing_roots)
     found = plan(opened, options)
     if not dry_run:
         if not yes:
@@ -158,15 +160,15 @@ def relocate(
       tips relocate ~/Pictures /srv/pictures --dry-run
     """
     from indexer.collection import Collection
-    from indexer.folders.scan import absolute_roots
+    from indexer.folders.scan import absolute, absolute_roots
     from indexer.maintenance.relocate import look
     from indexer.maintenance.relocate import relocate as carry_out
     from indexer.progress import Meter
 
     opened = Collection.open(collection)
     opened.patience = patience_of(wait)
-    before, after = absolute_roots([old])[0], absolute_roots([new])[0]
-    found = look(opened, before, after)
+    found = look(opened, absolute(old), absolute_roots([new])[0])
+    before, after = found.old, found.new
     if found.doubtful and not (yes or dry_run):
         raise click.UsageError(
             f"{'; '.join(doubts(found))}. Nothing was changed; continue with --yes."

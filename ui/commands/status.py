@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from ui.formatting import counted, shown, visible
 from ui.options import (
@@ -17,7 +16,7 @@ from ui.options import (
     patience_of,
     wait_option,
 )
-from ui.render import facts_table, print_json, say
+from ui.render import facts_table, print_json, print_tables, say
 
 if TYPE_CHECKING:
     from indexer.collection import Collection
@@ -75,11 +74,12 @@ def status(failed: bool, report: str | None, as_json: bool, collection: Path) ->
         ("model", f"{opened.model.name} ({opened.model.model_id}){_windows(opened)}"),
         ("engine", _engine(opened)),
         *(("folder", shown(root)) for root in opened.roots),
+        *(("excluded", shown(name)) for name in opened.exclude),
         *_activity(facts),
     ]
     if opened.model.note:
         rows.append(("note", opened.model.note))
-    Console().print(facts_table(rows))
+    print_tables(facts_table(rows))
 
 
 @click.command(cls=WaitingCommand)
@@ -155,6 +155,7 @@ def _facts(opened: Collection) -> dict[str, Any]:
         "max_regions": opened.max_regions,
         "engine": opened.engine,
         "roots": list(opened.roots),
+        "excluded": list(opened.exclude),
         "holder": held.to_dict() if held else None,
         "next": _next(opened, counts),
         "kept": opened.previous["model"]["name"] if opened.previous else None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import threading
@@ -16,7 +15,14 @@ import click
 
 from ui.formatting import shown
 from ui.index_progress import index_progress
-from ui.open_collection import Wanted, check_first_call, model_loader, open_or_create, remember
+from ui.open_collection import (
+    Wanted,
+    change_excluded,
+    check_first_call,
+    model_loader,
+    open_or_create,
+    remember,
+)
 from ui.options import (
     Number,
     RootType,
@@ -24,11 +30,12 @@ from ui.options import (
     device_option,
     exclude_option,
     hidden_option,
+    include_option,
     json_option,
     limit_options,
     weights_option,
 )
-from ui.render import say
+from ui.render import print_json, say
 
 if TYPE_CHECKING:
     from indexer.collection import Collection
@@ -42,6 +49,7 @@ if TYPE_CHECKING:
 @click.option("--model", metavar="NAME", help="Model for a new collection, as for `tips index`.")
 @weights_option
 @exclude_option
+@include_option
 @hidden_option
 @limit_options
 @click.option(
@@ -74,6 +82,7 @@ def watch(
     model: str | None,
     weights: Path | None,
     exclude: tuple[str, ...],
+    include: tuple[str, ...],
     include_hidden: bool,
     limits: Limits,
     poll: bool,
@@ -104,11 +113,12 @@ def watch(
         check_watchable(absolute_roots(paths))
     check_first_call(collection, paths)
     opened, first = open_or_create(collection, Wanted(model=model, weights=weights), device)
-    check_known(opened, absolute_roots(paths) if paths else ())
+    roots = absolute_roots(paths, opened.roots) if paths else ()
+    check_known(opened, roots)
     remember(opened.folder)
+    change_excluded(opened, exclude, include)
     options = WatchOptions(
         index=IndexOptions(
-            ignore=tuple(f"{name.rstrip('/')}/" for name in exclude),
             include_hidden=include_hidden,
             limits=limits,
         ),
@@ -120,7 +130,7 @@ def watch(
     def done(report: IndexReport) -> None:
         if as_json:
             moment = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-            click.echo(json.dumps({"time": moment, **report.to_dict()}, ensure_ascii=False))
+            print_json({"time": moment, **report.to_dict()}, indent=None)
         else:
             say(f"{_clock()}{report_line(report)}")
         for path, reason in report.problems:
@@ -129,7 +139,7 @@ def watch(
     with ending() as stop, index_progress() as bar:
         follow(
             opened.folder,
-            absolute_roots(paths) if paths else (),
+            roots,
             kept_model(opened, first, weights, device),
             stop=stop,
             tell=lambda sentence: say(f"{_clock()}{shown(sentence)}", "yellow"),

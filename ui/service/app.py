@@ -19,6 +19,7 @@ from ui.service import collections, health, index_jobs, photos, problems, search
 from ui.service.access import Guard
 from ui.service.access_log import Journal
 from ui.service.context import Service, documented, known_parameters
+from ui.service.head import Head
 from ui.service.openapi import DESCRIPTION, TAGS, with_problems
 from ui.service.settings import MOST_JSON
 
@@ -39,6 +40,7 @@ def make_app(service: Service) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
         middleware=[
             Middleware(Journal, metrics=service.metrics, queries=settings.log_queries),
+            Middleware(Head),
             *([_cors(settings.origins)] if settings.origins else []),
             Middleware(Guard, settings=settings, metrics=service.metrics),
         ],
@@ -56,7 +58,7 @@ def _cors(origins: Sequence[str]) -> Middleware:
     return Middleware(
         CORSMiddleware,
         allow_origins=list(origins),
-        allow_methods=["GET", "POST", "DELETE"],
+        allow_methods=["GET", "HEAD", "POST", "DELETE"],
         allow_headers=["Authorization", "Content-Type", "If-None-Match"],
         expose_headers=["ETag", "Location", "Retry-After", "X-Request-Id"],
     )

@@ -76,7 +76,13 @@ async def facet_values(
         found = facets(index, Choices(), rows, limit)
         months = [Value(value=each.name, count=each.count) for each in index.months(rows)]
         below = (
-            subfolders(index, inside, rows) if inside else [folder(index, r, rows) for r in roots]
+            [
+                each
+                for meant in index.spelled("folders", [inside])
+                for each in subfolders(index, meant, rows)
+            ]
+            if inside
+            else [folder(index, root, rows) for root in roots]
         )
         return Facets(
             collection=engine.name,

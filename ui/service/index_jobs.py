@@ -17,6 +17,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from indexer.collection import Collection
 from indexer.folders.paths import is_under, to_bytes, to_text
+from indexer.folders.roots import as_listed
 from indexer.folders.storage import is_url
 from ui import jobs
 from ui.live_collection import LiveCollection
@@ -180,7 +181,8 @@ def _below(folders: Sequence[str], allowed: Sequence[Path]) -> list[str]:
     for number, folder in enumerate(folders):
         field = f"folders.{number}"
         try:
-            path = to_bytes(folder)
+            around = next((root for root in roots if is_under(folder, root)), None)
+            path = to_bytes(folder if around is None else as_listed(folder, around))
             real = os.path.realpath(path)
         except ValueError as error:  # a NUL, or half of a surrogate pair
             raise Problem(422, "folder", "Not a valid path.", field=field) from error

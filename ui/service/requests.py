@@ -24,6 +24,7 @@ from search.errors import QueryError
 from search.query import check_box
 from search.request import SUBJECT, Request
 from ui.service.settings import (
+    MOST_CURSOR,
     MOST_FILTER,
     MOST_FOLDERS,
     MOST_HITS,
@@ -154,6 +155,7 @@ class Asked(Request, InCollection):
     filter: FilterText = ""
     limit: int = _limited("limit", ge=1, le=MOST_HITS)
     offset: int = _limited("offset", ge=0, le=MOST_OFFSET)
+    cursor: str = _limited("cursor", max_length=MOST_CURSOR)
     refine: bool = _limited("refine", f" At most {MOST_REFINED} hits.")
 
     def __init_subclass__(cls, takes: str = "", **fixed: Any) -> None:

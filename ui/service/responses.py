@@ -20,7 +20,9 @@ EXAMPLE: dict[str, Any] = {
     "model": "tipsv2-b14:9f2c41d07ab3e658:fit1-448:values:d48f3e94e04353fa",
     "confident": 12,
     "searched": 48210,
+    "total": 12,
     "offset": 0,
+    "next": "WzEsIjlhMWIyYzNkNGU1ZjYwNzEiLDddCg",
     "notes": [],
     "hits": [
         {
@@ -32,6 +34,11 @@ EXAMPLE: dict[str, Any] = {
             "width": 4000,
             "height": 3000,
             "regions": [{"box": [0.1, 0.2, 0.5, 0.6], "score": 1.38, "text": ""}],
+            "taken": "2023-05-14T16:20:00",
+            "camera": "Canon EOS R5",
+            "latitude": 48.1,
+            "longitude": 11.5,
+            "keywords": ["rain"],
         }
     ],
 }
@@ -67,6 +74,13 @@ class FoundPhoto(BaseModel):
     width: int = Field(description="Pixels of the upright photo.")
     height: int = Field(description="Pixels of the upright photo.")
     regions: list[Place] = Field(description="The places found, best first.")
+    taken: datetime | None = Field(
+        default=None, description="The camera's local time, without a time zone."
+    )
+    camera: str | None = None
+    latitude: float | None = Field(default=None, description="Degrees, north positive.")
+    longitude: float | None = Field(default=None, description="Degrees, east positive.")
+    keywords: list[str] = Field(default=[], description="What people wrote in the photo.")
 
     @classmethod
     def of(cls, hit: Hit) -> FoundPhoto:
@@ -76,7 +90,7 @@ class FoundPhoto(BaseModel):
 
 
 class Found(BaseModel):
-    """A page of hits, best first."""
+    """A page of hits, best first unless the request sorts them."""
 
     model_config = ConfigDict(json_schema_extra={"example": EXAMPLE})
 
@@ -85,12 +99,22 @@ class Found(BaseModel):
     model: str = Field(description="The model that made the vectors.")
     confident: int = Field(description="Confident photos on all pages, not only this one.")
     searched: int = Field(description="Photos that pass the filter.")
+    total: int = Field(
+        default=0,
+        description="Photos on all pages: the confident ones, or with `all` those that pass the "
+        "filter.",
+    )
     offset: int = Field(description="Hits skipped before this page.")
+    next: str | None = Field(
+        default=None,
+        description="The `cursor` of the following page; null on the last one. It belongs to this "
+        "query; after a change of the collection the page says so in `notes`.",
+    )
     notes: list[str] = Field(description="Notes on the results for the user, as sentences.")
     hits: list[FoundPhoto]
 
     @classmethod
-    def of(cls, collection: str, results: Results, offset: int) -> Found:
+    def of(cls, collection: str, results: Results) -> Found:
         """A page of the search."""
         return cls(
             collection=collection,
@@ -98,7 +122,9 @@ class Found(BaseModel):
             model=results.model,
             confident=results.confident,
             searched=results.searched,
-            offset=offset,
+            total=results.total,
+            offset=results.offset,
+            next=results.next,
             notes=list(results.notes),
             hits=[FoundPhoto.of(hit) for hit in results.hits],
         )

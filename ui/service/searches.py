@@ -89,7 +89,7 @@ async def find(
         return state.searcher.search(whole)
 
     results = await given.search(asked.collection, work)
-    return Found.of(given.engines.get(asked.collection).name, results, asked.offset)
+    return Found.of(given.engines.get(asked.collection).name, results)
 
 
 def _check(state: State, asked: Asked) -> None:

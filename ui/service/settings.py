@@ -14,6 +14,8 @@ MOST_HITS = 200
 MOST_REFINED = 20
 """Hits per page with refined places: each needs several passes of the model."""
 MOST_OFFSET = 10_000
+MOST_CURSOR = 200
+"""Characters of a cursor."""
 MOST_PHOTOS = 16
 """Photos, examples, or things of a layout in a question."""
 MOST_FOLDERS = 16

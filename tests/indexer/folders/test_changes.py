@@ -8,13 +8,13 @@ from indexer.folders.snapshot import LINK_SCHEMA
 
 
 def found(*rows: tuple[str, int, int, int]) -> pl.DataFrame:
-    return pl.DataFrame([(p, "/r", s, m, c) for p, s, m, c in rows], FILE_SCHEMA, orient="row")
+    files = [(path, "/r", *facts, 0, []) for path, *facts in rows]
+    return pl.DataFrame(files, FILE_SCHEMA, orient="row")
 
 
 def known(*rows: tuple[str, int, int, int, str]) -> pl.DataFrame:
-    return pl.DataFrame(
-        [(p, "/r", s, m, c, key, "ok") for p, s, m, c, key in rows], LINK_SCHEMA, orient="row"
-    )
+    links = [(p, "/r", s, m, c, 0, key, "ok") for p, s, m, c, key in rows]
+    return pl.DataFrame(links, LINK_SCHEMA, orient="row")
 
 
 def test_the_same_files_are_no_work() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from indexer.errors import RootError
 from indexer.folders.ignore import IgnoreRules, extension, skips_folder
+from indexer.folders.paths import to_text
 
 
 def test_extension_is_lower_case_and_without_dot() -> None:
@@ -61,3 +62,15 @@ def test_a_library_of_apples_that_is_a_root_keeps_its_order() -> None:
     root = "/p/My.photoslibrary"
     assert skips_folder(b"/p/My.photoslibrary/resources", root, None) == "default"
     assert skips_folder(b"/p/My.photoslibrary/originals", root, None) == ""
+
+
+@pytest.mark.parametrize("pattern", ["Caf\u00e9", "Cafe\u0301", "caf\u00e9", "Caf?"])
+@pytest.mark.parametrize("name", ["Caf\u00e9", "Cafe\u0301"])
+def test_patterns_hold_for_both_forms_of_accents_and_for_one_case(pattern: str, name: str) -> None:
+    rules = IgnoreRules.parse(b"/p", [f"{pattern}/"], None, "rules")
+    assert rules.ignores(f"/p/{name}".encode(), is_folder=True) is (pattern[0] == "C")
+
+
+def test_a_pattern_may_hold_bytes_that_are_no_text() -> None:
+    for line in ("caf\udce9*", to_text(b"caf\xe9*")):  # from the command line, from a file
+        assert IgnoreRules.parse(b"/p", [line], None, "rules").ignores(b"/p/caf\xe9 1", True)

@@ -158,3 +158,19 @@ def test_a_part_holds_what_a_full_walk_holds_there(tmp_path: Path, seed: int) ->
     assert part.files.sort("path").equals(
         whole.filter(pl.Series(inside, dtype=pl.Boolean)).sort("path")
     )
+
+
+def test_a_touched_sidecar_stands_for_its_photos(library: Library) -> None:
+    for name in ("a/1.png", "a/2.png", "b/1.png"):
+        library.put(name, len(name) + ord(name[0]) + ord(name[2]))
+    library.index()
+    for name in ("a/1.xmp", "b/1.xmp"):
+        (library.photos / name).write_text("<x")
+    report = look(library, "a/1.xmp")
+    assert (report.reread, report.unchanged) == (1, 1)
+    (library.photos / "a/1.xmp").unlink()
+    report = look(library, "a/1.xmp")
+    assert (report.reread, report.unchanged, report.removed) == (1, 1, 0)
+    assert look(library, "a/other.xmp").reread == 0
+    assert library.index().reread == 1
+    assert len(library.paths()) == 3

@@ -23,7 +23,8 @@ from tests.photos import make
 PICTURES = make.pictures()
 COLOUR = ["plain.jpg", "rotated.jpg", "cmyk.jpg", "palette.png", "animated.gif", "photo.heic"]
 COLOUR += ["photo.avif", "photo.bmp", "photo.tif", "photo.webp", "camera.dng", "really-a-jpeg.png"]
-COLOUR += ["rotated.tif", "upside-down.tif"]
+COLOUR += ["rotated.tif", "upside-down.tif", "photo.jxl", "photo.jp2", "photo.psd", "float.tif"]
+COLOUR += ["wide.tif"]
 
 
 def read(data: bytes, name: str = "", **options: int) -> Photo:

@@ -55,6 +55,7 @@ def test_the_text_of_choices_is_read_back_exactly(made: Choices) -> None:
     [
         (Choices(), ""),
         (Choices(cameras=("EOS R5", "Z6")), 'camera:="EOS R5"|=Z6'),
+        (Choices(folders=("s3://bucket/a",)), "in:s3://bucket/a"),
         (Choices(folders=("/a b", '/the "old" days')), 'in:"/a b"|"/the ""old"" days"'),
         (Choices(years=(2021, 2019), types=("jpeg",)), "type:jpeg date:2021|2019"),
         (Choices(months=("2021-05", "2021-05")), "date:2021-05"),

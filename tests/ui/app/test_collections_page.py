@@ -321,6 +321,12 @@ def test_a_job_in_words() -> None:
     assert words(job("done", report={"missing_roots": ["/a"]})) == (
         "Done: nothing to do. 1 folder missing; their photos stay in the collection."
     )
+    kept = {"away": [["/a/disk", 5]], "held": [["/b", 40]], "reread": 2}
+    assert words(job("done", report=kept)) == (
+        "Done: 2 reread. 1 folder missing; their photos stay in the collection. 40 files of /b are "
+        "gone, more than a third; their photos stay in the collection. If you deleted them, run "
+        "`tips prune`."
+    )
 
 
 @pytest.mark.parametrize(

@@ -279,6 +279,19 @@ def test_folders_open_one_level_at_a_time(page: AppTest) -> None:
     assert len(grid(page)) == 30
 
 
+def test_a_typed_folder_and_camera_are_the_collections_own(page: AppTest, photos: Path) -> None:
+    page.query_params["filter"] = f'in:"{photos}/ROME" camera:="canon eos r5"'
+    page.run()
+    assert not page.exception
+    assert len(grid(page)) == 5
+    assert "**Rome**" in texts(page)
+    (picked,) = page.button_group(key="facet-cameras-" + page.text_input(key="filter").value).value
+    assert picked == "Canon EOS R5"
+    page.button(key="folder-up").click().run()
+    assert page.text_input(key="filter").value == 'camera:="Canon EOS R5"'
+    assert len(grid(page)) == 15
+
+
 def test_names_of_files_reach_the_browser_as_data_never_as_markup(page: AppTest) -> None:
     page.run()
     assert HOSTILE in {card["name"] for card in grid(page)}
@@ -369,3 +382,15 @@ def test_an_empty_collection_says_what_to_do(
     page.run()
     assert not page.exception
     assert "has no photos yet" in texts(page)
+
+
+def test_filters_typed_into_the_box_become_the_filter(page: AppTest) -> None:
+    page.run()
+    page.text_input(key="q").set_value("red in:rome and date:2021..").run()
+    assert not page.exception
+    assert page.text_input(key="q").value == "red"
+    assert page.text_input(key="filter").value == "in:rome date:2021.."
+    page.text_input(key="q").set_value("type:jpeg").run()
+    assert not page.exception
+    assert page.text_input(key="q").value == ""
+    assert page.text_input(key="filter").value == "in:rome date:2021.. type:jpeg"

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.ui.conftest import HOSTILE, paint, tips
+from tests.unprivileged import read_only_copy, run_unprivileged
 
 BIG = "2024/big.png"
 
@@ -79,3 +80,16 @@ def test_none_is_exit_code_one(tmp_path: Path) -> None:
     assert (run.exit_code, run.stdout) == (1, "")
     assert "No photos show the same picture." in run.stderr
     assert tips("duplicates", "-c", tmp_path / "none").exit_code == 2
+
+
+def test_a_collection_that_can_only_be_read_answers_too(library: tuple[Path, Path]) -> None:
+    code = "import sys; from ui.cli import main; sys.argv[0] = 'tips'; main()"
+    with read_only_copy(library[0]) as copy:
+        run = run_unprivileged(code, "duplicates", "--json", "-c", copy)
+        assert run.returncode == 0, run.stderr
+        (copy / "duplicates.npz").unlink(missing_ok=True)
+        before = sorted(copy.rglob("*"))
+        fresh = run_unprivileged(code, "duplicates", "--json", "-c", copy)
+        assert sorted(copy.rglob("*")) == before
+    assert json.loads(fresh.stdout) == json.loads(run.stdout)
+    assert len(json.loads(run.stdout)["groups"]) > 0

@@ -27,7 +27,15 @@ from ui.service.requests import Asked
 FIELDS = set(Request.model_fields)
 A, B = "ab" * 16, "cd" * 16
 BOX = (0.1, 0.2, 0.5, 0.6)
-WHICH: dict[str, Any] = {"limit": 3, "offset": 2, "filter": "date:2021", "all": True}
+WHICH: dict[str, Any] = {
+    "limit": 3,
+    "offset": 2,
+    "filter": "date:2021",
+    "all": True,
+    "sort": "random",
+    "seed": 7,
+}
+NEXT: dict[str, Any] = WHICH | {"offset": 0, "cursor": "abc"}
 ROUTES: dict[str, type[Asked]] = {
     "search": requests.Question,
     "regions": requests.PlaceQuestion,
@@ -54,6 +62,9 @@ IN_COMMANDS = {
 IN_ADDRESS = {
     "limit": "the page has as many as it shows",
     "offset": "the address has the number of the page",
+    "cursor": "as `offset`",
+    "sort": "as `order`, which also arranges what nobody asked for",
+    "seed": "as `order`",
     "all": "the page always asks for both, and shows them apart",
     "refine": "the page refines what it shows, in the background",
     "box": "`find` marks places",
@@ -122,7 +133,7 @@ def test_the_schema_of_a_body_is_that_of_the_class_within_limits(route: str) -> 
 
 
 ASKED: dict[str, Request] = {
-    "search": Request(words="dog left of car", like=(A,), unlike=(B,), **WHICH),
+    "search": Request(words="dog left of car", like=(A,), unlike=(B,), **NEXT),
     "regions": Request(words="dog", like=(A,), by="places", refine=True, **WHICH),
     "similar": Request(like=(A,), box=BOX, **WHICH),
     "layout": Request(layout=(PlacedThing("dog", BOX),), refine=True, **WHICH),

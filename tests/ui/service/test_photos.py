@@ -129,3 +129,16 @@ def test_an_unknown_collection_is_named(http: httpx.Client) -> None:
     assert "'none'" in found["detail"]
     body = {"q": "red", "collection": "none"}
     problem(http.post("/v1/search", json=body), 404, "unknown-collection", "collection")
+
+
+@pytest.mark.parametrize(
+    "route", ["/healthz", "/v1/status", "/v1/photos/{photo}/thumbnail", "/openapi.json", "/docs"]
+)
+def test_head_is_answered_wherever_get_is(route: str, http: httpx.Client, photo: str) -> None:
+    address = route.format(photo=photo)
+    asked, whole = http.head(address), http.get(address)
+    assert (asked.status_code, asked.content) == (200, b"")
+    for name in ("content-type", "content-length", "etag", "cache-control"):
+        assert asked.headers.get(name) == whole.headers.get(name)
+    assert http.head("/v1/nothing").status_code == 404
+    assert http.head("/v1/search").status_code == 405
