@@ -240,15 +240,23 @@ def _split(text: str) -> list[Term | ImageTerm]:
 def _term(text: str, weight: float, quoted: bool) -> Term | ImageTerm:
     if quoted or not text.startswith(FILE_STARTS):
         return Term(text, weight)
-    if not _is_file(text):
+    path = _file(text)
+    if path is None:
         raise QueryError(
             f'There is no picture file {text}; put it in quotes ("{text}") to search for the text.'
         )
-    return ImageTerm(Path(text).expanduser(), weight)
+    return ImageTerm(path, weight)
 
 
-def _is_file(text: str) -> bool:
+def _file(text: str) -> Path | None:
+    """The file with this path, else the one on disk that looks the same; None without one."""
     try:
-        return Path(text).expanduser().is_file()
-    except (OSError, RuntimeError):  # name too long, or an unknown home folder
-        return False
+        path = Path(text).expanduser()
+        if path.is_file():
+            return path
+        from indexer.folders.roots import existing  # with Polars, which other queries do not need
+
+        path = existing(path.absolute())
+        return path if path.is_file() else None
+    except (OSError, RuntimeError, ValueError):  # too long, an unknown home, half a character
+        return None

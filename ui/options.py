@@ -299,10 +299,23 @@ def layout_options(command: Command) -> Command:
     return result
 
 
+class _Picture(click.Path):
+    """A file that exists, whichever form its accents are typed in."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path as it was typed if something is there, else as the disk lists it."""
+        if not Path(value).exists():
+            from indexer.folders.roots import existing  # with Polars, which most calls do not need
+
+            found = existing(Path(value).absolute())
+            value = found if found.exists() else value
+        return super().convert(value, param, ctx)
+
+
 image_option = click.option(
     "--image",
     "images",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=_Picture(exists=True, dir_okay=False, path_type=Path),
     multiple=True,
     metavar="FILE",
     help="Find photos like this picture; with TEXT, both count.",

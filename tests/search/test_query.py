@@ -33,6 +33,19 @@ def test_a_path_is_a_picture(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("there", "typed"), [("cafe\u0301", "caf\u00e9"), ("caf\u00e9", "cafe\u0301")]
+)
+def test_a_path_is_the_picture_that_looks_the_same(tmp_path: Path, there: str, typed: str) -> None:
+    path = tmp_path / there / f"{there}.png"
+    path.parent.mkdir()
+    Image.new("RGB", (8, 8)).save(path)
+    query = Query.parse(f"{tmp_path}/{typed}/{typed}.png")
+    assert query == Query((), (ImageTerm(path),))
+    with pytest.raises(QueryError, match="no picture file"):
+        Query.parse(f"{tmp_path}/{typed}/CAF\u00c9.png")
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("", "empty"),

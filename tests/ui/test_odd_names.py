@@ -365,3 +365,14 @@ def test_folders_are_left_out_by_the_name_that_people_see(tmp_path: Path) -> Non
     made = tips("index", tmp_path / "photos", *left_out, "--model", "nano", "-c", tmp_path / "c")
     assert made.exit_code == 0, made.output
     assert status(tmp_path / "c")["photos"] == 1
+
+
+def test_a_picture_typed_in_the_other_form_is_that_picture(odd: Path, photos: Path) -> None:
+    path = f"{photos}/{NFD}/{NFD}.jpg"
+    ask = ("search", "--all", "-n", 1, "-0", "-c", odd, "--image")
+    asked = [tips(*ask, unicodedata.normalize(form, path)) for form in ("NFC", "NFD")]
+    assert [each.exit_code for each in asked] == [0, 0], asked[0].output
+    assert asked[0].stdout_bytes == asked[1].stdout_bytes == os.fsencode(path) + b"\0"
+    missing = tips(*ask, f"{photos}/{NFC}/missing.jpg")
+    assert missing.exit_code == 2
+    assert "does not exist" in missing.output
