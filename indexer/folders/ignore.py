@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -123,9 +124,11 @@ class IgnoreRules:
         """
         lines = [composed(from_argument(line)) for line in lines]
         try:
-            # re2 takes time linear in a name's length; with Python's `re`, a few stars in a
-            # stranger's ignore file would hang the scan.
-            return cls(base, GitIgnoreSpec.from_lines(lines, backend="re2"), parent)
+            with warnings.catch_warnings():  # of what a later Python may read in `[a--b]`
+                warnings.simplefilter("ignore", FutureWarning)
+                # re2 takes time linear in a name's length; with Python's `re`, a few stars in a
+                # stranger's ignore file would hang the scan.
+                return cls(base, GitIgnoreSpec.from_lines(lines, backend="re2"), parent)
         except (ValueError, re.error) as error:
             raise RootError(f"{source} has a pattern that cannot be read: {error}.") from error
 

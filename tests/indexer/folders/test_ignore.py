@@ -74,3 +74,9 @@ def test_patterns_hold_for_both_forms_of_accents_and_for_one_case(pattern: str, 
 def test_a_pattern_may_hold_bytes_that_are_no_text() -> None:
     for line in ("caf\udce9*", to_text(b"caf\xe9*")):  # from the command line, from a file
         assert IgnoreRules.parse(b"/p", [line], None, "rules").ignores(b"/p/caf\xe9 1", True)
+
+
+def test_a_set_that_python_may_read_in_another_way_warns_nobody() -> None:
+    rules = IgnoreRules.parse(b"/r", ["[a--b]"], None, "the list")
+    assert rules.ignores(b"/r/a", is_folder=False)
+    assert not rules.ignores(b"/r/c", is_folder=False)
