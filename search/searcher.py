@@ -416,8 +416,8 @@ class Searcher:
         search = SceneSearch(
             self._catalog, self._store, self._calibrated(), self._terms, self._head
         )
-        ranked = search.rank(scene, within, weak=request.all)
         weak = request.finds_places
+        ranked = search.rank(scene, within, weak=request.all, places=weak)
 
         def page(ranked: RankedScenes, ranks: Indices) -> tuple[Hit, ...]:
             return build_scene_page(self._catalog, search, scene, ranked, ranks, weak_places=weak)

@@ -4,15 +4,25 @@ Every region has a score for every thing, on the scale of `search/confidence/cut
 the confidence line. A photo gets two measures:
 
 - **The weakest link** decides whether it is confident: every thing has a place that reaches the
-  line, and the places lie as asked. A degree d in [0, 1] of `search/scenes/relations.py` (a
-  relation, a position, a size) counts as a link with the score 2d, so that half a degree is also
-  the line. A negated thing has the score 2 - s: it passes the line where s does not.
+  line, and the places lie as asked. In a search for photos, a thing without position, size, count
+  or relation needs no place: its link is the score that the photo has when searched for it alone
+  (so `dog and not cat` finds some of the photos of `dog`). A degree d in [0, 1] of
+  `search/scenes/relations.py` (a relation, a position, a size) counts as a link with the score 2d,
+  so that half a degree is also the line. A negated thing has the score 2 - s: it passes the line
+  where s does not.
 - **Evidence** ranks: the mean score of the things, minus 2 - 2d for every degree, minus once more
   what the best places for the things lose by having to lie as asked (`LAID_OUT`), plus half of the
   photo's own standard score for the things in a sentence (`WHOLE`). Scores are *contested*: a
   region that serves as one thing loses a part of its value as any other thing of the scene
   (`CONTEST`), which distinguishes a dog left of a cat from a cat left of a dog even where the model
   is sure of neither. `docs/regions.md` has the measurements.
+
+A scene with `Or` is scored by its alternatives (`search/scenes/scene.py`, `alternatives`), and a
+photo's score is that of the best one: max over a of s_a. So what reaches the line for an
+alternative reaches it for the scene, and what reaches it for none does not: the false alarms of a
+scene are those of its alternatives together, no more than from asking for one after the other, and
+no line is moved. Where each alternative is one thing with nothing that binds it (`dog OR cat`), s_a
+is the link itself, the score of a plain search; otherwise s_a is the score above.
 
 A chain of things is scored by the best choice of a region for each: dynamic programming from its
 end, with one product of regions x regions per relation, finds it exactly, for a minimum as for a
@@ -26,7 +36,7 @@ Letters: P photos, R regions of a photo (padded), K places.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -35,7 +45,18 @@ import numpy.typing as npt
 from search.arrays import Array
 from search.places.distinct import distinct, overlaps
 from search.scenes.relations import RELATIONS, at, placed, sized
-from search.scenes.scene import MOST_COUNTED, And, Chain, Clause, Count, Not, Thing, things, wanted
+from search.scenes.scene import (
+    MOST_COUNTED,
+    And,
+    Chain,
+    Clause,
+    Count,
+    Not,
+    Thing,
+    alone,
+    things,
+    wanted,
+)
 
 Floats = npt.NDArray[np.float64]
 Measure = Literal["weakest", "evidence"]
@@ -61,12 +82,14 @@ class Board:
     """P photos with their regions: `boxes` (P, R, 4), and for every thing of a scene, keyed by
     object identity (pictures in memory cannot be compared), the `scores` (P, R) of the regions,
     -inf where there is none; `whole` (P,) is the photo's standard score for all wanted things
-    together. A photo has at least one region.
+    together. A photo has at least one region. In a search for photos, `photos` (P,) are the scores
+    of the photos for each thing.
     """
 
     boxes: Floats
     scores: Mapping[int, Array]
     whole: Array
+    photos: Mapping[int, Array] = field(default_factory=dict)
 
     def of(self, thing: Thing) -> Array:
         """The scores (P, R) of a thing of the scene."""
@@ -74,8 +97,8 @@ class Board:
 
 
 def evaluate(clause: Clause, board: Board) -> Array:
-    """The scores (P,) of the photos: 1 or more where the weakest link reaches the line, else below
-    1; ordered by evidence on each side of it.
+    """The scores (P,) of the photos for an alternative: 1 or more where the weakest link reaches
+    the line, else below 1; ordered by evidence on each side of it.
     """
     weakest = links(clause, board)
     contested = _contested(clause, board)
@@ -102,6 +125,10 @@ def links(clause: Clause, board: Board) -> Array:
         return np.asarray(2 - links(clause.part, board), np.float32)
     if isinstance(clause, And):
         return np.asarray(np.min([links(part, board) for part in clause.parts], axis=0), np.float32)
+    assert isinstance(clause, Chain), "an alternative has no Or"
+    thing = alone(clause)
+    if thing is not None and id(thing) in board.photos:
+        return board.photos[id(thing)]
     return _best(clause, board, "weakest", 1)
 
 
@@ -152,7 +179,7 @@ def _contested(clause: Clause, board: Board) -> Board:
         contested = own - CONTEST * (np.max(rivals, axis=0) - USUAL) if rivals else own
         there = np.isfinite(board.scores[key])
         scores[key] = np.where(there, contested, -np.inf).astype(np.float32)
-    return Board(board.boxes, scores, board.whole)
+    return replace(board, scores=scores)
 
 
 def _evidence(clause: Clause, board: Board) -> Array:
@@ -168,6 +195,7 @@ def _evidence(clause: Clause, board: Board) -> Array:
             inner = sum(len(chain.things) for chain in wanted(part)) or 1
             total += _evidence(part, board) * inner / count
         else:
+            assert isinstance(part, Chain), "an alternative has no Or"
             total += _best(part, board, "evidence", count)
     return np.asarray(total, np.float32)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from lark import Token
 
 from search.errors import QuerySyntaxError
-from search.scenes.scene import MOST_COUNTED, Column, Count, Position, Row, Size
+from search.scenes.scene import CENTRE, MOST_COUNTED, Column, Count, Position, Row, Size
 
 NUMBERS = {
     "one": 1,
@@ -32,21 +32,39 @@ SIZES: dict[str, Size] = {
 }
 ROWS: dict[str, Row] = {"top": "top", "upper": "top", "bottom": "bottom", "lower": "bottom"}
 COLUMNS: dict[str, Column] = {"left": "left", "right": "right"}
-CENTRE = Position("centre", "centre")
 MIDDLE = ("centre", "center", "middle")
 SHORT = 3
 """When searching for places, a size or a number alone is a sign before at most this many words; 0
 always is."""
-ARTICLES = ("a", "an", "the", "some")
 LEADING = ("COMPARISON", "NUMBER", "SIZE", "UPPER_SIZE")
 PLACES = ("PLACE", "UPPER_PLACE")
 TRAILING = (*PLACES, "UPPER_SIZE")
 SYMBOLS = ("<", ">", "=", "≤", "≥")
-COMPARISON = re.compile(
-    r"(?P<sign>[<>=≤≥]+|exactly|(?:at|more|fewer|less)\s+\w+)\s*(?P<number>\w+)", re.IGNORECASE
-)
+AMOUNT = re.compile(rf"\d+|\b(?:{'|'.join(NUMBERS)})\b")
+ONLY = {"=", "exactly", "a single", "only", "just", ""}
+FROM = {">=", "=>", "≥", "at least", "or more", "+"}
+FROM |= {f"{no} {less} than" for no in ("no", "not") for less in ("fewer", "less")}
+ABOVE = {">", "more than"}
+UP_TO = {
+    "<=",
+    "=<",
+    "≤",
+    "at most",
+    "up to",
+    "or fewer",
+    "or less",
+    "no more than",
+    "not more than",
+}
+BELOW = {"<", "fewer than", "less than"}
+RANGES = {"between and", "to", "or", "-", "–"}
+"""The words of a count without its numbers."""
+MORE = re.compile(r"or (?:more|fewer|less)", re.IGNORECASE)
+"""Behind the thing that is counted: "3 dogs or more"."""
 FRAME = re.compile(
-    r"(?:there\s+(?:is|are)\s+)?(?:an?\s+(?:photo|picture|image)\s+of\s+)?(?:(?:an?|the|some)\s+)?",
+    r"(?:with\s+|any\s+)?(?:there\s+(?:is|are)\s+|(?:is|are)\s+(?:there\s+)?)?"
+    r"(?:(?:an?\s+|the\s+)?(?:photo|picture|image)s?\s+(?:of|with)\s+)?"
+    r"(?:there\s+(?:is|are)\s+)?(?:(?:an?|the|some|any)\s+)?",
     re.IGNORECASE,
 )
 """Articles before the name of a thing."""
@@ -69,8 +87,10 @@ class Phrase:
     signs: bool
 
     def text(self, line: str) -> str:
-        """The text of the thing, without its article."""
-        text = line[self.start : self.end]
+        """The text of the thing, without its article and without parentheses around it."""
+        text = " ".join(line[self.start : self.end].split())
+        if text.count("(") == 1 and text.startswith("(") and text.endswith(")"):
+            text = text[1:-1].strip() or text
         return FRAME.sub("", text, count=1) or text
 
     @classmethod
@@ -92,9 +112,14 @@ class Phrase:
             else:
                 position = _joined(position, rest[-1], line)
             rest.pop()
-        if len(rest) > 1 and rest[0].lower() in ARTICLES and rest[1].type in LEADING:
-            signs -= 1
-            rest.pop(0)
+        framed = next((n for n, token in enumerate(rest) if token.type in LEADING), 0)
+        if framed and FRAME.fullmatch(line[_spot(rest[0])[0] : _spot(rest[framed])[0]]):
+            signs -= framed
+            del rest[:framed]
+        if len(rest) > 3 and rest[0].type == "NUMBER" and MORE.fullmatch(" ".join(rest[-2:])):
+            words = Token("COMPARISON", f"{rest[0]} {' '.join(rest[-2:])}", rest[0].start_pos)
+            words.end_pos = rest[0].end_pos
+            rest = [words, *rest[1:-2]]
         if rest[0].type == "COMPARISON" or (small and len(rest) > 1 and rest[0].type == "NUMBER"):
             count = _count(rest[0], line)
             if len(rest) == 1:
@@ -111,7 +136,7 @@ class Phrase:
     @staticmethod
     def check(tokens: Sequence[Token], line: str) -> None:
         """Raise `QuerySyntaxError` for a text that begins with `left of` or `right of` or with two
-        positions, and for a count of none.
+        positions.
         """
         start, end = _spot(tokens[0])[0], _spot(tokens[-1])[1]
         bare = BARE_RELATION.match(line[start:end])
@@ -125,14 +150,22 @@ class Phrase:
                 line,
                 _spot(tokens[1]),
             )
-        if tokens[0] == "0" and 1 < len(tokens) <= 1 + SHORT and tokens[1][:1].isalpha():
-            _count(tokens[0], line)  # which rejects it
 
     def check_rest(self, tokens: Sequence[Token], line: str) -> None:
-        """Raise `QuerySyntaxError` for a comparison within the text, or `and` before it."""
+        """Raise `QuerySyntaxError` for a comparison within the text, and for a word at its start
+        that joins or negates.
+        """
         for token in tokens:
-            if _spot(token)[0] == self.start and token.type == "WORD" and token.lower() == "and":
+            begins = _spot(token)[0] == self.start and token.type == "WORD"
+            if begins and token.lower() in ("and", "or"):
                 raise QuerySyntaxError(f"'{token}' needs a thing before it.", line, _spot(token))
+            if begins and len(tokens) > 1 and token.lower() in ("not", "no", "without"):
+                raise QuerySyntaxError(
+                    f"'{token}' cannot stand here; exclude the whole, as in 'dog and not (dog left "
+                    "of cat)', or put text in quotes.",
+                    line,
+                    _spot(token),
+                )
             inside = self.start <= _spot(token)[0] < self.end
             if inside and token.type == "COMPARISON" and token.startswith(SYMBOLS):
                 raise QuerySyntaxError(
@@ -144,24 +177,31 @@ class Phrase:
 
 def _count(token: Token, line: str) -> Count:
     """The count of a comparison or of a plain number, which means exactly that many."""
-    match = COMPARISON.fullmatch(token)
-    sign = " ".join(match["sign"].lower().split()) if match else "="
-    word = match["number"].lower() if match else token.lower()
-    number = int(word) if word.isdecimal() else NUMBERS.get(word)
-    low, high = 1, None
-    if number is not None:
-        if sign in (">", "more than"):
+    written = " ".join(token.lower().split())
+    numbers = [NUMBERS.get(word) or int(word) for word in AMOUNT.findall(written)]
+    sign = " ".join(AMOUNT.sub(" ", written).split())
+    low: int = 1
+    high: int | None = None
+    if sign == "a single":
+        numbers = [1]
+    number = numbers[0] if numbers else None
+    if number is not None and len(numbers) == 2 and sign in RANGES and numbers[0] <= numbers[1]:
+        low, high = max(number, 1), numbers[1]
+    elif number is not None and len(numbers) == 1:
+        if sign in ABOVE:
             low = number + 1
-        elif sign in (">=", "=>", "≥", "at least"):
+        elif sign in FROM:
             low = number
-        elif sign in ("<", "fewer than", "less than"):
+        elif sign in BELOW:
             high = number - 1
-        elif sign in ("<=", "=<", "≤", "at most"):
+        elif sign in UP_TO:
             high = number
-        elif sign in ("=", "exactly"):
+        elif sign in ONLY:
             low = high = number
         else:
             number = None
+    else:
+        number = None
     if number is None:
         raise QuerySyntaxError(
             f"'{token}' is no count; write '>=3 apples', '<=2 apples' or '=1 apple'.",
@@ -191,7 +231,8 @@ def _count(token: Token, line: str) -> Count:
 
 def uncountable(token: Token) -> bool:
     """Whether it is a number above all counts, as in "50 cent"."""
-    return token.type == "NUMBER" and token.isdecimal() and int(token) > MOST_COUNTED
+    numbers = [int(word) for word in re.findall(r"\d+", token)] if token.type == "NUMBER" else []
+    return any(number > MOST_COUNTED for number in numbers)
 
 
 def _size(known: Size | None, token: Token, line: str) -> Size:

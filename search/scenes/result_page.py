@@ -11,8 +11,8 @@ from search.hits import Hit, RegionHit
 from search.places.distinct import distinct, overlaps
 from search.ranking import Indices
 from search.result_page import BESIDE, make_hit
-from search.scenes.compose import Board, fulfilling
-from search.scenes.scene import Chain, Scene, wanted
+from search.scenes.compose import Board, fulfilling, links
+from search.scenes.scene import Chain, Scene, alternatives, wanted
 from search.scenes.search import RankedScenes, SceneSearch
 from search.stored_photos import masks_of, page_rows
 
@@ -33,23 +33,29 @@ def build_scene_page(
 ) -> tuple[Hit, ...]:
     """The hits at these ranks (P,), in their order. Skips photos whose files are gone.
 
-    Places follow the order of the things in the query, the best one first for each thing. A hit
-    shows the confident places; `weak_places` shows the best place of a thing that has none.
+    Places follow the order of the things in the query, the best one first for each thing. Of the
+    scene's alternatives a hit shows those that hold, or the best one. A hit shows the confident
+    places; `weak_places` shows the best place of a thing that has none.
     """
     ids = ranked.image_ids(ranks)
     rows = page_rows(catalog, ids)
     there = [key for key in ids if key in rows]
     if not there:
         return ()
-    shown, board = search.board(ranked, there)
-    chains = list(wanted(scene.clause))
-    served = [fulfilling(chain, board) for chain in chains]
+    shown, boards = search.boards(ranked, there)
+    board = boards[0]  # they differ in the score for the whole only
+    ways = alternatives(scene.clause)
+    holds = np.stack([links(each, board) for each in ways])  # (alternatives, photos)
+    shows = (holds >= 1) | (holds == holds.max(axis=0)) & (holds < 1).all(axis=0)
+    chains = [list(wanted(each)) for each in ways]
+    served = [[fulfilling(chain, board) for chain in each] for each in chains]
     score = dict(zip(ids, ranked.photo_scores[ranks].tolist(), strict=True))
     hits = {key: make_hit(rows[key], score[key], []) for key in there}
     for number, key in enumerate(shown):
         places = [
             place
-            for chain, each in zip(chains, served, strict=True)
+            for way in np.flatnonzero(shows[:, number])
+            for chain, each in zip(chains[way], served[way], strict=True)
             for place in _places(chain, [v[number] for v in each], board, number, weak_places)
         ]
         masks = masks_of(rows[key])

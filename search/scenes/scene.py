@@ -1,4 +1,4 @@
-"""The data model of a composed query: things, relations, counts and negation.
+"""The data model of a composed query: things, relations, counts, negation and alternatives.
 
     And(Chain((dog, car), ("left of",)), Not(Chain((cat,))))     # dog left of car and not cat
 
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import product
+from math import prod
 from typing import Literal
 
 from search.errors import QueryError
@@ -22,6 +24,8 @@ Row = Literal["top", "centre", "bottom", ""]
 MOST_COUNTED = 8
 """Maximum count: a photo is stored as a few dozen regions, which do not separate more places than
 these."""
+MOST_ALTERNATIVES = 16
+"""Maximum number of alternatives of a scene: each is scored by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,9 @@ class Position:
 
     column: Column = ""
     row: Row = ""
+
+
+CENTRE = Position("centre", "centre")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,56 +94,135 @@ class And:
     parts: tuple[Clause, ...]
 
 
-Clause = Chain | Not | And
+@dataclass(frozen=True, slots=True)
+class Or:
+    """At least one part holds."""
+
+    parts: tuple[Clause, ...]
+
+
+Clause = Chain | Not | And | Or
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A composed query and its original wording. It must look for something: a scene with only
-    negated things raises `QueryError`.
+    """A composed query and its original wording.
+
+    Each of its alternatives must look for something, and there may be `MOST_ALTERNATIVES`; any
+    other scene raises `QueryError`.
     """
 
     clause: Clause
     text: str
 
     def __post_init__(self) -> None:
-        if not any(True for _ in wanted(self.clause)):
+        check_ways(_ways(self.clause))
+        empty = [not any(True for _ in wanted(each)) for each in alternatives(self.clause)]
+        if all(empty):
             raise QueryError(
                 f"'{self.text}' only says what not to show: add something to look for."
+            )
+        if any(empty):
+            raise QueryError(
+                f"One side of OR in '{self.text}' only says what not to show: add to it what to "
+                "look for."
             )
 
     def __str__(self) -> str:
         return self.text
 
 
+def alternatives(clause: Clause) -> tuple[Clause, ...]:
+    """The clauses without `Or` of which one must hold, in their written order: the disjunctive
+    normal form. `a AND (b OR c)` is `a AND b`, `a AND c`; `NOT (a OR b)` is `NOT a AND NOT b`.
+    """
+    if isinstance(clause, Chain):
+        return (clause,)
+    if isinstance(clause, Or):
+        return tuple(each for part in clause.parts for each in alternatives(part))
+    if isinstance(clause, Not):
+        parts = tuple(Not(each) for each in alternatives(clause.part))
+        return parts if len(parts) == 1 else (And(parts),)
+    if not any(_has_or(part) for part in clause.parts):
+        return (clause,)
+    return tuple(And(chosen) for chosen in product(*map(alternatives, clause.parts)))
+
+
+def check_ways(count: int) -> None:
+    """Raise `QueryError` for more than `MOST_ALTERNATIVES` alternatives."""
+    if count > MOST_ALTERNATIVES:
+        raise QueryError(
+            f"The query can hold in {count} ways, and at most {MOST_ALTERNATIVES} can be looked "
+            "for together; use OR less often, or search for them one after the other."
+        )
+
+
+def _has_or(clause: Clause) -> bool:
+    if isinstance(clause, Chain):
+        return False
+    if isinstance(clause, Not):
+        return _has_or(clause.part)
+    return isinstance(clause, Or) or any(_has_or(part) for part in clause.parts)
+
+
+def _ways(clause: Clause) -> int:
+    """The number of alternatives, without making them. A negation has one; where its part has too
+    many, that number is returned.
+    """
+    if isinstance(clause, Chain):
+        return 1
+    if isinstance(clause, Not):
+        inner = _ways(clause.part)
+        return inner if inner > MOST_ALTERNATIVES else 1
+    ways = [_ways(part) for part in clause.parts]
+    return sum(ways) if isinstance(clause, Or) else prod(ways)
+
+
 def wanted(clause: Clause) -> Iterator[Chain]:
-    """The chains that must be in the photo, in their written order."""
+    """The chains that must be in the photo, in their written order; those of all alternatives."""
     if isinstance(clause, Chain):
         yield clause
-    elif isinstance(clause, And):
+    elif isinstance(clause, And | Or):
         for part in clause.parts:
             yield from wanted(part)
     elif isinstance(clause.part, Not):
         yield from wanted(clause.part.part)
 
 
+def chains(clause: Clause) -> Iterator[Chain]:
+    """All chains, in their written order."""
+    if isinstance(clause, Chain):
+        yield clause
+    else:
+        for part in clause.parts if isinstance(clause, And | Or) else (clause.part,):
+            yield from chains(part)
+
+
 def things(clause: Clause) -> tuple[Thing, ...]:
     """All things, in their written order."""
-    found: list[Thing] = []
-    if isinstance(clause, Chain):
-        found += clause.things
-    else:
-        for part in clause.parts if isinstance(clause, And) else (clause.part,):
-            found += things(part)
-    return tuple(found)
+    return tuple(thing for chain in chains(clause) for thing in chain.things)
 
 
-def sentence(scene: Scene) -> str:
-    """The wanted things in plain words, "" if one of them contains a picture: "dog left of car and
-    tree".
+def excludes(clause: Clause) -> bool:
+    """Whether something is negated."""
+    if isinstance(clause, Not):
+        return True
+    return isinstance(clause, And | Or) and any(map(excludes, clause.parts))
+
+
+def alone(clause: Clause) -> Thing | None:
+    """The thing of a clause that is nothing but one thing without a place, size or count."""
+    if isinstance(clause, Chain) and len(clause.things) == 1 and not clause.things[0].bound:
+        return clause.things[0]
+    return None
+
+
+def sentence(clause: Clause) -> str:
+    """The wanted things of an alternative in plain words, "" if one of them contains a picture:
+    "dog left of car and tree".
     """
     parts = []
-    for chain in wanted(scene.clause):
+    for chain in wanted(clause):
         words = []
         for thing, relation in zip(chain.things, (*chain.relations, ""), strict=True):
             if thing.query.images:

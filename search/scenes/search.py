@@ -1,11 +1,13 @@
 """Search for a scene: ranks photos and finds the places that fulfil it.
 
-For every wanted thing, the vector store returns all photos with a confident place for it. Only
-photos in all these answers can be confident; they are read from the catalog in batches, with all
-their regions, and scored. So a scene of rare things costs a few photos, whatever the size of the
-collection. When weak hits are wanted too, a fixed number of the best photos for each of the things
-are scored as well: the head of the ranking, as in `search/ranking.py`. Its tail are all others, by
-the photo's own vector and the things in a sentence.
+For every wanted thing, the vector store returns all photos with a confident place for it (or, in a
+search for photos and for a thing that nothing binds, all confident photos). Only photos in all
+these answers for one of the scene's alternatives can be confident; they are read from the catalog
+in batches, with all their regions, and scored. So a scene of rare things costs a few photos,
+whatever the size of the collection. When weak hits are wanted too, a fixed number of the best
+photos for each of the things are scored as well: the head of the ranking, as in
+`search/ranking.py`. Its tail are all others, by the photo's own vector and the things in a
+sentence.
 
 Letters: T things, P photos, R regions of a photo (padded), D width.
 """
@@ -29,8 +31,17 @@ from search.confidence.sample import unit_vectors
 from search.query import Query, Term
 from search.query_vectors import TermReader
 from search.ranking import Ranker, Unseen, image_ids
-from search.scenes.compose import Board, evaluate
-from search.scenes.scene import Scene, sentence, things, wanted
+from search.scenes.compose import Board, evaluate, links
+from search.scenes.scene import (
+    Clause,
+    Scene,
+    alone,
+    alternatives,
+    chains,
+    sentence,
+    things,
+    wanted,
+)
 
 if TYPE_CHECKING:
     from indexer.catalog.table import Catalog
@@ -52,13 +63,16 @@ class Aim:
 
 @dataclass(frozen=True, slots=True)
 class Aims:
-    """The search directions of the things of a scene, by object identity, and of the scene as a
-    whole: `whole` for all wanted things in a sentence, if they are texts; `tail`, among photos, for
-    what is not in the head.
+    """The search directions of the things of a scene, by object identity, and of each alternative
+    as a whole, if its things are texts.
+
+    `photos`: the things that are searched as in a search for photos. `tail`: the direction, among
+    photos, for what is not in the head.
     """
 
     things: dict[int, Aim]
-    whole: Direction | None
+    wholes: tuple[Direction | None, ...]
+    photos: frozenset[int]
     tail: Direction
 
 
@@ -92,6 +106,19 @@ class RankedScenes:
         return image_ids(self.store, self.photo_keys[ranks])
 
 
+def score(clause: Clause, boards: Sequence[Board]) -> Array:
+    """The scores (P,) of photos for a scene: those of the best of its alternatives, of which each
+    has its board. See `search/scenes/compose.py`.
+    """
+    each = alternatives(clause)
+    plain = len(each) > 1 and all(alone(one) is not None for one in each)
+    found = [
+        links(one, board) if plain else evaluate(one, board)
+        for one, board in zip(each, boards, strict=True)
+    ]
+    return np.asarray(np.max(found, axis=0), np.float32)
+
+
 class SceneSearch:
     """Scores scenes in one collection. `head` names the global vector, `terms` encodes the
     things."""
@@ -107,38 +134,49 @@ class SceneSearch:
         self._catalog, self._calibration, self._terms = catalog, calibration, terms
         self._store, self._ranker, self._head = store, Ranker(store, calibration, head), head
 
-    def rank(self, scene: Scene, filter: Filter | None, *, weak: bool) -> RankedScenes:
-        """All confident photos; with `weak`, also the best ones for each of the things."""
-        aims = self._aims(scene)
+    def rank(
+        self, scene: Scene, filter: Filter | None, *, weak: bool, places: bool
+    ) -> RankedScenes:
+        """All confident photos; with `weak`, also the best ones for each of the things. `places`:
+        searching for places, not photos.
+        """
+        aims = self._aims(scene, places)
         needed = [
-            aims.things[id(thing)] for chain in wanted(scene.clause) for thing in chain.things
+            [id(thing) for chain in wanted(each) for thing in chain.things]
+            for each in alternatives(scene.clause)
         ]
-        keys, weakest = self._candidates(needed, filter, CHUNK if weak else 0)
+        keys, weakest = self._candidates(aims, needed, filter, CHUNK if weak else 0)
         if not weak:
             keys = keys[weakest >= 1]
         return self._score(scene, aims, image_ids(self._store, keys))
 
-    def scores(self, scene: Scene, ids: Sequence[str]) -> Array:
+    def scores(self, scene: Scene, ids: Sequence[str], *, places: bool = True) -> Array:
         """The scores (P,) of photos that have regions, in the order of `ids`."""
-        return evaluate(scene.clause, self._read(self._aims(scene), ids)[1])
+        return score(scene.clause, self._read(self._aims(scene, places), ids)[1])
 
-    def board(self, ranked: RankedScenes, ids: Sequence[str]) -> tuple[list[str], Board]:
+    def boards(
+        self, ranked: RankedScenes, ids: Sequence[str]
+    ) -> tuple[list[str], tuple[Board, ...]]:
         """Those of these ranked photos that have regions, and the scores of these for the scene's
-        things.
+        things: a board for each alternative.
         """
         return self._read(ranked.aims, ids)
 
-    def _aims(self, scene: Scene) -> Aims:
-        words = sentence(scene)
-        whole = self._photo(Query((Term(words),))) if words else None
-        tail = whole
+    def _aims(self, scene: Scene, places: bool) -> Aims:
+        named = [sentence(each) for each in alternatives(scene.clause)]
+        wholes = tuple(self._photo(Query((Term(words),))) if words else None for words in named)
+        tail = wholes[0]
+        if len(named) > 1 and all(named):
+            tail = self._photo(Query((Term(" or ".join(named)),)))
         if tail is None:
             first = next(thing for chain in wanted(scene.clause) for thing in chain.things)
             tail = self._calibration.sides["images"].direction(
                 self._terms.read(first.query, "regions")  # which opens no file
             )
-        own = {id(thing): self._aim(thing.query) for thing in things(scene.clause)}
-        return Aims(own, whole, tail)
+        aims = {id(thing): self._aim(thing.query) for thing in things(scene.clause)}
+        unbound = {id(thing) for thing in map(alone, chains(scene.clause)) if thing is not None}
+        photos = {thing for thing in unbound if aims[thing].photo is not None and not places}
+        return Aims(aims, wholes, frozenset(photos), tail)
 
     def _aim(self, query: Query) -> Aim:
         regions = self._calibration.sides["regions"]
@@ -151,29 +189,39 @@ class SceneSearch:
         return self._calibration.sides["images"].direction(self._terms.read(query, "images"))
 
     def _candidates(
-        self, needed: Sequence[Aim], filter: Filter | None, depth: int
+        self, aims: Aims, needed: Sequence[Sequence[int]], filter: Filter | None, depth: int
     ) -> tuple[KeyArray, Array]:
-        """The photos (P,) that are best for one of the things or confident for all, and the upper
-        bound of each one's weakest link (P,).
+        """The photos (P,) that are best for one of the things or confident for all that an
+        alternative needs, and the upper bound of each one's weakest link (P,).
         """
-        lists = [self._ranker.rank("place", aim.photo, aim.region, filter, depth) for aim in needed]
-        keys = np.unique(np.concatenate([ranked.photo_keys for ranked in lists]))
-        weakest = np.full(len(keys), np.inf, np.float32)
-        for ranked in lists:
+        lists = {
+            thing: self._ranker.rank(
+                "photo" if thing in aims.photos else "place",
+                aims.things[thing].photo,
+                aims.things[thing].region,
+                filter,
+                depth,
+            )
+            for each in needed
+            for thing in each
+        }
+        keys = np.unique(np.concatenate([ranked.photo_keys for ranked in lists.values()]))
+        best = {}
+        for thing, ranked in lists.items():
             # Ranking has continued until no photo that it did not return can be confident.
-            best = np.full(len(keys), -np.inf, np.float32)
-            best[np.searchsorted(keys, ranked.photo_keys)] = ranked.photo_scores
-            weakest = np.minimum(weakest, best)
-        return keys, weakest
+            best[thing] = np.full(len(keys), -np.inf, np.float32)
+            best[thing][np.searchsorted(keys, ranked.photo_keys)] = ranked.photo_scores
+        weakest = [np.min([best[thing] for thing in each], axis=0) for each in needed]
+        return keys, np.asarray(np.max(weakest, axis=0), np.float32)
 
     def _score(self, scene: Scene, aims: Aims, ids: Sequence[str]) -> RankedScenes:
         """Photos by descending score, ties by id."""
         keys: list[str] = []
         parts = [np.empty(0, np.float32)]
         for start in range(0, len(ids), CHUNK):
-            read, board = self._read(aims, ids[start : start + CHUNK])
+            read, boards = self._read(aims, ids[start : start + CHUNK])
             keys += read
-            parts.append(evaluate(scene.clause, board))
+            parts.append(score(scene.clause, boards))
         scores = np.concatenate(parts)
         order = np.argsort(-scores, kind="stable")  # `ids` are in order
         scores = scores[order]
@@ -185,8 +233,8 @@ class SceneSearch:
         unseen = Unseen(self._calibration, evidence, picture, np.float32(0), most)
         return RankedScenes(found, scores, aims, unseen, self._store)
 
-    def _read(self, aims: Aims, ids: Sequence[str]) -> tuple[list[str], Board]:
-        """Those of the photos that have regions, and their board."""
+    def _read(self, aims: Aims, ids: Sequence[str]) -> tuple[list[str], tuple[Board, ...]]:
+        """Those of the photos that have regions, and their board for each alternative."""
         columns = ["id", f"vector_{self._head}", "region_vectors", "region_boxes"]
         table = self._catalog.rows(ids, columns)
         counts = pc.fill_null(pc.list_value_length(table["region_vectors"]), 0)
@@ -198,25 +246,42 @@ class SceneSearch:
         photos = unit_vectors(table[columns[1]])
         vectors = unit_vectors(table["region_vectors"].combine_chunks().flatten())
         owners = np.repeat(np.arange(len(lengths)), lengths)
-        scores = {}
+        scores, photo_scores = {}, {}
         for thing, aim in aims.things.items():
             scores[thing] = np.full(valid.shape, -np.inf, np.float32)
-            scores[thing][valid] = self._scores(aim, photos, vectors, owners)
-        whole = np.zeros(len(photos), np.float32)
-        if aims.whole is not None:
-            whole = aims.whole.standard(aims.whole.cosines(photos))
-        return table["id"].to_pylist(), Board(boxes, scores, whole)
+            scores[thing][valid], z = self._scores(aim, photos, vectors, owners)
+            if thing in aims.photos:
+                best = np.full(valid.shape, -np.inf, np.float32)
+                best[valid] = z
+                photo_scores[thing] = self._calibration.score(
+                    {"both": best.max(axis=1)}, picture=False
+                )
+        boards = tuple(
+            Board(
+                boxes,
+                scores,
+                np.zeros(len(photos), np.float32)
+                if whole is None
+                else whole.standard(whole.cosines(photos)),
+                photo_scores,
+            )
+            for whole in aims.wholes
+        )
+        return table["id"].to_pylist(), boards
 
     def _scores(
         self, aim: Aim, photos: Array, vectors: Array, owners: npt.NDArray[np.int64]
-    ) -> Array:
-        """The scores of regions as places for one thing, as in `Ranker`."""
+    ) -> tuple[Array, Array]:
+        """The scores of regions as places for one thing, as in `Ranker`, and the evidence of each
+        and its photo together.
+        """
         region_z = aim.region.standard(aim.region.cosines(vectors))
         if aim.photo is None:
-            return self._calibration.score({"region": region_z}, picture=aim.region.picture)
+            alone = self._calibration.score({"region": region_z}, picture=aim.region.picture)
+            return alone, region_z
         photo_z = aim.photo.standard(aim.photo.cosines(photos))[owners]
         z: dict[Evidence, Array] = {"region": region_z, "both": both(photo_z, region_z)}
-        return self._calibration.score(z, picture=aim.region.picture)
+        return self._calibration.score(z, picture=aim.region.picture), z["both"]
 
 
 def _flat(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:

@@ -4,6 +4,7 @@ time.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -23,7 +24,18 @@ from search.scenes.compose import (
 )
 from search.scenes.language import parse
 from search.scenes.relations import RELATIONS, at, placed
-from search.scenes.scene import And, Chain, Clause, Not, Scene, Thing, things, wanted
+from search.scenes.scene import (
+    And,
+    Chain,
+    Clause,
+    Not,
+    Scene,
+    Thing,
+    alternatives,
+    things,
+    wanted,
+)
+from search.scenes.search import score
 
 PHOTOS, REGIONS = 7, 6
 
@@ -208,6 +220,32 @@ def test_nested_regions_are_one_place_when_counted() -> None:
     assert places.scores[0, :2].tolist() == pytest.approx([1.9, 1.5])
     board = Board(boxes, {id(thing): scores}, np.zeros(1, "f"))
     assert links(Chain((thing,)), board)[0] == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_scene_is_as_good_as_the_best_of_its_alternatives(seed: int) -> None:
+    clause = clause_of("(a OR b) left of c OR d AND NOT (a OR b)")
+    board = random_board(clause, seed)
+    chain_1, chain_2, third = alternatives(clause)
+    assert isinstance(third, And)
+    assert [type(part) for part in third.parts] == [Chain, And]
+    each = [evaluate(one, board) for one in (chain_1, chain_2, third)]
+    np.testing.assert_array_equal(score(clause, [board] * 3), np.max(each, axis=0))
+    confident = score(clause, [board] * 3) >= 1
+    np.testing.assert_array_equal(
+        confident, np.max([links(one, board) for one in (chain_1, chain_2, third)], axis=0) >= 1
+    )
+
+
+def test_alternatives_without_places_keep_their_scores_among_photos() -> None:
+    clause = clause_of("a OR b")
+    a, b = things(clause)
+    board = random_board(clause, 0)
+    photos = {id(a): np.arange(PHOTOS, dtype="f"), id(b): np.ones(PHOTOS, "f")}
+    board = replace(board, photos=photos)
+    assert score(clause, [board, board]).tolist() == [1, 1, 2, 3, 4, 5, 6]
+    excluding = And((Chain((a,)), Not(Chain((b,)))))
+    assert links(excluding, board).tolist() == [0, 1, 1, 1, 1, 1, 1]
 
 
 def test_counted_things_must_each_be_related() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from search.errors import QueryError
 from search.hits import Results
 from search.layout import layout_scene
 from search.query import ImageTerm, Query, Term
+from search.request import Request
 from search.scenes import result_page as scene_page
 from search.scenes import search as scene_search
 from search.scenes.compose import Board, fulfilling
@@ -47,6 +49,10 @@ PICTURES: dict[str, list[tuple[str, tuple[float, float, float, float]]]] = {
     "big": [("magenta", (0.0, 0.0, 0.75, 1.0))],
     "lesser": [("magenta", CORNERS[1])],
 }
+
+
+LEFT_ONES = {"red-blue", "red-by-blue", "green-by-yellow", "green-in-yellow"}
+RED_AND_BLUE = {"blue-red", "red-over-blue", "blue-over-red"}
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +108,19 @@ def found(results: Results, name: str) -> list[tuple[str, tuple[float, ...]]]:
         ("red on the left", {"red-blue", "red-over-blue", "blue-over-red", "red-by-blue"}),
         ("orange left of blue", set()),
         ("orange AND red", set()),
+        ("cyan OR green", {"one", "two", "three", "green-in-yellow", "green-by-yellow"}),
+        ("(red OR green) left of (blue OR yellow)", LEFT_ONES),
+        ("red AND (cyan OR blue) AND NOT (red left of blue)", RED_AND_BLUE),
+        ("red left of blue OR cyan bottom left", {"red-blue", "red-by-blue", "three"}),
+        ("orange OR magenta", {"big", "lesser"}),
+        ("cyan NOT (one OR red OR blue)", {"one", "two", "three"}),
+        ("yellow without green", set()),
+        ("red -blue", set()),
+        ("cyan without red or blue", {"one", "two", "three"}),
+        ("2 or more cyan", {"two", "three"}),
+        ("between 2 and 4 cyan", {"two", "three"}),
+        ("cyan at top right", {"two", "three"}),
+        ("red left of blue, right of orange", set()),
     ],
 )
 def test_composed_queries_find_what_they_say(
@@ -113,6 +132,45 @@ def test_composed_queries_find_what_they_say(
         assert results.confident == len(wanted)
         assert all(hit.confident and hit.score >= 1 for hit in results.hits)
         assert results.query == text
+
+
+@pytest.mark.parametrize("by", ["photos", "places"])
+def test_alternatives_have_the_scores_of_searches_for_them(
+    searcher: Searcher, by: Literal["photos", "places"]
+) -> None:
+    def scores(text: str) -> dict[str, float]:
+        found = searcher.search(Request(words=text, by=by, limit=100)).hits
+        assert [hit.score for hit in found] == sorted([hit.score for hit in found], reverse=True)
+        return {hit.id: hit.score for hit in found}
+
+    red, cyan = scores("red"), scores("cyan")
+    either = scores("red OR cyan")
+    assert len(red) == 5
+    assert len(cyan) == 3
+    assert either == pytest.approx(red | cyan, rel=1e-3)  # the store rounds vectors
+
+
+def test_a_hit_shows_the_alternative_that_holds(searcher: Searcher) -> None:
+    results = searcher.regions("(red OR green) left of (blue OR yellow)")
+    shown = {Path(hit.path).stem: {place.text for place in hit.regions} for hit in results.hits}
+    assert shown == {
+        "red-blue": {"red", "blue"},
+        "red-by-blue": {"red", "blue"},
+        "green-by-yellow": {"green", "yellow"},
+        "green-in-yellow": {"green", "yellow"},
+    }
+    both = searcher.regions("red OR blue")
+    assert all({p.text for p in hit.regions} == {"red", "blue"} for hit in both.hits)
+    weak = searcher.regions("red OR cyan", all=True, limit=100)
+    assert len(weak.hits) == len(PICTURES) + 24
+    assert all(len({p.text for p in hit.regions}) == 1 for hit in weak.hits)
+
+
+def test_what_is_excluded_is_only_taken_away(searcher: Searcher) -> None:
+    green = searcher.images("green").hits
+    left = searcher.images("green without blue").hits
+    assert {hit.id for hit in left} == {hit.id for hit in green}
+    assert searcher.images("green without yellow").hits == ()
 
 
 def test_small_words_are_signs_for_places_only(searcher: Searcher) -> None:
