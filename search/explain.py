@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from search.filters import parse_filter, term_groups
 from search.query import Query
 from search.scenes.language import parse
 from search.scenes.scene import (
@@ -27,6 +28,7 @@ from search.scenes.scene import (
     Scene,
     Thing,
 )
+from search.typed_filters import typed_filters
 
 Role = Literal[
     "text",
@@ -67,7 +69,8 @@ class Explanation:
     """How a query is read. `plain`: as a text, or as weighted texts, without things in places.
 
     `reading` is the canonical line. `parts` are joined by "and". `lines` say them in plain English,
-    one short line each. `filters` are the filter terms found in the text.
+    one short line each. `filters` are the filter terms found in the text; `notes` are sentences
+    about words that look like filters or dates.
     """
 
     query: str
@@ -76,6 +79,7 @@ class Explanation:
     parts: tuple[Part, ...]
     lines: tuple[str, ...]
     filters: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, as in the command line's JSON."""
@@ -86,21 +90,31 @@ class Explanation:
             "parts": [part.to_dict() for part in self.parts],
             "lines": list(self.lines),
             "filters": list(self.filters),
+            "notes": list(self.notes),
         }
 
 
 def explain(text: str, places: bool = False) -> Explanation:
-    """How a text is read. `places`: searching for places, not photos. Raises `QueryError`."""
-    asked = parse(text, places=places)
+    """How a text is read. `places`: searching for places, not photos. Raises `QueryError`, and
+    `FilterError` for a filter in it.
+    """
+    typed = typed_filters(text)
+    parse_filter(typed.filter)
+    filters = tuple(term for group in term_groups(typed.filter) for term in group)
+    told = [f"only photos with {term}" for term in filters]
+    own = tuple(Part("filter", term) for term in filters)
+    if filters and not typed.words:
+        return Explanation(text, "", True, own, tuple(told), filters, typed.notes)
+    asked = parse(typed.words, places=places)
     if isinstance(asked, Query):
-        return Explanation(text, _written(asked), True, _texts(asked), tuple(_plain_lines(asked)))
-    clauses = asked.clause.parts if isinstance(asked.clause, And) else (asked.clause,)
+        parts, lines, plain = _texts(asked), list(_plain_lines(asked)), True
+    else:
+        clauses = asked.clause.parts if isinstance(asked.clause, And) else (asked.clause,)
+        parts = tuple(part for clause in clauses for part in _parts(clause))
+        lines, plain = [_said(clause) for clause in clauses], False
+    lines += told
     return Explanation(
-        text,
-        canonical(asked),
-        False,
-        tuple(part for clause in clauses for part in _parts(clause)),
-        tuple(_said(clause) for clause in clauses),
+        text, canonical(asked), plain, (*parts, *own), tuple(lines), filters, typed.notes
     )
 
 

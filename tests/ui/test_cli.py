@@ -465,3 +465,22 @@ def test_places_are_refined_unless_the_user_says_no(collection: Path) -> None:
     assert fine == default  # nano is small
     boxes = [[r["box"] for r in h["regions"]] for h in json.loads(stored)["hits"]]
     assert boxes != [[r["box"] for r in h["regions"]] for h in json.loads(fine)["hits"]]
+
+
+def test_a_query_is_explained_without_a_collection(tmp_path: Path) -> None:
+    nowhere = tmp_path / "none"
+    said = tips("search", "--explain", "dog left of car and no cat date:2023", "-c", nowhere)
+    assert said.exit_code == 0
+    assert said.stdout.splitlines() == [
+        '"dog" left of "car" AND NOT "cat"',
+        '  find "dog" left of "car"',
+        '  leave out "cat"',
+        "  only photos with date:2023",
+    ]
+    answer = json.loads(tips("regions", "--explain", "tiny dog", "--json").stdout)
+    assert (answer["reading"], answer["plain"]) == ('TINY "dog"', False)
+    assert answer["parts"][0]["parts"][1] == {"role": "size", "text": "tiny"}
+    dated = tips("search", "--explain", "party in July 2023")
+    assert dated.stderr == "For photos taken in July 2023, add date:2023-07\n"
+    refused = tips("search", "--explain", "dog left of")
+    assert (refused.exit_code, refused.stdout) == (2, "")

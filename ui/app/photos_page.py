@@ -56,6 +56,7 @@ def show_photos() -> None:
     # Widgets that are not drawn lose their values: with a photo open they are drawn hidden.
     with st.container(key="aside" if view.photo else "around"):
         query_controls.show_asked(library, view)
+        query_controls.show_reading(view)
         bar = st.container(
             key="switches", horizontal=True, vertical_alignment="center", gap="small"
         )

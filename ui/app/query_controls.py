@@ -11,6 +11,7 @@ from dataclasses import replace
 import streamlit as st
 from PIL import Image
 
+from search.explain import explain
 from tips_model.errors import TipsError
 from ui.app import state
 from ui.app.components.canvas import draw_layout
@@ -96,6 +97,19 @@ def show_asked(library: Library, view: View) -> None:
         with _line("asked-same"):
             st.markdown("This photo and its near-duplicates", width="content")
             _clear("same")
+
+
+def show_reading(view: View) -> None:
+    """How the words are read, as chips, unless they are searched for as they are."""
+    try:
+        read = explain(view.q, places=view.finds_places) if view.q else None
+    except TipsError:  # the answer says why they cannot be read
+        return
+    if read is None or (read.plain and len(read.parts) == 1):
+        return
+    with st.container(key="reading", horizontal=True, vertical_alignment="center", gap="small"):
+        for line in read.lines:
+            st.badge(plain(line), color="gray")
 
 
 def show_examples(library: Library) -> None:

@@ -13,7 +13,7 @@ from search.query import ImageTerm, PlacedThing
 from search.request import Page, Request
 from ui.formatting import counted
 from ui.options import Show, image_option, pick_device, result_options
-from ui.render import say
+from ui.render import print_json, say
 
 if TYPE_CHECKING:
     from search.hits import Results
@@ -23,15 +23,22 @@ NOTHING_FOUND = 1  # exit code, as for grep
 DRAWN = re.compile(r"\d{3,}-[0-9a-f]{8}\.jpg")  # file names that `draw_hits` writes
 
 
+explain_option = click.option(
+    "--explain", is_flag=True, help="Print how TEXT is read, and do not search."
+)
+
+
 @click.command()
 @click.argument("text", nargs=-1)
 @image_option
+@explain_option
 @result_options
 @click.pass_context
 def search(
     ctx: click.Context,
     text: tuple[str, ...],
     images: tuple[Path, ...],
+    explain: bool,
     show: Show,
     device: str,
     collection: Path,
@@ -46,14 +53,17 @@ def search(
       dog left of car       right of, above, below, inside, next to
       kite top left         at the top, on the right, in the centre, ...
       ">=3 apples"          <=2, =1, at least 3, exactly two, ... up to 8
-      dog and not cat       but not, ", not"; (...) groups
+      dog without cat       no, not, except, minus, -cat, and not, but no
+      dog OR cat, (dog OR cat) left of car
+                            either of them; (...) groups
       TINY dog, dog AND cat, dog NOT cat, sun TOP
                             capitals also make signs of sizes (TINY, SMALL,
-                            LARGE, HUGE), AND, NOT and positions
+                            LARGE, HUGE), AND, OR, NOT and positions
 
     Beside one of these, small `and`, `tiny`, `3` and so on are signs too; alone they are plain
     words: "a man and a woman", "large intestine". Quotes inside TEXT keep words as they are:
-    '"top hat" left of dog'.
+    '"top hat" left of dog'. `--explain` prints how TEXT is read. Filters may stand in it:
+    `dog date:2021 -in:Trash`.
 
     \b
     Example:
@@ -61,6 +71,9 @@ def search(
       tips search "dog left of a tree and not cat"
       tips search "at night" --image ./street.jpg -n 5 --json
     """
+    if explain:
+        print_explanation(" ".join(text), as_json=ctx.params["as_json"], places=False)
+        return
     asked = Request(words=" ".join(text), pictures=tuple(map(ImageTerm, images)), **page)
     results = open_searcher(collection, device).search(asked)
     show(results, with_regions=False)
@@ -87,6 +100,7 @@ refine_option = click.option(
 @click.argument("text", nargs=-1, required=True)
 @draw_option
 @refine_option
+@explain_option
 @result_options
 @click.pass_context
 def regions(
@@ -94,6 +108,7 @@ def regions(
     text: tuple[str, ...],
     draw_folder: Path | None,
     refine: bool | None,
+    explain: bool,
     show: Show,
     device: str,
     collection: Path,
@@ -112,6 +127,9 @@ def regions(
       tips regions "cup next to laptop" --json
       tips regions "bicycle" --json | jq '.hits[].regions[0].box'
     """
+    if explain:
+        print_explanation(" ".join(text), as_json=ctx.params["as_json"], places=True)
+        return
     check_draw(draw_folder)
     searcher = open_searcher(collection, device)
     asked = Request(words=" ".join(text), by="places", **page)
@@ -147,6 +165,22 @@ def layout(
     check_draw(draw_folder)
     searcher = open_searcher(collection, device)
     show_places(ctx, searcher, Request(layout=things, **page), refine, show, draw_folder)
+
+
+def print_explanation(text: str, *, as_json: bool, places: bool) -> None:
+    """Print how a text is read: its reading in one line and in plain English, notes on stderr.
+    Raises `QueryError`.
+    """
+    from search.explain import explain
+
+    found = explain(text, places)
+    if as_json:
+        print_json(found.to_dict())
+        return
+    for line in (*filter(None, [found.reading]), *(f"  {line}" for line in found.lines)):
+        click.echo(line)
+    for note in found.notes:
+        say(note)
 
 
 def read_layout(placed: tuple[str, ...]) -> tuple[PlacedThing, ...]:

@@ -12,13 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from time import sleep
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
 import httpx
 from pydantic import BaseModel
 
 from ui.service.responses import (
     CollectionSummary,
+    Explained,
     Facets,
     Found,
     IndexJob,
@@ -173,6 +174,11 @@ class Client:
     def picture(self, photo: str) -> bytes:
         """A photo reduced for a screen, JPEG."""
         return self._get(f"photos/{photo}/picture")
+
+    def explain(self, q: str, *, by: Literal["photos", "places"] = "photos") -> Explained:
+        """How a query is read, without searching."""
+        answer = self._send("POST", "explain", json={"q": q, "by": by})
+        return Explained.model_validate_json(answer.content)
 
     def heatmap(self, photo: str, q: str, *, exact: bool = False) -> bytes:
         """Where a photo shows the words, as a transparent PNG."""

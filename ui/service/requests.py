@@ -5,7 +5,7 @@ route takes some of its fields, with their descriptions.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -246,6 +246,19 @@ class HeatQuestion(InCollection):
     q: str = Field(min_length=1, max_length=MOST_TEXT, examples=["red umbrella"])
     exact: bool = Field(
         default=False, description="Compute it from the photo's pixels: finer, but slower."
+    )
+
+
+class ExplainQuestion(BaseModel):
+    """A query to explain."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"q": "dog left of car and no cat"}]}
+    )
+
+    q: str = Field(min_length=1, max_length=MOST_TEXT, examples=["dog left of car and no cat"])
+    by: Literal["photos", "places"] = Field(
+        default="photos", description="Read it as in a search for photos or for places."
     )
 
 

@@ -206,6 +206,42 @@ class Status(CollectionSummary):
     roots: list[str] = Field(description="The indexed folders of photos.")
 
 
+class ReadPart(BaseModel):
+    """A part of a query, and the parts that it consists of."""
+
+    role: Literal[
+        "text",
+        "weight",
+        "thing",
+        "count",
+        "size",
+        "position",
+        "relation",
+        "not",
+        "and",
+        "or",
+        "filter",
+    ]
+    text: str
+    parts: list[ReadPart] = []
+
+
+class Explained(BaseModel):
+    """How a query is read."""
+
+    query: str
+    reading: str = Field(
+        description="The query in one line, with all signs in capitals and all texts in quotes; "
+        "it is read as the query was.",
+        examples=['"dog" left of "car" AND NOT "cat"'],
+    )
+    plain: bool = Field(description="Whether it is a text, or weighted texts, without things.")
+    parts: list[ReadPart] = Field(description="What it consists of, joined by `and`.")
+    lines: list[str] = Field(description="The parts in plain English, a line each.")
+    filters: list[str] = Field(description="The filters found among the words.")
+    notes: list[str] = Field(description="About words that look like filters or dates.")
+
+
 class IndexJob(BaseModel):
     """A background job and its progress."""
 

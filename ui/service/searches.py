@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Depends, Request
 
+from search.explain import explain as read
 from search.hits import Results
 from search.layout import layout_scene
 from search.query import ImageTerm
@@ -18,12 +19,13 @@ from ui.service.problems import Problem, of_error
 from ui.service.requests import (
     AgainQuestion,
     Asked,
+    ExplainQuestion,
     LayoutQuestion,
     PlaceQuestion,
     Question,
     SimilarQuestion,
 )
-from ui.service.responses import Found
+from ui.service.responses import Explained, Found
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -39,6 +41,16 @@ async def search(asked: Question, given: Given, request: Request) -> Found:
     Returns only confident hits unless `all` is set, so there may be no hits.
     """
     return await find(given, request, asked)
+
+
+@router.post("/explain", dependencies=as_json)
+async def explain(asked: ExplainQuestion) -> Explained:
+    """Explain how a query is read: its parts, and its reading in one line and in plain English.
+
+    Searches nothing.
+    """
+    refuse_files(asked.q)
+    return Explained.model_validate(read(asked.q, asked.by == "places").to_dict())
 
 
 @router.post("/regions", dependencies=as_json)

@@ -394,3 +394,15 @@ def test_filters_typed_into_the_box_become_the_filter(page: AppTest) -> None:
     assert not page.exception
     assert page.text_input(key="q").value == ""
     assert page.text_input(key="filter").value == "in:rome date:2021.. type:jpeg"
+
+
+def test_the_reading_of_a_composed_query_is_shown_as_chips(page: AppTest) -> None:
+    page.run()
+    search(page, "disc left of square without triangle")
+    chips = [part.value for part in page.markdown if "badge" in part.value]
+    assert len(chips) == 2
+    assert "disc" in chips[0]
+    assert "left of" in chips[0]
+    assert "leave out" in chips[1]
+    search(page, "a red disc")
+    assert not [part for part in page.markdown if "badge" in part.value]

@@ -227,3 +227,16 @@ def test_refining_many_hits_is_refused(http: httpx.Client) -> None:
     body = {"q": "red", "refine": True, "limit": 21}
     found = problem(http.post("/v1/regions", json=body), 422, "invalid", "refine")
     assert "20" in found["detail"]
+
+
+def test_a_query_is_explained(client: Client, http: httpx.Client) -> None:
+    read = client.explain("dog OR cat date:2023")
+    assert (read.reading, read.plain) == ('"dog" OR "cat"', False)
+    assert read.lines == ['find "dog" or "cat"', "only photos with date:2023"]
+    assert read.filters == ["date:2023"]
+    (either, within) = read.parts
+    assert (either.role, [part.text for part in either.parts]) == ("or", ["dog", "cat"])
+    assert within.role == "filter"
+    assert client.explain("tiny dog", by="places").parts[0].role == "thing"
+    problem(http.post("/v1/explain", json={"q": "dog left of"}), 422, "query-syntax", "q")
+    problem(http.post("/v1/explain", json={"q": "./x.jpg"}), 422, "query", "q")
