@@ -77,7 +77,7 @@ READ_COLUMNS = (
     *(name for name, _ in ADDED_COLUMNS if name != "stamps"),
 )
 """The columns that come from reading a file, besides what identifies it."""
-READER = 2
+READER = 3
 """The version of what reads facts from files, kept in each row; rows of 0.1 have none."""
 
 

@@ -8,12 +8,16 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, SupportsFloat
 
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 from PIL.ExifTags import GPS, IFD, Base, Interop
 
 from indexer.photos.facts import Dated, Facts, clean_text, filled, moment, unharmed
 from indexer.photos.xmp import iptc_facts, xmp_facts
 
+# Exif 3.0 (CIPA DC-008-2023) has a type for UTF-8 that Pillow leaves out; `clean_text` decodes it.
+_ASCII, _UTF8 = 2, 129
+_TYPES = TiffImagePlugin.ImageFileDirectory_v2._load_dispatch
+_TYPES.setdefault(_UTF8, _TYPES[_ASCII])
 _TEXT_LIMIT = 100  # characters of a camera's or lens's name
 
 

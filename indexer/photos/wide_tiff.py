@@ -32,8 +32,10 @@ def wide_tiff(stream: BinaryIO, check: Callable[[int, int], None]) -> Image.Imag
     value where they go beyond. check: called with width and height before a pixel is read. Raises
     `DecodeError` for what is no picture of that kind.
     """
-    import tifffile  # only such files need it
-
+    try:
+        import tifffile  # only such files need it
+    except ImportError as error:
+        raise DecodeError("a TIFF of this kind needs the package tifffile") from error
     stream.seek(0)
     try:
         with tifffile.TiffFile(stream) as file:

@@ -1,12 +1,14 @@
 """EXIF as cameras, phones and broken writers leave it."""
 
+import struct
 from datetime import datetime
+from io import BytesIO
 
 import pytest
 from PIL import Image
 from PIL.ExifTags import GPS, IFD, Base
 
-from indexer.photos.exif import read_facts
+from indexer.photos.exif import picture_facts, read_facts
 from indexer.photos.facts import Facts
 
 
@@ -106,3 +108,16 @@ def test_a_damaged_block_has_no_facts() -> None:
     block[0x8769] = 0xFFFFFF  # points behind the end
     block[0x8825] = b"nonsense"
     assert read_facts(block) == Facts()
+
+
+@pytest.mark.parametrize("kind", [2, 129])
+def test_texts_are_utf8_under_both_types(kind: int) -> None:
+    """ASCII, as writers use it, and the type of Exif 3.0."""
+    text = "Cam\u00e9ra \u03a9".encode() + b"\0"
+    entries = struct.pack("<HHHII", 1, 0x0110, kind, len(text), 26) + bytes(4)
+    block = b"Exif\0\0II*\0" + struct.pack("<I", 8) + entries + text
+    out = BytesIO()
+    Image.new("RGB", (32, 32), "teal").save(out, "JPEG", exif=block)
+    out.seek(0)
+    with Image.open(out) as image:
+        assert picture_facts(image).camera == "Cam\u00e9ra \u03a9"
