@@ -49,7 +49,8 @@ def test_a_reading_is_a_query_that_is_read_the_same() -> None:
             if reading.startswith("!"):
                 continue
             first, again = explain(text, bool(places)), explain(reading.removeprefix("as text: "))
-            assert (again.reading, again.parts) == (first.reading, first.parts)
+            read = tuple(part for part in first.parts if part.role != "filter")
+            assert (again.reading, again.parts) == (first.reading, read)
 
 
 def test_the_wording_of_a_scene_is_kept() -> None:
