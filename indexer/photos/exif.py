@@ -6,7 +6,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, SupportsFloat
+from numbers import Real
+from typing import Any
 
 from PIL import Image, TiffImagePlugin
 from PIL.ExifTags import GPS, IFD, Base, Interop
@@ -106,7 +107,7 @@ def _gps_time(gps: dict[int, Any]) -> datetime | None:
 def _number(value: object, low: float, high: float) -> float | None:
     if isinstance(value, tuple | list) and value:
         value = value[0]
-    if not isinstance(value, str | SupportsFloat):
+    if not isinstance(value, str | Real):
         return None
     try:
         number = float(value)
