@@ -24,6 +24,7 @@ from indexer.folders.paths import from_argument, shown, visible_char
 from indexer.names import all_comparable, comparable
 from indexer.vectors import All, AnyOf, Filter, Has, Match, Near, Not, Range, Within
 from search.errors import FilterError
+from search.photo_lookup import LOOKED_UP, weekdays
 
 TOKEN = re.compile(r"""(?P<bar>\|)(?=\s|$)|(?P<term>(?:"[^"]*"|[^\s"])+)""")
 QUOTE_OR_BAR = re.compile(r'"[^"]*"|\|')
@@ -36,7 +37,7 @@ DEGREES = re.compile(r"[-+]?\d+(?:\.\d+)?$")
 SIDE = re.compile(r"\d{0,9}$")
 COMPARED = re.compile(r"([<>]=)(\d{1,9})$")
 TEXTS, NUMBERS = written("text"), written("number")
-NAMES = (*TEXTS, "in")  # fields whose values may begin and end with blanks
+NAMES = (*TEXTS, "in", "name", "path")  # fields whose values may begin and end with blanks
 PRESENT = {"gps": "place", "place": "place", "date": "taken"} | {name: name for name in TEXTS}
 TYPES = {
     **{name: name for name in ("jpeg", "png", "webp", "tiff", "gif", "bmp", "heif", "avif")},
@@ -67,7 +68,9 @@ class Unmatched:
 
     def __str__(self) -> str:
         """The message for the user."""
-        field = "folder" if self.field == "folders" else self.field
+        field = {"folders": "folder", "name": "file name"}.get(self.field, self.field)
+        if field == "weekday":
+            return f"No photo of the collection was taken on a {self.text}."
         if field == "month":
             return f"No photo of the collection has a date in month {self.text.lstrip('-0')}."
         return f"No {field} of the collection fits '{self.text.removeprefix(EXACT)}'."
@@ -131,7 +134,9 @@ def _alternatives(text: str) -> list[str]:
 
 
 def resolve(
-    filter: Filter, values: Callable[[str], Iterable[str]]
+    filter: Filter,
+    values: Callable[[str], Iterable[str]],
+    photos: Callable[[str, str], Iterable[str]] | None = None,
 ) -> tuple[Filter, tuple[Unmatched, ...]]:
     """Replace partial names by the matching values of the collection.
 
@@ -140,15 +145,28 @@ def resolve(
     after `=` when it equals the text. Names are compared by `comparable`; of two that differ only
     in what that ignores, a folder's path and a text after `=` mean the exact one if there is one.
     What nothing fits is also compared with names as listings print them, such as `caf\\xe9`.
-    Unmatched terms find nothing and are also returned.
+    Unmatched terms find nothing and are also returned. `photos(field, text)` looks up the ids of
+    photos for what points do not carry (`photo_lookup.LOOKED_UP`).
     """
     unmatched: list[Unmatched] = []
+
+    def looked_up(part: Match) -> Filter:
+        assert photos is not None, "a name is looked up in a catalog"
+        found: dict[str | int, None] = {}
+        for asked in map(str, part.values):
+            ids = list(photos(part.field, asked))
+            if not ids:
+                unmatched.append(Unmatched(part.field, asked))
+            found |= dict.fromkeys(ids)
+        return Match("image", tuple(found))
 
     def walk(part: Filter) -> Filter:
         if isinstance(part, All | AnyOf):
             return type(part)(tuple(walk(inner) for inner in part.parts))
         if isinstance(part, Not):
             return Not(walk(part.part))
+        if isinstance(part, Match) and part.field in LOOKED_UP:
+            return looked_up(part)
         if isinstance(part, Match) and part.field in MEANT and not _is_month(part):
             known = _Known(part.field, values(part.field))
             meant: list[str | int] = []
@@ -352,6 +370,15 @@ def _month(value: str) -> Filter:
     return Match("month", (f"-{number:02}",))
 
 
+def _weekday(value: str) -> Filter:
+    try:
+        return Match("weekday", weekdays(value))
+    except ValueError:
+        raise FilterError(
+            f"weekday:{value} is not a day of the week; write {EXAMPLES['weekday']}."
+        ) from None
+
+
 def _has(value: str) -> Filter:
     if value.lower() not in PRESENT:
         raise FilterError(f"has:{value} is unknown; use one of {', '.join(PRESENT)}.")
@@ -388,6 +415,9 @@ FIELDS: dict[str, Callable[[str], Filter]] = {
     "in": _text("folders"),
     "date": _date,
     "month": _month,
+    "weekday": _weekday,
+    "name": _text("name"),
+    "path": _text("path"),
     "near": _near,
     "within": _within,
     "type": _type,
@@ -401,6 +431,9 @@ EXAMPLES = {
     "in": 'in:"Trip to Rome"',
     "date": "date:2021, date:2021-05, date:2021-05-03, date:2021..2022 or date:2021-05-03T18..20",
     "month": "month:12 or month:december",
+    "weekday": "weekday:sat or weekday:weekend",
+    "name": "name:IMG_20*.jpg",
+    "path": "path:2021/Rome",
     "near": "near:48.1,11.5,20km",
     "within": "within:48,11,48.5,12 (south,west,north,east)",
     "type": "type:jpeg or type:png,raw",

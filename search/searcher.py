@@ -34,6 +34,7 @@ from search.filters import parse_filter, resolve
 from search.find_again import check
 from search.hits import Box, Hit, Results
 from search.layout import Placed, placed_things
+from search.photo_lookup import PhotoLookup
 from search.places.pca import feature_colours
 from search.places.refiner import Refiner
 from search.query import Example, ImageTerm, Query
@@ -290,6 +291,10 @@ class Searcher:
         return PhotoOrders(self._store, self._head)
 
     @cached_property
+    def _lookup(self) -> PhotoLookup:
+        return PhotoLookup(self._catalog)
+
+    @cached_property
     def _sorter(self) -> Sorter:
         return Sorter(self._catalog)
 
@@ -337,7 +342,7 @@ class Searcher:
                 self._values[field] = [str(value) for value, _ in found]
             return self._values[field]
 
-        resolved, unmatched = resolve(parsed, values)
+        resolved, unmatched = resolve(parsed, values, self._lookup.ids)
         return resolved, tuple(str(miss) for miss in unmatched)
 
     def _start(self, request: Request) -> tuple[int, tuple[str, ...]]:

@@ -291,6 +291,11 @@ class Catalog:
         frame = pl.DataFrame(table).explode("files", empty_as_null=False).unnest("files")
         return frame.select("path", "reason", "size", "mtime_ns", "id").sort("path")
 
+    def taken(self) -> pl.DataFrame:
+        """The photos with a date: id and taken."""
+        frame = pl.DataFrame(self._table_of(["id", "taken"], "status = 'ok'"))
+        return frame.filter(pl.col("taken").is_not_null())
+
     def noted(self) -> dict[str, int]:
         """How many photos carry each note of the reader, such as "cut off"; most frequent first."""
         if any(field.name == "notes" for field in self._missing()):

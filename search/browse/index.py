@@ -25,6 +25,7 @@ from search.browse.columns import MISSING, Columns, Rows, read_columns
 from search.browse.filter import mask, parts
 from search.browse.places import Bounds, Clusters, extent, inside, spots_of
 from search.filters import EXACT, Unmatched, parse_filter, resolve
+from search.photo_lookup import PhotoLookup
 
 Order = Literal["newest", "oldest"]
 
@@ -50,6 +51,7 @@ class PhotoIndex:
         """See `load`."""
         self._catalog, self._columns = catalog, columns
         self._lock = threading.Lock()
+        self._lookup = PhotoLookup(catalog)
         self._folders: tuple[tuple[str, ...], list[str]] | None = None  # texts and their folders
 
     @classmethod
@@ -111,7 +113,7 @@ class PhotoIndex:
     def resolved(self, filter: Filter | str | None) -> tuple[Filter | None, tuple[Unmatched, ...]]:
         """The filter with partial names replaced by the collection's own, and the unknown names."""
         parsed = parse_filter(filter) if isinstance(filter, str) else filter
-        return (None, ()) if parsed is None else resolve(parsed, self._values)
+        return (None, ()) if parsed is None else resolve(parsed, self._values, self._lookup.ids)
 
     def spelled(self, field: str, values: Iterable[str]) -> tuple[str, ...]:
         """Whole values of a keyword field as the collection spells them, such as `/photos/Café` for

@@ -33,6 +33,8 @@ def at(*date: int) -> float:
         ("date:2023-05-01T18:30", Range("taken", at(2023, 5, 1, 18, 30), at(2023, 5, 1, 18, 31))),
         ("month:12", Match("month", ("-12",))),
         ("month:july", Match("month", ("-07",))),
+        ("weekday:Sat,weekend", Match("weekday", ("saturday", "weekend"))),
+        ("name:IMG_20*", Match("name", ("IMG_20*",))),
         ("type:image/jpeg,nef", Match("type", ("jpeg", "raw"))),
         (
             "date:2019|2021",
@@ -94,6 +96,8 @@ def test_no_text_is_no_filter(text: str) -> None:
         ("type:foo", "not a type of picture; the types are jpeg, png"),
         ("month:13", "not a month; write month:12"),
         ("month:xyz", "not a month"),
+        ("weekday:t", "not a day of the week; write weekday:sat or weekday:weekend"),
+        ("weekday:someday", "not a day of the week"),
         ("date:2021-05-01T25", "not a real date"),
         ('camera:"canon', "quote is not closed.*character 8"),
         ("type:\ud800", "half of a character.*character 6"),
